@@ -1,0 +1,1 @@
+"""The outside world: files, databases, engines, settings. Imports nothing of the rest of the house."""

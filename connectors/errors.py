@@ -1,0 +1,143 @@
+"""The whole error tree on one page.
+
+A KpiError is safe to show to a user: what is wrong, where, what is allowed, what to do.
+Anything else that escapes is our own bug; it goes to the log and `--debug`.
+docs/errors.md lists every code; a test fails if one is missing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One finding about one place of one definition file.
+
+    file: path as the user knows it; line: 1-based, 0 if the whole file is meant.
+    level: "error" (the definition cannot be used) or "warning" (it can, but look).
+    """
+
+    file: str
+    line: int
+    level: str
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        text = f"{place}: {self.level}: {self.message} [{self.code}]"
+        return f"{text}\n    {self.hint}" if self.hint else text
+
+
+class KpiError(Exception):
+    """Safe to show to a user."""
+
+    code = "kpi"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        text = ": ".join(part for part in (where, message) if part)
+        super().__init__(f"{text}\n{hint}" if hint else text)
+        self.message, self.where, self.hint = message, where, hint
+
+
+class ProjectError(KpiError):
+    """The project folder is missing, is no project, or cannot be made."""
+
+    code = "project"
+
+
+class SettingsError(KpiError):
+    """settings.yml or sources.yml cannot be used."""
+
+    code = "settings"
+
+
+class DefinitionError(KpiError):
+    """A KPI or dataset definition is wrong, so what it defines has no value."""
+
+    code = "definition"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.problems = tuple(problems)
+
+
+class UnknownName(KpiError):
+    """A KPI, source, dimension, segment or grain that does not exist was asked for."""
+
+    code = "unknown_name"
+
+
+class QueryRefused(KpiError):
+    """The question has no exact answer here, so none is given; the text says what to ask instead."""
+
+    code = "refused"
+
+
+class NotUsedYet(KpiError):
+    """A valid definition uses a feature that this version does not compute yet."""
+
+    code = "not_used_yet"
+
+
+class TransformError(KpiError):
+    """A pandas transform failed or returned something unusable."""
+
+    code = "transform"
+
+
+class SourceError(KpiError):
+    """A source could not be pulled. `retryable` says whether trying again unchanged can help."""
+
+    code = "source"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.retryable = retryable
+
+
+class LoadError(KpiError):
+    """Pulled rows do not fit the table they belong to."""
+
+    code = "load"
+
+
+class NoData(KpiError):
+    """Nothing was synced yet, so there is no generation to read."""
+
+    code = "no_data"
+
+
+class UnknownGeneration(KpiError):
+    """`--as-of` names a generation that never was published."""
+
+    code = "unknown_generation"
+
+
+class SyncRunning(KpiError):
+    """Another process is loading data into the same project."""
+
+    code = "sync_running"
+
+
+class WarehouseError(KpiError):
+    """The engine refused a statement; the text names the definition that caused it."""
+
+    code = "warehouse"
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """A hint that names the nearest known name, then all of them."""
+    close = get_close_matches(name, known, n=1)
+    listed = ", ".join(known) if known else "none"
+    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {listed}."
+
+
+def require(name: str, known: Sequence[str], *, kind: str, where: str = "") -> None:
+    """Raise UnknownName unless `name` is one of `known`."""
+    if name not in known:
+        raise UnknownName(f"unknown {kind} '{name}'", where=where, hint=did_you_mean(name, known))

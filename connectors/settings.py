@@ -1,0 +1,110 @@
+"""settings.yml and the environment, as frozen values. Reading the file is the composition root's work."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from connectors.errors import SettingsError, did_you_mean
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class ContactPoint(BaseModel):
+    """Where alerts and snapshots go; used from the alert issue on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    url: str = Field(description="An address such as mailto:… or slack:…; secrets as ${ENV_NAME}.")
+
+
+class Role(BaseModel):
+    """What the members of a sign-in claim may see; used from the sign-in issue on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    claim: str = ""
+    pages: tuple[str, ...] = ()
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Settings(BaseModel):
+    """Everything of settings.yml. All keys are optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("", description="Shown in the page header; default the folder's name.")
+    timezone: str = Field("UTC", description="Zone whose midnights bound days, weeks and months.")
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    holidays: str = Field("", description="Country code; a KPI may override it.")
+    currency: str = Field("USD", description="Currency of `format: currency`.")
+    warehouse: str = Field("", description="URL of an external engine; empty = embedded DuckDB.")
+    state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
+    memory_limit: str = Field("4GB", description="Most memory one process's queries may take.")
+    threads: int = Field(2, ge=1, description="Threads of one process's queries.")
+    contact_points: tuple[ContactPoint, ...] = ()
+    roles: tuple[Role, ...] = ()
+    sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
+    demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            # PydanticCustomError would lose the hint; the text carries it.
+            raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
+        return zone
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory_words(cls, text: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|KiB|MiB|GiB)", text):
+            raise ValueError("write a number and a unit, such as 4GB")
+        return text
+
+    @property
+    def week_start_days(self) -> int:
+        """Days that the week's first day lies after Monday, 0..6."""
+        return WEEKDAYS.index(self.week_start)
+
+
+def _nearest_zone(zone: str) -> str:
+    near = did_you_mean(zone, sorted(available_timezones()))
+    return near.split("Known:")[0].strip() or "Write one such as Europe/Berlin."
+
+
+def expand_secrets(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
+    """`value` with each ${NAME} in its strings replaced from `environment`.
+
+    Raises SettingsError if a name is not set; the text never holds a value.
+    """
+    if isinstance(value, str):
+
+        def one(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name not in environment:
+                raise SettingsError(
+                    f"environment variable {name} is not set",
+                    where=where,
+                    hint=f"Set it before starting: export {name}=…",
+                )
+            return environment[name]
+
+        return re.sub(r"\$\{(\w+)\}", one, value)
+    if isinstance(value, Mapping):
+        return {key: expand_secrets(item, environment, where=where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [expand_secrets(item, environment, where=where) for item in value]
+    return value
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The process's environment, with `extra` on top."""
+    return {**os.environ, **extra}

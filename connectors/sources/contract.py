@@ -1,0 +1,110 @@
+"""What a source is: one class, its options, one method. A new source is one new file beside this one."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.errors import require
+
+Cursor = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FileScan:
+    """Rows of one local file that the warehouse reads with its own readers.
+
+    path: a local file, possibly gzipped. origin: the name users know it by.
+    format: csv, json or parquet. delimiter, null_values, date_format, text_columns: csv only.
+    types: column → SQL type that the analyst states.
+    """
+
+    path: Path
+    origin: str
+    format: Literal["csv", "json", "parquet"]
+    delimiter: str = ","
+    null_values: tuple[str, ...] = ("",)
+    date_format: str = ""
+    text_columns: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for one table, and the cursor that is true once they are loaded.
+
+    rows: a FileScan, a pyarrow table or a pandas frame. restart: the table begins anew with this batch.
+    """
+
+    table: str
+    rows: Any
+    cursor: Cursor
+    restart: bool = False
+
+
+class SourceOptions(BaseModel):
+    """Options that every source of sources.yml has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the source, unique in the project.")
+    type: str = Field(description="Which source: see `kpi sources`.")
+    table: str = Field(description="Table of the warehouse that the rows go to.")
+    primary_key: tuple[str, ...] = Field((), description="Columns that name a row; makes `load: merge` the default.")
+    load: Literal["merge", "append", "replace"] | None = Field(
+        None, description="merge (by primary key), append, or replace (a changed file replaces its rows)."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Source column → new name, `drop` to leave it out, or `hash` to keep only a digest.",
+    )
+    full_every: str = Field("", description="How often everything is pulled again; not used yet.")
+
+    @property
+    def load_mode(self) -> str:
+        """How rows are loaded: the stated mode, else merge with a primary key, else replace."""
+        return self.load or ("merge" if self.primary_key else "replace")
+
+
+class Source:
+    """One configured source. Subclasses set `Options` and write `pull`; they never touch the warehouse."""
+
+    Options: ClassVar[type[SourceOptions]] = SourceOptions
+    watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
+
+    def __init__(self, options: Any, *, folder: Path) -> None:
+        self.options, self.folder = options, folder
+
+    def pull(self, cursor: Cursor) -> Iterator[Batch]:
+        """Yield what is new since `cursor`, in an order that may be cut anywhere.
+
+        Raises SourceError, with `retryable`, if the outside world does not answer as declared.
+        """
+        raise NotImplementedError
+
+
+def source_types() -> dict[str, type[Source]]:
+    """Every source type by name: the file's stem, one Source class in each."""
+    folder = importlib.import_module("connectors.sources")
+    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract"]
+    return {name: source_type(name) for name in sorted(names)}
+
+
+def source_type(name: str) -> type[Source]:
+    """The Source class of connectors/sources/<name>.py. Raises UnknownName."""
+    folder = importlib.import_module("connectors.sources")
+    known = sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract")
+    require(name, known, kind="source type")
+    module = importlib.import_module(f"connectors.sources.{name}")
+    found = [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Source) and item is not Source
+    ]
+    return found[0]

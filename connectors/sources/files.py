@@ -1,0 +1,199 @@
+"""Files: CSV, TSV, JSON, JSONL, Parquet, each also gzipped; a path, a glob or an address."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import hashlib
+import io
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from connectors.errors import SourceError
+from connectors.sources.contract import Batch, Cursor, FileScan, Source, SourceOptions
+
+FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
+    ".json": "json", ".jsonl": "json", ".ndjson": "json",
+    ".parquet": "parquet",
+}  # fmt: skip
+DELIMITERS = ",\t;|"
+UTF8 = ("utf-8", "utf8", "utf-8-sig")
+TIMEOUT_SECONDS = 60
+
+
+class FileOptions(SourceOptions):
+    """Options of `type: files`."""
+
+    path: str = Field(description="File, glob or http(s) address; relative to the project folder or absolute.")
+    delimiter: str = Field("", description="Separator of CSV columns; default found in the header line.")
+    encoding: str = Field("utf-8", description="Any encoding Python knows, such as latin-1.")
+    null_values: tuple[str, ...] = Field(("",), description="CSV texts that mean unknown.")
+    date_format: str = Field("", description="strptime pattern of dates, such as %d/%m/%Y.")
+    text_columns: tuple[str, ...] = Field((), description="Columns kept as text: ids with leading zeros.")
+    types: dict[str, str] = Field(
+        default_factory=dict, description="Column → SQL type; rows that do not fit go to quarantine."
+    )
+
+
+class Files(Source):
+    """Rows of one file or of all files that a glob finds, in name order."""
+
+    Options = FileOptions
+    watermark = "data"
+
+    def pull(self, cursor: Cursor) -> Iterator[Batch]:
+        """Yield each file whose content is new or changed; the cursor keeps a mark per file.
+
+        With `load: replace`, a changed or vanished file restarts the table from all files,
+        so its old rows go; new files alone are added.
+        """
+        if self.options.path.startswith(("http://", "https://")):
+            yield from self._pull_address(cursor)
+            return
+        found = self._found()
+        marks = {name: content_mark(path, cursor.get(name, "")) for name, path in found.items()}
+        gone = [name for name in cursor if name not in marks]
+        changed = [name for name, mark in marks.items() if not _same(cursor.get(name, ""), mark)]
+        restart = self.options.load_mode == "replace" and (bool(gone) or any(name in cursor for name in changed))
+        done = {} if restart else {name: mark for name, mark in cursor.items() if name in marks}
+        for name in sorted(marks) if restart else sorted(changed):
+            done[name] = marks[name]
+            with self._readable(found[name]) as readable:
+                yield Batch(self.options.table, self._scan(readable, name), dict(done), restart)
+            restart = False
+
+    def _found(self) -> dict[str, Path]:
+        pattern = str(self.folder / Path(self.options.path).expanduser())
+        paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+        if not paths:
+            raise SourceError(
+                f"no file matches {self.options.path}",
+                where=f"source {self.options.name}",
+                hint=f"Looked for {pattern}. Put the file there, or mend `path` in sources.yml.",
+            )
+        return {_name(path, self.folder): path for path in paths}
+
+    def _scan(self, path: Path, origin: str) -> FileScan:
+        kind = file_format(Path(origin), where=f"source {self.options.name}")
+        delimiter = self.options.delimiter or (header_delimiter(path) if kind == "csv" else ",")
+        return FileScan(
+            path, origin, kind, delimiter, self.options.null_values, self.options.date_format,
+            self.options.text_columns, self.options.types,
+        )  # fmt: skip
+
+    @contextmanager
+    def _readable(self, path: Path) -> Iterator[Path]:
+        """`path` itself, or a copy that the warehouse's readers can read: UTF-8, Parquet not gzipped."""
+        transcode = file_format(path) == "csv" and self.options.encoding.lower() not in UTF8
+        unpack = path.suffixes[-2:] == [".parquet", ".gz"]
+        if not (transcode or unpack):
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / (path.name.removesuffix(".gz"))
+            try:
+                _copy_readable(path, copy, self.options.encoding if transcode else "")
+            except (LookupError, UnicodeError, OSError, EOFError) as error:
+                raise SourceError(
+                    f"{path.name} cannot be read as {self.options.encoding}: {error}",
+                    where=f"source {self.options.name}",
+                    hint="Set `encoding`, such as latin-1 or utf-16.",
+                ) from error
+            yield copy
+
+    def _pull_address(self, cursor: Cursor) -> Iterator[Batch]:
+        name = self.options.path.split("?")[0].rsplit("/", 1)[-1]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            download(self.options.path, path, where=f"source {self.options.name}")
+            mark = content_mark(path, "")
+            if not _same(cursor.get(self.options.path, ""), mark):
+                restart = self.options.load_mode == "replace" and bool(cursor)
+                with self._readable(path) as readable:
+                    yield Batch(self.options.table, self._scan(readable, name), {self.options.path: mark}, restart)
+
+
+def download(address: str, path: Path, *, where: str) -> None:
+    """Save what http(s) `address` answers as `path`. Raises SourceError, retryable."""
+    if not address.startswith(("http://", "https://")):
+        raise SourceError(f"{address} is not an http address", where=where, hint="It starts with http:// or https://.")
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(answer, file)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise SourceError(
+            f"{address} did not answer: {error}", where=where, hint="Try again, or download it by hand.", retryable=True
+        ) from error
+
+
+def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parquet"]:
+    """The format that the file's name tells. Raises SourceError for an unknown ending."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    ending = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
+    if ending not in FORMATS:
+        raise SourceError(
+            f"{path.name} ends in '{ending}', which is not known",
+            where=where,
+            hint=f"Known endings: {', '.join(FORMATS)}, each also with .gz.",
+        )
+    return FORMATS[ending]
+
+
+def header_delimiter(path: Path) -> str:
+    """The delimiter that cuts the header line into most columns; a comma where none does.
+
+    Only the header decides: a sniffer that weighs all rows is led astray by one broken row.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        header = file.readline(1 << 20).decode("utf-8", "replace")
+    cuts = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in DELIMITERS}
+    return max(DELIMITERS, key=lambda mark: cuts[mark])
+
+
+def content_mark(path: Path, previous: str) -> str:
+    """`size:mtime:digest` of the file; the digest is reused when size and time are as in `previous`."""
+    stat = path.stat()
+    head = f"{stat.st_size}:{stat.st_mtime_ns}"
+    if previous.rpartition(":")[0] == head:
+        return previous
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return f"{head}:{digest.hexdigest()}"
+
+
+def _same(old: str, new: str) -> bool:
+    return old.rpartition(":")[2] == new.rpartition(":")[2] and bool(old)
+
+
+def _name(path: Path, folder: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(folder.resolve()))
+    except ValueError:
+        return str(path)
+
+
+def _copy_readable(path: Path, copy: Path, encoding: str) -> None:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as source:
+        if not encoding:
+            with copy.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            return
+        text = io.TextIOWrapper(source, encoding=encoding, newline="")
+        with copy.open("w", encoding="utf-8", newline="") as out:
+            shutil.copyfileobj(text, out)

@@ -1,0 +1,217 @@
+"""The files source: every format, what changed since, what could not be read."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.errors import SourceError
+from connectors.sources.contract import FileScan, source_types
+from connectors.sources.files import file_format, header_delimiter
+from tests.conftest import Builder
+
+ROWS = [("2026-11-02 10:00:00", "007", 1.5), ("2026-11-03 11:00:00", "008", 2.5)]
+DATASET = "name: t\nsource: t\ntime_dimension: at\ndimensions: [code]\n"
+
+
+def write(path: Path, rows: list[tuple[str, str, float]] = ROWS) -> None:
+    frame = pd.DataFrame(rows, columns=["at", "code", "amount"])
+    name = path.name.removesuffix(".gz")
+    if name.endswith((".csv", ".tsv")):
+        text = frame.to_csv(index=False, sep="\t" if name.endswith("tsv") else ",").encode()
+    elif name.endswith((".jsonl", ".ndjson")):
+        text = frame.to_json(orient="records", lines=True).encode()
+    elif name.endswith(".json"):
+        text = frame.to_json(orient="records").encode()
+    else:
+        frame.assign(at=pd.to_datetime(frame["at"])).to_parquet(path.with_name("plain"), index=False)
+        text = path.with_name("plain").read_bytes()
+        path.with_name("plain").unlink()
+    path.write_bytes(gzip.compress(text) if path.name.endswith(".gz") else text)
+
+
+def start(project: Builder, path: str, extra: str = "") -> None:
+    project.source(f"- {{name: t, type: files, table: t, path: '{path}'{extra}}}")
+    project.write("datasets", "t", DATASET)
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+
+
+def table(project: Builder) -> list[tuple[object, ...]]:
+    frame = project.open().reader().frame('SELECT * FROM t ORDER BY "at"')
+    return [tuple(row) for row in frame.itertuples(index=False)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.ndjson", "a.parquet"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_every_format_gives_the_same_numbers(project: Builder, name: str, ending: str) -> None:
+    write(project.folder / "files" / (name + ending))
+    start(project, f"files/{name}{ending}", ", text_columns: [code]")
+    result = project.sync()
+    assert [(r.status, r.rows, r.error) for r in result.sources] == [("loaded", 2, "")]
+    assert project.values("total", grain="total") == {"total": 4.0}
+    assert [row[1] for row in table(project)] == ["007", "008"]
+
+
+def test_a_glob_adds_new_files_and_an_unchanged_source_loads_nothing(project: Builder) -> None:
+    write(project.folder / "files" / "1.csv", ROWS[:1])
+    start(project, "files/*.csv")
+    first = project.sync()
+    write(project.folder / "files" / "2.csv", ROWS[1:])
+    assert project.sync().sources[0].rows == 1
+    again = project.sync()
+    assert (again.published, again.sources[0].status, again.sources[0].rows) == (False, "unchanged", 0)
+    assert again.generation != first.generation and len(table(project)) == 2
+
+
+def test_a_changed_file_replaces_its_own_rows_and_a_vanished_one_leaves(project: Builder) -> None:
+    for index, row in enumerate(ROWS):
+        write(project.folder / "files" / f"{index}.csv", [row])
+    start(project, "files/*.csv")
+    project.sync()
+    write(project.folder / "files" / "0.csv", [("2026-11-02 10:00:00", "007", 100.0)])
+    project.sync()
+    assert [row[2] for row in table(project)] == [100.0, 2.5]
+    (project.folder / "files" / "0.csv").unlink()
+    project.sync()
+    assert [row[2] for row in table(project)] == [2.5]
+
+
+def test_merge_replaces_rows_of_the_same_key(project: Builder) -> None:
+    write(project.folder / "files" / "1.csv")
+    start(project, "files/*.csv", ", primary_key: [code], text_columns: [code]")
+    project.sync()
+    write(
+        project.folder / "files" / "2.csv", [("2026-11-03 11:00:00", "008", 9.0), ("2026-11-04 11:00:00", "009", 1.0)]
+    )
+    project.sync()
+    assert [(row[1], row[2]) for row in table(project)] == [("007", 1.5), ("008", 9.0), ("009", 1.0)]
+
+
+def test_rows_that_cannot_be_read_go_to_quarantine_with_reason_and_origin(project: Builder) -> None:
+    path = project.folder / "files" / "a.csv"
+    path.write_text("at,code,amount\n2026-11-02,a,1\nnot a date,b,2\n2026-11-03,c,3,4\n2026-11-04,d,\n")
+    start(project, "files/a.csv", ", types: {at: timestamp, amount: double}")
+    result = project.sync()
+    assert (result.sources[0].rows, result.sources[0].quarantined) == (2, 2)
+    kept = project.open().reader().quarantine()
+    assert list(kept["line"]) == [3, 4] and list(kept["file"]) == ["files/a.csv"] * 2
+    assert kept["reason"][0] == "'at' is not TIMESTAMP" and "Found: 4" in kept["reason"][1]
+    assert kept["raw"][1] == "2026-11-03,c,3,4"
+
+
+def test_broken_json_lines_go_to_quarantine(project: Builder) -> None:
+    lines = [
+        json.dumps({"at": "2026-11-02 10:00:00", "amount": 1.0}),
+        '{"at": "2026-',
+        json.dumps({"at": "2026-11-03 10:00:00", "amount": 2.0}),
+    ]
+    (project.folder / "files" / "a.jsonl").write_text("\n".join(lines) + "\n")
+    start(project, "files/a.jsonl")
+    project.write("datasets", "t", DATASET.replace("dimensions: [code]\n", ""))
+    result = project.sync()
+    assert (result.sources[0].rows, result.sources[0].quarantined) == (2, 1)
+    assert project.open().reader().quarantine()["line"][0] == 2
+
+
+def test_a_later_broken_cell_is_a_quarantined_row_not_a_new_type(project: Builder) -> None:
+    write(project.folder / "files" / "1.csv", ROWS * 20)
+    start(project, "files/*.csv", ", text_columns: [code]")
+    project.sync()
+    write(project.folder / "files" / "2.csv", [*ROWS * 10, ("2026-11-05 10:00:00", "x", "n/a")])  # type: ignore[list-item]
+    result = project.sync()
+    assert (result.sources[0].rows, result.sources[0].quarantined) == (20, 1)
+
+
+def test_a_column_that_changes_its_type_fails_and_leaves_everything_as_it_was(project: Builder) -> None:
+    write(project.folder / "files" / "1.csv")
+    start(project, "files/*.csv", ", text_columns: [code]")
+    project.sync()
+    write(project.folder / "files" / "2.csv", [("2026-11-05 10:00:00", "x", "many")] * 5)  # type: ignore[list-item]
+    result = project.sync()
+    assert result.failed and "the table has DOUBLE" in result.sources[0].error
+    assert len(table(project)) == 2
+
+
+def test_new_columns_are_added_and_numbers_widened(project: Builder) -> None:
+    folder = project.folder / "files"
+    (folder / "1.csv").write_text("at,code,amount\n2026-11-02,a,1\n")
+    start(project, "files/*.csv")
+    project.sync()
+    (folder / "2.csv").write_text("at,code,amount,note\n2026-11-03,b,2.5,hello\n")
+    project.sync()
+    assert project.values("total", grain="total") == {"total": 3.5}
+    assert "note" in project.open().reader().tables()["t"]
+
+
+def test_columns_are_renamed_dropped_and_hashed(project: Builder) -> None:
+    write(project.folder / "files" / "a.csv")
+    start(project, "files/a.csv", ", text_columns: [code], columns: {amount: eur, code: hash}")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: eur")
+    project.sync()
+    row = table(project)[0]
+    assert len(str(row[1])) == 64 and list(project.open().reader().tables()["t"]) == ["at", "code", "eur"]
+
+
+def test_latin_1_and_semicolons(project: Builder) -> None:
+    (project.folder / "files" / "a.csv").write_bytes("at;code;amount\n2026-11-02;Zürich;1\n".encode("latin-1"))
+    start(project, "files/a.csv", ", encoding: latin-1")
+    project.sync()
+    assert table(project)[0][1] == "Zürich"
+
+
+def test_one_broken_row_does_not_lead_the_delimiter_astray(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,c\n1,2|3|4|5,6\n1,2,3,4,5\n")
+    assert header_delimiter(path) == ","
+
+
+def test_a_missing_file_and_an_unknown_ending_say_what_to_do(project: Builder) -> None:
+    start(project, "files/none.csv")
+    result = project.sync()
+    assert "no file matches files/none.csv" in result.sources[0].error and "mend `path`" in result.sources[0].error
+    with pytest.raises(SourceError, match="Known endings"):
+        file_format(Path("a.xlsx"))
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    write(tmp_path / "orders.csv")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_address_is_pulled_and_a_dead_one_is_retryable(project: Builder, web: str) -> None:
+    start(project, f"{web}/orders.csv")
+    assert project.sync().sources[0].rows == 2
+    assert project.sync().sources[0].status == "unchanged"
+    start_error = project.open().sources()["t"]
+    start_error.options.__dict__["path"] = f"{web}/none.csv"
+    with pytest.raises(SourceError) as error:
+        list(start_error.pull({}))
+    assert error.value.retryable
+
+
+@pytest.mark.parametrize("name", sorted(source_types()))
+def test_every_source_keeps_the_contract(name: str) -> None:
+    kind = source_types()[name]
+    assert kind.watermark in ("sync", "data", "whole_days")
+    assert {"name", "type", "table", "primary_key", "load", "columns"} <= set(kind.Options.model_fields)
+    assert all(f.description for f in kind.Options.model_fields.values())
+    assert kind.pull.__doc__
+
+
+def test_a_scan_is_plain_data() -> None:
+    assert FileScan(Path("a"), "a", "csv").delimiter == ","
