@@ -1,0 +1,130 @@
+"""What every engine behind the metrics layer offers. Importing this loads no engine and no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = Mapping[str, str]  # column → SQL type as the engine spells it
+NO_DIMENSION = ""  # the dimension of stored values that are not broken down
+NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One published state of all data. sequence grows by one; id is its file's stem; published_at is UTC."""
+
+    sequence: int
+    id: str
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """What one generation knows of one dataset; all times UTC, None = unknown.
+
+    first_at: earliest event. last_at: end of the latest event that is not in the future
+    (of its day, for DATEs). watermark: complete up to here.
+    rows: all rows; future_rows: rows later than the sync, kept and counted.
+    """
+
+    name: str
+    watermark: datetime | None
+    first_at: datetime | None
+    last_at: datetime | None
+    rows: int
+    future_rows: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What loading one batch did, in rows."""
+
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class StoredSeries:
+    """Finished values of one KPI: which definition made them, and a frame (DESIGN 6, level 1).
+
+    frame: one row per (segment, period): segment str, period (local timestamp), value, numerator,
+    denominator (float, NaN unknown), n (Int64), complete (bool).
+    """
+
+    definition: str
+    frame: pd.DataFrame
+
+
+class Reader(Protocol):
+    """Reads one generation. Never writes, never sees another process's half-done work."""
+
+    dialect: str
+    generation: Generation
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError."""
+
+    def columns(self, sql: str) -> Columns:
+        """Columns and types of one SELECT, without running it. Raises WarehouseError."""
+
+    def tables(self) -> Mapping[str, Columns]:
+        """Every loaded table with its columns."""
+
+    def generations(self) -> Sequence[Generation]:
+        """All published generations, oldest first."""
+
+    def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
+        """Dataset states as of the generation with this sequence."""
+
+    def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
+        """What was published for this KPI as of a generation; None if it was not stored."""
+
+    def quarantine(self) -> pd.DataFrame:
+        """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
+
+
+class Staging(Reader, Protocol):
+    """A generation in the making. Nothing of it is seen before `publish`."""
+
+    def cursor(self, source: str) -> Mapping[str, str]:
+        """Where the last successful pull of this source ended; empty = from the start."""
+
+    def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
+        """Record the dataset states of this generation."""
+
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame) -> int:
+        """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays.
+
+        frame: grain, dimension, segment, period, value, numerator, denominator, n, complete: all of it.
+        text: the definition, archived by its hash. Returns how many versions were written.
+        """
+
+    def forget_values(self, kpis_kept: Sequence[str]) -> int:
+        """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """How one source fared in a sync; what `kpi sync --json` prints."""
+
+    name: str
+    status: str  # loaded | unchanged | failed
+    rows: int = 0
+    quarantined: int = 0
+    cursor: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str = ""
+    last_success: str = ""  # UTC, ISO
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.name, "status": self.status, "rows": self.rows, "quarantined": self.quarantined,
+            "cursor": dict(self.cursor), "seconds": round(self.seconds, 3), "error": self.error or None,
+        }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The embedded engine. The only place that imports duckdb."""

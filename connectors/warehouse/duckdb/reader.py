@@ -1,0 +1,150 @@
+"""Reads one generation: read-only, no files, no network, bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from connectors.errors import WarehouseError
+from connectors.warehouse.contract import Columns, DatasetState, Generation, StoredSeries
+
+BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
+
+
+class Books:
+    """Tables and bookkeeping of one DuckDB file, whether it is published or in the making."""
+
+    dialect = "duckdb"
+    _connection: duckdb.DuckDBPyConnection
+
+    def __init__(self) -> None:
+        self.forget_shapes()
+
+    def forget_shapes(self) -> None:
+        """Look up tables and columns anew: after a load. A published file's never change."""
+        self._tables: Mapping[str, Columns] | None = None
+        self._described: dict[str, Columns] = {}
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError."""
+        return frame(self._connection.cursor(), sql)
+
+    def columns(self, sql: str) -> Columns:
+        """Columns and types of one SELECT, without running it. Raises WarehouseError."""
+        if sql not in self._described:
+            self._described[sql] = described(self._connection.cursor(), sql)
+        return self._described[sql]
+
+    def tables(self) -> Mapping[str, Columns]:
+        """Every loaded table with its columns."""
+        if self._tables is None:
+            self._tables = tables(self._connection.cursor())
+        return self._tables
+
+    def generations(self) -> Sequence[Generation]:
+        """All published generations, oldest first."""
+        rows = self._rows(f"SELECT sequence, id, published_at FROM {BOOKS}.generations ORDER BY sequence")
+        return [Generation(s, i, at.replace(tzinfo=UTC)) for s, i, at in rows]
+
+    def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
+        """Dataset states as of the generation with this sequence."""
+        rows = self._rows(
+            f"SELECT name, watermark, first_at, last_at, rows, future_rows FROM {BOOKS}.dataset_states "
+            f"WHERE sequence = {int(sequence)}"
+        )
+        return {
+            name: DatasetState(name, _utc(mark), _utc(first), _utc(last), count, future)
+            for name, mark, first, last, count, future in rows
+        }
+
+    def quarantine(self) -> pd.DataFrame:
+        """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
+        return self.frame(
+            f"SELECT source, file, line, column_name, reason, raw, seen_at FROM {BOOKS}.quarantine "
+            "ORDER BY source, file, line, column_name"
+        )
+
+    def _rows(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        return list(self._connection.cursor().execute(sql, values or []).fetchall())
+
+
+class DuckReader(Books):
+    """A Reader over one DuckDB file. Safe to share between threads: each call uses its own cursor."""
+
+    def __init__(self, path: Path, *, memory_limit: str, threads: int) -> None:
+        super().__init__()
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit, "threads": threads,
+            "enable_external_access": False, "autoinstall_known_extensions": False,
+        }  # fmt: skip
+        self.path = path
+        self._connection = duckdb.connect(str(path), read_only=True, config=config)
+        # Two readers of one file in one process share an instance, which the first has locked already.
+        if not self._rows("SELECT current_setting('lock_configuration')")[0][0]:
+            self._connection.execute("SET TimeZone='UTC'")
+            self._connection.execute("SET lock_configuration=true")
+        self.generation = self.generations()[-1]
+
+    def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
+        """What was published for this KPI as of a generation; None if it was not stored."""
+        s = int(sequence)
+        valid = f"valid_from <= {s} AND (valid_to IS NULL OR valid_to > {s})"
+        found = self._rows(
+            f"SELECT definition FROM {BOOKS}.kpi_series WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid}",
+            [kpi, grain, dimension],
+        )
+        if not found:
+            return None
+        rows = frame(
+            self._connection.cursor(),
+            f"SELECT segment, period, value, numerator, denominator, n, complete FROM {BOOKS}.kpi_values "
+            f"WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid} ORDER BY segment, period",
+            [kpi, grain, dimension],
+        )
+        return StoredSeries(found[0][0], rows)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None) -> pd.DataFrame:
+    """The rows of one SELECT. Raises WarehouseError with the engine's own first line."""
+    try:
+        return connection.execute(sql, values or []).df()
+    except duckdb.Error as error:
+        raise engine_error(error) from error
+
+
+def described(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    """Columns and types of one SELECT. Raises WarehouseError."""
+    try:
+        return {row[0]: row[1] for row in connection.execute(f"DESCRIBE {sql}").fetchall()}
+    except duckdb.Error as error:
+        raise engine_error(error) from error
+
+
+def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Tables of the sources with their columns and types."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND NOT internal ORDER BY table_name, column_index"
+    ).fetchall():
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def engine_error(error: duckdb.Error) -> WarehouseError:
+    """The engine's message without its stack and its hints to files and settings."""
+    first = str(error).split("\n", 1)[0]
+    return WarehouseError(first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line.")
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None else None

@@ -1,0 +1,193 @@
+"""A generation in the making: bookkeeping, values with validity, publish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from connectors.sources.contract import Batch, SourceOptions
+from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
+from connectors.warehouse.duckdb import loading
+from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.reader import BOOKS, Books
+
+SCHEMA = f"""
+CREATE SCHEMA IF NOT EXISTS {BOOKS};
+CREATE TABLE IF NOT EXISTS {BOOKS}.generations (sequence BIGINT, id VARCHAR, published_at TIMESTAMP);
+CREATE TABLE IF NOT EXISTS {BOOKS}.cursors (source VARCHAR PRIMARY KEY, cursor VARCHAR);
+CREATE TABLE IF NOT EXISTS {BOOKS}.dataset_states (sequence BIGINT, name VARCHAR, watermark TIMESTAMP,
+    first_at TIMESTAMP, last_at TIMESTAMP, rows BIGINT, future_rows BIGINT);
+CREATE TABLE IF NOT EXISTS {BOOKS}.definitions (definition VARCHAR, kpi VARCHAR, text VARCHAR, first_sequence BIGINT);
+CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_series (kpi VARCHAR, definition VARCHAR, grain VARCHAR, dimension VARCHAR,
+    valid_from BIGINT, valid_to BIGINT);
+CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_values (kpi VARCHAR, definition VARCHAR, grain VARCHAR, dimension VARCHAR,
+    segment VARCHAR, period TIMESTAMP, value DOUBLE, numerator DOUBLE, denominator DOUBLE, n BIGINT,
+    complete BOOLEAN, valid_from BIGINT, valid_to BIGINT);
+CREATE TABLE IF NOT EXISTS {BOOKS}.quarantine (source VARCHAR, "table" VARCHAR, file VARCHAR, line BIGINT,
+    column_name VARCHAR, reason VARCHAR, raw VARCHAR, seen_at TIMESTAMP);
+"""
+KEY = ("grain", "dimension", "segment", "period")
+FACTS = ("value", "numerator", "denominator", "n", "complete")
+
+
+class DuckStaging(Books):
+    """A Staging over a DuckDB file that nobody else opens. Also a Reader of what it holds so far."""
+
+    def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
+        super().__init__()
+        self.path, self.now = path, now.astimezone(UTC)
+        # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
+        self._connection = duckdb.connect(
+            str(path),
+            config={"storage_compatibility_version": "v1.5.0", "memory_limit": memory_limit, "threads": threads},
+        )
+        self._connection.execute("SET TimeZone='UTC'")
+        self._connection.execute(SCHEMA)
+        last = self._connection.execute(f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations").fetchone()
+        self.generation = Generation((last[0] if last else 0) + 1, path.stem, self.now)
+
+    def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:  # noqa: ARG002
+        """None: a generation in the making has no finished values to answer from."""
+        return None
+
+    def cursor(self, source: str) -> Mapping[str, str]:
+        """Where the last successful pull of this source ended; empty = from the start."""
+        row = self._connection.execute(f"SELECT cursor FROM {BOOKS}.cursors WHERE source = ?", [source]).fetchone()
+        return json.loads(row[0]) if row else {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: a source that fails half-way leaves its tables and cursor as they were."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            self.forget_shapes()
+            raise
+        self._connection.execute("COMMIT")
+        self.forget_shapes()
+
+    def load(self, options: SourceOptions, batch: Batch) -> Loaded:
+        """Load one batch and its cursor. Call inside `transaction`. Raises LoadError, SourceError."""
+        self.forget_shapes()
+        loaded = loading.load(self._connection, options, batch, self.now.replace(tzinfo=None))
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO {BOOKS}.cursors VALUES (?, ?)", [options.name, json.dumps(dict(batch.cursor))]
+        )
+        return loaded
+
+    def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
+        """Record the dataset states of this generation."""
+        for s in states:
+            row = [s.name, _naive(s.watermark), _naive(s.first_at), _naive(s.last_at), s.rows, s.future_rows]
+            self._connection.execute(
+                f"INSERT INTO {BOOKS}.dataset_states VALUES (?, ?, ?, ?, ?, ?, ?)", [self.generation.sequence, *row]
+            )
+
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame) -> int:
+        """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""
+        sequence, run = self.generation.sequence, self._connection.execute
+        self._connection.register("fresh", frame)
+        try:
+            same = " AND ".join([f"o.{c} = f.{c}" for c in KEY] + [_same(c) for c in FACTS])
+            series = "o.grain = f.grain AND o.dimension = f.dimension"
+            ended = run(
+                f"UPDATE {BOOKS}.kpi_values o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
+                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM fresh f WHERE {same}))",
+                [kpi, definition],
+            ).fetchone()
+            written = run(
+                f"INSERT INTO {BOOKS}.kpi_values SELECT ?, ?, {', '.join(f'f.{c}' for c in (*KEY, *FACTS))}, "
+                f"{sequence}, NULL FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values o "
+                f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {same})",
+                [kpi, definition, kpi],
+            ).fetchone()
+            run(
+                f"UPDATE {BOOKS}.kpi_series o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
+                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM fresh f WHERE {series}))",
+                [kpi, definition],
+            )
+            run(
+                f"INSERT INTO {BOOKS}.kpi_series SELECT DISTINCT ?, ?, f.grain, f.dimension, {sequence}, "
+                f"CAST(NULL AS BIGINT) FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_series o "
+                f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {series})",
+                [kpi, definition, kpi],
+            )
+            run(
+                f"INSERT INTO {BOOKS}.definitions SELECT ?, ?, ?, {sequence} WHERE NOT EXISTS "
+                f"(SELECT 1 FROM {BOOKS}.definitions WHERE definition = ? AND kpi = ?)",
+                [definition, kpi, text, definition, kpi],
+            )
+        finally:
+            self._connection.unregister("fresh")
+        return int(ended[0] if ended else 0) + int(written[0] if written else 0)
+
+    def forget_values(self, kpis_kept: Sequence[str]) -> int:
+        """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
+        ended = 0
+        for table in ("kpi_values", "kpi_series"):
+            row = self._connection.execute(
+                f"UPDATE {BOOKS}.{table} SET valid_to = {self.generation.sequence} "
+                "WHERE valid_to IS NULL AND NOT list_contains(?, kpi)",
+                [list(kpis_kept)],
+            ).fetchone()
+            ended += int(row[0]) if row else 0
+        return ended
+
+    def live_definitions(self) -> dict[str, str]:
+        """KPI → definition of the values that are valid now."""
+        rows = self._rows(f"SELECT DISTINCT kpi, definition FROM {BOOKS}.kpi_series WHERE valid_to IS NULL")
+        return dict(rows)
+
+    def settle(self) -> None:
+        """Write loaded rows to the file before they are aggregated."""
+        self._connection.execute("CHECKPOINT")
+
+    def forget(self, options: SourceOptions) -> None:
+        """Drop a source's table and quarantine, before everything is pulled again with the types found then."""
+        table = options.table.replace('"', '""')
+        self._connection.execute(f'DROP TABLE IF EXISTS main."{table}"')
+        self._connection.execute(f"DELETE FROM {BOOKS}.quarantine WHERE source = ?", [options.name])
+        self.forget_shapes()
+
+    def publish(self, generations: Generations) -> Generation:
+        """Finish the file and make it the live generation."""
+        g = self.generation
+        self._connection.execute(
+            f"INSERT INTO {BOOKS}.generations VALUES (?, ?, ?)", [g.sequence, g.id, self.now.replace(tzinfo=None)]
+        )
+        self._connection.execute("CHECKPOINT")
+        self._connection.close()
+        generations.publish(self.path)
+        return g
+
+    def close(self) -> None:
+        """Let go of the file without publishing."""
+        self._connection.close()
+
+    def __enter__(self) -> DuckStaging:
+        """Itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self.close()
+
+
+def _naive(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC).replace(tzinfo=None) if at is not None else None
+
+
+def _same(column: str) -> str:
+    """Equal, or so near that only the order of a parallel sum differs: that is no restatement."""
+    equal = f"o.{column} IS NOT DISTINCT FROM f.{column}"
+    if column in ("n", "complete"):
+        return equal
+    return f"({equal} OR abs(o.{column} - f.{column}) <= 1e-12 * greatest(abs(o.{column}), abs(f.{column})))"
