@@ -1,0 +1,1 @@
+"""Definition files → validated, frozen datasets and KPIs, and a list of every problem."""

@@ -1,0 +1,111 @@
+"""The catalogue: all datasets, KPIs and launches of a project folder, with every problem of every file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from connectors.errors import DefinitionError, Problem, require
+from metrics.catalog import check
+from metrics.catalog.dataset import Dataset
+from metrics.catalog.document import Document
+from metrics.catalog.kpi import Derived, KpiCommon, Measure, Ratio
+from metrics.catalog.launch import Launch
+from metrics.transforms import Transform
+
+ENGINE_VERSION = 1  # raise it when the engine's answer to the same definition changes
+# Keys that change no number, so they are outside the definition hash.
+WORDS = {
+    "label", "description", "area", "direction", "format", "delta", "thresholds", "targets", "alerts", "drivers",
+    "checks", "owner", "status", "overview", "changes", "tags", "holidays", "synonyms", "meta", "grains", "dimensions",
+    "stale_after",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a project folder defines. `kpis` and `datasets` hold the valid ones; `broken` says why others are not."""
+
+    timezone: str = "UTC"
+    week_start_days: int = 0
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    kpis: Mapping[str, KpiCommon] = field(default_factory=dict)
+    launches: tuple[Launch, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)  # "kpi:name", "dataset:name"
+    transforms: Mapping[str, Transform] = field(default_factory=dict)
+
+    def kpi(self, name: str) -> KpiCommon:
+        """The KPI. Raises UnknownName, or DefinitionError if its definition is wrong."""
+        if name in self.broken:
+            problems = self.broken[name]
+            raise DefinitionError(
+                f"the definition of '{name}' is wrong", hint="\n".join(map(str, problems)), problems=problems
+            )
+        require(name, sorted(self.kpis), kind="KPI")
+        return self.kpis[name]
+
+    def references(self, kpi: KpiCommon) -> tuple[str, ...]:
+        """Names of the KPIs that this one is made of, directly."""
+        return tuple(dict.fromkeys(name for _, name in check.references(kpi)))
+
+    def datasets_of(self, kpi: KpiCommon) -> tuple[str, ...]:
+        """Names of all datasets behind a KPI, its own first."""
+        found = [kpi.dataset] if kpi.dataset else []
+        if isinstance(kpi, Ratio):
+            parts = (kpi.part("numerator"), kpi.part("denominator"))
+            found += [part.dataset for part in parts if isinstance(part, Measure)]
+        found += check.sql_datasets(kpi, self.datasets)
+        for name in self.references(kpi):
+            found += self.datasets_of(self.kpi(name))
+        return tuple(dict.fromkeys(found))
+
+    def dimensions_of(self, kpi: KpiCommon) -> tuple[str, ...]:
+        """Dimensions that a KPI can be broken down by and filtered on: those that all its parts have."""
+        if isinstance(kpi, Ratio):
+            parts = (kpi.part("numerator"), kpi.part("denominator"))
+            sets = [
+                self.dimensions_of(self.kpi(part)) if isinstance(part, str)
+                else tuple(self.datasets[part.dataset].dimensions) for part in parts
+            ]  # fmt: skip
+        elif isinstance(kpi, Derived):
+            sets = [self.dimensions_of(self.kpi(name)) for name in self.references(kpi)]
+        else:
+            sets = [check.own_dimensions(kpi, self.datasets[kpi.dataset])] if kpi.dataset else [()]
+        shared = [d for d in sets[0] if all(d in other for other in sets[1:])]
+        return tuple(shared if kpi.dimensions is None else [d for d in shared if d in kpi.dimensions])
+
+    @cached_property
+    def _definitions(self) -> dict[str, str]:
+        return {}
+
+    def definition(self, name: str) -> str:
+        """Hash over everything that changes this KPI's numbers; 12 hex digits."""
+        if name not in self._definitions:
+            kpi = self.kpi(name)
+            steps = [next(iter(step)) for step in kpi.transforms]
+            closure = {
+                "engine": ENGINE_VERSION,
+                "zone": self.timezone,
+                "week": self.week_start_days,
+                "kpi": kpi.model_dump(mode="json", exclude=WORDS),
+                "datasets": {
+                    d: self.datasets[d].model_dump(mode="json", exclude=WORDS) for d in sorted(self.datasets_of(kpi))
+                },
+                "kpis": {r: self.definition(r) for r in self.references(kpi)},
+                "transforms": [self.transforms[step].code for step in steps],
+            }
+            text = json.dumps(closure, sort_keys=True)
+            self._definitions[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self._definitions[name]
+
+    def definition_text(self, name: str) -> str:
+        """The files that define a KPI, as they are, for the archive."""
+        kpi = self.kpi(name)
+        keys = [f"kpi:{name}", *(f"kpi:{r}" for r in self.references(kpi))]
+        keys += [f"dataset:{d}" for d in self.datasets_of(kpi)]
+        return "\n".join(f"# {self.documents[k].file}\n{self.documents[k].text}" for k in keys if k in self.documents)

@@ -1,0 +1,135 @@
+"""A YAML 1.2 file with the line of every key, and its validation against a pydantic model."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from connectors.errors import Problem, did_you_mean
+
+Place = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One parsed file. data: plain values; lines: place → 1-based line; file: its name for people."""
+
+    file: str
+    data: Any
+    text: str = ""
+    lines: Mapping[Place, int] = field(default_factory=dict)
+
+    def line(self, place: Sequence[str | int]) -> int:
+        """Line of the nearest known key on the way to `place`."""
+        found = tuple(place)
+        while found and found not in self.lines:
+            found = found[:-1]
+        return self.lines.get(found, 1)
+
+    def problem(
+        self, place: Sequence[str | int], code: str, message: str, hint: str = "", level: str = "error"
+    ) -> Problem:
+        """A Problem at the line of `place`."""
+        return Problem(self.file, self.line(place), level, code, message, hint)
+
+
+def read_document(path: Path, *, shown_as: str) -> tuple[Document, list[Problem]]:
+    """Parse one YAML file. A file that is not YAML gives an empty document and one problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Document(shown_as, None), [Problem(shown_as, 0, "error", "unreadable", f"cannot be read: {error}")]
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(text)
+        data = None if node is None else yaml.constructor.construct_document(node)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 0
+        what = (error.problem or "is not YAML").splitlines()[0]
+        problem = Problem(shown_as, line, "error", "yaml", what, "Look for a missing colon, quote or indent here.")
+        return Document(shown_as, None, text), [problem]
+    lines: dict[Place, int] = {}
+    if node is not None:
+        _note_lines(node, (), lines)
+    return Document(shown_as, data, text, lines), []
+
+
+def _note_lines(node: Node, place: Place, lines: dict[Place, int]) -> None:
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            inner = (*place, key.value)
+            lines[inner] = key.start_mark.line + 1
+            _note_lines(value, inner, lines)
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*place, index), lines)
+
+
+def validated(
+    document: Document, model: type[Model], *, at: Place = (), data: Any = None
+) -> tuple[Model | None, list[Problem]]:
+    """`document` (or `data`, its part at `at`) as a `model`, or every problem it has."""
+    value = document.data if data is None else data
+    if not isinstance(value, Mapping):
+        message = "is empty" if value is None else f"must be keys and values, not {_kind(value)}"
+        return None, [document.problem(at, "shape", message)]
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        return None, [_problem(document, model, at, dict(item)) for item in error.errors()]
+
+
+def _problem(document: Document, model: type[BaseModel], at: Place, item: dict[str, Any]) -> Problem:
+    inner = tuple(item["loc"])
+    place, kind = (*at, *inner), item["type"]
+    key = ".".join(str(part) for part in inner)
+    if kind == "extra_forbidden":
+        known = sorted(_keys(model, inner[:-1]))
+        return document.problem(place, "unknown_key", f"unknown key '{inner[-1]}'", did_you_mean(str(inner[-1]), known))
+    if kind == "missing":
+        return document.problem(place, "missing_key", f"missing key '{key}'")
+    if kind == "literal_error":
+        allowed = [part.strip(" '") for part in item["ctx"]["expected"].replace(" or ", ",").split(",")]
+        hint = did_you_mean(str(item["input"]), allowed)
+        return document.problem(place, "not_allowed", f"'{key}' cannot be '{item['input']}'", hint)
+    message = item["msg"].removeprefix("Value error, ")
+    head, _, hint = message.partition("\n")
+    return document.problem(place, "wrong_value", f"'{key}': {head}" if key else head, hint)
+
+
+def _keys(model: type[BaseModel], path: Place) -> set[str]:
+    """Keys allowed at `path` below `model`; empty where it cannot be told."""
+    current: Any = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        fields = getattr(current, "model_fields", {})
+        found = next((f for n, f in fields.items() if part in (n, f.alias)), None)
+        if found is None:
+            return set()
+        current = next((m for m in _models(found.annotation)), None)
+    fields = getattr(current, "model_fields", {})
+    return {f.alias or n for n, f in fields.items()}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models(inner)]
+
+
+def _kind(value: Any) -> str:
+    return {"list": "a list", "str": "text", "int": "a number", "float": "a number"}.get(
+        type(value).__name__, type(value).__name__
+    )

@@ -1,0 +1,333 @@
+"""kpis/*.yml: every key of every KPI type. Shape only; names and SQL are checked in check.py."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from metrics.catalog.dataset import NAME
+from metrics.catalog.values import Duration, Grain, Target, Threshold, Thresholds, Window
+
+Agg = Literal["count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last"]
+AGGS = ("count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last")
+
+
+class Strict(BaseModel):
+    """Frozen, no unknown keys."""
+
+    # Built on first use: one question from a shell needs one type of eleven.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+
+
+class Measure(Strict):
+    """One aggregate over the rows of a dataset: agg + expr, or sql."""
+
+    dataset: str = ""
+    agg: Agg | None = None
+    expr: str = ""
+    percentile: float | None = Field(None, gt=0, lt=1)
+    sql: str = Field("", description="One aggregate expression, in place of agg and expr.")
+    filter: str = Field("", description="Condition on rows.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Measure:
+        if bool(self.agg) == bool(self.sql):
+            raise ValueError("write either `agg` (with `expr`) or `sql`")
+        if self.agg and self.agg != "count" and not self.expr:
+            raise ValueError(f"`agg: {self.agg}` needs `expr`")
+        if (self.agg == "percentile") != (self.percentile is not None):
+            raise ValueError("`agg: percentile` and `percentile: 0.95` go together")
+        return self
+
+
+class SemiAdditive(Strict):
+    """Which row of a period counts for each entity (balances)."""
+
+    pick: Literal["first", "last", "min", "max"] = "last"
+    per: str = ""
+
+
+class Alert(Strict):
+    """One alert rule; evaluated from the alert issue on."""
+
+    name: str = Field(pattern=NAME)
+    compare: Literal[
+        "value", "previous_period", "same_period_last_week", "same_period_last_year", "target", "expected_range"
+    ] = "value"
+    thresholds: Thresholds | None = None
+    for_: int = Field(1, alias="for", ge=1, description="Consecutive complete periods.")
+    min_volume: float = 0
+    by: tuple[str, ...] = ()
+    no_data: Literal["stale", "ok", "alert"] = "stale"
+    sensitivity: Literal["sensitive", "default", "quiet"] = "default"
+    of: str = ""
+    renotify_after: Duration | None = None
+    notify: tuple[str, ...] = ()
+
+
+class Check(Strict):
+    """A condition on the KPI's complete periods, run by `kpi check` and after each sync."""
+
+    between: tuple[float, float] | None = Field(None, description="Lowest and highest plausible value.")
+    not_unknown: bool | None = Field(None, description="No complete period may be unknown.")
+    min_n: int | None = Field(None, description="Rows or entities that each complete period has at least.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Check:
+        if sum(v is not None for v in (self.between, self.not_unknown, self.min_n)) != 1:
+            raise ValueError("a check has exactly one of between, not_unknown, min_n")
+        return self
+
+
+class Change(Strict):
+    """When and why the definition changed its meaning."""
+
+    on: date
+    by: str = ""
+    why: str
+
+
+class KpiCommon(Strict):
+    """Keys of every type."""
+
+    name: str = Field(pattern=NAME, description="The file's stem.")
+    label: str = ""
+    description: str = ""
+    area: str = ""
+    type: str = "simple"
+    dataset: str = ""
+    grain: Grain = Field("day", description="Home grain: what card, alert and headline speak about.")
+    grains: tuple[Grain, ...] = Field((), description="Offered grains; default all from the home grain up.")
+    dimensions: tuple[str, ...] | None = Field(None, description="Default: all of the dataset's.")
+    direction: Literal["up_is_good", "down_is_good", "neutral"] = "up_is_good"
+    format: str = "number"
+    delta: Literal["relative", "points"] | None = Field(
+        None, description="How changes are told; default points for rates, else relative."
+    )
+    period_agg: Literal["exact", "last", "mean", "max"] | None = None
+    thresholds: Thresholds | None = None
+    targets: tuple[Target, ...] = ()
+    transforms: tuple[dict[str, dict[str, Any]], ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    drivers: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    owner: str = ""
+    overview: bool = Field(True, description="False = left off the overview: a KPI that only serves others.")
+    status: Literal["live", "draft"] = "live"
+    changes: tuple[Change, ...] = ()
+    tags: tuple[str, ...] = ()
+    holidays: str = ""
+    synonyms: tuple[str, ...] = ()
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("transforms", mode="before")
+    @classmethod
+    def _bare_names(cls, steps: Any) -> Any:
+        """`- cumulative` is short for `- cumulative: {}`."""
+        if not isinstance(steps, list):
+            return steps
+        full = [{step: {}} if isinstance(step, str) else step for step in steps]
+        full = [{k: v or {} for k, v in s.items()} if isinstance(s, dict) else s for s in full]
+        for step in full:
+            if isinstance(step, dict) and len(step) != 1:
+                raise ValueError("each step names one transform\nWrite `- rolling: {periods: 4}`.")
+        return full
+
+    @property
+    def title(self) -> str:
+        """The label, or the name in words."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def maturity_time(self) -> timedelta:
+        """How long after its end a period keeps changing by definition."""
+        return timedelta(0)
+
+    @property
+    def changes_in_points(self) -> bool:
+        """Whether changes are told as differences, not as shares."""
+        return self.delta == "points" or (self.delta is None and self.is_rate)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether values are shares of 1, shown in percent."""
+        return self.format == "percent" or self.format.endswith("%")
+
+
+class Simple(KpiCommon):
+    """An aggregate over rows, or over a trailing window of whole days."""
+
+    type: Literal["simple"] = "simple"
+    dataset: str
+    agg: Agg | None = None
+    expr: str = ""
+    percentile: float | None = Field(None, gt=0, lt=1)
+    sql: str = ""
+    filter: str = ""
+    window: Window | None = None
+    semi_additive: SemiAdditive | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Simple:
+        _ = self.measure
+        if self.window and self.grain == "hour":
+            raise ValueError("a windowed KPI has no hour grain\nWrite `grain: day`.")
+        return self
+
+    @property
+    def measure(self) -> Measure:
+        """The aggregate, as a ratio's part would write it."""
+        return Measure(
+            dataset=self.dataset, agg=self.agg, expr=self.expr, percentile=self.percentile,
+            sql=self.sql, filter=self.filter,
+        )  # fmt: skip
+
+
+Part = str | Measure
+
+
+class Ratio(KpiCommon):
+    """Sum of parts / sum of parts; each part a KPI's name or an inline measure."""
+
+    type: Literal["ratio"]
+    numerator: Part
+    denominator: Part
+
+    @model_validator(mode="after")
+    def _datasets(self) -> Ratio:
+        for key in ("numerator", "denominator"):
+            part = getattr(self, key)
+            if isinstance(part, Measure) and not (part.dataset or self.dataset):
+                raise ValueError(f"`{key}` needs a dataset\nWrite `dataset:` in the KPI or in the part.")
+        return self
+
+    def part(self, key: str) -> Part:
+        """`numerator` or `denominator`, with the KPI's dataset where it names none."""
+        part: Part = getattr(self, key)
+        if isinstance(part, Measure) and not part.dataset:
+            return part.model_copy(update={"dataset": self.dataset})
+        return part
+
+
+class Derived(KpiCommon):
+    """Arithmetic of other KPIs: `1000 * {tickets} / {active_users} offset 1 week`."""
+
+    type: Literal["derived"]
+    expr: str
+
+
+class Sql(KpiCommon):
+    """A SELECT giving period, value (numerator, denominator, n) and dimensions at the home grain."""
+
+    type: Literal["sql"]
+    dataset: str
+    sql: str
+    maturity: Duration = Field(timedelta(0), description="How long after its end a period keeps changing.")
+
+    @property
+    def maturity_time(self) -> timedelta:
+        """The stated maturity."""
+        return self.maturity
+
+
+class Cumulative(KpiCommon):
+    """A running or to-date aggregate."""
+
+    type: Literal["cumulative"]
+    dataset: str = ""
+    measure: Part
+    window: Window | None = None
+    grain_to_date: Grain | None = None
+
+
+class Condition(Strict):
+    """Rows that start, convert or return: a filter, with its dataset where it differs."""
+
+    dataset: str = ""
+    filter: str = ""
+
+
+class Conversion(KpiCommon):
+    """Share of the period's base that converts within the window."""
+
+    type: Literal["conversion"]
+    dataset: str
+    base: str | Condition
+    conversion: str | Condition
+    window: Duration
+    calculation: Literal["rate", "count"] = "rate"
+    of: Literal["entities", "events"] = "entities"
+
+
+class Step(Strict):
+    """One funnel step."""
+
+    name: str
+    filter: str
+    dataset: str = ""
+
+
+class Funnel(KpiCommon):
+    """Entities that pass each step in order."""
+
+    type: Literal["funnel"]
+    dataset: str
+    steps: tuple[Step, ...] = Field(min_length=2)
+    window: Duration
+    order: Literal["sequential", "strict"] = "sequential"
+    per: Literal["entity", "attempt"] = "entity"
+
+
+class Retention(KpiCommon):
+    """Share of a cohort that comes back at a later period."""
+
+    type: Literal["retention"]
+    dataset: str
+    start: str | Condition
+    return_: str | Condition = Field(alias="return")
+    unit: Literal["day", "week", "month"] = "week"
+    at: int = Field(ge=1)
+    cohort: Literal["first", "recurring"] = "first"
+    mode: Literal["bounded", "rolling"] = "bounded"
+
+
+class Lifecycle(KpiCommon):
+    """New, returning, resurrected and dormant entities."""
+
+    type: Literal["lifecycle"]
+    dataset: str
+    activity: str = ""
+
+
+class Stickiness(KpiCommon):
+    """Mean short-period actives / long-period actives."""
+
+    type: Literal["stickiness"]
+    dataset: str
+    activity: str = ""
+    short: Grain = "day"
+    long: Grain = "month"
+
+
+class Survey(KpiCommon):
+    """NPS, CSAT or CES of answers."""
+
+    type: Literal["survey"]
+    dataset: str
+    score: str
+    scale: Literal["nps", "csat", "ces"] = "nps"
+    comment: str = ""
+    filter: str = ""
+
+
+Kpi = Simple | Ratio | Derived | Sql | Cumulative | Conversion | Funnel | Retention | Lifecycle | Stickiness | Survey
+KPI_TYPES: dict[str, type[KpiCommon]] = {
+    "simple": Simple, "ratio": Ratio, "derived": Derived, "cumulative": Cumulative, "conversion": Conversion,
+    "funnel": Funnel, "retention": Retention, "lifecycle": Lifecycle, "stickiness": Stickiness,
+    "survey": Survey, "sql": Sql,
+}  # fmt: skip
+COMPUTED_TYPES = ("simple", "ratio", "derived", "sql")  # the others are validated, answered from a later version on
+
+__all__ = ["AGGS", "COMPUTED_TYPES", "KPI_TYPES", "Kpi", "KpiCommon", "Measure", "Threshold"]

@@ -1,0 +1,198 @@
+"""From a project folder to a Catalogue: read, validate, check, drop what refers to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from connectors.errors import Problem, did_you_mean
+from connectors.warehouse.contract import Columns
+from metrics.catalog import check
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.dataset import Dataset
+from metrics.catalog.document import Document, Model, read_document, validated
+from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure, Ratio
+from metrics.catalog.launch import Launch
+from metrics.catalog.sql import SqlProblem
+from metrics.transforms import Transform, known_transforms
+
+Parsed = tuple[KpiCommon | None, Document, list[Problem]]
+
+
+def load(
+    folder: Path,
+    *,
+    timezone: str = "UTC",
+    week_start_days: int = 0,
+    tables: Mapping[str, Columns] | None = None,
+    describe: Callable[[str], Columns] | None = None,
+    shown_as: str = "",
+    only: str = "",
+) -> Catalogue:
+    """Read datasets/, kpis/, launches/ and transforms/ of a project folder; never raises for a bad file.
+
+    tables: what is loaded, with types; None before the first sync, then column names go unchecked.
+    describe: columns of a SELECT (datasets written as SQL). shown_as: prefix of file names in problems.
+    only: a KPI; its files and those it is made of are read and no others (one question from a shell).
+    """
+    reading = _Reading(folder, tables, describe, shown_as)
+    kpis, datasets = reading.closure(only) if only else (None, None)
+    reading.read_datasets(datasets)
+    reading.read_kpis(kpis)
+    launches = reading.read_launches() if not only else ()
+    return Catalogue(
+        timezone, week_start_days, reading.datasets, reading.kpis, launches, tuple(sorted(set(reading.problems))),
+        {n: tuple(p) for n, p in reading.broken.items()}, reading.documents, reading.transforms,
+    )  # fmt: skip
+
+
+class _Reading:
+    """One reading of a folder: what was found so far."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tables: Mapping[str, Columns] | None,
+        describe: Callable[[str], Columns] | None,
+        shown_as: str,
+    ) -> None:
+        self.folder, self.tables, self.describe, self.shown_as = folder, tables, describe, shown_as
+        self.problems: list[Problem] = []
+        self.documents: dict[str, Document] = {}
+        self.datasets: dict[str, Dataset] = {}
+        self.kpis: dict[str, KpiCommon] = {}
+        self.broken: dict[str, list[Problem]] = {}
+        self._columns: dict[str, Columns | None] = {}
+        self._bad_datasets: set[str] = set()
+        self._parsed: dict[str, Parsed] = {}
+        self.transforms: dict[str, Transform]
+        self.transforms, found = known_transforms(folder / "transforms", shown_as=shown_as)
+        self.problems += found
+
+    def closure(self, name: str) -> tuple[set[str] | None, set[str] | None]:
+        """KPIs and datasets that a KPI is made of; None, None if only a full reading can tell what is wrong."""
+        kpis: set[str] = set()
+        datasets: set[str] = set()
+        todo, known = [name], {path.stem for path in (self.folder / "datasets").glob("*.yml")}
+        while todo:
+            current = todo.pop()
+            kpi = self._parse(current)[0] if (self.folder / "kpis" / f"{current}.yml").exists() else None
+            if kpi is None:
+                return None, None
+            kpis.add(current)
+            try:
+                todo += [target for _, target in check.references(kpi) if target not in kpis]
+                datasets |= {kpi.dataset, *check.sql_datasets(kpi, known)} - {""}
+            except SqlProblem:
+                return None, None
+            if isinstance(kpi, Ratio):
+                parts = (kpi.part("numerator"), kpi.part("denominator"))
+                datasets |= {part.dataset for part in parts if isinstance(part, Measure)}
+        return kpis, datasets
+
+    def read_datasets(self, only: set[str] | None) -> None:
+        """Read and check datasets/."""
+        for path in self._files("datasets", only):
+            dataset, document, found = self._one(path, Dataset)
+            if dataset is not None:
+                self._columns[dataset.name], more = check.dataset(dataset, document, self.tables, self.describe)
+                found += more
+            self.documents[f"dataset:{path.stem}"] = document
+            self.problems += found
+            if dataset is not None and not _errors(found):
+                self.datasets[dataset.name] = dataset
+            else:
+                self._bad_datasets.add(path.stem)
+
+    def read_kpis(self, only: set[str] | None) -> None:
+        """Read and check kpis/, after the datasets."""
+        known = check.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables)
+        for path in self._files("kpis", only):
+            kpi, document, found = self._parse(path.stem)
+            self.documents[f"kpi:{path.stem}"] = document
+            if kpi is not None:
+                found = found + check.kpi(kpi, document, known)
+            self.problems += found
+            if kpi is not None and not _errors(found):
+                self.kpis[kpi.name] = kpi
+            else:
+                self.broken[path.stem] = _errors(found)
+        self.problems += _drop_dangling(self.kpis, self.broken, self.documents)
+
+    def read_launches(self) -> tuple[Launch, ...]:
+        """Read and check launches/, after the KPIs; in the order of their days."""
+        launches = []
+        for path in self._files("launches", None):
+            launch, document, found = self._one(path, Launch)
+            if launch is not None:
+                found += check.launch(launch, document, [*self.kpis, *self.broken])
+            self.problems += found
+            if launch is not None and not _errors(found):
+                launches.append(launch)
+        return tuple(sorted(launches, key=lambda x: x.starts_on))
+
+    def _files(self, part: str, only: set[str] | None) -> list[Path]:
+        folder = self.folder / part
+        for path in sorted(folder.glob("*.yaml")) if only is None else ():
+            place = f"{self.shown_as}{part}/{path.name}"
+            hint = f"Rename it to {path.stem}.yml."
+            self.problems.append(Problem(place, 0, "error", "file_name", "is not read", hint))
+        return [path for path in sorted(folder.glob("*.yml")) if only is None or path.stem in only]
+
+    def _one(self, path: Path, model: type[Model]) -> tuple[Model | None, Document, list[Problem]]:
+        document, found = read_document(path, shown_as=f"{self.shown_as}{path.parent.name}/{path.name}")
+        if found:
+            return None, document, found
+        value, found = validated(document, model)
+        return value, document, found + _stem(path, document)
+
+    def _parse(self, name: str) -> Parsed:
+        if name not in self._parsed:
+            path = self.folder / "kpis" / f"{name}.yml"
+            document, found = read_document(path, shown_as=f"{self.shown_as}kpis/{path.name}")
+            self._parsed[name] = (None, document, found) if found else _kpi(path, document)
+        return self._parsed[name]
+
+
+def _kpi(path: Path, document: Document) -> Parsed:
+    data = document.data if isinstance(document.data, Mapping) else {}
+    kind = data.get("type", "simple")
+    if kind not in KPI_TYPES:
+        hint = did_you_mean(str(kind), sorted(KPI_TYPES))
+        return None, document, [document.problem(("type",), "not_allowed", f"unknown type '{kind}'", hint)]
+    value, found = validated(document, KPI_TYPES[kind])
+    return value, document, found + _stem(path, document)
+
+
+def _errors(problems: list[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.level == "error"]
+
+
+def _stem(path: Path, document: Document) -> list[Problem]:
+    name = document.data.get("name") if isinstance(document.data, Mapping) else None
+    if name in (None, path.stem):
+        return []
+    return [document.problem(
+        ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {path.stem}` or rename the file."
+    )]  # fmt: skip
+
+
+def _drop_dangling(
+    kpis: dict[str, KpiCommon], broken: dict[str, list[Problem]], documents: Mapping[str, Document]
+) -> list[Problem]:
+    """Move KPIs whose references are missing, broken or circular from `kpis` to `broken`."""
+    new: list[Problem] = []
+    while True:
+        bad: dict[str, list[Problem]] = {}
+        for name, kpi in kpis.items():
+            document = documents[f"kpi:{name}"]
+            for place, target in check.references(kpi):
+                problem = check.reference(name, target, kpis, broken, document, place)
+                if problem is not None:
+                    bad.setdefault(name, []).append(problem)
+        if not bad:
+            return new
+        for name, problems in bad.items():
+            del kpis[name]
+            broken[name] = problems
+            new += problems

@@ -1,0 +1,72 @@
+"""JSON Schemas of the definition files, for editors that complete and check YAML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from metrics.catalog.dataset import Dataset
+from metrics.catalog.kpi import KPI_TYPES
+from metrics.catalog.launch import Launch
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schemas() -> dict[str, Any]:
+    """kpi, dataset and launch as JSON Schema. Texts that are parsed further (durations, thresholds) are strings."""
+    kinds = {name: _schema(model) for name, model in KPI_TYPES.items()}
+    definitions: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        definitions.update(kind.pop("$defs", {}))
+        definitions[f"type_{name}"] = kind
+    chosen = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/type_{name}"},
+        }
+        for name in kinds
+    ]
+    plain = {"if": {"not": {"required": ["type"]}}, "then": {"$ref": "#/$defs/type_simple"}}
+    kpi = {
+        "$schema": DIALECT, "title": "KPI", "type": "object",
+        "properties": {"type": {"enum": sorted(kinds)}}, "allOf": [plain, *chosen], "$defs": definitions,
+    }  # fmt: skip
+    return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch)}
+
+
+def write(folder: Path) -> None:
+    """Write one file per schema."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / f"{name}.schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True) + "\n")
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=True)
+    for definition in schema.get("$defs", {}).values():
+        if definition.get("title") == "Threshold":
+            text = {"type": "string", "title": "Threshold", "description": definition.get("description", "")}
+            definition.clear()
+            definition.update(text)
+    loose: dict[str, Any] = _loosened(schema)
+    return loose
+
+
+def _loosened(part: Any) -> Any:
+    """What a validator accepts before it parses: durations as text, lists in short form, dates as text."""
+    if isinstance(part, dict):
+        if part.get("format") == "duration":
+            return {**{k: v for k, v in part.items() if k != "format"}, "type": "string"}
+        found = {key: _loosened(value) for key, value in part.items() if key not in ("default",)}
+        properties = found.get("properties", {})
+        if "transforms" in properties:
+            steps = properties["transforms"].get("items", {})
+            properties["transforms"]["items"] = {"anyOf": [{"type": "string"}, steps]}
+        for key, short in (("dimensions", "array"), ("primary_key", "string")):
+            if "time_dimension" in properties and key in properties:
+                properties[key] = {"anyOf": [properties[key], {"type": short}]}
+        return found
+    return [_loosened(item) for item in part] if isinstance(part, list) else part

@@ -1,0 +1,135 @@
+"""pandas steps that a definition may list. One file = one transform = one function of the file's name.
+
+A transform takes the values of one segment over its full history (a float Series, one entry per
+period, NaN = unknown) and returns a Series of the same index. It must be causal: the value at a
+period may depend on that period and earlier ones only. Its keyword arguments are its options.
+Analysts put their own beside their KPIs: <project>/transforms/<name>.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import Problem, TransformError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One transform: where its code is, and the hash of that code. Loaded when first used."""
+
+    name: str
+    path: Path
+    code: str
+
+    @property
+    def function(self) -> Callable[..., pd.Series]:
+        """The function of the file's name. Raises TransformError."""
+        return _function(self.name, self.path, self.code)
+
+    def apply(self, values: pd.Series, options: Mapping[str, Any]) -> pd.Series:
+        """The transformed values, same index. Raises TransformError, never anything else."""
+        keyed = {key: value for key, value in options.items() if key != "as"}
+        try:
+            result = self.function(values.copy(), **keyed)
+        except TransformError:
+            raise
+        except Exception as error:  # analysts' code may raise anything; the KPI says so, others go on
+            raise TransformError(f"{type(error).__name__}: {error}", where=f"transform {self.name}") from error
+        if getattr(result, "index", None) is None or not result.index.equals(values.index):
+            raise TransformError(
+                "returned other periods than it was given", where=f"transform {self.name}",
+                hint="Return a Series with the index of the one passed in.",
+            )  # fmt: skip
+        return result.astype("float64")
+
+
+_loaded: dict[tuple[str, str], Callable[..., Any]] = {}
+
+
+def _function(name: str, path: Path, code: str) -> Callable[..., Any]:
+    if (name, code) not in _loaded:
+        spec = importlib.util.spec_from_file_location(f"kpi_transform_{name}", path)
+        assert spec is not None and spec.loader is not None
+        module: types.ModuleType = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # a broken file of an analyst is their finding, not our crash
+            raise TransformError(f"{type(error).__name__}: {error}", where=str(path)) from error
+        function = getattr(module, name, None)
+        if not callable(function):
+            raise TransformError(f"has no function '{name}'", where=str(path), hint=f"Write def {name}(values, …).")
+        _loaded[(name, code)] = function
+    return _loaded[(name, code)]
+
+
+def known_transforms(own_folder: Path, *, shown_as: str = "") -> tuple[dict[str, Transform], list[Problem]]:
+    """Built-in transforms and those of a project; a project's file of a built-in name is a problem."""
+    found = {p.stem: _transform(p) for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem != "__init__"}
+    problems = []
+    for path in sorted(own_folder.glob("*.py")):
+        if path.stem in found:
+            place = f"{shown_as}transforms/{path.name}"
+            text = f"'{path.stem}' is a built-in transform"
+            problems.append(Problem(place, 0, "error", "transform_name", text, "Give the file another name."))
+        elif path.stem.isidentifier() and not path.stem.startswith("_"):
+            found[path.stem] = _transform(path)
+    return found, problems
+
+
+def _transform(path: Path) -> Transform:
+    return Transform(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+
+
+def option_problems(transform: Transform, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(message, hint) for each option of a definition that the transform does not take."""
+    try:
+        function = transform.function
+    except TransformError as error:
+        return [(error.message, error.hint)]
+    parameters = dict(list(inspect.signature(function).parameters.items())[1:])
+    hints = typing.get_type_hints(function)
+    found = []
+    for name, value in options.items():
+        if name == "as":
+            if not (isinstance(value, str) and value.isidentifier()):
+                found.append((f"`as` must be a plain name, not '{value}'", ""))
+        elif name not in parameters:
+            found.append((f"unknown option '{name}'", did_you_mean(name, [*parameters, "as"])))
+        elif not _fits(value, hints.get(name, Any)):
+            found.append((f"'{name}' cannot be {value!r}", f"Wanted: {_words(hints[name])}."))
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in options:
+            found.append((f"missing option '{name}'", f"Wanted: {_words(hints.get(name, Any))}."))
+    return found
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return True
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, inner) for inner in typing.get_args(hint))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is type(None):
+        return value is None
+    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+
+
+def _words(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return ", ".join(map(str, typing.get_args(hint)))
+    return str(getattr(hint, "__name__", hint))

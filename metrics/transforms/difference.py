@@ -1,0 +1,16 @@
+"""Change against an earlier period."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def difference(values: pd.Series, *, periods: int = 1) -> pd.Series:
+    """This value minus the one `periods` earlier."""
+    return values - values.shift(_past(periods))
+
+
+def _past(periods: int) -> int:
+    if periods < 1:
+        raise ValueError("periods must be 1 or more: a transform looks back, never ahead")
+    return periods
