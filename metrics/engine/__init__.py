@@ -1,0 +1,1 @@
+"""Query → plan → sqlglot tree → SQL → frame → transforms → Series. The only writer of KPI SQL."""

@@ -1,0 +1,244 @@
+"""answer(Query) → Series, from the cheapest exact level: stored values, else facts.
+
+The caller cannot tell which level answered, but by `Series.level`; a test compares them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
+from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon, Simple, Sql
+from metrics.catalog.values import GRAINS
+from metrics.engine import compare, frames, periods, trees, types
+from metrics.engine.query import Query, Scope, Series
+
+
+def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False) -> Series:
+    """The answer to one question. from_facts: count rows even where finished values are stored.
+
+    Raises UnknownName, DefinitionError, QueryRefused, NotUsedYet."""
+    kpi = catalogue.kpi(query.kpi)
+    grain = query.grain or kpi.grain
+    _check(query, kpi, grain, catalogue)
+    generation = _generation(query, reader)
+    states = reader.dataset_states(generation.sequence)
+    full = default_scope(kpi, grain, catalogue, reader, states)
+    asked = _asked(query, full)
+    scope = _widened(query, kpi, asked, full)
+    frame, definition, level = _values(query, kpi, scope, generation, from_facts)
+    _refuse_unknown_segments(query, frame, full)
+    frame, companions, transformed = _transformed(kpi, frame, catalogue, grain)
+    if query.compare:
+        frame = compare.compared(frame, query.compare, kpi, asked, points=kpi.changes_in_points)
+    if grain != periods.TOTAL:
+        frame = frame[(frame["period"] >= asked.start) & (frame["period"] < asked.end)].reset_index(drop=True)
+    mark = frames.watermark(dataclasses.replace(full, grain="hour"), catalogue.datasets_of(kpi), "hour")
+    return Series(
+        kpi=kpi.name, definition=definition, generation=generation.id,
+        watermark=mark.to_pydatetime() if mark is not None else None, grain=grain, unit=unit(kpi), by=query.by,
+        frame=frame, companions=companions, transformed=transformed, change_in_points=kpi.changes_in_points,
+        level=level, sql=tuple(scope.statements),
+    )  # fmt: skip
+
+
+def offered_grains(kpi: KpiCommon) -> tuple[str, ...]:
+    """Grains that a KPI can be asked at, besides total."""
+    if kpi.grains:
+        return kpi.grains
+    if isinstance(kpi, Sql) and kpi.period_agg is None:
+        return (kpi.grain,)
+    return GRAINS[GRAINS.index(kpi.grain) :]
+
+
+def unit(kpi: KpiCommon) -> str:
+    """number, percent, seconds or a currency code."""
+    head, _, code = kpi.format.partition(" ")
+    if head == "currency":
+        return code or "currency"
+    return "percent" if kpi.is_rate else "seconds" if head == "duration" else "number"
+
+
+def default_scope(
+    kpi: KpiCommon, grain: str, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
+) -> Scope:
+    """From the first event to the watermark, the running period included."""
+    names = catalogue.datasets_of(kpi)
+    fine = "hour" if grain == "hour" else "day"
+    firsts = [states[n].first_at for n in names if n in states]
+    known = [periods.on_clock(at, fine, catalogue.timezone) for at in firsts if at is not None]
+    scope = Scope(catalogue, reader, states, grain, pd.Timestamp(0), pd.Timestamp(0))
+    mark = frames.watermark(scope, names, fine)
+    if not known or mark is None:
+        return scope
+    step = "day" if grain == periods.TOTAL else grain
+    start = periods.floor(min(known), step, catalogue.week_start_days)
+    return dataclasses.replace(scope, start=start, end=periods.ceil(mark, step, catalogue.week_start_days))
+
+
+def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> None:
+    if grain != periods.TOTAL:
+        require(grain, [*offered_grains(kpi), periods.TOTAL], kind="grain", where=kpi.name)
+    dimensions = catalogue.dimensions_of(kpi)
+    for name in [query.by, *(f.dimension for f in query.where)]:
+        if name is not None:
+            require(name, dimensions, kind="dimension", where=kpi.name)
+    if query.start and query.end and query.start >= query.end:
+        raise QueryRefused(f"start {query.start} is not before end {query.end}", hint="The end is exclusive.")
+    if query.compare:
+        require(query.compare, compare.NAMES, kind="comparison")
+        if grain == periods.TOTAL and query.compare != "previous_range":
+            raise QueryRefused("a total compares with the previous range only", hint="Use previous_range.")
+
+
+def _generation(query: Query, reader: Reader) -> Generation:
+    if query.as_of is None:
+        return reader.generation
+    known = {g.id: g for g in reader.generations()}
+    if query.as_of not in known:
+        near = did_you_mean(query.as_of, list(known)[-5:])
+        raise UnknownGeneration(f"generation '{query.as_of}' was never published here", hint=near)
+    return known[query.as_of]
+
+
+def _asked(query: Query, full: Scope) -> Scope:
+    """The asked range, widened to whole periods; the default where none is asked."""
+    step = "day" if full.grain == periods.TOTAL else full.grain
+    week = full.week_start_days
+    start = periods.floor(pd.Timestamp(query.start), step, week) if query.start else full.start
+    end = periods.ceil(pd.Timestamp(query.end), step, week) if query.end else full.end
+    return dataclasses.replace(
+        full, start=start, end=max(start, end), by=query.by, filters=(*query.where, *query.row_scope),
+        entities=query.entities,
+    )  # fmt: skip
+
+
+def _widened(query: Query, kpi: KpiCommon, asked: Scope, full: Scope) -> Scope:
+    """The range that must be counted: transforms need all history, a comparison its earlier periods."""
+    if asked.grain == periods.TOTAL or asked.start >= asked.end:
+        return asked
+    start = min(asked.start, full.start) if kpi.transforms else asked.start
+    if query.compare:
+        start = min(start, compare.reach(asked, query.compare, kpi))
+    return dataclasses.replace(asked, start=start)
+
+
+def _values(
+    query: Query, kpi: KpiCommon, scope: Scope, generation: Generation, from_facts: bool
+) -> tuple[pd.DataFrame, str, str]:
+    """Frame (FACT_COLUMNS), definition and level."""
+    stored = None if from_facts else _stored(query, kpi, scope, generation)
+    if stored is not None:
+        return *stored, "stored"
+    if query.as_of is not None and generation.sequence != scope.reader.generation.sequence:
+        raise QueryRefused(
+            "what was published earlier is kept for unfiltered values, filters of one segment, and one breakdown",
+            where=f"{kpi.name} as of {generation.id}", hint="Leave out `total`, or all filters but one.",
+        )  # fmt: skip
+    definition = scope.catalogue.definition(kpi.name)
+    frame = types.facts(kpi, scope)
+    if query.compare == "previous_range" and scope.grain == periods.TOTAL:
+        span = scope.end - scope.start
+        earlier = dataclasses.replace(scope, start=scope.start - span, end=scope.start)
+        before = types.facts(kpi, earlier).set_index("segment")["value"]
+        frame = frame.assign(comparison=frame["segment"].map(before))
+    return _ordered(frame), definition, "facts"
+
+
+def _stored(query: Query, kpi: KpiCommon, scope: Scope, generation: Generation) -> tuple[pd.DataFrame, str] | None:
+    """Level 1, if it can answer: no filter or one segment of one dimension, no scope of rows or entities."""
+    one = len(query.where) == 1 and len(query.where[0].values) == 1
+    if query.row_scope or query.entities or scope.grain == periods.TOTAL or (query.where and (query.by or not one)):
+        return None
+    dimension = query.by or (query.where[0].dimension if query.where else NO_DIMENSION)
+    found = scope.reader.stored_values(kpi.name, scope.grain, dimension, generation.sequence)
+    live = generation.sequence == scope.reader.generation.sequence
+    if found is None or (live and found.definition != scope.catalogue.definition(kpi.name)):
+        return None
+    frame = found.frame
+    if query.where:
+        frame = frame[frame["segment"] == query.where[0].values[0]].assign(segment="")
+        if frame.empty:
+            return None  # a value that never occurs: the facts say so, with what does
+    frame = frame.assign(n=frame["n"].astype("Int64"), period=frame["period"].astype("datetime64[us]"))
+    inside = frame[(frame["period"] >= scope.start) & (frame["period"] < scope.end)]
+    return _ordered(_padded(inside, scope)), found.definition
+
+
+def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """Every asked period, also those outside what was stored: they are unobserved, so unknown."""
+    index = frames.scope_index(scope)
+    segments = list(dict.fromkeys(frame["segment"])) if scope.by else [""]
+    if len(frame) == len(index) * len(segments):
+        return frame.reset_index(drop=True)
+    full = pd.MultiIndex.from_product([segments, index], names=["segment", "period"]).to_frame(index=False)
+    merged = full.merge(frame, on=["segment", "period"], how="left")
+    return merged.assign(complete=merged["complete"].fillna(False).astype(bool))
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Largest segment first (by rows behind it), then by name; periods rising."""
+    weight = frame.groupby("segment")["n"].sum().astype("float64")
+    order = {s: i for i, s in enumerate(sorted(weight.index, key=lambda s: (-weight[s], s)))}
+    ranked = frame.assign(_rank=frame["segment"].map(order))
+    return ranked.sort_values(["_rank", "period"], kind="stable").drop(columns="_rank").reset_index(drop=True)
+
+
+def _refuse_unknown_segments(query: Query, frame: pd.DataFrame, full: Scope) -> None:
+    """A filter value that never occurs gives no rows at all: say so instead of showing zeros."""
+    if not query.where or frame["n"].fillna(0).sum() > 0:
+        return
+    kpi = full.catalogue.kpi(query.kpi)
+    for item in query.where:
+        occurring = _occurring(kpi, item.dimension, full)
+        for value in item.values:
+            if occurring:
+                require(value, occurring, kind=item.dimension, where=kpi.name)
+
+
+def _occurring(kpi: KpiCommon, dimension: str, full: Scope) -> list[str]:
+    """Every value of a dimension in the rows behind a KPI, whatever its own filter and the range."""
+    catalogue, found = full.catalogue, set[str]()
+    if isinstance(kpi, Sql):
+        return sorted(set(types.facts(kpi, dataclasses.replace(full, grain=kpi.grain, by=dimension))["segment"]))
+    for name in catalogue.datasets_of(kpi):
+        dataset = catalogue.datasets[name]
+        if dimension in dataset.dimensions:
+            values = exp.select(trees.segment(dataset, dimension).as_(trees.SEGMENT)).distinct()
+            found |= set(trees.run(trees.from_dataset(values, dataset), full)[trees.SEGMENT])
+    return sorted(found)
+
+
+def _transformed(
+    kpi: KpiCommon, frame: pd.DataFrame, catalogue: Catalogue, grain: str
+) -> tuple[pd.DataFrame, tuple[str, ...], bool]:
+    """Apply the listed transforms per segment; `as` adds a column, else the shown value changes."""
+    if not kpi.transforms or grain == periods.TOTAL:
+        return frame, (), False
+    parts, companions, replaced = [], [], False
+    for _, part in frame.groupby("segment", sort=False):
+        part = part.copy()
+        for step in kpi.transforms:
+            (name, options), *_ = step.items()
+            values = part.set_index("period")["value"]
+            result = catalogue.transforms[name].apply(values, options).to_numpy()
+            column = str(options.get("as", "value"))
+            part[column] = result
+            replaced |= column == "value"
+            companions += [column] if column != "value" else []
+        parts.append(part)
+    full = pd.concat(parts, ignore_index=True) if parts else frame
+    return full, tuple(dict.fromkeys(companions)), replaced
+
+
+def additivity(kpi: KpiCommon) -> str:
+    """additive: adds up over periods and segments; semi-additive: over segments only; else non-additive."""
+    if isinstance(kpi, Simple) and not kpi.sql and kpi.agg in ("count", "sum"):
+        return "semi-additive" if kpi.window or kpi.semi_additive else "additive"
+    return "non-additive"

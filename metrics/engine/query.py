@@ -1,0 +1,109 @@
+"""What is asked and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import pandas as pd
+
+from connectors.warehouse.contract import DatasetState, Reader
+from metrics.catalog.catalogue import Catalogue
+
+Comparison = Literal["previous_range", "previous_period", "same_period_last_year"]
+COMPARISONS = ("previous_range", "previous_period", "same_period_last_year")
+FACT_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Rows whose dimension has one of these values; `(none)` means NULL. Different filters are ANDed."""
+
+    dimension: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EntitySet:
+    """The entities of a dataset that have a row meeting `condition` (a launch's audience)."""
+
+    dataset: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to one KPI.
+
+    grain: None = the KPI's home grain; `total` = one exact row for the whole range.
+    start inclusive, end exclusive, both widened to whole periods; None = first event, watermark.
+    row_scope: filters of the reader's role. entities: only these are counted. Both bypass stored values.
+    """
+
+    kpi: str
+    grain: str | None = None
+    start: date | None = None
+    end: date | None = None
+    by: str | None = None
+    where: tuple[Filter, ...] = ()
+    compare: Comparison | None = None
+    as_of: str | None = None
+    row_scope: tuple[Filter, ...] = ()
+    entities: EntitySet | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """The answer.
+
+    frame: one row per (segment, period), segments in order of size, periods rising: `segment` (str, empty
+    without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
+    denominator (float, NaN = unknown), n (Int64), complete (bool), then a column per companion and, if
+    compared, comparison and change (relative, or points: see `change_in_points`).
+    watermark: UTC, None if nothing was observed. level: stored or facts. sql: what was run.
+    """
+
+    kpi: str
+    definition: str
+    generation: str
+    watermark: datetime | None
+    grain: str
+    unit: str
+    by: str | None
+    frame: pd.DataFrame
+    companions: tuple[str, ...] = ()
+    transformed: bool = False
+    change_in_points: bool = False
+    level: str = "facts"
+    sql: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where and how the facts of a KPI are counted: a Query with its names resolved.
+
+    start, end: periods of the grain (days for total), half-open.
+    """
+
+    catalogue: Catalogue
+    reader: Reader
+    states: Mapping[str, DatasetState]
+    grain: str
+    start: pd.Timestamp
+    end: pd.Timestamp
+    by: str | None = None
+    filters: tuple[Filter, ...] = ()
+    entities: EntitySet | None = None
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def zone(self) -> str:
+        """The project's time zone."""
+        return self.catalogue.timezone
+
+    @property
+    def week_start_days(self) -> int:
+        """Days that the week's first day lies after Monday."""
+        return self.catalogue.week_start_days

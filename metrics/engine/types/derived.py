@@ -1,0 +1,83 @@
+"""derived: arithmetic of other KPIs; what is unknown in one part is unknown in the result."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import reduce
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import QueryRefused
+from metrics.catalog.derived import Reference, formula
+from metrics.catalog.kpi import Derived, KpiCommon
+from metrics.engine import periods, types
+from metrics.engine.query import FACT_COLUMNS, Scope
+
+
+def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
+    """The formula of each period; n is the least n of its parts."""
+    parsed = formula(kpi.expr)
+    found = [_part(reference, scope) for reference in parsed.references]
+    segments = list(dict.fromkeys(s for frame, *_ in found for s in frame["segment"]))
+    parts = [_named(frame, part, inner, shift, i, segments) for i, (frame, part, inner, shift) in enumerate(found)]
+    both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
+    count = range(len(parts))
+    columns = {f"p{i}": both[f"p{i}"] for i in count}
+    done = [both[f"complete{i}"].fillna(False).astype(bool) for i in count]
+    result = both.assign(
+        value=_evaluate(parsed.tree, columns),
+        numerator=float("nan"),
+        denominator=float("nan"),
+        n=both[[f"n{i}" for i in count]].min(axis=1, skipna=False).astype("Int64"),
+        complete=reduce(lambda a, b: a & b, done),
+    )
+    return result[FACT_COLUMNS]
+
+
+def _part(reference: Reference, scope: Scope) -> tuple[pd.DataFrame, KpiCommon, Scope, int]:
+    """Facts of one reference, its KPI, the scope they were asked in, and by how many periods they are shifted."""
+    kpi = scope.catalogue.kpi(reference.kpi)
+    inner, shift = scope, 0
+    if reference.offset:
+        if scope.grain == periods.TOTAL:
+            raise QueryRefused("an offset has no meaning over a whole range", hint="Ask at a grain.")
+        shift = periods.offset_periods(scope.grain, reference.offset, reference.offset_grain)
+        start, end = (periods.after(at, scope.grain, -shift) for at in (scope.start, scope.end))
+        inner = dataclasses.replace(scope, start=start, end=end)
+    return types.facts(kpi, inner), kpi, inner, shift
+
+
+def _named(
+    frame: pd.DataFrame, kpi: KpiCommon, inner: Scope, shift: int, index: int, segments: list[str]
+) -> pd.DataFrame:
+    """A part's columns under its own names, its periods moved to those that read them."""
+    frame = types.with_segments(frame, kpi, segments, inner)
+    if shift:
+        frame = frame.assign(period=periods.shifted(frame["period"], inner.grain, shift))
+    names = {"value": f"p{index}", "n": f"n{index}", "complete": f"complete{index}"}
+    return frame.rename(columns=names)[["segment", "period", *names.values()]]
+
+
+def _evaluate(tree: exp.Expression, columns: dict[str, pd.Series]) -> pd.Series:
+    """The tree over pandas columns. Division by 0 is unknown."""
+    if isinstance(tree, exp.Paren):
+        return _evaluate(tree.this, columns)
+    if isinstance(tree, exp.Column):
+        return columns[tree.name]
+    if isinstance(tree, exp.Literal):
+        return pd.Series(float(tree.this), index=columns["p0"].index)
+    if isinstance(tree, exp.Neg):
+        return -_evaluate(tree.this, columns)
+    if isinstance(tree, exp.Abs):
+        return _evaluate(tree.this, columns).abs()
+    left = _evaluate(tree.this, columns)
+    if isinstance(tree, (exp.Least, exp.Greatest)):
+        several = pd.concat([left, *(_evaluate(e, columns) for e in tree.expressions)], axis=1)
+        return several.min(axis=1, skipna=False) if isinstance(tree, exp.Least) else several.max(axis=1, skipna=False)
+    right = _evaluate(tree.expression, columns)
+    if isinstance(tree, exp.Add):
+        return left + right
+    if isinstance(tree, exp.Sub):
+        return left - right
+    return left * right if isinstance(tree, exp.Mul) else left / right.where(right != 0)

@@ -1,0 +1,59 @@
+SELECT
+  CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(DISTINCT user_id) AS __value,
+  COUNT(DISTINCT user_id) AS n
+FROM "sessions"
+WHERE
+  (
+    "started_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+    AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  )
+  AND editor = 'new'
+GROUP BY
+  1,
+  2;
+
+SELECT
+  CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(DISTINCT user_id) AS __value,
+  COUNT(DISTINCT user_id) AS n
+FROM "sessions"
+WHERE
+  "started_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+  AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;
+
+-- by the first dimension;
+
+SELECT
+  CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS __period,
+  COALESCE(CAST(platform AS TEXT), '(none)') AS __segment,
+  COUNT(DISTINCT user_id) AS __value,
+  COUNT(DISTINCT user_id) AS n
+FROM "sessions"
+WHERE
+  (
+    "started_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+    AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  )
+  AND editor = 'new'
+GROUP BY
+  1,
+  2;
+
+SELECT
+  CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS __period,
+  COALESCE(CAST(platform AS TEXT), '(none)') AS __segment,
+  COUNT(DISTINCT user_id) AS __value,
+  COUNT(DISTINCT user_id) AS n
+FROM "sessions"
+WHERE
+  "started_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+  AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2
