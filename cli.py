@@ -1,0 +1,364 @@
+"""The `kpi` command: parses, calls a job, prints. docs/cli.md is its reference."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connectors.errors import KpiError
+
+if TYPE_CHECKING:
+    from jobs.project import Project
+    from metrics.engine.query import Query
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="KPIs from the shell. Exit status: 0 good, 1 what you asked about is wrong, 2 wrong usage.",
+)  # fmt: skip
+
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", envvar="KPI_PROJECT", metavar="DIR", help="Project folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NowOption = Annotated[str | None, typer.Option("--now", metavar="TIMESTAMP", help="Set the clock: tests, replays.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@contextmanager
+def _reported(debug: bool) -> Iterator[None]:
+    """A KpiError becomes its text on stderr and exit status 1; anything else too, unless --debug."""
+    try:
+        yield
+    except KpiError as error:
+        if debug:
+            raise
+        typer.echo(f"kpi: {error}", err=True)
+        raise typer.Exit(1) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter, KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"kpi: unexpected {type(error).__name__}: {error}\nRun again with --debug and report it.", err=True)
+        raise typer.Exit(1) from None
+
+
+def _verb(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb of the command, with errors reported. A trailing _ keeps Python's own names free."""
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        with _reported(bool(options.get("debug"))):
+            function(*args, **options)
+
+    return app.command(function.__name__.rstrip("_"))(run)
+
+
+def _open(folder: str | None) -> Project:
+    from jobs.project import open_project
+
+    return open_project(folder)
+
+
+def _clock(text: str | None) -> datetime:
+    from jobs.project import utc_now
+
+    if text is None:
+        return utc_now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no timestamp; write 2026-11-23 or 2026-11-23T06:00:00Z") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=None, ensure_ascii=False))
+
+
+def _print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Columns padded to their widest cell; numbers to the right."""
+    cells = [[_cell(row.get(c)) for c in columns] for row in rows]
+    widths = [max([len(c), *(len(line[i]) for line in cells)]) for i, c in enumerate(columns)]
+    right = [bool(rows) and all(isinstance(r.get(c), (int, float, type(None))) for r in rows) for c in columns]
+    for line in [columns, *cells]:
+        padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+@_verb
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="FILE-or-URL", help="Propose KPIs from this.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a new project folder; with --from, propose source, dataset and first KPIs.
+
+    example: kpi init shop --from orders.csv
+    """
+    from jobs.init import init as run
+
+    for line in run(directory, from_):
+        typer.echo(line)
+
+
+@_verb
+def run(
+    project: ProjectOption = None,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    debug: DebugOption = False,
+) -> None:
+    """Serve the dashboard.
+
+    example: kpi run --project shop --port 8600
+    """
+    opened = _open(project)
+    from jobs.serve import serve
+
+    serve(opened, host=host, port=port)
+
+
+@_verb
+def demo(
+    directory: Annotated[str | None, typer.Argument(metavar="DIR", help="Default: the repository's project.")] = None,
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make and fill the demo project; does nothing if today's is there.
+
+    example: kpi demo
+    """
+    from jobs.demo import demo as run_demo
+    from jobs.demo import demo_project
+
+    result = _follow(run_demo(demo_project(directory or project), now=_clock(now)))
+    typer.echo(f"demo: generation {result.generation} in {result.seconds:.1f} s" if result.published
+               else f"demo: generation {result.generation} is up to date")  # fmt: skip
+    raise typer.Exit(1 if result.failed else 0)
+
+
+@_verb
+def sync(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    project: ProjectOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Pull everything again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Pull and load, publish nothing.")] = False,
+    json_: JsonOption = False,
+    events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr.")] = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Pull the sources, load, compute all values and publish one generation.
+
+    example: kpi sync app_sessions
+    """
+    from jobs.sync import sync as run_sync
+
+    result = _follow(run_sync(_open(project), sources or [], full=full, dry_run=dry_run, now=_clock(now)), events)
+    if json_:
+        _print_json(result.as_dict())
+    else:
+        rows = [r.as_dict() for r in result.sources]
+        _print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
+        made = "published" if result.published else "nothing new; live stays"
+        typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
+    for run_ in result.sources:
+        if run_.error:
+            typer.echo(run_.error, err=True)
+    for problem in result.problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def _follow(steps: Any, events: bool = False) -> Any:
+    """Draw a sync's progress as a bar on a terminal, or as JSON lines; return its result."""
+    from jobs.sync import Progress
+
+    bar, result = sys.stderr.isatty() and not events, None
+    for step in steps:
+        if isinstance(step, Progress) and events:
+            typer.echo(json.dumps(step.__dict__), err=True)
+        elif isinstance(step, Progress) and bar:
+            filled = round(24 * step.done / max(step.total, 1))
+            typer.echo(f"\r\033[K{'━' * filled}{'─' * (24 - filled)} {step.text}", err=True, nl=False)
+        elif not isinstance(step, Progress):
+            result = step
+    if bar:
+        typer.echo("\r\033[K", err=True, nl=False)
+    return result
+
+
+@_verb
+def status(
+    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+) -> None:
+    """Print the live generation, and how fresh each dataset and source is.
+
+    example: kpi status --json
+    """
+    from jobs.status import status as read
+
+    found = read(_open(project), now=_clock(now))
+    if json_:
+        _print_json(found)
+        return
+    typer.echo(f"generation {found['generation'] or 'none yet'}, published {found['published_at'] or 'never'}")
+    _print_table(found["datasets"], ["name", "watermark", "state", "rows"])
+    _print_table(found["sources"], ["name", "state", "last_success", "error"])
+
+
+@_verb
+def sources(project: ProjectOption = None, json_: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the source types and their options.
+
+    example: kpi sources
+    """
+    from jobs.status import source_options
+
+    rows = source_options()
+    if json_:
+        _print_json(rows)
+    else:
+        _print_table(rows, ["type", "option", "default", "description"])
+
+
+@_verb
+def list_(
+    project: ProjectOption = None,
+    tag: Annotated[str | None, typer.Option(help="Only KPIs with this tag.")] = None,
+    area: Annotated[str | None, typer.Option(help="Only KPIs of this area.")] = None,
+    json_: JsonOption = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """List the catalogue.
+
+    example: kpi list --area Growth
+    """
+    from jobs.status import catalogue_rows
+
+    rows = catalogue_rows(_open(project), now=_clock(now), tag=tag, area=area)
+    if json_:
+        _print_json(rows)
+    else:
+        _print_table(rows, ["name", "label", "area", "type", "grain", "owner", "status", "additivity"])
+
+
+@_verb
+def validate(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all files.")] = None,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Report every problem of every definition, with file and line. Changes nothing.
+
+    example: kpi validate activation
+    """
+    from jobs.validate import validate as run_validate
+
+    problems = run_validate(_open(project), kpis or [])
+    ok = not any(p.level == "error" for p in problems)
+    if json_:
+        _print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        errors = sum(p.level == "error" for p in problems)
+        typer.echo(f"{errors} errors, {len(problems) - errors} warnings")
+    raise typer.Exit(0 if ok else 1)
+
+
+@_verb
+def check(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all.")] = None,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run the data checks that the definitions state.
+
+    example: kpi check activation
+    """
+    from jobs.check import check as run_check
+
+    rows = run_check(_open(project), kpis or [])
+    if json_:
+        _print_json(rows)
+    else:
+        _print_table(rows, ["kpi", "check", "ok", "detail"])
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+@_verb
+def query(
+    kpi: Annotated[str, typer.Argument(metavar="KPI", help="Name of a KPI.")],
+    grain: Annotated[str | None, typer.Option(metavar="G|total", help="Default: the KPI's home grain.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="D", help="First day, inclusive.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="D", help="Last day, exclusive.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="DIM", help="Break down by a dimension.")] = None,
+    where: Annotated[list[str] | None, typer.Option(metavar="DIM=VALUE", help="Filter; may be repeated.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="C", help="previous_range, previous_period, same_period_last_year.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="GENERATION", help="As published then.")] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of the numbers.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say where the number comes from.")] = False,
+    format_: Annotated[str, typer.Option("--format", metavar="table|json|csv")] = "table",
+    json_: JsonOption = False,
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the values of one KPI.
+
+    example: kpi query sign_ups --grain week --by platform --format csv
+    """
+    from jobs.query import explain as run_explain
+    from jobs.query import make_query, run_query
+    from metrics.views import export
+
+    format_ = "json" if json_ else format_
+    if format_ not in ("table", "json", "csv"):
+        raise typer.BadParameter(f"'{format_}' is no format; write table, json or csv")
+    opened = _open(project)
+    asked: Query = make_query(kpi, grain, start, end, by, where or [], compare, as_of)
+    if sql or explain:
+        typer.echo(run_explain(opened, asked, words=explain))
+        return
+    series = run_query(opened, asked)
+    if format_ == "json":
+        _print_json(export.as_dict(series))
+    elif format_ == "csv":
+        typer.echo(export.as_csv(series), nl=False)
+    else:
+        rows = export.rows(series)
+        _print_table(rows, list(rows[0]) if rows else ["period", "value"])
+
+
+def main() -> None:
+    """Entry point of the `kpi` command."""
+    app(prog_name="kpi")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""query: one question from the command line, answered or explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.errors import QueryRefused
+from jobs.project import Project
+from metrics.engine.answer import answer
+from metrics.engine.periods import parse_day
+from metrics.engine.query import Filter, Query, Series
+
+
+def make_query(
+    kpi: str,
+    grain: str | None,
+    start: str | None,
+    end: str | None,
+    by: str | None,
+    where: Sequence[str],
+    compare: str | None,
+    as_of: str | None,
+) -> Query:
+    """The Query that texts ask for. Raises QueryRefused for a text that says nothing."""
+    return Query(
+        kpi, grain, parse_day(start, where="start") if start else None, parse_day(end, where="end") if end else None,
+        by, parse_filters(where), compare, as_of,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
+    """`DIM=VALUE` texts: the same dimension ORs, different ones AND."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        dimension, sign, value = text.partition("=")
+        if not sign or not dimension:
+            raise QueryRefused(f"'{text}' is no filter", hint="Write DIM=VALUE, such as platform=web.")
+        found.setdefault(dimension.strip(), []).append(value)
+    return tuple(Filter(d, tuple(dict.fromkeys(v))) for d, v in found.items())
+
+
+def run_query(project: Project, query: Query) -> Series:
+    """The answer from the live generation."""
+    reader = project.reader()
+    return answer(query, project.catalogue_of(query.kpi, reader), reader)
+
+
+def explain(project: Project, query: Query, *, words: bool) -> str:
+    """The SQL that answers from facts; with `words`, what is counted and how it is answered, too."""
+    from metrics.views.origin import origin, sql_of
+
+    reader = project.reader()
+    catalogue = project.catalogue_of(query.kpi, reader)
+    statements = sql_of(query, catalogue, reader)
+    if not words:
+        return ";\n\n".join(statements) + ";"
+    found = origin(query.kpi, catalogue, reader, project.source_runs(), project.table_sources())
+    lines = [f"{label}: {text}" for label, text in found.facts]
+    level = answer(query, catalogue, reader).level
+    lines.append(f"Answered from: {'finished values of this generation' if level == 'stored' else 'facts'}")
+    return "\n".join([*lines, "", *statements])

@@ -1,0 +1,128 @@
+"""Generations: readers keep theirs, a failed source changes nothing, what was published stays."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.errors import NoData, SyncRunning, UnknownName
+from connectors.warehouse.duckdb.generations import Generations
+from tests.conftest import NOW, Builder
+
+
+def frame(days: int) -> pd.DataFrame:
+    return pd.DataFrame({"at": pd.date_range("2026-11-01", periods=days, freq="D"), "amount": range(days)})
+
+
+@pytest.fixture
+def small(project: Builder) -> Builder:
+    project.rows("events", frame(5))
+    project.kpi("n", "dataset: events\nagg: count")
+    project.sync()
+    return project
+
+
+def test_a_reader_keeps_its_generation_until_it_asks_again(small: Builder) -> None:
+    project = small.open()
+    old = project.reader()
+    frame(9).to_parquet(small.folder / "files" / "events.parquet", index=False)
+    small.sync()
+    assert int(old.frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 5
+    assert int(project.reader().frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 9
+
+
+def test_two_generations_before_the_live_one_are_kept_and_orphans_go(small: Builder) -> None:
+    generations = Generations(small.folder / "data")
+    orphan = generations.folder / "20260101T000000-deadbeef.staging"
+    orphan.write_text("left by a sync that died")
+    Path(f"{orphan}.wal").write_text("its log")
+    for days in range(6, 11):
+        frame(days).to_parquet(small.folder / "files" / "events.parquet", index=False)
+        small.sync(now=NOW + pd.Timedelta(days=20 - days))  # a clock set back must not matter
+    names = sorted(p.name for p in generations.folder.iterdir())
+    assert len(names) == 3 and not any("deadbeef" in n for n in names)
+    assert generations.live() is not None and generations.live().name in names
+
+
+def test_a_failed_source_leaves_its_table_and_the_others_go_on(small: Builder) -> None:
+    small.rows("more", frame(3))
+    (small.folder / "files" / "events.parquet").write_text("this is no Parquet file")
+    result = small.sync()
+    assert result.failed and {r.name: r.status for r in result.sources} == {"events": "failed", "more": "loaded"}
+    reader = small.open().reader()
+    assert int(reader.frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 5
+    assert int(reader.frame("SELECT count(*) AS n FROM more")["n"].iloc[0]) == 3
+
+
+def test_a_dry_run_publishes_nothing(small: Builder) -> None:
+    before = small.open().generations.live()
+    frame(9).to_parquet(small.folder / "files" / "events.parquet", index=False)
+    result = small.sync(dry_run=True)
+    assert result.sources[0].rows == 9 and not result.published
+    assert small.open().generations.live() == before
+
+
+def test_full_pulls_everything_again_without_doubling(small: Builder) -> None:
+    assert small.sync(full=True).sources[0].rows == 5
+    assert small.values("n", grain="total") == {"total": 5}
+
+
+def test_full_finds_the_types_anew(small: Builder) -> None:
+    text = frame(5).assign(amount=["a", "b", "c", "d", "e"])
+    text.to_parquet(small.folder / "files" / "events.parquet", index=False)
+    assert "VARCHAR in the source and BIGINT in the table" in small.sync().sources[0].error
+    assert not small.sync(full=True).failed
+    assert small.open().reader().tables()["events"]["amount"] == "VARCHAR"
+
+
+def _hold(data: str, held: object, done: object) -> None:
+    with Generations(Path(data)).lock():
+        held.set()  # type: ignore[attr-defined]
+        done.wait(20)  # type: ignore[attr-defined]
+
+
+def test_a_second_sync_is_told_that_one_is_running(small: Builder) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(str(small.folder / "data"), held, done))
+    other.start()
+    held.wait(20)
+    try:
+        with pytest.raises(SyncRunning, match="another sync is running"):
+            small.sync()
+    finally:
+        done.set()
+        other.join()
+
+
+def test_a_changed_definition_alone_publishes_and_unknown_names_are_told(small: Builder) -> None:
+    small.kpi("n", "dataset: events\nagg: count\nfilter: amount > 1")
+    assert small.sync().published and small.values("n", grain="total") == {"total": 3}
+    with pytest.raises(UnknownName, match="Did you mean 'events'"):
+        small.sync(names=["evnts"])
+
+
+def test_stored_values_of_a_removed_kpi_end_and_can_still_be_read_as_of(small: Builder) -> None:
+    reader = small.open().reader()
+    (small.folder / "kpis" / "n.yml").unlink()
+    small.kpi("m", "dataset: events\nagg: count")
+    small.sync()
+    now = small.open().reader()
+    assert now.stored_values("n", "day", "", now.generation.sequence) is None
+    assert now.stored_values("n", "day", "", reader.generation.sequence) is not None
+
+
+def test_before_the_first_sync_there_is_no_data(project: Builder) -> None:
+    with pytest.raises(NoData, match="Run `kpi sync`"):
+        project.open().reader()
+
+
+def test_rows_of_a_new_table_are_seen_by_every_aggregate(small: Builder) -> None:
+    """DuckDB 2.0.0 answers 0 here if the table was made by AS SELECT … LIMIT 0 (docs/decisions/0003-duckdb.md)."""
+    small.rows("wide", pd.DataFrame({"at": pd.date_range("2026-01-01", periods=200_000, freq="min")}))
+    small.sync()
+    state = small.open().reader().dataset_states(2)["wide"]
+    assert state.rows == 200_000 and state.first_at is not None
