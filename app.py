@@ -1,0 +1,11 @@
+"""Launcher only: the app, its middleware. Pages and the sign-in gate are in ui/main.py.
+
+`st.App` around ui/main.py and not pages/ beside an entry script: Streamlit would let a page's own address
+run the page file without the gate (docs/decisions/0002-launcher.md).
+"""
+
+from streamlit.starlette import App
+
+from ui.middleware import MIDDLEWARE
+
+app = App("ui/main.py", middleware=MIDDLEWARE)

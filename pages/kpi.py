@@ -1,0 +1,95 @@
+"""KPI: one number, its series, its parts, and where it comes from."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from metrics.engine.answer import offered_grains
+from metrics.engine.query import Filter
+from metrics.views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
+from metrics.views.origin import Origin, origin
+from ui import state, url
+from ui.charts import CONFIG, series_figure
+from ui.empty import first_steps
+from ui.filters import both_widths, dimension_filters, draw_dimension_filters
+from ui.hero import hero
+from ui.origin import show_origin
+from ui.theme import html, text
+
+
+@state.cached_view
+def view(kpi: str, grain: str, range_: str, compare: str, by: str, where: tuple[Filter, ...]) -> KpiPage:
+    """The page of one KPI in the live world."""
+    return kpi_page(state.world(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where)
+
+
+@state.cached_view
+def origin_of(kpi: str) -> Origin:
+    """Where its number comes from."""
+    w = state.world()
+    return origin(kpi, w.catalogue, w.reader, w.runs, w.table_sources)
+
+
+def page() -> None:
+    """Choose, number, chart, table."""
+    if not state.project().has_data():
+        first_steps(state.project())
+        return
+    world = state.world()
+    names = sorted({*world.catalogue.kpis, *world.catalogue.broken})
+    if not names:
+        st.title("No KPIs yet")
+        st.write("Write one file per KPI in the project's `kpis/` folder; docs/definitions.md has examples.")
+        return
+    labels = {n: world.catalogue.kpis[n].title if n in world.catalogue.kpis else n for n in names}
+    default = next((n for n in names if n in world.catalogue.kpis and world.catalogue.kpis[n].overview), names[0])
+    name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
+    kpi = world.catalogue.kpi(name)
+    dimensions = world.catalogue.dimensions_of(kpi)
+    grain = url.read("grain", offered_grains(kpi), kpi.grain)
+    range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
+    compare = url.read("compare", list(COMPARISONS), "none")
+    by = url.read("by", dimensions, "")
+    where = dimension_filters(world, name, dimensions)
+    found = view(name, grain, range_, compare, by, where)
+    st.title(found.card.label)
+    html(f"<p class='bw-line'>{text(found.description)}</p>")
+    hero(found.card)
+    options = {d: segments(world, name, d) for d in dimensions}
+
+    def controls(place: str) -> None:
+        url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain], place=place)
+        if len(found.grains) > 1:
+            grains = {g: f"By {g}" for g in found.grains}
+            url.choose("grain", "Grain", grains, kpi.grain, place=place)
+        url.choose("compare", "Comparison", COMPARISONS, "none", place=place)
+        if dimensions:
+            cuts = {"": "No breakdown", **{d: f"By {d.replace('_', ' ')}" for d in dimensions}}
+            url.choose("by", "Breakdown", cuts, "", place=place)
+            with st.popover(f"Filters ({len(where)})" if where else "Filters") if place == "wide_" else st.container():
+                draw_dimension_filters(options, where, place)
+
+    both_widths(controls)
+    _chart(found)
+    _table(found, name)
+    show_origin(origin_of(name))
+
+
+def _chart(found: KpiPage) -> None:
+    if all(not line.periods for line in found.chart.lines):
+        st.info("Nothing in this range. Choose a longer one.")
+        return
+    words = f"{found.card.label} over time. {found.chart.note}"
+    st.plotly_chart(series_figure(found.chart), config=CONFIG, key="series", alt=words)
+    html("".join(f"<p class='bw-line'>{text(note)}</p>" for note in (found.chart.note, *found.notes)))
+
+
+def _table(found: KpiPage, name: str) -> None:
+    st.header("Values")
+    st.dataframe(found.table, hide_index=True, height=280, key="values")
+    st.download_button(
+        "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
+    )
+
+
+page()

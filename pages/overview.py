@@ -1,0 +1,59 @@
+"""Overview: is the product on track, worst first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from jobs.demo import questions
+from metrics.views.overview import Overview, overview
+from metrics.views.status import LABELS
+from ui import state
+from ui.cards import cards
+from ui.empty import first_steps
+from ui.filters import area_and_segment, both_widths, draw_area_and_segment, parse_segment
+from ui.theme import html, text
+
+
+@state.cached_view
+def view(area: str, segment: str) -> Overview:
+    """The overview of the live world."""
+    return overview(state.world(), area=area, where=parse_segment(segment))
+
+
+def page() -> None:
+    """Strip, sentence, data line, filters, cards."""
+    project = state.project()
+    if not project.has_data():
+        first_steps(project)
+        return
+    area, segment = area_and_segment()
+    found = view("" if area == "all" else area, segment)
+    _demo_strip()
+    st.title(found.headline)
+    chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
+    with st.container(key="bar", horizontal=True, vertical_alignment="center"):
+        html(f"<p class='bw-line'>{text(found.data_line)}</p><ul class='bw-chips'>{chips}</ul>")
+        both_widths(draw_area_and_segment)
+    opened = cards(found.cards, key="cards")
+    if found.left_out:
+        dimension = segment.partition(":")[0]
+        html(f"<p class='bw-line'>Not known by {text(dimension)}: {text(', '.join(found.left_out))}.</p>")
+    if opened:
+        st.switch_page("../pages/kpi.py", query_params={"kpi": opened})
+
+
+def _demo_strip() -> None:
+    project = state.project()
+    asked = questions(project)
+    if asked:
+        links = "".join(
+            f"<a href='kpi?kpi={q['kpi']}&amp;range={q['range']}&amp;by={q['by']}' target='_self'>{text(q['text'])}</a>"
+            for q in asked
+        )
+        html(
+            f"<div class='bw-demo'><strong>{text(project.name)}, an invented app</strong>{links}"
+            "<a href='data' target='_self'>Use your own data</a></div>"
+        )
+
+
+page()

@@ -1,0 +1,183 @@
+"""The dashboard in a real Chromium, over a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.conftest import ROOT, Builder, Server, run_cli
+
+pytestmark = pytest.mark.xdist_group("browser")
+PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpis", "data")
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def visit(browser: Any, served_demo: Server) -> Iterator[Open]:
+    """Open an address; every request to another host and every script error fails the test."""
+    contexts, strangers, errors = [], [], []
+
+    def go(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light", base: str = "") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        own = base or served_demo.url
+        page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((own, "data:", "blob:")) else None)
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.goto(f"{own}/{path}")
+        page.wait_for_selector("h1", timeout=40_000)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert strangers == [], "requests to other hosts"
+    assert errors == []
+
+
+def settled(page: Any) -> None:
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=40_000)
+    page.wait_for_timeout(400)
+
+
+def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
+    page = visit("")
+    assert page.inner_text("h1") == "2 of 14 off track; worst Error-free sessions, 0.8 points under target"
+    cards = page.locator(".card")
+    cards.first.wait_for()
+    assert cards.count() == 14
+    value = cards.first.locator(".number").inner_text()
+    cards.first.click()
+    page.wait_for_url(re.compile(r"/kpi\?kpi=error_free_sessions"))
+    page.wait_for_selector("[data-testid=kpi-value]")
+    assert page.inner_text("[data-testid=kpi-value]") == value
+
+
+def test_a_filter_is_in_the_address_and_survives_a_reload(visit: Open) -> None:
+    page = visit("")
+    page.locator(".card").first.wait_for()
+    page.locator(".st-key-wide_segment [role=combobox], .st-key-wide_segment input").first.click()
+    whole = page.locator(".card .number").first.inner_text()
+    page.get_by_role("option", name="Platform: android").click()
+    page.wait_for_url(re.compile(r"segment=platform"))
+    expect(page.locator(".card .number").first).not_to_have_text(whole, timeout=20_000)
+    filtered = page.locator(".card .number").first.inner_text()
+    page.reload()
+    page.locator(".card").first.wait_for()
+    assert "segment=platform%3Aandroid" in page.url
+    expect(page.locator(".card .number").first).to_have_text(filtered)
+    assert page.locator(".card .label").first.inner_text() == "Error-free sessions"
+    assert float(filtered.rstrip("%")) < 97
+
+
+def test_a_kpi_pages_choices_come_from_its_address(visit: Open) -> None:
+    page = visit("kpi?kpi=activation&range=365d&by=channel")
+    page.locator(".js-plotly-plot .legendtext").first.wait_for()
+    names = set(page.locator(".js-plotly-plot .legendtext").all_text_contents())
+    assert {"organic", "campaign"} <= names
+    assert page.locator(".js-plotly-plot .annotation-text", has_text="Referral campaign").count() == 1
+    page.get_by_text("Where this comes from").click()
+    assert page.get_by_text("How it is counted").is_visible()
+    assert "Owner" in page.locator(".bw-facts").inner_text()
+
+
+def test_sync_now_loads_what_is_new(visit: Open, served_demo: Server) -> None:
+    page = visit("data")
+    page.get_by_role("button", name="Sync now").click()
+    page.get_by_text(re.compile("Synced: ")).wait_for(timeout=90_000)
+    assert page.get_by_text("37 rows could not be read").count() >= 1
+
+
+def test_search_finds_a_synonym(visit: Open) -> None:
+    page = visit("kpis?search=registrations")
+    page.get_by_role("link", name="Sign-ups").wait_for()
+    assert page.get_by_text("1 of 16 KPIs").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_no_serious_accessibility_finding(visit: Open, path: str, scheme: str) -> None:
+    page = visit(path, scheme=scheme)
+    settled(page)
+    page.wait_for_timeout(1200)
+    found = Axe().run(page).response["violations"]
+    bad = [
+        (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
+        for v in found if v["impact"] in ("serious", "critical")
+    ]  # fmt: skip
+    assert bad == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: Open, path: str) -> None:
+    page = visit(path, width=390, height=844)
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if path == "":
+        assert page.locator(".st-key-filters_phone").is_visible() and page.locator(".st-key-filters_wide").is_hidden()
+        heights = page.locator(".card").evaluate_all("cards => cards.map(c => c.getBoundingClientRect().height)")
+        assert max(heights) <= 66
+
+
+@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "kpis", "data"])
+def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
+    """A fresh server whose gate says no: the very first request is a page's own address."""
+    project = Builder(tmp_path / "closed")
+    (project.folder / "files" / "a.csv").write_text("at,secret\n2026-11-02,5\n2026-11-03,7\n")
+    project.source("- {name: t, type: files, table: t, path: files/a.csv}")
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("orders", "dataset: t\nagg: count\nlabel: Orders of the closed project")
+    assert run_cli("sync", "--project", str(project.folder)).returncode == 0
+    project.settings("sign_in: true\n")
+    server = Server(project.folder)
+    try:
+        page = visit(path, base=server.url)
+        settled(page)
+        assert page.inner_text("h1") == "Sign in"
+        body = page.inner_text("body")
+        assert "Orders" not in body and "generation" not in body.lower() and page.locator(".card").count() == 0
+    finally:
+        server.stop()
+
+
+def test_answers_carry_security_headers_and_are_compressed(served_demo: Server) -> None:
+    request = urllib.request.Request(served_demo.url + "/", headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        headers = answer.headers
+    assert headers["content-encoding"] == "gzip" and "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_hostile_texts_are_shown_not_run(visit: Open, tmp_path: Path) -> None:
+    project = Builder(tmp_path / "hostile")
+    (project.folder / "files" / "a.csv").write_text(
+        "at,name\n2026-11-02,<img src=x onerror=window.hit=1>\n2026-11-03,<script>window.hit=1</script>\n"
+    )
+    project.source("- {name: t, type: files, table: t, path: files/a.csv}")
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\ndimensions: [name]\n")
+    label = json.dumps("<b onmouseover=window.hit=1>Bold</b>")
+    project.kpi(
+        "orders", f"dataset: t\nagg: count\nlabel: {label}\ndescription: {label}\nowner: {label}\narea: {label}"
+    )
+    assert run_cli("sync", "--project", str(project.folder)).returncode == 0
+    server = Server(project.folder)
+    try:
+        for path in ("", "kpi?kpi=orders&by=name", "kpis", "data"):
+            page = visit(path, base=server.url)
+            settled(page)
+            page.wait_for_timeout(500)
+            assert page.evaluate("window.hit") is None and page.locator("b[onmouseover]").count() == 0
+    finally:
+        server.stop()
+
+
+def test_the_readmes_screenshot_exists() -> None:
+    assert (ROOT / "docs" / "images" / "overview.png").stat().st_size > 20_000

@@ -1,0 +1,56 @@
+"""Every page runs headless on the demo and on a project without data; a new file in pages/ is tested at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT, Builder
+
+PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, folder: Path, page: str) -> AppTest:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    monkeypatch.setenv("KPI_PROJECT", str(folder))
+    monkeypatch.chdir(ROOT)
+    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60).run()
+    return app if page == "overview" else app.switch_page(f"../pages/{page}.py").run()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_on_the_demo(monkeypatch: pytest.MonkeyPatch, demo_folder: Path, page: str) -> None:
+    app = run(monkeypatch, demo_folder, page)
+    assert not app.exception and not app.error and app.title
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_without_data_teaches_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, project: Builder, page: str
+) -> None:
+    app = run(monkeypatch, project.folder, page)
+    assert not app.exception and app.title[0].value == "No data yet"
+    assert any("kpi init" in code.value for code in app.code)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_broken_definition_shows_its_place_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, project: Builder
+) -> None:
+    (project.folder / "files" / "a.csv").write_text("at,x\n2026-11-02,1\n2026-11-03,1\n")
+    project.source("- {name: t, type: files, table: t, path: files/a.csv}")
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("good", "dataset: t\nagg: count")
+    project.sync()
+    project.kpi("bad", "dataset: t\nagg: cuont")
+    app = run(monkeypatch, project.folder, "data")
+    assert not app.exception and any("kpis/bad.yml:3" in e.value for e in app.error)
+    overview = run(monkeypatch, project.folder, "overview")
+    assert not overview.exception and overview.title[0].value == "1 of 2 with a definition error; Bad"

@@ -1,0 +1,100 @@
+"""Plotly figures of the KPI page. Colours hold on light and dark; Streamlit's theme does the ground."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from metrics.views.kpi_page import Chart, Line
+from ui.theme import BAD, GOOD, LINE, QUIET, RISK, SERIES
+
+MARKS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
+CONFIG = {"displayModeBar": False, "responsive": True}
+
+
+def series_figure(chart: Chart) -> go.Figure:
+    """Lines with limits, target and marks; what is not complete is dashed."""
+    figure = go.Figure()
+    colors = iter(SERIES * 4)
+    for line in chart.lines:
+        _draw(figure, line, next(colors) if line.kind == "segment" else LINE)
+    if chart.target:
+        style = {"color": RISK, "width": 1.3, "dash": "5px,4px"}
+        figure.add_scatter(
+            x=chart.target[0], y=chart.target[1], mode="lines", name="Target", line=style, hoverinfo="skip"
+        )
+    for label, value, kind in chart.limits:
+        color = RISK if kind == "warning" else BAD
+        figure.add_hline(y=value, line={"color": color, "width": 1, "dash": "2px,3px"}, annotation={
+            "text": label, "font": {"size": 11, "color": color}, "xanchor": "left", "x": 0, "yanchor": "bottom",
+        })  # fmt: skip
+    drawn = [period for line in chart.lines for period in line.periods]
+    first, last = min(drawn), max(drawn)
+    shown = [mark for mark in chart.marks if first <= mark.on]
+    end = max([last, *(mark.on for mark in shown)])
+    _mark(figure, chart, first, end)
+    figure.update_layout(
+        height=380, margin={"l": 8, "r": 12, "t": 44, "b": 8}, hovermode="x unified", showlegend=len(figure.data) > 1,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None}, font={"size": 12},
+    )  # fmt: skip
+    figure.update_xaxes(
+        showgrid=False,
+        automargin=True,
+        tickformat=_dates(chart),
+        nticks=8,
+        hoverformat="%-d %b %Y",
+        range=[first, end + (end - first) * 0.015],
+    )
+    figure.update_yaxes(
+        tickformat=chart.tick_format, ticksuffix=chart.tick_suffix, automargin=True, nticks=6, zeroline=False
+    )
+    return figure
+
+
+def _dates(chart: Chart) -> str:
+    """Days within a year, months beyond."""
+    periods = [p for line in chart.lines for p in line.periods]
+    return "%b %Y" if periods and (max(periods) - min(periods)).days > 200 else "%-d %b"
+
+
+def _draw(figure: go.Figure, line: Line, color: str) -> None:
+    if line.kind == "comparison":
+        style = {"color": QUIET, "width": 1.4, "dash": "dot"}
+    elif line.kind == "companion":
+        style = {"color": QUIET, "width": 1.6}
+    else:
+        style = {"color": color, "width": 2.2}
+    solid = [v if done else math.nan for v, done in zip(line.values, line.complete, strict=True)]
+    whole = line.values if line.kind in ("comparison", "companion") else solid
+    figure.add_scatter(
+        x=line.periods, y=whole, mode="lines", name=line.name, line=style, legendgroup=line.name, text=line.texts,
+        hovertemplate="%{text}<extra>" + line.name.replace("<", "&lt;").replace("%", "%%") + "</extra>",
+    )  # fmt: skip
+    if line.kind in ("value", "segment") and not all(line.complete):
+        # The dashed part starts at the last complete neighbour, so that the line does not break.
+        near = [
+            not done or (i + 1 < len(line.complete) and not line.complete[i + 1])
+            or (i > 0 and not line.complete[i - 1])
+            for i, done in enumerate(line.complete)
+        ]  # fmt: skip
+        values = [v if show else math.nan for v, show in zip(line.values, near, strict=True)]
+        figure.add_scatter(
+            x=line.periods, y=values, mode="lines", line={**style, "dash": "3px,3px", "width": 1.6}, opacity=0.75,
+            showlegend=False, legendgroup=line.name, hoverinfo="skip",
+        )  # fmt: skip
+
+
+def _mark(figure: go.Figure, chart: Chart, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    for index, mark in enumerate(chart.marks):
+        color = MARKS[mark.kind]
+        if mark.until is not None and mark.until > mark.on:
+            figure.add_vrect(x0=mark.on, x1=mark.until, fillcolor=color, opacity=0.09, line_width=0)
+        figure.add_vline(x=mark.on, line={"color": color, "width": 1.2})
+        late = mark.on > first + (last - first) * 0.6  # its label goes to the left, or it would widen the axis
+        figure.add_annotation(
+            x=mark.on, y=1, yref="paper", yshift=30 - 14 * (index % 3), xanchor="right" if late else "left",
+            xshift=-4 if late else 4, showarrow=False, text=mark.label.replace("<", "&lt;"),
+            font={"size": 11, "color": color},
+        )  # fmt: skip

@@ -1,0 +1,62 @@
+"""The entry script: page config, sign-in gate, navigation, then the chosen page. Runs for every address."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # `streamlit run` puts only the script's own folder there
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from connectors.errors import KpiError  # noqa: E402
+from ui import state, theme  # noqa: E402
+from ui.gate import require_sign_in  # noqa: E402
+
+FIRST = ("overview", "kpi", "kpis", "data")  # the order of the navigation; any other page follows by name
+TITLES = {"kpi": "KPI", "kpis": "KPIs"}
+
+
+def pages() -> list[st.Page]:
+    """Every file of pages/ as a page; the first is what the bare address shows."""
+    stems = [path.stem for path in (ROOT / "pages").glob("*.py")]
+    ordered = sorted(stems, key=lambda s: (FIRST.index(s) if s in FIRST else len(FIRST), s))
+    return [
+        st.Page(
+            ROOT / "pages" / f"{stem}.py", title=TITLES.get(stem, stem.replace("_", " ").capitalize()), url_path=stem,
+            default=stem == FIRST[0],
+        )
+        for stem in ordered
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """One run of the app."""
+    st.set_page_config("Bellwether", page_icon=str(theme.STATIC / "favicon.svg"), layout="wide")
+    theme.style()
+    try:
+        project = state.project()
+    except KpiError as error:
+        show_error(error)
+        return
+    dark = st.context.theme.type == "dark"
+    st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
+    require_sign_in(project)
+    page = st.navigation(pages(), position="top")
+    try:
+        page.run()
+    except KpiError as error:
+        show_error(error)
+
+
+def show_error(error: KpiError) -> None:
+    """What is wrong and what to do, in place of the page; never a stack trace."""
+    st.title("This cannot be shown")
+    st.error(error.message if not error.where else f"{error.where}: {error.message}")
+    if error.hint:
+        st.caption(error.hint.replace("\n", "  \n"))
+
+
+main()
