@@ -1,0 +1,194 @@
+"""Shared fixtures: small projects made of literal rows, the demo, a served dashboard, a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from jobs.demo import demo, demo_project
+from jobs.project import Project, open_project
+from jobs.sync import SyncResult, finished, sync
+from metrics.engine.answer import answer
+from metrics.engine.query import Query, Series
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_DEMO = ROOT / "metrics" / "definitions"
+NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)  # a Monday
+REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Rewrite golden files.")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare text with tests/golden/<name>; rewrite it with --update-golden."""
+
+    def check(name: str, text: str) -> None:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden file {name}; run `make golden` and read what it wrote"
+        assert text == path.read_text()
+
+    return check
+
+
+class Builder:
+    """A project folder written by a test: files in, answers out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in ("datasets", "kpis", "launches", "transforms", "files"):
+            (folder / part).mkdir(parents=True)
+        self.settings("timezone: UTC\n")
+        self._sources: list[str] = []
+
+    def settings(self, text: str) -> None:
+        (self.folder / "settings.yml").write_text(text)
+        self._opened = None
+
+    def source(self, text: str) -> None:
+        self._sources.append(text)
+        (self.folder / "sources.yml").write_text("\n".join(self._sources) + "\n")
+
+    def rows(self, table: str, frame: pd.DataFrame, *, dataset: str = "", **extra: Any) -> None:
+        """A table as Parquet, its source, and a dataset of the same name; `at` is its time."""
+        frame.to_parquet(self.folder / "files" / f"{table}.parquet", index=False)
+        self.source(f"- {{name: {table}, type: files, table: {table}, path: files/{table}.parquet}}")
+        lines = {"time_dimension": "at", **extra}
+        body = "".join(f"{k}: {v}\n" for k, v in lines.items())
+        self.write("datasets", dataset or table, f"name: {dataset or table}\nsource: {table}\n{body}")
+
+    def write(self, part: str, name: str, text: str) -> None:
+        suffix = "py" if part == "transforms" else "yml"
+        (self.folder / part / f"{name}.{suffix}").write_text(text)
+
+    def kpi(self, name: str, text: str) -> None:
+        self.write("kpis", name, f"name: {name}\n{text}\n")
+
+    def open(self) -> Project:
+        return open_project(self.folder)
+
+    def sync(self, now: datetime = NOW, **options: Any) -> SyncResult:
+        return finished(sync(self.open(), now=now, **options))
+
+    def ask(self, kpi: str, *, facts: bool = False, **options: Any) -> Series:
+        self._opened = getattr(self, "_opened", None) or self.open()
+        project = self._opened
+        reader = project.reader()
+        return answer(Query(kpi, **options), project.catalogue(reader), reader, from_facts=facts)
+
+    def values(self, kpi: str, **options: Any) -> dict[str, Any]:
+        """period (or segment and period) → value of one answer; unknown is None."""
+        series = self.ask(kpi, **options)
+        found = {}
+        for row in series.frame.to_dict("records"):
+            period = "total" if series.grain == "total" else f"{row['period']:%Y-%m-%d}"
+            found[(row["segment"], period) if series.by else period] = None if pd.isna(row["value"]) else row["value"]
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Builder:
+    return Builder(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo as of NOW, made once for all workers. Read only: tests that write take a copy."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = shared / "demo"
+    with FileLock(shared / "demo.lock"):
+        if not (folder / "data" / "live").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            finished(demo(demo_project(str(folder)), now=NOW))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_world(demo_folder: Path) -> Any:
+    return open_project(demo_folder).world(NOW)
+
+
+def run_cli(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *arguments], capture_output=True, text=True, check=check, **options
+    )
+
+
+class Server:
+    """A dashboard in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "cli.py"), "run", "--project", str(folder), "--port", str(self.port)],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answered:
+                    if answered.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.1)
+        self.stop()
+        raise AssertionError(f"no server: {self.log.read_text()}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def served_demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo, copied so that *sync now* may write, and served."""
+    folder = tmp_path_factory.mktemp("served") / "demo"
+    shutil.copytree(demo_folder, folder, symlinks=True)
+    server = Server(folder)
+    yield server
+    server.stop()
+
+
+def chromium() -> str:
+    """Path of a Chromium; skips (fails in CI) where there is none."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found:
+        message = "no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM=/path/to/it"
+        (pytest.fail if REQUIRED else pytest.skip)(message)
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+                     "--disable-sync", "--no-first-run"]  # fmt: skip
+        opened = driver.chromium.launch(executable_path=path, args=arguments)
+        yield opened
+        opened.close()

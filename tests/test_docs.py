@@ -1,0 +1,136 @@
+"""The docs are true: everything public is in them, their links hold, their examples run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import connectors.errors
+from connectors.settings import Settings
+from connectors.sources.contract import SourceOptions, source_types
+from metrics.catalog.dataset import Dataset
+from metrics.catalog.kpi import AGGS, KPI_TYPES, KpiCommon, Simple
+from metrics.transforms import known_transforms
+from tests.conftest import ROOT, Builder, Server, run_cli
+
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def words(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+def documented(names: set[str], text: str) -> set[str]:
+    return {n for n in names if f"`{n}`" in text or f"`{n}:" in text}
+
+
+def test_every_verb_is_documented() -> None:
+    verbs = set(re.findall(r"^  (\w+)  ", run_cli("--help").stdout, re.MULTILINE))
+    assert verbs and {v for v in verbs if f"`kpi {v}" not in words("cli.md")} == set()
+
+
+def test_every_option_of_query_is_documented() -> None:
+    options = set(re.findall(r"--[a-z-]+", run_cli("query", "--help").stdout)) - {"--help", "--no", "--from"}
+    assert {o for o in options if o not in words("cli.md")} == set()
+
+
+def test_every_setting_is_documented() -> None:
+    names = set(Settings.model_fields)
+    assert documented(names, words("settings.md")) == names
+
+
+def test_every_source_option_is_documented() -> None:
+    names = set(SourceOptions.model_fields).union(*(s.Options.model_fields for s in source_types().values()))
+    assert documented(names, words("sources.md")) == names
+
+
+def test_every_error_code_is_documented() -> None:
+    codes = {c.code for c in vars(connectors.errors).values() if isinstance(c, type) and hasattr(c, "code")}
+    source = "".join(p.read_text() for p in (ROOT / "metrics" / "catalog").glob("*.py"))
+    problem_codes = set(re.findall(r'problem\(\s*\(?[^()"]*(?:\([^()]*\))?[^"]*?\)?, "([a-z_]+)"', source))
+    assert len(problem_codes) > 5
+    names = {c for c in codes if isinstance(c, str)} | problem_codes - {"dataset", "expr", "sql"}
+    assert names - documented(names, words("errors.md")) == set()
+
+
+def test_every_definition_key_is_documented() -> None:
+    text = words("definitions.md")
+    names = (
+        set(Dataset.model_fields) | set(KpiCommon.model_fields) | set(Simple.model_fields) | set(AGGS) | set(KPI_TYPES)
+    )
+    assert names - documented(names, text) == set()
+
+
+def test_every_transform_and_its_options_are_documented() -> None:
+    text = words("definitions.md")
+    names = set(known_transforms(ROOT / "none")[0])
+    assert names - documented(names, text) == set()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_hold(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_examples_of_definitions_md_are_valid_and_answer(project: Builder) -> None:
+    rows = ["ordered_at,customer_id,country,amount,status"]
+    rows += [
+        f"2026-{9 + i % 3:02d}-{i % 27 + 1:02d},{i % 9},{'NO' if i % 2 else 'SE'},{i * 7 % 200},paid"
+        for i in range(200)
+    ]
+    (project.folder / "files" / "orders.csv").write_text("\n".join(rows) + "\n")
+    project.source("- {name: orders, type: files, table: orders, path: files/orders.csv}")
+    text = words("definitions.md") + (ROOT / "README.md").read_text()
+    found = re.findall(r"```(?:yaml|python)\n# (?:shop/)?(\w+)/(\w+)\.\w+\n(.*?)```", text, re.DOTALL)
+    assert len(found) >= 8
+    for part, name, body in found:
+        project.write(part, name, body)
+    project.kpi("uses_own", "dataset: orders\nagg: count\ntransforms: [{above: {level: 1}}]")
+    result = project.sync()
+    assert not result.failed and result.problems == ()
+    catalogue = project.open().catalogue()
+    assert [p for p in catalogue.problems if p.level == "error"] == []
+    for name in catalogue.kpis:
+        assert project.ask(name).frame["value"].notna().any(), name
+    assert 0 < project.values("repeat_buyers")["2026-10-01"] <= 1
+
+
+TUTORIAL = re.search(r"<!-- tutorial.*?-->\n```shell\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_readmes_tutorial_gives_kpi_cards_in_at_most_five_lines(tmp_path: Path) -> None:
+    assert TUTORIAL is not None
+    lines = TUTORIAL[1].strip().splitlines()
+    assert len(lines) <= 5 and lines[0] == "make setup" and lines[-1].startswith(".venv/bin/kpi run")
+    rows = [
+        f"{i};2026-10-{i % 28 + 1:02d} 1{i % 10}:00;user{i % 7}@x.example;{i * 3}.5;{'A' if i % 3 else 'B'}"
+        for i in range(90)
+    ]
+    (tmp_path / "orders.csv").write_text("Order ID;Created;Customer;Total;Shop\n" + "\n".join(rows) + "\n")
+    for line in lines[1:-1]:
+        command = [sys.executable, str(ROOT / "cli.py"), *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    server = Server(tmp_path / "shop")
+    try:
+        with urllib.request.urlopen(server.url) as answer:
+            assert answer.status == 200
+    finally:
+        server.stop()
+    listed = run_cli("list", "--project", str(tmp_path / "shop")).stdout
+    assert all(name in listed for name in ("orders_count", "\ntotal ", "average_total", "active_customers"))
+
+
+def test_no_file_names_a_place_on_the_machine_it_was_written_on() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    places = {str(ROOT), str(Path.home()) + "/"} - {"//"}
+    text = {name: (ROOT / name).read_text(errors="ignore") for name in listed if (ROOT / name).is_file()}
+    assert [name for name, words in text.items() if any(place in words for place in places)] == []

@@ -1,0 +1,96 @@
+"""Imports flow one way: pages and ui → jobs → metrics, connectors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUSE = ("app", "cli", "ui", "pages", "jobs", "metrics", "connectors", "benchmarks", "tests")
+ALLOWED = {  # first match wins
+    "pages": ("ui", "jobs", "metrics", "connectors.errors"),
+    "ui": ("ui", "jobs", "metrics", "connectors.errors"),
+    "app": ("ui",),
+    "cli": ("jobs", "metrics", "connectors.errors"),
+    "jobs": ("jobs", "metrics", "connectors"),
+    "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),
+    "connectors.errors": (),
+    "connectors.settings": ("connectors.errors",),
+    "connectors.sources": ("connectors.sources.contract", "connectors.settings", "connectors.errors"),
+    "connectors": ("connectors",),
+}
+THIRD_PARTY = {"streamlit": ("ui", "pages", "app"), "duckdb": ("connectors.warehouse.duckdb",)}
+
+
+def files() -> list[Path]:
+    tops = [ROOT / t for t in ("ui", "pages", "jobs", "metrics", "connectors")]
+    return [ROOT / "app.py", ROOT / "cli.py", *(p for top in tops for p in sorted(top.rglob("*.py")))]
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def broken_rules(module: str, names: list[str]) -> list[str]:
+    rule = next(allowed for prefix, allowed in ALLOWED.items() if module == prefix or module.startswith(f"{prefix}."))
+    found = []
+    for name in names:
+        top = name.split(".")[0]
+        if top in HOUSE and not any(name == a or name.startswith(f"{a}.") for a in rule):
+            found.append(f"{module} imports {name}")
+        homes = THIRD_PARTY.get(top)
+        if homes and not any(module == h or module.startswith(f"{h}.") for h in homes):
+            found.append(f"{module} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_flow_one_way(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    assert broken_rules(module, list(imported(path))) == []
+
+
+def test_the_rule_can_fail() -> None:
+    assert broken_rules("metrics.views.card", ["jobs.sync"]) == ["metrics.views.card imports jobs.sync"]
+    assert broken_rules("metrics.engine.answer", ["duckdb"]) == ["metrics.engine.answer imports duckdb"]
+    assert broken_rules("connectors.sources.files", ["connectors.warehouse.contract"])
+
+
+def test_importing_metrics_loads_neither_streamlit_nor_duckdb() -> None:
+    modules = [
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for p in sorted((ROOT / "metrics").rglob("*.py"))
+    ]
+    code = f"import {', '.join(modules)}, sys; print([m for m in ('streamlit', 'duckdb', 'jobs') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["query", "sync", "status", "list", "validate", "check"])
+def test_data_verbs_load_no_streamlit(verb: str, demo_folder: Path) -> None:
+    arguments = [verb, *(["sign_ups"] if verb == "query" else []), *(["--dry-run"] if verb == "sync" else [])]
+    code = (
+        f"import sys; sys.argv = ['kpi', *{arguments!r}, '--project', {str(demo_folder)!r}]\n"
+        "import cli\ntry:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "print('LOADED', [m for m in ('streamlit', 'plotly') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("LOADED []"), done.stderr
+
+
+def test_functions_and_files_stay_small() -> None:
+    for path in files():
+        text = path.read_text()
+        assert len(text.splitlines()) <= 500, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 62, f"{path}:{node.lineno} {node.name}"
