@@ -62,10 +62,10 @@ def _verb(function: Callable[..., None]) -> Callable[..., None]:
     return app.command(function.__name__.rstrip("_"))(run)
 
 
-def _open(folder: str | None) -> Project:
+def _open(folder: str | None, *, lenient: bool = False) -> Project:
     from jobs.project import open_project
 
-    return open_project(folder)
+    return open_project(folder, lenient=lenient)
 
 
 def _clock(text: str | None) -> datetime:
@@ -276,7 +276,7 @@ def validate(
     """
     from jobs.validate import validate as run_validate
 
-    problems = run_validate(_open(project), kpis or [])
+    problems = run_validate(_open(project, lenient=True), kpis or [])
     ok = not any(p.level == "error" for p in problems)
     if json_:
         _print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})

@@ -207,8 +207,11 @@ class Project:
         return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
-def open_project(folder: str | Path | None = None) -> Project:
-    """The project at `folder`, KPI_PROJECT, or the repository's own. Raises ProjectError, SettingsError."""
+def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:
+    """The project at `folder`, KPI_PROJECT, or the repository's own. Raises ProjectError, SettingsError.
+
+    lenient: a wrong settings.yml gives default settings and `settings_problems` instead of an error.
+    """
     chosen = folder or os.environ.get("KPI_PROJECT") or DEFAULT_FOLDER
     path = Path(chosen).expanduser().resolve()
     if not path.is_dir():
@@ -220,16 +223,24 @@ def open_project(folder: str | Path | None = None) -> Project:
         )
     data = REPOSITORY / "data" if path == DEFAULT_FOLDER else path / "data"
     data = Path(os.environ.get("KPI_DATA_DIR") or data)
-    settings = Settings()
-    if (path / "settings.yml").exists():
-        document, problems = read_document(path / "settings.yml", shown_as=f"{chosen}/settings.yml")
-        if not problems and document.data is not None:
-            plain = expand_secrets(document.data, environment(), where=f"{chosen}/settings.yml")
-            read, problems = validated(document, Settings, data=plain)
-            settings = read or settings
-        if problems:
-            raise SettingsError("settings.yml cannot be used", hint="\n".join(map(str, problems)))
-    return Project(path, data, settings)
+    settings, problems = _settings(path / "settings.yml", f"{chosen}/settings.yml")
+    if problems and not lenient:
+        raise SettingsError("settings.yml cannot be used", hint="\n".join(map(str, problems)))
+    return Project(path, data, settings, tuple(problems))
+
+
+def _settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
+    if not path.exists():
+        return Settings(), []
+    document, problems = read_document(path, shown_as=shown_as)
+    if problems or document.data is None:
+        return Settings(), problems
+    try:
+        plain = expand_secrets(document.data, environment(), where=shown_as)
+    except SettingsError as error:
+        return Settings(), [document.problem((), error.code, error.message, error.hint)]
+    settings, problems = validated(document, Settings, data=plain)
+    return settings or Settings(), problems
 
 
 def utc_now() -> datetime:

@@ -22,4 +22,4 @@ def validate(project: Project, names: Sequence[str]) -> list[Problem]:
             for d in catalogue.datasets_of(catalogue.kpis[name])
         }  # fmt: skip
         return [p for p in catalogue.problems if p.file in files]
-    return sorted([*project.read_sources()[1], *catalogue.problems])
+    return sorted([*project.settings_problems, *project.read_sources()[1], *catalogue.problems])

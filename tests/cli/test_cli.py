@@ -172,3 +172,17 @@ def test_init_without_a_time_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n2,3\n")
     done = run_cli("init", "shop", "--from", "a.csv", cwd=tmp_path)
     assert done.returncode == 1 and "looks like a date" in done.stderr and not (tmp_path / "shop").exists()
+
+
+def test_validate_lists_problems_of_settings_and_sources_too(project: Builder) -> None:
+    project.settings("timezone: Europe/Berln\nweek_strt: monday\n")
+    project.source("- {name: a, type: file, table: a, path: a.csv}")
+    project.source("- {name: b, type: files, table: a, pth: a.csv}")
+    done = run_cli("validate", "--json", "--project", str(project.folder))
+    found = [(Path(p["file"]).name, p["line"], p["code"]) for p in json.loads(done.stdout)["problems"]]
+    assert done.returncode == 1 and found == [
+        ("settings.yml", 1, "wrong_value"), ("settings.yml", 2, "unknown_key"), ("sources.yml", 1, "not_allowed"),
+        ("sources.yml", 2, "missing_key"), ("sources.yml", 2, "unknown_key"),
+    ]  # fmt: skip
+    asked = run_cli("status", "--project", str(project.folder))
+    assert asked.returncode == 1 and "Europe/Berlin" in asked.stderr
