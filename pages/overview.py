@@ -10,7 +10,7 @@ from metrics.views.status import LABELS
 from ui import state
 from ui.cards import cards
 from ui.empty import first_steps
-from ui.filters import area_and_segment, both_widths, draw_area_and_segment, parse_segment
+from ui.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
 from ui.theme import html, text
 
 
@@ -33,7 +33,10 @@ def page() -> None:
     chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         html(f"<p class='bw-line'>{text(found.data_line)}</p><ul class='bw-chips'>{chips}</ul>")
-        both_widths(draw_area_and_segment)
+        if any_to_draw():
+            both_widths(draw_area_and_segment)
+    if set(found.counts) == {"no_target"}:
+        html("<p class='bw-line'>Write `targets` or `thresholds` into a KPI's file to see here what is off track.</p>")
     opened = cards(found.cards, key="cards")
     if found.left_out:
         dimension = segment.partition(":")[0]

@@ -14,6 +14,12 @@ from ui import state, url
 MOST_SEGMENTS = 12  # values of one dimension that the overview offers
 
 
+def any_to_draw() -> bool:
+    """Whether the overview has anything to filter by."""
+    areas, parts = overview_options()
+    return len(areas) > 2 or len(parts) > 1
+
+
 def both_widths(draw: Callable[[str], None]) -> None:
     """Draw a row of filters for wide screens and again behind a button for phones; CSS shows one of them."""
     with st.container(key="filters_wide", horizontal=True, horizontal_alignment="right", width="content"):
@@ -55,8 +61,10 @@ def area_and_segment() -> tuple[str, str]:
 def draw_area_and_segment(place: str) -> None:
     """The widgets of the overview's filters."""
     areas, parts = overview_options()
-    url.choose("area", "Area", areas, "all", place=place)
-    url.choose("segment", "Segment", parts, "all", place=place)
+    if len(areas) > 2:
+        url.choose("area", "Area", areas, "all", place=place)
+    if len(parts) > 1:
+        url.choose("segment", "Segment", parts, "all", place=place)
 
 
 def parse_segment(slug: str) -> tuple[Filter, ...]:

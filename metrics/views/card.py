@@ -101,7 +101,7 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
     return Card(
         name=name, label=kpi.title, area=kpi.area, owner=kpi.owner, description=kpi.description,
         value=fmt.value_text(found.value, kpi, compact=True),
-        period=fmt.period_text(found.period, kpi.grain) if found.period is not None else "no complete period",
+        period=_period(found.period, kpi, world),
         target=f"Target {fmt.value_text(target, kpi, compact=True)}" if target is not None else "",
         gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
         change=fmt.change_text(found.change, kpi), change_is=good_or_bad(found.change, kpi),
@@ -126,6 +126,10 @@ def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
         low, high = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
         words = f"{kpi.title}, last {len(values)} {kpi.grain}s: between {low} and {high}"
     return sparkline(values, target, words)
+
+
+def _period(period: pd.Timestamp | None, kpi: KpiCommon, world: World) -> str:
+    return "no complete period" if period is None else fmt.period_text(period, kpi.grain, world.now.year)
 
 
 def _broken(world: World, name: str, error: KpiError) -> Card:

@@ -77,16 +77,20 @@ def duration_text(seconds: float, like: float | None = None) -> str:
     return f"{_signed(seconds / 86400, 1)} days"
 
 
-def period_text(period: pd.Timestamp, grain: str) -> str:
-    """22 Nov, 16–22 Nov, October 2026, Q4 2026, 2026, 22 Nov 14:00 UTC."""
+def period_text(period: pd.Timestamp, grain: str, this_year: int | None = None) -> str:
+    """Sun 22 Nov, 16–22 Nov, October 2026, Q4 2026, 2026, 22 Nov 14:00 UTC.
+
+    this_year: days, weeks and hours of other years name theirs.
+    """
+    year = f" {period.year}" if this_year is not None and period.year != this_year else ""
     if grain == "hour":
-        return f"{period.day} {period:%b %H}:00 UTC"
+        return f"{period.day} {period:%b}{year} {period:%H}:00 UTC"
     if grain == "day":
-        return f"{period:%a} {period.day} {period:%b}"
+        return f"{period:%a} {period.day} {period:%b}{year}"
     if grain == "week":
         last = period + pd.Timedelta(days=6)
         first = f"{period.day}" if period.month == last.month else f"{period.day} {period:%b}"
-        return f"{first}–{last.day} {last:%b}"
+        return f"{first}–{last.day} {last:%b}{year}"
     if grain == "month":
         return f"{period:%B %Y}"
     return f"Q{(period.month - 1) // 3 + 1} {period.year}" if grain == "quarter" else f"{period.year}"

@@ -161,7 +161,7 @@ def _chart(world: World, kpi: KpiCommon, series: Series, *, whole: bool) -> Char
 def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon, grain: str) -> Line:
     values = [float(v) for v in part[column]]
     periods = list(part["period"])
-    texts = [f"{fmt.period_text(p, grain)}: {fmt.value_text(v, kpi)}" for p, v in zip(periods, values, strict=True)]
+    texts = [f"{fmt.period_text(p, grain, 0)}: {fmt.value_text(v, kpi)}" for p, v in zip(periods, values, strict=True)]
     return Line(name, kind, periods, values, texts, [bool(c) for c in part["complete"]])
 
 
@@ -192,8 +192,7 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
     order = {s: i for i, s in enumerate(dict.fromkeys(series.frame["segment"]))}
     ranked = series.frame.assign(_rank=series.frame["segment"].map(order))
     frame = ranked.sort_values(["period", "_rank"], ascending=[False, True])
-    rows = {"Period": [fmt.period_text(p, series.grain) + f" {p.year}" if series.grain in ("day", "week") else
-                       fmt.period_text(p, series.grain) for p in frame["period"]]}  # fmt: skip
+    rows = {"Period": [fmt.period_text(p, series.grain, 0) for p in frame["period"]]}
     if series.by:
         rows[series.by.replace("_", " ").capitalize()] = list(frame["segment"])
     rows[kpi.title] = [fmt.value_text(v, kpi) for v in frame["value"]]
