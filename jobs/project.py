@@ -40,6 +40,7 @@ class Project:
     settings_problems: tuple[Problem, ...] = ()
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _reader: DuckReader | None = field(default=None, repr=False)
+    _fed: tuple[int, dict[str, str]] | None = field(default=None, repr=False)
     _retired: DuckReader | None = field(default=None, repr=False)
     _catalogue: tuple[Any, Catalogue] | None = field(default=None, repr=False)
 
@@ -152,8 +153,12 @@ class Project:
         return (kind(options, folder=self.folder), bad) if options is not None else (None, bad)
 
     def table_sources(self) -> dict[str, str]:
-        """Table → the source that feeds it."""
-        return {source.options.table: name for name, source in self.read_sources()[0].items()}
+        """Table → the source that feeds it; sources.yml is read again when it changed."""
+        path = self.folder / "sources.yml"
+        mark = path.stat().st_mtime_ns if path.exists() else 0
+        if self._fed is None or self._fed[0] != mark:
+            self._fed = (mark, {source.options.table: name for name, source in self.read_sources()[0].items()})
+        return self._fed[1]
 
     def world(self, now: datetime) -> World:
         """What view models read, of the live generation. Raises NoData."""
