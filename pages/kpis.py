@@ -49,7 +49,7 @@ def _table(entries: list[Entry]) -> str:
         "<tr><th>KPI</th><th class='bw-num'>Value</th><th>Status</th><th class='bw-hide-phone'>How it is counted</th>"
         "<th class='bw-hide-phone'>Owner</th></tr>"
     )
-    return f"<div class='bw-scroll'><table class='bw-list'>{head}{''.join(map(_row, entries))}</table></div>"
+    return f"<div class='bw-scroll'><table class='bw-list bw-kpis'>{head}{''.join(map(_row, entries))}</table></div>"
 
 
 def _row(entry: Entry) -> str:
