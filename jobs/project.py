@@ -100,6 +100,7 @@ class Project:
             tables=reader.tables() if reader else None,
             describe=reader.columns if reader else None,
             shown_as=self.shown_as,
+            currency=self.settings.currency,
             only=only,
         )
 

@@ -100,12 +100,6 @@ def sync(
     yield dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
-def finished(steps: Iterator[Progress | SyncResult]) -> SyncResult:
-    """Run a sync to its end and return its result."""
-    result = [step for step in steps if isinstance(step, SyncResult)]
-    return result[-1]
-
-
 def _pull(
     source: Source, staging: DuckStaging, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
 ) -> None:

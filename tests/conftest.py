@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from jobs.demo import demo, demo_project
 from jobs.project import Project, open_project
-from jobs.sync import SyncResult, finished, sync
+from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
 
@@ -47,6 +47,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text()
 
     return check
+
+
+def finished(steps: Iterator[Progress | SyncResult]) -> SyncResult:
+    """Run a sync to its end and return its result."""
+    result = [step for step in steps if isinstance(step, SyncResult)]
+    return result[-1]
 
 
 class Builder:

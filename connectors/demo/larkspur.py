@@ -29,7 +29,7 @@ CHANNELS = np.array(["organic", "referral", "ads"])
 EU = ("DE", "FR")
 PRICES = {"pro": 49.0, "team": 129.0, "business": 299.0}
 # Days before yesterday, as the story counts them.
-CAMPAIGN, ONBOARDING, REDEFINED, OUTAGE, EDITOR, ANDROID, SUPPORT_STOPS = 100, 70, 40, 33, 18, 3, 3
+CAMPAIGN, ONBOARDING, OUTAGE, EDITOR, ANDROID, SUPPORT_STOPS = 100, 70, 33, 18, 3, 3
 QUARANTINED = 37
 
 Draws = np.random.Generator
@@ -174,7 +174,7 @@ def _sessions(rng: Draws, story: Story, users: pd.DataFrame, activity: pd.DataFr
     other = person["second_platform"].to_numpy() & (rng.random(n) < 0.35)
     platform = np.where(other, np.where(person["platform"] == "web", "ios", "web"), person["platform"])
     new_version = (platform == "android") & (
-        rng.random(n) < np.interp(day, [story.day(4), story.day(3), story.day(0)], [0, 0.82, 0.97])
+        rng.random(n) < np.interp(day, [story.day(ANDROID + 1), story.day(ANDROID), story.day(0)], [0, 0.82, 0.97])
     )
     version = np.select(
         [platform == "web", platform == "ios", new_version], ["web", "ios 8.1", "android 8.2"], "android 8.1"

@@ -141,11 +141,6 @@ class KpiCommon(Strict):
         return self.label or self.name.replace("_", " ").capitalize()
 
     @property
-    def maturity_time(self) -> timedelta:
-        """How long after its end a period keeps changing by definition."""
-        return timedelta(0)
-
-    @property
     def changes_in_points(self) -> bool:
         """Whether changes are told as differences, not as shares."""
         return self.delta == "points" or (self.delta is None and self.is_rate)
@@ -225,11 +220,6 @@ class Sql(KpiCommon):
     dataset: str
     sql: str
     maturity: Duration = Field(timedelta(0), description="How long after its end a period keeps changing.")
-
-    @property
-    def maturity_time(self) -> timedelta:
-        """The stated maturity."""
-        return self.maturity
 
 
 class Cumulative(KpiCommon):

@@ -27,15 +27,17 @@ def load(
     tables: Mapping[str, Columns] | None = None,
     describe: Callable[[str], Columns] | None = None,
     shown_as: str = "",
+    currency: str = "USD",
     only: str = "",
 ) -> Catalogue:
     """Read datasets/, kpis/, launches/ and transforms/ of a project folder; never raises for a bad file.
 
     tables: what is loaded, with types; None before the first sync, then column names go unchecked.
     describe: columns of a SELECT (datasets written as SQL). shown_as: prefix of file names in problems.
+    currency: of KPIs whose format says `currency` and no more.
     only: a KPI; its files and those it is made of are read and no others (one question from a shell).
     """
-    reading = _Reading(folder, tables, describe, shown_as)
+    reading = _Reading(folder, tables, describe, shown_as, currency)
     kpis, datasets = reading.closure(only) if only else (None, None)
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
@@ -55,8 +57,10 @@ class _Reading:
         tables: Mapping[str, Columns] | None,
         describe: Callable[[str], Columns] | None,
         shown_as: str,
+        currency: str,
     ) -> None:
         self.folder, self.tables, self.describe, self.shown_as = folder, tables, describe, shown_as
+        self.currency = currency
         self.problems: list[Problem] = []
         self.documents: dict[str, Document] = {}
         self.datasets: dict[str, Dataset] = {}
@@ -114,7 +118,8 @@ class _Reading:
                 found = found + check.kpi(kpi, document, known)
             self.problems += found
             if kpi is not None and not _errors(found):
-                self.kpis[kpi.name] = kpi
+                shown = f"currency {self.currency}" if kpi.format == "currency" else kpi.format
+                self.kpis[kpi.name] = kpi.model_copy(update={"format": shown})
             else:
                 self.broken[path.stem] = _errors(found)
         self.problems += _drop_dangling(self.kpis, self.broken, self.documents)

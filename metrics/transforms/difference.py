@@ -7,10 +7,6 @@ import pandas as pd
 
 def difference(values: pd.Series, *, periods: int = 1) -> pd.Series:
     """This value minus the one `periods` earlier."""
-    return values - values.shift(_past(periods))
-
-
-def _past(periods: int) -> int:
     if periods < 1:
         raise ValueError("periods must be 1 or more: a transform looks back, never ahead")
-    return periods
+    return values - values.shift(periods)

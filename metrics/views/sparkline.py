@@ -11,15 +11,14 @@ WIDTH, HEIGHT, PAD = 100.0, 30.0, 2.5
 
 @dataclass(frozen=True)
 class Sparkline:
-    """line, area: path data (empty if nothing is known); target_y: height of the target line, None without;
+    """line, area: path data (empty if nothing is known); target_y: height of the target line, None without.
 
-    last: x, y of the last known point. words: what it shows, for readers who do not see it.
+    words: what it shows, for readers who do not see it.
     """
 
     line: str
     area: str
     target_y: float | None
-    last: tuple[float, float] | None
     words: str
 
 
@@ -27,7 +26,7 @@ def sparkline(values: Sequence[float], target: float | None, words: str) -> Spar
     """Path data of values (NaN = a gap) and a target, scaled to hold both."""
     known = [v for v in values if not math.isnan(v)]
     if not known:
-        return Sparkline("", "", None, None, words)
+        return Sparkline("", "", None, words)
     low, high = min(known), max(known)
     if target is not None and low - (high - low) * 2 <= target <= high + (high - low) * 2:
         low, high = min(low, target), max(high, target)
@@ -48,6 +47,5 @@ def sparkline(values: Sequence[float], target: float | None, words: str) -> Spar
             lines.append(f"M{path}")
             areas.append(f"M{run[0][0]} {HEIGHT} L{path} L{run[-1][0]} {HEIGHT} Z")
             run = []
-    last = max(i for i, v in enumerate(values) if not math.isnan(v))
     height = round(point(0, target)[1], 2) if target is not None else None
-    return Sparkline(" ".join(lines), " ".join(areas), height, point(last, values[last]), words)
+    return Sparkline(" ".join(lines), " ".join(areas), height, words)

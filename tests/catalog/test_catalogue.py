@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -149,7 +148,7 @@ def test_the_hash_covers_the_code_of_a_transform(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))
-def test_json_schemas_are_the_published_ones(name: str, golden: Any) -> None:
+def test_json_schemas_are_the_published_ones(name: str) -> None:
     path = ROOT / "docs" / "schema" / f"{name}.schema.json"
     assert json.loads(path.read_text()) == schemas()[name], "run `make schema`"
 
@@ -241,3 +240,10 @@ def test_types_of_later_versions_are_validated_and_say_so(tmp_path: Path, kind: 
     assert any(f"type '{kind}' is not used yet" in p.message for p in found.problems)
     wrong = catalogue(tmp_path, x=f"type: {kind}\n{LATER_TYPES[kind]}\nagg: count")
     assert [code for _, _, code in told(wrong)] == ["unknown_key"]
+
+
+def test_a_bare_currency_is_that_of_the_settings(tmp_path: Path) -> None:
+    catalogue(tmp_path, x="dataset: events\nagg: sum\nexpr: amount\nformat: currency")
+    found = load(tmp_path, tables=TABLES, currency="EUR")
+    assert found.kpis["x"].format == "currency EUR"
+    assert found.definition("x") == load(tmp_path, tables=TABLES).definition("x")  # words, not numbers

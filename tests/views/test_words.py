@@ -93,5 +93,5 @@ def test_periods() -> None:
 
 def test_a_sparkline_has_gaps_where_values_are_unknown() -> None:
     drawn = sparkline([1, 2, math.nan, 3], 2.0, "words")
-    assert drawn.line.count("M") == 2 and drawn.target_y is not None and drawn.last is not None
+    assert drawn.line.count("M") == 2 and drawn.target_y is not None
     assert sparkline([math.nan], None, "words").line == ""

@@ -1,0 +1,58 @@
+"""Every transform keeps the contract, a new file at once; and each built-in on numbers a person can check."""
+
+from __future__ import annotations
+
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from connectors.errors import TransformError
+from metrics.transforms import known_transforms, option_problems
+
+KNOWN = known_transforms(Path("none"))[0]
+VALUES = [1.0, 3.0, nan, 0.0, 8.0]
+EXAMPLES: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "rolling": ({"periods": 2, "agg": "sum"}, [nan, 4.0, nan, nan, 8.0]),
+    "cumulative": ({}, [1.0, 4.0, nan, nan, nan]),
+    "difference": ({"periods": 1}, [nan, 2.0, nan, nan, 8.0]),
+    "percent_change": ({"periods": 1}, [nan, 2.0, nan, nan, nan]),
+    "shift": ({"periods": 2}, [nan, nan, 1.0, 3.0, nan]),
+    "fill": ({"method": "previous"}, [1.0, 3.0, 3.0, 0.0, 8.0]),
+    "scale": ({"factor": 10}, [10.0, 30.0, nan, 0.0, 80.0]),
+    "ewm": ({"halflife": 1}, []),  # its own test below
+}
+
+
+def series(values: list[float]) -> pd.Series:
+    return pd.Series(values, index=pd.date_range("2026-11-01", periods=len(values)), dtype="float64")
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_a_transform_is_causal_and_takes_its_options(name: str) -> None:
+    """What comes later must not change what was shown: cutting the future off leaves the past as it was."""
+    assert name in EXAMPLES, f"give {name} an example here"
+    options = EXAMPLES[name][0]
+    assert option_problems(KNOWN[name], options) == []
+    whole = KNOWN[name].apply(series(VALUES), options)
+    for cut in range(1, len(VALUES)):
+        part = KNOWN[name].apply(series(VALUES[:cut]), options)
+        pd.testing.assert_series_equal(part, whole.iloc[:cut], check_freq=False)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"ewm"}))
+def test_a_transform_gives_what_a_hand_computes(name: str) -> None:
+    options, expected = EXAMPLES[name]
+    assert KNOWN[name].apply(series(VALUES), options).tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_ewm_weighs_the_period_before_half() -> None:
+    assert KNOWN["ewm"].apply(series([1.0, 3.0]), {"halflife": 1}).tolist() == pytest.approx([1, (3 + 0.5 * 1) / 1.5])
+
+
+@pytest.mark.parametrize("name", ["difference", "percent_change", "shift"])
+def test_no_transform_looks_ahead(name: str) -> None:
+    with pytest.raises(TransformError, match="never ahead"):
+        KNOWN[name].apply(series(VALUES), {"periods": -1})
