@@ -124,6 +124,12 @@ class SyncRunning(KpiError):
     code = "sync_running"
 
 
+class DiskFull(KpiError):
+    """There is no room for a new generation. The live one is untouched."""
+
+    code = "disk_full"
+
+
 class WarehouseError(KpiError):
     """The engine refused a statement; the text names the definition that caused it."""
 

@@ -121,8 +121,7 @@ def _loaded(name: str, path: str, folder: Path, date_format: str) -> DuckStaging
     scratch = folder / f"{len(list(folder.iterdir()))}.duckdb"
     staging = DuckStaging(scratch, now=datetime.now(UTC), memory_limit="4GB", threads=2)
     with staging.transaction():
-        for batch in Files(options, folder=folder).pull({}):
-            staging.load(options, batch)
+        staging.load(options, Files(options, folder=folder).pull({}))
     staging.settle()
     return staging
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.errors import KpiError, Problem, require
+from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
@@ -103,30 +103,31 @@ def sync(
 def _pull(
     source: Source, staging: DuckStaging, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
 ) -> None:
-    """Pull one source and load it in one transaction; record how it fared."""
-    name, started = source.options.name, time.monotonic()
-    rows = quarantined = 0
-    cursor: Mapping[str, str] = {} if full else staging.cursor(name)
+    """Pull one source and load it in one transaction; record how it fared. Raises DiskFull."""
+    options, started = source.options, time.monotonic()
+    name, source.now = options.name, now
+    last_full = staging.last_full(name)
+    due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
+    anew = full or due or last_full is None
+    cursor: Mapping[str, str] = {} if anew else staging.cursor(name)
     try:
         with staging.transaction():
-            if full:
-                staging.forget(source.options)
-            for batch in source.pull(cursor):
-                loaded = staging.load(source.options, batch)
-                rows, quarantined = rows + loaded.rows, quarantined + loaded.quarantined
-                cursor = batch.cursor
-                tally.changed = True
+            loaded = staging.load(options, source.pull(cursor), anew=anew, retype=full)
+    except DiskFull:
+        raise
     except KpiError as error:
-        text = str(error)
         success = earlier.last_success if earlier else ""
         tally.runs[name] = SourceRun(
-            name, "failed", cursor=staging.cursor(name), seconds=time.monotonic() - started, error=text,
+            name, "failed", cursor=staging.cursor(name), seconds=time.monotonic() - started, error=str(error),
             last_success=success,
         )  # fmt: skip
         return
-    status = "loaded" if rows or quarantined else "unchanged"
-    at = now.astimezone(UTC).isoformat()
-    tally.runs[name] = SourceRun(name, status, rows, quarantined, cursor, time.monotonic() - started, "", at)
+    tally.changed |= anew or bool(loaded.rows or loaded.quarantined) or staging.changes(options.table) != ""
+    status = "loaded" if loaded.rows or loaded.quarantined or staging.changes(options.table) != "" else "unchanged"
+    tally.runs[name] = SourceRun(
+        name, status, loaded.rows, loaded.quarantined, staging.cursor(name), time.monotonic() - started, "",
+        now.astimezone(UTC).isoformat(), loaded.notes,
+    )  # fmt: skip
 
 
 def _states(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from connectors.errors import require
 
@@ -22,7 +24,7 @@ class FileScan:
 
     path: a local file, possibly gzipped. origin: the name users know it by.
     format: csv, json or parquet. delimiter, null_values, date_format, text_columns: csv only.
-    types: column → SQL type that the analyst states.
+    decimal: the mark before decimals. types: column → SQL type that the analyst states.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class FileScan:
     date_format: str = ""
     text_columns: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    decimal: str = "."
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,33 @@ class Batch:
     """Rows for one table, and the cursor that is true once they are loaded.
 
     rows: a FileScan, a pyarrow table or a pandas frame. restart: the table begins anew with this batch.
+    types: column → SQL type its values must have; a row with one that has not goes to quarantine.
+    whole: the batch has every column that the source has, so one that the table has and it has not is gone.
     """
 
     table: str
     rows: Any
     cursor: Cursor
     restart: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
+
+
+SPANS = {"min": "minutes", "minute": "minutes", "h": "hours", "hour": "hours", "d": "days", "day": "days",
+         "w": "weeks", "week": "weeks"}  # fmt: skip
+
+
+def span(text: Any) -> Any:
+    """`2d`, `6 hours`, `30 min` as a timedelta. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d+)\s*([a-z]+?)s?\s*", str(text))
+    if isinstance(text, timedelta) or not text:
+        return text or timedelta(0)
+    if not match or match.group(2) not in SPANS:
+        raise ValueError(f"'{text}' is not a duration\nWrite one such as 2d, 6h or 30 minutes.")
+    return timedelta(**{SPANS[match.group(2)]: int(match.group(1))})
+
+
+Span = Annotated[timedelta, BeforeValidator(span)]
 
 
 class SourceOptions(BaseModel):
@@ -64,7 +88,14 @@ class SourceOptions(BaseModel):
         default_factory=dict,
         description="Source column → new name, `drop` to leave it out, or `hash` to keep only a digest.",
     )
-    full_every: str = Field("", description="How often everything is pulled again; not used yet.")
+    full_every: Span = Field(
+        timedelta(0), description="How often everything is pulled again, such as 7d: finds rows that were deleted."
+    )
+
+    @field_validator("primary_key", mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def load_mode(self) -> str:
@@ -80,6 +111,7 @@ class Source:
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder
+        self.now = datetime.now(UTC)  # of the sync
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new since `cursor`, in an order that may be cut anywhere.

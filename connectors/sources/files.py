@@ -40,6 +40,7 @@ class FileOptions(SourceOptions):
     null_values: tuple[str, ...] = Field(("",), description="CSV texts that mean unknown.")
     date_format: str = Field("", description="strptime pattern of dates, such as %d/%m/%Y.")
     text_columns: tuple[str, ...] = Field((), description="Columns kept as text: ids with leading zeros.")
+    decimal: str = Field(".", pattern=r"^[.,]$", description="Mark before the decimals of CSV numbers: . or ,")
     types: dict[str, str] = Field(
         default_factory=dict, description="Column → SQL type; rows that do not fit go to quarantine."
     )
@@ -88,7 +89,7 @@ class Files(Source):
         delimiter = self.options.delimiter or (header_delimiter(path) if kind == "csv" else ",")
         return FileScan(
             path, origin, kind, delimiter, self.options.null_values, self.options.date_format,
-            self.options.text_columns, self.options.types,
+            self.options.text_columns, self.options.types, self.options.decimal,
         )  # fmt: skip
 
     @contextmanager

@@ -47,6 +47,7 @@ class Loaded:
 
     rows: int
     quarantined: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class SourceRun:
     seconds: float = 0.0
     error: str = ""
     last_success: str = ""  # UTC, ISO
+    notes: tuple[str, ...] = ()  # what was odd, in sentences
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -1,265 +1,301 @@
-"""From a batch to rows of a table: read, quarantine, rename, evolve the schema, then merge, append or replace."""
+"""From a source's batches to rows of its table: rename, evolve the schema, then merge, append or replace.
+
+All batches of one pull are gathered in a table of their own first, which for a new table simply becomes it.
+What really changed (the old and the new version of each row) is kept for the refresh of the values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
 
-from connectors.errors import LoadError, SourceError
+from connectors.errors import LoadError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
 from connectors.warehouse.contract import Loaded
+from connectors.warehouse.duckdb.incoming import LONGEST_RAW, WIDER, Rejected, quoted, read, unreadable
 from connectors.warehouse.duckdb.reader import BOOKS, described, tables
 
-INCOMING = "bellwether_incoming"  # a temporary table
-WIDER = (("BIGINT", "DOUBLE"), ("BIGINT", "HUGEINT"), ("HUGEINT", "DOUBLE"), ("DATE", "TIMESTAMP"))
-MOST_REJECTED = 0.1  # of a file's rows; beyond it the column changed its type and the load fails
+INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
+UNTYPED = '"NULL"'
+HIDDEN = "(not kept: this source hashes or drops columns)"
+# Beyond this many changed rows and this share of the table, its values are computed anew in whole.
+MANY_CHANGED, MUCH_CHANGED = 100_000, 0.2
 
 
-def load(connection: duckdb.DuckDBPyConnection, options: SourceOptions, batch: Batch, seen_at: datetime) -> Loaded:
-    """Load one batch into its table. Raises LoadError if it does not fit, SourceError if it cannot be read."""
-    existing = tables(connection).get(batch.table, {})
-    origin = batch.rows.origin if isinstance(batch.rows, FileScan) else options.name
-    try:
+@dataclass(frozen=True)
+class Changes:
+    """What a load changed in a table. relation: old and new versions of the rows; None = any row may have."""
+
+    relation: str | None
+
+
+class Load:
+    """One source's rows on their way into its table. Call within a transaction: `add` batches, then `finish`."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        options: SourceOptions,
+        seen_at: datetime,
+        *,
+        anew: bool = False,
+        retype: bool = False,
+    ) -> None:
+        """anew: the table's rows are replaced by what comes. retype: its columns too."""
+        self._run, self._connection = connection.execute, connection
+        self.options, self._seen_at = options, seen_at
+        self._target = f"main.{quoted(options.table)}"
+        self._before = tables(connection).get(options.table, {})
+        self._anew, self._retype = anew or retype, retype
+        self._columns: dict[str, str] = {}  # of INCOMING
+        self._pulled = self._quarantined = 0
+        self._notes: list[str] = []
+        self._whole = False
+        if self._anew:
+            self._forget_quarantine("")
+
+    def add(self, batch: Batch) -> int:
+        """Read one batch. Returns its rows. Raises LoadError if it does not fit, SourceError if it cannot be read."""
+        if batch.restart and not self._anew:
+            self._anew = True
+            self._forget_quarantine("")
+        known = {} if self._retype else self._before
+        have = {c: kind for c, name in self._names([*known, *self._columns]).items()
+                if (kind := self._columns.get(name) or known.get(name))}  # fmt: skip
+        self._whole |= batch.whole
+        reading = read(self._connection, self.options, batch, have)
         if isinstance(batch.rows, FileScan):
-            quarantined = _read_file(connection, options, batch.rows, existing, seen_at)
+            self._forget_quarantine(reading.origin)
+        shaped = self._shaped(reading.columns)
+        self._evolve(INCOMING, self._columns, {name: reading.columns[c] for c, name in shaped.items()}, known)
+        select = ", ".join(self._taken(c, name) for c, name in shaped.items())
+        names = ", ".join(map(quoted, shaped.values()))
+        try:
+            row = self._run(f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}").fetchone()
+        except duckdb.Error as error:
+            raise unreadable(self.options, reading.origin, error) from error
+        rows = int(row[0]) if row else 0
+        for rejected in reading.rejected(rows):
+            self._quarantine(rejected, reading.origin)
+        self._connection.unregister("pulled")
+        lacking = [c for c in known if c not in shaped.values()]
+        if lacking and not self._whole and not self._anew:
+            self._notes.append(f"{reading.origin} has no column '{lacking[0]}'; its rows have none there")
+        self._pulled += rows
+        return rows
+
+    def finish(self) -> tuple[Loaded, Changes]:
+        """Bring what was read into the table. Raises LoadError."""
+        if not self._columns:
+            return Loaded(0, self._quarantined), Changes("")
+        self._refuse_dropped()
+        self._clean()
+        if not self._before or self._anew:
+            loaded = self._become()
         else:
-            connection.register("pulled", batch.rows)
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT * FROM pulled")
-            connection.unregister("pulled")
-            quarantined = 0
-    except duckdb.Error as error:
-        raise SourceError(
-            f"{origin} cannot be read: {str(error).splitlines()[0]}",
-            where=f"source {options.name}",
-            hint="Open the file and compare it with `path`, `delimiter` and `encoding` in sources.yml.",
-        ) from error
-    try:
-        _shape(connection, options)
-        incoming = described(connection, f"SELECT * FROM {INCOMING}")
-        if not existing:
-            # Typed columns, not `AS SELECT … LIMIT 0`: DuckDB 2.0.0 then answers count(*), min(x) over rows
-            # inserted later with 0, NULL until the next checkpoint (docs/decisions/0003-duckdb.md).
-            columns = ", ".join(f"{_q(column)} {kind}" for column, kind in incoming.items())
-            connection.execute(f"CREATE TABLE main.{_q(batch.table)} ({columns})")
-            existing = incoming
-        elif batch.restart:
-            connection.execute(f"DELETE FROM main.{_q(batch.table)}")
-        _evolve(connection, batch.table, existing, incoming, options.name)
-        rows = _insert(connection, batch.table, incoming, options)
-    finally:
-        connection.execute(f"DROP TABLE IF EXISTS {INCOMING}")
-    return Loaded(rows, quarantined)
+            self._evolve(self.options.table, dict(self._before), self._columns, {})
+            loaded = self._merge() if self.options.load_mode == "merge" else self._append()
+        self._run(f"DROP TABLE IF EXISTS {INCOMING}")
+        return loaded
 
+    # ---- columns
 
-def _read_file(
-    connection: duckdb.DuckDBPyConnection,
-    options: SourceOptions,
-    scan: FileScan,
-    existing: Mapping[str, str],
-    seen_at: datetime,
-) -> int:
-    connection.execute(f"DELETE FROM {BOOKS}.quarantine WHERE source = ? AND file = ?", [options.name, scan.origin])
-    if scan.format == "csv":
-        return _read_csv(connection, options, scan, existing, seen_at)
-    path = _text(str(scan.path))
-    if scan.format == "parquet":
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT * FROM read_parquet({path})")
-        return 0
-    return _read_json(connection, options, scan, seen_at)
+    def _names(self, names: list[str]) -> dict[str, str]:
+        """Source column → column of the table, of those whose values stay as they are."""
+        back = {new: old for old, new in self.options.columns.items() if new not in ("drop", "hash")}
+        changed = {old for old, new in self.options.columns.items() if new in ("drop", "hash")}
+        return {back.get(name, name): name for name in names if back.get(name, name) not in changed}
 
-
-def _read_csv(
-    connection: duckdb.DuckDBPyConnection,
-    options: SourceOptions,
-    scan: FileScan,
-    existing: Mapping[str, str],
-    seen_at: datetime,
-) -> int:
-    """Read with the types the table has already, so that a broken cell is a rejected row, not a new type."""
-    arguments = [
-        _text(str(scan.path)), f"delim={_text(scan.delimiter)}", "header=true", "sample_size=-1",
-        f"nullstr=[{', '.join(_text(v) for v in scan.null_values)}]", "store_rejects=true", "rejects_limit=0",
-    ]  # fmt: skip
-    if scan.date_format:
-        timed = any(mark in scan.date_format for mark in ("%H", "%I", "%c", "%X"))
-        arguments.append(f"{'timestampformat' if timed else 'dateformat'}={_text(scan.date_format)}")
-    # Two reads: the first one's sniffing sees every row; the second has the types pinned.
-    found = described(connection, f"SELECT * FROM read_csv({', '.join(arguments)})")
-    types = {c: _type(c, found[c], scan, existing.get(_renamed(c, options) or "")) for c in found}
-    pinned = ", ".join(f"{_text(column)}: {_text(kind)}" for column, kind in types.items())
-    _drop_rejects(connection)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT * FROM read_csv({', '.join(arguments)}, types={{{pinned}}})"
-    )
-    rejected = connection.execute(
-        "SELECT line, column_name, error_type, error_message, csv_line FROM reject_errors "
-        "WHERE scan_id = (SELECT max(scan_id) FROM reject_scans) ORDER BY line"
-    ).fetchall()
-    _drop_rejects(connection)
-    rows = _count(connection, INCOMING)
-    by_line: dict[int, tuple[str, str, str]] = {}
-    for line, column, kind, message, raw in rejected:
-        by_line.setdefault(line, (column or "", _reason(kind, message, column, types), raw or ""))
-    casts = [c for _, c, kind, _, _ in rejected if kind == "CAST" and c not in scan.types]
-    for column in set(casts):
-        if casts.count(column) > MOST_REJECTED * (rows + len(by_line)):
+    def _shaped(self, found: Mapping[str, str]) -> dict[str, str]:
+        """Source column → column of the table, as sources.yml renames and drops."""
+        rules = self.options.columns
+        unknown = [c for c in rules if c not in found]
+        if unknown:
             raise LoadError(
-                f"column '{column}' of {scan.origin} no longer fits: the table has {types[column]}, "
-                f"{casts.count(column)} of {rows + len(by_line)} rows hold {found[column]}",
-                where=f"source {options.name}, table {options.table}",
-                hint=f"Name it in `text_columns`, state it in `types`, or rename it: columns: {{{column}: new_name}}.",
+                f"column '{unknown[0]}' is not in the source",
+                where=f"source {self.options.name}",
+                hint=f"It has: {', '.join(found)}.",
             )
-    for line, (column, reason, raw) in by_line.items():
-        _quarantine(connection, options, scan, line, column, reason, raw, seen_at)
-    return len(by_line)
-
-
-def _read_json(connection: duckdb.DuckDBPyConnection, options: SourceOptions, scan: FileScan, seen_at: datetime) -> int:
-    """JSON lines one by one, so that a broken line is quarantined; anything else as one document."""
-    path = _text(str(scan.path))
-    name = scan.origin.removesuffix(".gz")
-    if not name.endswith((".jsonl", ".ndjson")):
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT * FROM read_json({path}, sample_size=-1)"
-        )
-        return 0
-    broken = connection.execute(
-        "SELECT line, text FROM (SELECT row_number() OVER () AS line, text FROM read_csv("
-        f"{path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
-        "auto_detect=false, null_padding=true, parallel=false)) WHERE text IS NOT NULL AND NOT json_valid(text)"
-    ).fetchall()
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT * FROM read_json({path}, "
-        "format='newline_delimited', ignore_errors=true, sample_size=-1)"
-    )
-    if broken:  # the reader leaves a row of NULLs where a line was broken
-        columns = described(connection, f"SELECT * FROM {INCOMING}")
-        connection.execute(f"DELETE FROM {INCOMING} WHERE {' AND '.join(f'{_q(c)} IS NULL' for c in columns)}")
-    for line, raw in broken:
-        _quarantine(connection, options, scan, line, "", "not valid JSON", raw, seen_at)
-    return len(broken)
-
-
-def _shape(connection: duckdb.DuckDBPyConnection, options: SourceOptions) -> None:
-    """Rename, drop and hash columns as sources.yml says."""
-    found = described(connection, f"SELECT * FROM {INCOMING}")
-    unknown = [c for c in options.columns if c not in found]
-    if unknown:
-        raise LoadError(
-            f"column '{unknown[0]}' is not in the source",
-            where=f"source {options.name}",
-            hint=f"It has: {', '.join(found)}.",
-        )
-    if not options.columns:
-        return
-    parts = []
-    for column in found:
-        rule = options.columns.get(column, column)
-        if rule == "hash":
-            parts.append(f"sha256(CAST({_q(column)} AS VARCHAR)) AS {_q(column)}")
-        elif rule != "drop":
-            parts.append(f"{_q(column)} AS {_q(rule)}")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {INCOMING} AS SELECT {', '.join(parts)} FROM {INCOMING}")
-
-
-def _evolve(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    existing: Mapping[str, str],
-    incoming: Mapping[str, str],
-    source: str,
-) -> None:
-    """Add new columns, widen where no value changes; else fail naming table, column and both types."""
-    for column, kind in incoming.items():
-        have = existing.get(column)
-        if have is None:
-            connection.execute(f"ALTER TABLE main.{_q(table)} ADD COLUMN {_q(column)} {kind}")
-        elif have != kind and (have, kind) in WIDER:
-            connection.execute(f"ALTER TABLE main.{_q(table)} ALTER {_q(column)} TYPE {kind}")
-        elif have != kind and (kind, have) not in WIDER and have != "VARCHAR":
-            raise LoadError(
-                f"column '{column}' is {kind} in the source and {have} in the table",
-                where=f"source {source}, table {table}",
-                hint=f"Rename it in sources.yml (columns: {{{column}: new_name}}) or state its type.",
-            )
-
-
-def _insert(
-    connection: duckdb.DuckDBPyConnection, table: str, incoming: Mapping[str, str], options: SourceOptions
-) -> int:
-    names = ", ".join(_q(column) for column in incoming)
-    select = f"SELECT {names} FROM {INCOMING}"
-    if options.load_mode == "merge":
-        missing = [key for key in options.primary_key if key not in incoming]
-        if missing or not options.primary_key:
+        kept = {c: c if rules.get(c) == "hash" else rules.get(c, c) for c in found if rules.get(c) != "drop"}
+        missing = [key for key in self.options.primary_key if key not in kept.values()]
+        if self.options.load_mode == "merge" and (missing or not self.options.primary_key):
             raise LoadError(
                 f"`load: merge` needs its primary key; '{', '.join(missing) or 'primary_key'}' is missing",
-                where=f"source {options.name}",
-                hint=f"Columns: {', '.join(incoming)}.",
+                where=f"source {self.options.name}",
+                hint=f"Columns: {', '.join(kept.values())}.",
             )
-        keys = ", ".join(_q(key) for key in options.primary_key)
-        # The last row of a batch wins: files and cursors deliver in time order.
-        select = (
-            f"SELECT {names} FROM {INCOMING} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY rowid DESC) = 1"
+        return kept
+
+    def _taken(self, column: str, name: str) -> str:
+        if self.options.columns.get(column) == "hash":
+            return f"sha256(CAST({quoted(column)} AS VARCHAR)) AS {quoted(name)}"
+        return f"{quoted(column)} AS {quoted(name)}"
+
+    def _evolve(self, table: str, have: dict[str, str], incoming: Mapping[str, str], known: Mapping[str, str]) -> None:
+        """Add new columns, widen where no value changes; else fail naming table, column and both types.
+
+        have: columns of `table`, changed in place. known: types that new columns of it should take.
+        """
+        hashed = {c for c, rule in self.options.columns.items() if rule == "hash"}
+        made = bool(have)
+        for column, given in incoming.items():
+            kind = "VARCHAR" if column in hashed else given
+            before = have.get(column)
+            if before is None:
+                start = known.get(column, UNTYPED)
+                have[column] = self._settled(column, start, kind, self.options.table)
+                if made:
+                    self._run(f"ALTER TABLE main.{quoted(table)} ADD COLUMN {quoted(column)} {have[column]}")
+                continue
+            wanted = self._settled(column, before, kind, table)
+            if wanted != before:
+                self._run(f"ALTER TABLE main.{quoted(table)} ALTER {quoted(column)} TYPE {wanted}")
+                have[column] = wanted
+        if not made:
+            # Typed columns, not `AS SELECT … LIMIT 0`: DuckDB 2.0.0 then answers count(*), min(x) over rows
+            # inserted later with 0, NULL until the next checkpoint (docs/decisions/0003-duckdb.md).
+            columns = ", ".join(f"{quoted(c)} {kind}" for c, kind in have.items())
+            self._run(f"CREATE TABLE main.{quoted(table)} ({columns})")
+
+    def _settled(self, column: str, have: str, kind: str, table: str) -> str:
+        """The type that holds both what a column has and what comes. Raises LoadError."""
+        if have == UNTYPED:
+            return "VARCHAR" if kind == UNTYPED else kind
+        if kind in (have, UNTYPED) or (kind, have) in WIDER:
+            return have
+        if (have, kind) in WIDER:
+            return kind
+        if self._is_empty(column, table):
+            return kind
+        if have == "VARCHAR":
+            return have
+        raise LoadError(
+            f"column '{column}' is {kind} in the source and {have} in the table",
+            where=f"source {self.options.name}, table {self.options.table}",
+            hint=f"Rename it in sources.yml (columns: {{{column}: new_name}}) or state its type.",
         )
-        same = " AND ".join(f"t.{_q(k)} = i.{_q(k)}" for k in options.primary_key)
-        connection.execute(f"DELETE FROM main.{_q(table)} t USING {INCOMING} i WHERE {same}")
-    row = connection.execute(f"INSERT INTO main.{_q(table)} ({names}) {select}").fetchone()
-    return int(row[0]) if row else 0
 
+    def _is_empty(self, column: str, table: str) -> bool:
+        """Whether no row has a value there yet, so that the column may take any type."""
+        if column not in tables(self._connection).get(table, {}):
+            return True
+        row = self._run(f"SELECT 1 FROM main.{quoted(table)} WHERE {quoted(column)} IS NOT NULL LIMIT 1").fetchone()
+        return row is None
 
-def _type(column: str, found: str, scan: FileScan, have: str | None) -> str:
-    if column in scan.types:
-        return scan.types[column].upper()
-    if column in scan.text_columns:
-        return "VARCHAR"
-    if not have or (have, found) in WIDER:
-        return found
-    return have
+    def _refuse_dropped(self) -> None:
+        if self._retype or not (self._whole or self._anew):
+            return
+        gone = [c for c in self._before if c not in self._columns]
+        if gone:
+            raise LoadError(
+                f"column '{gone[0]}' of the table is no longer in the source",
+                where=f"source {self.options.name}, table {self.options.table}",
+                hint=f"Bring it back, or accept it: kpi sync {self.options.name} --full makes the table anew.",
+            )
 
+    # ---- rows
 
-def _renamed(column: str, options: SourceOptions) -> str | None:
-    rule = options.columns.get(column, column)
-    return None if rule in ("drop", "hash") else rule
+    def _clean(self) -> None:
+        """NaN is unknown; infinite numbers and rows without a key go to quarantine."""
+        floats = [c for c, kind in self._columns.items() if kind in ("DOUBLE", "FLOAT")]
+        seen = ", ".join(f"bool_or(isnan({quoted(c)})), bool_or(isinf({quoted(c)}))" for c in floats)
+        flags = self._run(f"SELECT {seen} FROM {INCOMING}").fetchone() if floats else None
+        for index, column in enumerate(floats):
+            nan, infinite = (flags or ())[2 * index : 2 * index + 2] or (False, False)
+            if nan:
+                self._run(f"UPDATE {INCOMING} SET {quoted(column)} = NULL WHERE isnan({quoted(column)})")
+            if infinite:
+                self._put_aside(f"isinf({quoted(column)})", column, f"'{column}' is infinite")
+        for key in self.options.primary_key if self.options.load_mode == "merge" else ():
+            self._put_aside(f"{quoted(key)} IS NULL", key, f"primary key '{key}' is empty")
 
+    def _put_aside(self, condition: str, column: str, reason: str) -> None:
+        rows = self._run(f"SELECT to_json(i) FROM {INCOMING} AS i WHERE {condition}").fetchall()
+        for (raw,) in rows:
+            self._quarantine(Rejected(None, column, reason, raw), self.options.table)
+        if rows:
+            self._run(f"DELETE FROM {INCOMING} WHERE {condition}")
+            self._pulled -= len(rows)
 
-def _reason(kind: str, message: str, column: str | None, types: Mapping[str, str]) -> str:
-    if kind == "CAST" and column is not None and column in types:
-        return f"'{column}' is not {types[column]}"
-    return message.splitlines()[0] if message else kind.lower()
+    def _become(self) -> tuple[Loaded, Changes]:
+        """What was read is the table from now on. Its rows count as changed only where they differ from before."""
+        if self.options.load_mode == "merge":
+            self._keep_last()
+        changes = Changes(None)
+        now = described(self._connection, f"SELECT * FROM {INCOMING}")
+        if self._before and dict(self._before) == now:
+            names = ", ".join(map(quoted, now))
+            old, new = f"SELECT {names} FROM {self._target}", f"SELECT {names} FROM {INCOMING}"
+            changes = self._changed(f"({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old})")
+        self._run(f"DROP TABLE IF EXISTS {self._target}")
+        self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
+        return self._loaded(self._pulled if self._retype or changes.relation != "" else 0), changes
 
+    def _append(self) -> tuple[Loaded, Changes]:
+        changes = self._changed(f"SELECT * FROM {INCOMING}")
+        return self._loaded(self._insert()), changes
 
-def _quarantine(
-    connection: duckdb.DuckDBPyConnection,
-    options: SourceOptions,
-    scan: FileScan,
-    line: int,
-    column: str,
-    reason: str,
-    raw: str,
-    seen_at: datetime,
-) -> None:
-    connection.execute(
-        f"INSERT INTO {BOOKS}.quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [options.name, options.table, scan.origin, line, column, reason, raw, seen_at],
-    )
+    def _merge(self) -> tuple[Loaded, Changes]:
+        """Rows that are as they were stay; new and changed ones take the place of those with their key."""
+        self._keep_last()
+        keys = " AND ".join(f"t.{quoted(k)} = i.{quoted(k)}" for k in self.options.primary_key)
+        rest = [c for c in self._columns if c not in self.options.primary_key]
+        same = "".join(f" AND t.{quoted(c)} IS NOT DISTINCT FROM i.{quoted(c)}" for c in rest)
+        self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE {keys}{same}")
+        names = ", ".join(map(quoted, self._columns))
+        changes = self._changed(
+            f"SELECT {names} FROM {self._target} t WHERE EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys}) "
+            f"UNION ALL SELECT {names} FROM {INCOMING}"
+        )
+        if changes.relation != "":
+            self._run(f"DELETE FROM {self._target} t USING {INCOMING} i WHERE {keys}")
+        return self._loaded(self._insert()), changes
 
+    def _keep_last(self) -> None:
+        """Of rows with the same key the last one stays: files and cursors deliver in time order."""
+        keys = ", ".join(map(quoted, self.options.primary_key))
+        row = self._run(f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING}").fetchone()
+        if row and row[0]:
+            last = f"SELECT max(rowid) FROM {INCOMING} GROUP BY {keys}"
+            self._run(f"DELETE FROM {INCOMING} WHERE rowid NOT IN ({last})")
+            self._pulled -= row[0]
 
-def _drop_rejects(connection: duckdb.DuckDBPyConnection) -> None:
-    for table in ("reject_errors", "reject_scans"):
-        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    def _insert(self) -> int:
+        names = ", ".join(map(quoted, self._columns))
+        row = self._run(f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {INCOMING}").fetchone()
+        return int(row[0]) if row else 0
 
+    def _changed(self, select: str) -> Changes:
+        """Keep the rows of `select`, unless they are so many that everything is computed anew."""
+        relation = f"temp.{quoted('changed ' + self.options.table)}"
+        self._run(f"CREATE OR REPLACE TEMP TABLE {quoted('changed ' + self.options.table)} AS {select}")
+        row = self._run(f"SELECT count(*), (SELECT count(*) FROM {self._target}) FROM {relation}").fetchone()
+        changed, total = row or (0, 0)
+        if changed and changed <= max(MANY_CHANGED, MUCH_CHANGED * total):
+            return Changes(relation)
+        self._run(f"DROP TABLE {relation}")
+        return Changes(None if changed else "")
 
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(row[0]) if row else 0
+    def _loaded(self, rows: int) -> Loaded:
+        return Loaded(rows, self._quarantined, tuple(dict.fromkeys(self._notes)))
 
+    # ---- quarantine
 
-def _q(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    def _forget_quarantine(self, origin: str) -> None:
+        """Rows of a file that is read again are judged anew; of all files, if the table is."""
+        where, values = ("", []) if not origin else (" AND file = ?", [origin])
+        self._run(f"DELETE FROM {BOOKS}.quarantine WHERE source = ?{where}", [self.options.name, *values])
 
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    def _quarantine(self, row: Rejected, origin: str) -> None:
+        private = any(rule in ("drop", "hash") for rule in self.options.columns.values())
+        raw = HIDDEN if private else row.raw if len(row.raw) <= LONGEST_RAW else row.raw[:LONGEST_RAW] + "…"
+        found = self._run(  # a row without a line comes again with every look back: it is kept once
+            f"INSERT INTO {BOOKS}.quarantine SELECT $1, $2, $3, $4::BIGINT, $5, $6, $7, $8::TIMESTAMP "
+            f"WHERE $4 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM {BOOKS}.quarantine q WHERE q.source = $1 "
+            "AND q.file = $3 AND q.column_name = $5 AND q.raw = $7)",
+            [self.options.name, self.options.table, origin, row.line, row.column, row.reason, raw, self._seen_at],
+        ).fetchone()
+        self._quarantined += int(found[0]) if found else 0

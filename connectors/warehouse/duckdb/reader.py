@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from connectors.errors import WarehouseError
+from connectors.errors import DiskFull, WarehouseError
 from connectors.warehouse.contract import Columns, DatasetState, Generation, StoredSeries
 
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
@@ -144,6 +144,15 @@ def engine_error(error: duckdb.Error) -> WarehouseError:
     """The engine's message without its stack and its hints to files and settings."""
     first = str(error).split("\n", 1)[0]
     return WarehouseError(first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line.")
+
+
+def disk_full(error: Exception) -> DiskFull | None:
+    """The error for a user, if the engine or the system says that the disk is full."""
+    if "No space left" not in str(error) and "disk full" not in str(error).lower():
+        return None
+    return DiskFull(
+        "the disk is full", hint="Nothing was published; the live generation is as it was. Make room and sync again."
+    )
 
 
 def _utc(at: datetime | None) -> datetime | None:

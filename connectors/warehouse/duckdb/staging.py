@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
+from connectors.errors import LoadError
 from connectors.sources.contract import Batch, SourceOptions
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
-from connectors.warehouse.duckdb import loading
 from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.reader import BOOKS, Books
+from connectors.warehouse.duckdb.loading import Load
+from connectors.warehouse.duckdb.reader import BOOKS, Books, disk_full
 
 SCHEMA = f"""
 CREATE SCHEMA IF NOT EXISTS {BOOKS};
 CREATE TABLE IF NOT EXISTS {BOOKS}.generations (sequence BIGINT, id VARCHAR, published_at TIMESTAMP);
 CREATE TABLE IF NOT EXISTS {BOOKS}.cursors (source VARCHAR PRIMARY KEY, cursor VARCHAR);
+ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS full_at TIMESTAMP;
+CREATE TABLE IF NOT EXISTS {BOOKS}.files (name VARCHAR, text VARCHAR);
 CREATE TABLE IF NOT EXISTS {BOOKS}.dataset_states (sequence BIGINT, name VARCHAR, watermark TIMESTAMP,
     first_at TIMESTAMP, last_at TIMESTAMP, rows BIGINT, future_rows BIGINT);
 CREATE TABLE IF NOT EXISTS {BOOKS}.definitions (definition VARCHAR, kpi VARCHAR, text VARCHAR, first_sequence BIGINT);
@@ -42,6 +45,7 @@ class DuckStaging(Books):
     def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
         super().__init__()
         self.path, self.now = path, now.astimezone(UTC)
+        self._changes: dict[str, str | None] = {}
         # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
         self._connection = duckdb.connect(
             str(path),
@@ -61,27 +65,57 @@ class DuckStaging(Books):
         row = self._connection.execute(f"SELECT cursor FROM {BOOKS}.cursors WHERE source = ?", [source]).fetchone()
         return json.loads(row[0]) if row else {}
 
+    def last_full(self, source: str) -> datetime | None:
+        """When everything of this source was pulled last; None = never."""
+        row = self._connection.execute(f"SELECT full_at FROM {BOOKS}.cursors WHERE source = ?", [source]).fetchone()
+        return row[0].replace(tzinfo=UTC) if row and row[0] else None
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: a source that fails half-way leaves its tables and cursor as they were."""
+        """All or nothing: a source that fails half-way leaves its tables and cursor as they were.
+
+        Raises LoadError or DiskFull for what the engine refuses.
+        """
         self._connection.execute("BEGIN")
         try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            self.forget_shapes()
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with suppress(duckdb.Error):  # a full disk has ended the transaction already
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, duckdb.Error):
+                raise disk_full(error) or LoadError(str(error).split("\n", 1)[0]) from error
             raise
-        self._connection.execute("COMMIT")
-        self.forget_shapes()
+        finally:
+            self.forget_shapes()
 
-    def load(self, options: SourceOptions, batch: Batch) -> Loaded:
-        """Load one batch and its cursor. Call inside `transaction`. Raises LoadError, SourceError."""
-        self.forget_shapes()
-        loaded = loading.load(self._connection, options, batch, self.now.replace(tzinfo=None))
-        self._connection.execute(
-            f"INSERT OR REPLACE INTO {BOOKS}.cursors VALUES (?, ?)", [options.name, json.dumps(dict(batch.cursor))]
-        )
+    def load(
+        self, options: SourceOptions, batches: Iterable[Batch], *, anew: bool = False, retype: bool = False
+    ) -> Loaded:
+        """Load a pull and its cursor. Call inside `transaction`. Raises LoadError, SourceError, DiskFull.
+
+        anew: everything was pulled, so rows that did not come are gone. retype: the table's columns are found anew.
+        """
+        load, cursor = Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype), None
+        for batch in batches:
+            load.add(batch)
+            cursor = batch.cursor
+        loaded, changes = load.finish()
+        self._changes[options.table] = changes.relation
+        if cursor is not None:
+            full_at = self.now if anew or retype else self.last_full(options.name)
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO {BOOKS}.cursors VALUES (?, ?, ?)",
+                [options.name, json.dumps(dict(cursor)), _naive(full_at)],
+            )
         return loaded
+
+    def changes(self, table: str) -> str | None:
+        """A relation with the old and new versions of the rows that this sync changed in a table.
+
+        Empty = none changed; None = any may have.
+        """
+        return self._changes.get(table, "")
 
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
@@ -149,13 +183,6 @@ class DuckStaging(Books):
     def settle(self) -> None:
         """Write loaded rows to the file before they are aggregated."""
         self._connection.execute("CHECKPOINT")
-
-    def forget(self, options: SourceOptions) -> None:
-        """Drop a source's table and quarantine, before everything is pulled again with the types found then."""
-        table = options.table.replace('"', '""')
-        self._connection.execute(f'DROP TABLE IF EXISTS main."{table}"')
-        self._connection.execute(f"DELETE FROM {BOOKS}.quarantine WHERE source = ?", [options.name])
-        self.forget_shapes()
 
     def publish(self, generations: Generations) -> Generation:
         """Finish the file and make it the live generation."""
