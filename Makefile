@@ -44,6 +44,7 @@ slow: $(STAMP) ## The long property tests
 
 bench: $(STAMP) ## Measure (benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/loading.py
 
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"

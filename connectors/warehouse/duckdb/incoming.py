@@ -20,6 +20,7 @@ MOST_BROKEN = 0.5  # of a file's rows that are no rows at all; beyond it `path`,
 LONGEST_RAW = 2000  # characters of a broken row that are kept
 LONGEST_LINE = 16 << 20  # bytes; a longer line is quarantined
 PLAIN_HEADER = 1 << 20
+SAMPLE = 20_480  # rows that types are guessed from; if a later row does not fit, every row is looked at
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,31 @@ class Rejected:
 
 @dataclass
 class Reading:
-    """One batch as SQL. relation: a FROM item; columns: its columns and types.
+    """One batch as SQL.
 
-    rejected: called once the relation was read to its end; gives the rows that did not fit.
+    relation: a FROM item; columns: its columns and types. guessed: columns whose types the first SAMPLE rows
+    told. rejected: called once the relation was read to its end; gives the rows that did not fit.
     """
 
     origin: str
     relation: str
     columns: dict[str, str]
+    guessed: tuple[str, ...] = ()
     rejected: Callable[[int], list[Rejected]] = field(default=lambda _: [])
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, options: SourceOptions, batch: Batch, have: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    options: SourceOptions,
+    batch: Batch,
+    have: Mapping[str, str],
+    *,
+    thorough: bool = False,
 ) -> Reading:
-    """What a batch holds. have: source column → type that its table has already. Raises SourceError."""
+    """What a batch holds. have: source column → type that its table has already. Raises SourceError.
+
+    thorough: types of a CSV's columns that are not known yet are found by every row, not by the first.
+    """
     if not isinstance(batch.rows, FileScan):
         connection.register("pulled", batch.rows)
         reading = Reading(options.name, "pulled", described(connection, "SELECT * FROM pulled"))
@@ -56,7 +67,7 @@ def read(
     scan = batch.rows
     try:
         if scan.format == "csv":
-            return _csv(connection, options, scan, have)
+            return _csv(connection, options, scan, have, thorough=thorough)
         if scan.format == "json":
             return _json(connection, scan)
         relation = f"read_parquet({text(str(scan.path))})"
@@ -75,7 +86,12 @@ def unreadable(options: SourceOptions, origin: str, error: duckdb.Error) -> Sour
 
 
 def _csv(
-    connection: duckdb.DuckDBPyConnection, options: SourceOptions, scan: FileScan, have: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    options: SourceOptions,
+    scan: FileScan,
+    have: Mapping[str, str],
+    *,
+    thorough: bool,
 ) -> Reading:
     """Read with the types the table has already, so that a broken cell is a rejected row, not a new type."""
     arguments = [
@@ -94,24 +110,41 @@ def _csv(
             where=f"source {options.name}", hint="Give each column of the header its own name.",
         )  # fmt: skip
     if header and all(have.get(name) for name in header):
-        found = {name: have[name] for name in header}  # known types: the file is read once
+        found = {name: have[name] for name in header}
     else:
-        found = _found(connection, arguments)
+        found = _found(connection, arguments, -1 if thorough else SAMPLE)
     types = {c: _type(c, kind, scan, have.get(c, "")) for c, kind in found.items()}
     pinned = ", ".join(f"{text(column)}: {text(kind)}" for column, kind in types.items())
-    relation = f"read_csv({', '.join(arguments)}, sample_size=20480, types={{{pinned}}})"
+    relation = f"read_csv({', '.join(arguments)}, sample_size={SAMPLE}, types={{{pinned}}})"
     _drop_rejects(connection)
     sniffed = described(connection, f"SELECT * FROM {relation}")
     _drop_rejects(connection)
+    known = {*scan.types, *scan.text_columns, *have}
+    guessed = () if thorough else tuple(c for c in found if c not in known)
     return Reading(
-        scan.origin, relation, sniffed, lambda rows: _csv_rejects(connection, options, scan, types, found, rows)
-    )
+        scan.origin, relation, sniffed, guessed,
+        lambda rows: _csv_rejects(connection, options, scan, types, found, rows),
+    )  # fmt: skip
 
 
-def _found(connection: duckdb.DuckDBPyConnection, arguments: list[str]) -> dict[str, str]:
-    """Columns and the types that every row of the file fits."""
+def doubtful(connection: duckdb.DuckDBPyConnection, reading: Reading, rows: str, count: int) -> bool:
+    """Whether a type that the first rows told is wrong for later ones, now that `count` rows were read into `rows`."""
+    if not reading.guessed or count < SAMPLE:
+        return False
+    misfit = connection.execute(
+        "SELECT 1 FROM reject_errors WHERE error_type = 'CAST' AND list_contains(?, column_name) LIMIT 1",
+        [list(reading.guessed)],
+    ).fetchone()
+    texts = [c for c in reading.guessed if reading.columns[c] == "VARCHAR"]
+    heads = ", ".join(f"count({quoted(c)})" for c in texts)
+    head = connection.execute(f"SELECT {heads} FROM (SELECT * FROM {rows} LIMIT {SAMPLE})").fetchone() if texts else ()
+    return misfit is not None or 0 in (head or ())  # an empty column looks like text
+
+
+def _found(connection: duckdb.DuckDBPyConnection, arguments: list[str], sample: int) -> dict[str, str]:
+    """Columns and the types that the first `sample` rows fit; -1 = every row."""
     try:
-        return described(connection, f"SELECT * FROM read_csv({', '.join(arguments)}, sample_size=-1)")
+        return described(connection, f"SELECT * FROM read_csv({', '.join(arguments)}, sample_size={sample})")
     finally:
         _drop_rejects(connection)
 
@@ -184,7 +217,7 @@ def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
         empty = " AND ".join(f"{quoted(c)} IS NULL" for c in columns)
         relation = f"(SELECT * FROM {relation} WHERE NOT ({empty}))"
     rejected = [Rejected(line, "", "not valid JSON", raw) for line, raw in broken]
-    return Reading(scan.origin, relation, columns, lambda _: rejected)
+    return Reading(scan.origin, relation, columns, rejected=lambda _: rejected)
 
 
 def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mapping[str, str]) -> Reading:
@@ -213,7 +246,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     casts = ", ".join(f"{sql} AS {quoted(c)}" for c, sql in cast.items())
     relation = f"(SELECT * REPLACE ({casts}) FROM {reading.relation} WHERE NOT ({any_misfit}))"
     rejected = [Rejected(None, c, f"'{c}' is not {wrong[c]}", raw) for c, raw in bad]
-    return Reading(reading.origin, relation, columns, lambda _: rejected)
+    return Reading(reading.origin, relation, columns, rejected=lambda _: rejected)
 
 
 def _type(column: str, found: str, scan: FileScan, have: str) -> str:

@@ -15,7 +15,16 @@ import duckdb
 from connectors.errors import LoadError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
 from connectors.warehouse.contract import Loaded
-from connectors.warehouse.duckdb.incoming import LONGEST_RAW, WIDER, Rejected, quoted, read, unreadable
+from connectors.warehouse.duckdb.incoming import (
+    LONGEST_RAW,
+    WIDER,
+    Reading,
+    Rejected,
+    doubtful,
+    quoted,
+    read,
+    unreadable,
+)
 from connectors.warehouse.duckdb.reader import BOOKS, described, tables
 
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
@@ -58,7 +67,7 @@ class Load:
             self._forget_quarantine("")
 
     def add(self, batch: Batch) -> int:
-        """Read one batch. Returns its rows. Raises LoadError if it does not fit, SourceError if it cannot be read."""
+        """Read one batch. Returns its rows. Raises LoadError, SourceError."""
         if batch.restart and not self._anew:
             self._anew = True
             self._forget_quarantine("")
@@ -66,18 +75,17 @@ class Load:
         have = {c: kind for c, name in self._names([*known, *self._columns]).items()
                 if (kind := self._columns.get(name) or known.get(name))}  # fmt: skip
         self._whole |= batch.whole
-        reading = read(self._connection, self.options, batch, have)
         if isinstance(batch.rows, FileScan):
-            self._forget_quarantine(reading.origin)
+            self._forget_quarantine(batch.rows.origin)
+        reading = read(self._connection, self.options, batch, have, thorough=self._pulled > 0)
         shaped = self._shaped(reading.columns)
-        self._evolve(INCOMING, self._columns, {name: reading.columns[c] for c, name in shaped.items()}, known)
-        select = ", ".join(self._taken(c, name) for c, name in shaped.items())
-        names = ", ".join(map(quoted, shaped.values()))
-        try:
-            row = self._run(f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}").fetchone()
-        except duckdb.Error as error:
-            raise unreadable(self.options, reading.origin, error) from error
-        rows = int(row[0]) if row else 0
+        rows = self._take(reading, shaped, known)
+        place = f"(SELECT {', '.join(f'{quoted(n)} AS {quoted(c)}' for c, n in shaped.items())} FROM {INCOMING})"
+        if doubtful(self._connection, reading, place, rows):
+            self._run(f"DROP TABLE {INCOMING}")
+            self._columns.clear()
+            reading = read(self._connection, self.options, batch, have, thorough=True)
+            rows = self._take(reading, shaped, known)
         for rejected in reading.rejected(rows):
             self._quarantine(rejected, reading.origin)
         self._connection.unregister("pulled")
@@ -86,6 +94,17 @@ class Load:
             self._notes.append(f"{reading.origin} has no column '{lacking[0]}'; its rows have none there")
         self._pulled += rows
         return rows
+
+    def _take(self, reading: Reading, shaped: Mapping[str, str], known: Mapping[str, str]) -> int:
+        """Append what a batch holds to INCOMING. Returns its rows."""
+        self._evolve(INCOMING, self._columns, {name: reading.columns[c] for c, name in shaped.items()}, known)
+        select = ", ".join(self._taken(c, name) for c, name in shaped.items())
+        names = ", ".join(map(quoted, shaped.values()))
+        try:
+            row = self._run(f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}").fetchone()
+        except duckdb.Error as error:
+            raise unreadable(self.options, reading.origin, error) from error
+        return int(row[0]) if row else 0
 
     def finish(self) -> tuple[Loaded, Changes]:
         """Bring what was read into the table. Raises LoadError."""
