@@ -91,7 +91,7 @@ def sync(
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 written += one.written
                 problems += [one.problem] if one.problem else []
-            staging.forget_values([*catalogue.kpis, *catalogue.broken])
+            staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
             generation: Generation = staging.publish(project.generations)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), tuple(problems), written)

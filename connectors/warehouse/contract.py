@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, str]  # column → SQL type as the engine spells it
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
+TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for
 
 
@@ -99,12 +100,30 @@ class Staging(Reader, Protocol):
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
 
-    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame) -> int:
+    def changes(self, table: str) -> str | None:
+        """A relation with the old and new versions of the rows that this sync changed in a table.
+
+        Empty = none changed; None = any may have.
+        """
+
+    def live_definitions(self) -> Mapping[str, str]:
+        """KPI → definition of the values that are valid now."""
+
+    def stored_segments(
+        self, kpi: str, grain: str, dimension: str, outside: Sequence[tuple[datetime, datetime]]
+    ) -> Mapping[str, int] | None:
+        """Segments of the valid values → their n outside of these ranges of periods; None = nothing is stored."""
+
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays.
 
-        frame: grain, dimension, segment, period, value, numerator, denominator, n, complete: all of it.
+        frame: grain, dimension, segment, period, value, numerator, denominator, n, complete. touched: TOUCHED
+        columns; within these ranges what is not in `frame` ends, outside of them everything stays valid.
         text: the definition, archived by its hash. Returns how many versions were written.
         """
+
+    def end_values(self, kpi: str) -> None:
+        """End the validity of all values of a KPI: they could not be computed for this generation."""
 
     def forget_values(self, kpis_kept: Sequence[str]) -> int:
         """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from connectors.warehouse.contract import DatasetState
 from metrics.engine import periods
-from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.query import Scope
 
 
 def watermark(scope: Scope, datasets: Iterable[str], grain: str) -> pd.Timestamp | None:
@@ -28,17 +29,20 @@ def spined(
     found: segment, period, value, n and maybe numerator, denominator. zero: an observed period
     without rows is 0, else unknown. Unobserved periods are unknown either way. Returns FACT_COLUMNS.
     """
-    index, frame = scope_index(scope), normal(found)
-    codes, names = pd.factorize(frame["segment"]) if scope.by else (np.zeros(len(frame), dtype=int), [""])
-    at = index.get_indexer(pd.DatetimeIndex(frame["period"])) if scope.grain != periods.TOTAL else 0 * codes
+    index = scope_index(scope)
+    segments = found[_given(found, "segment")].astype("object") if scope.by else None
+    codes, known = pd.factorize(segments) if segments is not None else (np.zeros(len(found), dtype=int), [""])
+    names = [*known, *(s for s in scope.segments if scope.by and s not in set(known))]
+    moments = pd.DatetimeIndex(found[_given(found, "period")])
+    at = index.get_indexer(moments) if scope.grain != periods.TOTAL else 0 * codes
     inside = at >= 0
     place = (codes * len(index) + at)[inside]
-    result = empty_periods(list(names), scope, dataset, zero=zero, maturity=maturity)
-    for column in ("value", "numerator", "denominator", "n"):
-        values = result[column].to_numpy(dtype="float64", na_value=np.nan).copy()
-        values[place] = frame[column].to_numpy(dtype="float64", na_value=np.nan)[inside]
-        result[column] = pd.array(values, dtype="float64") if column != "n" else pd.Series(values).astype("Int64")
-    return result
+    columns = _empty_columns(len(names), index, scope, dataset, zero=zero)
+    for column, values in columns.items():
+        given = _given(found, column)
+        fresh = pd.to_numeric(found[given]).to_numpy(dtype="float64", na_value=np.nan) if given in found else None
+        values[place] = np.nan if fresh is None else fresh[inside]
+    return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
 
 
 def empty_periods(
@@ -46,15 +50,37 @@ def empty_periods(
 ) -> pd.DataFrame:
     """FACT_COLUMNS of these segments as if they had no rows: n 0 and value 0 or unknown where observed."""
     index = scope_index(scope)
+    columns = _empty_columns(len(names), index, scope, dataset, zero=zero)
+    return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
+
+
+def _empty_columns(
+    count: int, index: pd.DatetimeIndex, scope: Scope, dataset: str, *, zero: bool
+) -> dict[str, np.ndarray[Any, Any]]:
     seen = np.array(observed(index, scope.states.get(dataset), scope), dtype=bool)
-    done = np.array(complete(index, scope, (dataset,), maturity), dtype=bool)
-    none = np.full(len(index) * len(names), np.nan)
-    result = pd.DataFrame({
-        "segment": np.repeat(np.asarray(names, dtype=object), len(index)), "period": np.tile(index, len(names)),
-        "value": np.tile(np.where(seen & zero, 0.0, np.nan), len(names)), "numerator": none, "denominator": none,
-        "n": np.tile(np.where(seen, 0.0, np.nan), len(names)), "complete": np.tile(done, len(names)),
+    value, n = np.where(seen & zero, 0.0, np.nan), np.where(seen, 0.0, np.nan)
+    none = np.full(len(index) * count, np.nan)
+    return {"value": np.tile(value, count), "numerator": none, "denominator": none.copy(), "n": np.tile(n, count)}
+
+
+def _frame(
+    names: list[str], index: pd.DatetimeIndex, columns: dict[str, np.ndarray[Any, Any]], done: list[bool]
+) -> pd.DataFrame:
+    """FACT_COLUMNS of every segment over every period. One construction: refreshes make thousands of these."""
+    n = columns["n"]
+    unknown = np.isnan(n)
+    return pd.DataFrame({
+        "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
+        "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)),
+        "value": columns["value"], "numerator": columns["numerator"], "denominator": columns["denominator"],
+        "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
+        "complete": np.tile(np.array(done, dtype=bool), len(names)),
     })  # fmt: skip
-    return result.astype({"segment": "str", "period": "datetime64[us]", "n": "Int64"})[FACT_COLUMNS]
+
+
+def _given(found: pd.DataFrame, column: str) -> str:
+    """The name that a column of FACT_COLUMNS has in what an engine returned."""
+    return f"__{column}" if f"__{column}" in found else column
 
 
 def scope_index(scope: Scope) -> pd.DatetimeIndex:

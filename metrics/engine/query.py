@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -84,7 +84,8 @@ class Series:
 class Scope:
     """Where and how the facts of a KPI are counted: a Query with its names resolved.
 
-    start, end: periods of the grain (days for total), half-open.
+    start, end: periods of the grain (days for total), half-open. segments: of a breakdown, that are answered
+    even where they have no rows in the range, because they have some outside it.
     """
 
     catalogue: Catalogue
@@ -96,7 +97,18 @@ class Scope:
     by: str | None = None
     filters: tuple[Filter, ...] = ()
     entities: EntitySet | None = None
+    segments: tuple[str, ...] = ()
     statements: list[str] = field(default_factory=list)
+    memo: dict[Any, pd.DataFrame] | None = None  # answers of one refresh: KPIs share parts
+
+    def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """The answer to `what` in this scope: computed once for all KPIs of one refresh."""
+        if self.memo is None or self.filters or self.entities:
+            return compute()
+        key = (what, self.grain, self.start, self.end, self.by, self.segments)
+        if key not in self.memo:
+            self.memo[key] = compute()
+        return self.memo[key].copy()
 
     @property
     def zone(self) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import KpiError, NotUsedYet, Problem, QueryRefused
-from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Staging
-from metrics.catalog import sql
+from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import KpiCommon
@@ -21,6 +22,7 @@ from metrics.engine import trees, types
 from metrics.engine.answer import default_scope, offered_grains
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.touched import FAR, Days, clipped, dataset_days, kpi_days, ranges, tables
 
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
 
@@ -51,44 +53,107 @@ def dataset_states(
 def refresh(
     staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState], *, kpis: Mapping[str, KpiCommon]
 ) -> Iterator[Refreshed]:
-    """Full refresh: compute and store all values of each KPI. One that fails is reported, the others go on."""
+    """Compute and store the values of each KPI that this sync touched; of a new definition all.
+
+    One that fails is reported, its values end, and the others go on.
+    """
+    published = staging.generations()
+    before = staging.dataset_states(published[-1].sequence) if published else {}
+    days = {d.name: dataset_days(d, staging, catalogue, states, before) for d in catalogue.datasets.values()}
+    live = staging.live_definitions()
+    memo: dict[Any, pd.DataFrame] = {}
     for name, kpi in kpis.items():
         try:
-            frame = all_values(kpi, catalogue, staging, states)
+            definition = catalogue.definition(name)
+            changed = kpi_days(kpi, catalogue, days) if live.get(name) == definition else None
+            if changed is not None and not changed:
+                yield Refreshed(name, 0)
+                continue
+            frame, touched = values(kpi, catalogue, staging, states, changed, memo)
             text = catalogue.definition_text(name)
-            yield Refreshed(name, staging.store_values(name, catalogue.definition(name), text, frame))
+            yield Refreshed(name, staging.store_values(name, definition, text, frame, touched))
         except KpiError as error:
+            staging.end_values(name)  # of other rows than these: nobody may take them for today's
             document = catalogue.documents[f"kpi:{name}"]
             level = "warning" if isinstance(error, NotUsedYet) else "error"
             problem = document.problem((), error.code, error.message, error.hint, level)
             yield Refreshed(name, 0, problem)
 
 
-def all_values(
-    kpi: KpiCommon, catalogue: Catalogue, staging: Staging, states: Mapping[str, DatasetState]
-) -> pd.DataFrame:
-    """Every stored value: each offered grain, total of all rows and each dimension of few values."""
-    parts = []
+def values(
+    kpi: KpiCommon,
+    catalogue: Catalogue,
+    staging: Staging,
+    states: Mapping[str, DatasetState],
+    changed: Days | None = None,
+    memo: dict[Any, pd.DataFrame] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Stored values that may differ: of each offered grain, all rows together and each dimension of few values.
+
+    changed: the days that a sync touched; None = all. Returns the values and, for each grain and dimension, the
+    ranges of periods that they stand for (TOUCHED columns): what is stored there otherwise is no longer valid.
+    """
+    parts: list[pd.DataFrame] = []
+    touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        for grain in offered_grains(kpi):
-            if grain == "hour" and dimension != NO_DIMENSION:
-                continue  # hours by segment are rarely asked and many: facts answer them
-            scope = default_scope(kpi, grain, catalogue, staging, states)
-            try:
-                frame = types.facts(kpi, _by(scope, dimension))
-            except QueryRefused:
-                if grain == kpi.grain:
-                    raise
-                continue  # not exact at this grain: whoever asks is told why
-            if frame["segment"].nunique() > MOST_SEGMENTS:
-                break
-            parts.append(frame[FACT_COLUMNS].assign(grain=grain, dimension=dimension))
+        grains = [g for g in offered_grains(kpi) if g != "hour" or dimension == NO_DIMENSION]
+        scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo) for g in grains]
+        pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
+        if pieces is None:
+            touched += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
+            pieces = _whole(kpi, scopes)
+        else:
+            touched += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
+        parts += [frame.assign(grain=grain, dimension=dimension) for grain, frame in pieces if len(frame)]
     columns = ["grain", "dimension", *FACT_COLUMNS]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    frame = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return frame, pd.DataFrame(touched, columns=list(TOUCHED))
 
 
-def _by(scope: Scope, dimension: str) -> Scope:
-    return dataclasses.replace(scope, by=dimension or None)
+def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]]:
+    """All values of each grain, of a dimension with few segments."""
+    found = []
+    for scope in scopes:
+        try:
+            frame = types.facts(kpi, scope)
+        except QueryRefused:
+            if scope.grain == kpi.grain:
+                raise
+            continue  # not exact at this grain: whoever asks is told why
+        if frame["segment"].nunique() > MOST_SEGMENTS:
+            break
+        found.append((scope.grain, frame[FACT_COLUMNS]))
+    return found
+
+
+def _pieces(
+    kpi: KpiCommon, scopes: list[Scope], staging: Staging, changed: Days
+) -> list[tuple[str, pd.DataFrame]] | None:
+    """The touched periods of each grain; None if a segment came or may have gone, or nothing was stored before."""
+    found = []
+    for scope in scopes:
+        spans = ranges(changed, scope)
+        outside = staging.stored_segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
+        if outside is None:
+            return None
+        inner = [dataclasses.replace(piece, segments=tuple(outside)) for piece in clipped(spans, scope)]
+        try:
+            frames = [types.facts(kpi, piece) for piece in inner]
+        except QueryRefused:
+            return None
+        inside: Counter[str] = Counter()
+        for frame in frames:
+            for segment, n in frame.groupby("segment")["n"].sum().items():
+                inside[str(segment)] += int(n)
+        if set(inside) - set(outside) or any(not outside[s] + inside[s] for s in outside):
+            return None
+        if frames:
+            found.append((scope.grain, pd.concat(frames, ignore_index=True)[FACT_COLUMNS]))
+    return found
+
+
+def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None) -> Scope:
+    return dataclasses.replace(scope, by=dimension or None, memo=memo)
 
 
 def _state(
@@ -99,24 +164,17 @@ def _state(
     pulled_at: Mapping[str, datetime],
     now: datetime,
 ) -> DatasetState:
-    tables = _tables(dataset, staging)
-    kinds = {defaults.get(t, "data") for t in tables}
+    read = tables(dataset, staging)
+    kinds = {defaults.get(t, "data") for t in read}
     kind = dataset.watermark or ("sync" if kinds == {"sync"} else "data")
     first, last, rows, future = _bounds(dataset, staging, catalogue, now)
     mark = last  # exclusive, so that the latest event itself is within
     if kind == "sync":
-        pulls = [pulled_at[t] for t in tables if t in pulled_at]
-        mark = min(pulls) - dataset.lag if pulls and len(pulls) == len(tables) else None
+        pulls = [pulled_at[t] for t in read if t in pulled_at]
+        mark = min(pulls) - dataset.lag if pulls and len(pulls) == len(read) else None
     elif kind == "whole_days" and last is not None:
         mark = _end_of_day(last - timedelta(microseconds=1), ZoneInfo(catalogue.timezone))
     return DatasetState(dataset.name, mark, first, last, rows, future)
-
-
-def _tables(dataset: Dataset, staging: Staging) -> list[str]:
-    if not dataset.select:
-        return [dataset.source]
-    known = staging.tables()
-    return [t.name for t in sql.select(dataset.select, None).find_all(exp.Table) if t.name in known]
 
 
 def _bounds(

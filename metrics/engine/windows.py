@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
@@ -56,6 +57,8 @@ def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     for name, part in frame.groupby("segment", sort=False):
         held = part.set_index("period").reindex(index).ffill().fillna({"value": 0.0, "n": 0})
         parts.append(held.assign(segment=name).rename_axis("period").reset_index())
+    for name in set(scope.segments) - set(frame["segment"]):  # active at other times only: an observed 0
+        parts.append(pd.DataFrame({"period": index, "segment": name, "value": 0.0, "n": 0}))
     filled = pd.concat(parts) if parts else frame
     result = frames.spined(filled, scope, kpi.dataset, zero=dataset.empty == "zero")
     seen = pd.Series(frames.observed(index, scope.states.get(kpi.dataset), scope), index=index)
@@ -116,17 +119,29 @@ def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     for _, part in daily.groupby("segment", sort=False):
         rolled = part.copy()
         seen = part["n"].notna()
-        counts = part["n"].astype("float64").rolling(size, min_periods=1)
-        rolled["n"] = counts.sum().where(seen).astype("Int64")
+        rolled["n"] = _sums(part["n"].astype("float64"), size).where(seen).astype("Int64")
         if kpi.agg == "avg":
             for column in ("numerator", "denominator"):
-                rolled[column] = part[column].fillna(0).rolling(size, min_periods=1).sum().where(seen)
+                rolled[column] = _sums(part[column].fillna(0), size).where(seen)
             rolled["value"] = rolled["numerator"] / rolled["denominator"].where(rolled["denominator"] != 0)
+        elif ROLLED[str(kpi.agg)] == "sum":
+            rolled["value"] = _sums(part["value"], size).where(seen)
         else:
             over = part["value"].rolling(size, min_periods=1)
             rolled["value"] = getattr(over, ROLLED[str(kpi.agg)])().where(seen)
         parts.append(rolled)
     return pd.concat(parts, ignore_index=True) if parts else daily
+
+
+def _sums(column: pd.Series, size: int) -> pd.Series:
+    """Sums over the trailing window, of the known values; unknown where none is.
+
+    Each window is added up by itself: pandas' running sum depends, in its last bits, on where it began.
+    """
+    padded = np.concatenate([np.full(size - 1, np.nan), column.to_numpy(dtype="float64", na_value=np.nan)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)
+    known = ~np.isnan(windows)
+    return pd.Series(np.where(known.any(axis=1), np.where(known, windows, 0.0).sum(axis=1), np.nan), index=column.index)
 
 
 def _first_days_incomplete(daily: pd.DataFrame, scope: Scope, kpi: Simple, size: int) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from connectors.warehouse.duckdb.incoming import (
 from connectors.warehouse.duckdb.reader import BOOKS, described, tables
 
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
+CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
 UNTYPED = '"NULL"'
 HIDDEN = "(not kept: this source hashes or drops columns)"
 # Beyond this many changed rows and this share of the table, its values are computed anew in whole.
@@ -289,8 +290,8 @@ class Load:
 
     def _changed(self, select: str) -> Changes:
         """Keep the rows of `select`, unless they are so many that everything is computed anew."""
-        relation = f"temp.{quoted('changed ' + self.options.table)}"
-        self._run(f"CREATE OR REPLACE TEMP TABLE {quoted('changed ' + self.options.table)} AS {select}")
+        relation = f"{CHANGED}.{quoted(self.options.table)}"
+        self._run(f"CREATE OR REPLACE TABLE {relation} AS {select}")
         row = self._run(f"SELECT count(*), (SELECT count(*) FROM {self._target}) FROM {relation}").fetchone()
         changed, total = row or (0, 0)
         if changed and changed <= max(MANY_CHANGED, MUCH_CHANGED * total):

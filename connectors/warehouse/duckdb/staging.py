@@ -15,11 +15,12 @@ from connectors.errors import LoadError
 from connectors.sources.contract import Batch, SourceOptions
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.loading import Load
+from connectors.warehouse.duckdb.loading import CHANGED, Load
 from connectors.warehouse.duckdb.reader import BOOKS, Books, disk_full
 
 SCHEMA = f"""
 CREATE SCHEMA IF NOT EXISTS {BOOKS};
+CREATE SCHEMA IF NOT EXISTS {CHANGED};
 CREATE TABLE IF NOT EXISTS {BOOKS}.generations (sequence BIGINT, id VARCHAR, published_at TIMESTAMP);
 CREATE TABLE IF NOT EXISTS {BOOKS}.cursors (source VARCHAR PRIMARY KEY, cursor VARCHAR);
 ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS full_at TIMESTAMP;
@@ -125,16 +126,33 @@ class DuckStaging(Books):
                 f"INSERT INTO {BOOKS}.dataset_states VALUES (?, ?, ?, ?, ?, ?, ?)", [self.generation.sequence, *row]
             )
 
-    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame) -> int:
+    def stored_segments(
+        self, kpi: str, grain: str, dimension: str, outside: Sequence[tuple[datetime, datetime]]
+    ) -> Mapping[str, int] | None:
+        """Segments of the valid values → their n outside of these ranges of periods; None = nothing is stored."""
+        inside = " OR ".join("(period >= ? AND period < ?)" for _ in outside) or "false"
+        rows = self._rows(
+            f"SELECT segment, coalesce(sum(n) FILTER (WHERE NOT ({inside})), 0) FROM {BOOKS}.kpi_values "
+            "WHERE kpi = ? AND grain = ? AND dimension = ? AND valid_to IS NULL GROUP BY segment",
+            [*(at for span in outside for at in span), kpi, grain, dimension],
+        )
+        return {segment: int(n) for segment, n in rows} or None
+
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""
         sequence, run = self.generation.sequence, self._connection.execute
         self._connection.register("fresh", frame)
+        self._connection.register("touched", touched)
         try:
             same = " AND ".join([f"o.{c} = f.{c}" for c in KEY] + [_same(c) for c in FACTS])
             series = "o.grain = f.grain AND o.dimension = f.dimension"
+            within = (
+                "EXISTS (SELECT 1 FROM touched t WHERE o.grain = t.grain AND o.dimension = t.dimension "
+                'AND o.period >= t.start AND o.period < t."end")'
+            )
             ended = run(
                 f"UPDATE {BOOKS}.kpi_values o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
-                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM fresh f WHERE {same}))",
+                f"AND (definition <> ? OR ({within} AND NOT EXISTS (SELECT 1 FROM fresh f WHERE {same})))",
                 [kpi, definition],
             ).fetchone()
             written = run(
@@ -145,7 +163,8 @@ class DuckStaging(Books):
             ).fetchone()
             run(
                 f"UPDATE {BOOKS}.kpi_series o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
-                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM fresh f WHERE {series}))",
+                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values f "
+                f"WHERE f.kpi = o.kpi AND f.valid_to IS NULL AND {series}))",
                 [kpi, definition],
             )
             run(
@@ -161,7 +180,16 @@ class DuckStaging(Books):
             )
         finally:
             self._connection.unregister("fresh")
+            self._connection.unregister("touched")
         return int(ended[0] if ended else 0) + int(written[0] if written else 0)
+
+    def end_values(self, kpi: str) -> None:
+        """End the validity of all values of a KPI: they could not be computed for this generation."""
+        for table in ("kpi_values", "kpi_series"):
+            self._connection.execute(
+                f"UPDATE {BOOKS}.{table} SET valid_to = {self.generation.sequence} WHERE valid_to IS NULL AND kpi = ?",
+                [kpi],
+            )
 
     def forget_values(self, kpis_kept: Sequence[str]) -> int:
         """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
@@ -190,6 +218,7 @@ class DuckStaging(Books):
         self._connection.execute(
             f"INSERT INTO {BOOKS}.generations VALUES (?, ?, ?)", [g.sequence, g.id, self.now.replace(tzinfo=None)]
         )
+        self._connection.execute(f"DROP SCHEMA {CHANGED} CASCADE")
         self._connection.execute("CHECKPOINT")
         self._connection.close()
         generations.publish(self.path)

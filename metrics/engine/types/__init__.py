@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -21,8 +22,8 @@ def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
             f"KPIs of type '{kpi.type}' have no value in this version", where=kpi.name,
             hint="Write it as `type: sql` for now.",
         )  # fmt: skip
-    frame: pd.DataFrame = importlib.import_module(f"metrics.engine.types.{kpi.type}").facts(kpi, scope)
-    return frame
+    module = importlib.import_module(f"metrics.engine.types.{kpi.type}")
+    return scope.remembered(kpi.name, lambda: module.facts(kpi, scope))
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:
@@ -32,8 +33,10 @@ def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list
     """
     have = set(frame["segment"])
     missing = [segment for segment in segments if segment not in have]
-    measure = part.measure if isinstance(part, Simple) else part
-    if not missing or not isinstance(measure, Measure):
+    measure = part.measure if isinstance(part, Simple) and not part.window else part
+    if not missing or not scope.by:
         return frame
+    if not isinstance(measure, Measure):
+        return facts(measure, dataclasses.replace(scope, segments=tuple(segments)))
     zero = trees.starts_at_zero(measure) and scope.catalogue.datasets[measure.dataset].empty == "zero"
     return pd.concat([frame, empty_periods(missing, scope, measure.dataset, zero=zero)], ignore_index=True)

@@ -27,7 +27,11 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
     """One aggregate over the rows of its dataset in each period of the scope."""
     dataset = scope.catalogue.datasets[measure.dataset]
     zero = trees.starts_at_zero(measure) and dataset.empty == "zero"
-    return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
+
+    def count() -> pd.DataFrame:
+        return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
+
+    return scope.remembered(measure, count)
 
 
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:

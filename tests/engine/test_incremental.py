@@ -1,0 +1,218 @@
+"""Incremental refresh equals full refresh, over random histories; what was published stays as it was, to the bit."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from metrics.engine.answer import offered_grains
+from metrics.engine.refresh import values
+from tests.conftest import NOW, Builder
+
+T0 = datetime(2026, 9, 28)
+KPIS = {
+    "events": "dataset: events\nagg: count",
+    "amount": "dataset: events\nagg: sum\nexpr: amount\ngrains: [hour, day]",
+    "typical": "dataset: events\nagg: median\nexpr: amount",
+    "mean": "dataset: events\nagg: avg\nexpr: amount",
+    "users": "dataset: events\nagg: count_distinct\nexpr: user_id",
+    "weekly_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days\ngrains: [day, month]",
+    "weekly_amount": "dataset: events\nagg: sum\nexpr: amount\nwindow: 7 days",
+    "web_share": "type: ratio\ndataset: events\nnumerator: {agg: count, filter: platform = 'web'}\n"
+                 "denominator: {agg: count}",
+    "growth": "type: derived\ngrain: week\ngrains: [week]\nexpr: '{users} / {users} offset 1 week'",
+    "mixed": "type: derived\nexpr: '{web_share} * {weekly_users} - {events}'",
+    "paid": "dataset: paid\nagg: count",
+    "firsts": "dataset: firsts\nagg: count\ndimensions: []",
+    "asked": "type: sql\ndataset: events\nsql: SELECT date_trunc('day', happened) AS period, platform, "
+             "count(*) AS value FROM events GROUP BY ALL",
+}  # fmt: skip
+
+
+class History:
+    """A project over a SQLite table that a test changes between syncs."""
+
+    def __init__(self, folder: Path, *, zone: str = "Europe/Berlin", full_every: str = "3d") -> None:
+        self.project = Builder(folder)
+        self.project.settings(f"timezone: {zone}\n")
+        self.db = sqlite3.connect(folder / "app.db")
+        self.db.execute("CREATE TABLE events (id INTEGER PRIMARY KEY, happened DATETIME, user_id TEXT, platform TEXT, "
+                        "amount REAL, seen DATETIME)")  # fmt: skip
+        self.project.source(
+            "- {name: app, type: sql, url: 'sqlite:///app.db', table: events, primary_key: id, cursor: seen, "
+            f"lookback: 1d, full_every: {full_every}}}"
+        )
+        body = "time_dimension: happened\ndimensions: [platform]\n"
+        self.project.write("datasets", "events", f"name: events\nsource: events\n{body}")
+        self.project.write(
+            "datasets", "paid", f"name: paid\nsql: SELECT * FROM events WHERE amount > 2\n{body}watermark: data\n"
+        )
+        self.project.write("datasets", "firsts", "name: firsts\nsql: SELECT user_id, min(happened) AS first_at "
+                           "FROM events GROUP BY user_id\ntime_dimension: first_at\n")  # fmt: skip
+        for name, text in KPIS.items():
+            grains = "" if "grain" in text or "type: sql" in text else "\ngrains: [day, week]"
+            self.project.kpi(name, text + grains)
+        self.now, self.published = NOW - timedelta(days=40), {}
+
+    def apply(self, operation: tuple[Any, ...]) -> None:
+        kind, number, day, user, platform, amount = operation
+        seen = f"{self.now:%Y-%m-%d %H:%M:%S}"
+        at = f"{T0 + timedelta(days=day, minutes=number * 37 % 1440):%Y-%m-%d %H:%M:%S}"
+        if kind == "delete":
+            self.db.execute("DELETE FROM events WHERE id = ?", [number])
+        elif kind == "move":
+            self.db.execute("UPDATE events SET happened = ?, seen = ? WHERE id = ?", [at, seen, number])
+        else:
+            row = [number, at, f"u{user}", platform, amount, seen]
+            self.db.execute("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def sync(self, after: timedelta) -> None:
+        self.now += after
+        self.db.commit()
+        result = self.project.sync(now=self.now)
+        assert not result.failed, result.sources
+        assert not [p for p in result.problems if p.level == "error"], result.problems
+        self.published[result.generation] = self.stored()
+
+    def stored(self, generation: str | None = None) -> pd.DataFrame:
+        """Every stored value, of the live generation or as of an earlier one."""
+        opened = self.project.open()
+        reader = opened.reader()
+        sequence = {g.id: g.sequence for g in reader.generations()}[generation or reader.generation.id]
+        catalogue, parts = opened.catalogue(reader), []
+        for name, kpi in catalogue.kpis.items():
+            for dimension in ("", *catalogue.dimensions_of(kpi)):
+                for grain in offered_grains(kpi):
+                    found = reader.stored_values(name, grain, dimension, sequence)
+                    if found is not None:
+                        parts.append(found.frame.assign(kpi=name, grain=grain, dimension=dimension))
+        return pd.concat(parts, ignore_index=True)
+
+    def recomputed(self) -> pd.DataFrame:
+        opened = self.project.open()
+        reader = opened.reader()
+        catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
+        memo: dict[Any, Any] = {}
+        parts = [
+            values(kpi, catalogue, reader, states, None, memo)[0].assign(kpi=name)
+            for name, kpi in catalogue.kpis.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def check(self) -> None:
+        key = ["kpi", "grain", "dimension", "segment", "period"]
+        stored, full = (f.set_index(key).sort_index() for f in (self.stored(), self.recomputed()))
+        only = stored.index.symmetric_difference(full.index)
+        assert only.empty, only[:5]
+        for column in ("value", "numerator", "denominator", "n", "complete"):
+            a, b = (f[column].astype("float64") for f in (stored, full))
+            differs = ~((a - b).abs() <= 1e-9 * b.abs().clip(lower=1)) & ~(a.isna() & b.isna())
+            assert not differs.any(), pd.concat([stored[differs], full[differs]], axis=1).head()
+
+    def check_published(self) -> None:
+        for generation, frame in self.published.items():
+            pd.testing.assert_frame_equal(self.stored(generation), frame, check_exact=True)
+
+    def close(self) -> None:
+        self.db.close()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    made = History(tmp_path / "project")
+    yield made
+    made.close()
+
+
+operations = st.tuples(
+    st.sampled_from(["insert", "insert", "insert", "move", "delete"]), st.integers(1, 40), st.integers(0, 26),
+    st.integers(1, 5), st.sampled_from(["web", "ios", None]), st.sampled_from([1.0, 2.5, 7.25, None]),
+)  # fmt: skip
+steps = st.lists(st.tuples(st.lists(operations, max_size=6), st.sampled_from([0.5, 1, 2, 4])), min_size=2, max_size=5)
+
+
+def replay(
+    start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str = "Europe/Berlin"
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        history = History(Path(folder) / "project", zone=zone)
+        try:
+            for operation in start:
+                history.apply(operation)
+            history.sync(timedelta(0))
+            for changes, days in moves:
+                for operation in changes:
+                    history.apply(operation)
+                history.sync(timedelta(days=days))
+                history.check()
+            history.check_published()
+        finally:
+            history.close()
+
+
+BASE = [("insert", n, n % 13, n % 4 + 1, ("web", "ios", None)[n % 3], n % 5 + 0.5) for n in range(1, 31)]
+LIMITS: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+
+
+@settings(max_examples=2, derandomize=True, **LIMITS)
+@given(steps)
+@example([([("delete", 3, 0, 1, None, None)], 4), ([("insert", 90, 1, 5, "tv", 1.0)], 1)])
+def test_incremental_equals_full(moves: list[tuple[list[tuple[Any, ...]], float]]) -> None:
+    replay(BASE, moves)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, **LIMITS)
+@given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
+def test_incremental_equals_full_at_length(
+    start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str
+) -> None:
+    replay(start, moves, zone)
+
+
+def test_only_touched_periods_are_computed(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of one day does not make the engine look at the others."""
+    for operation in BASE:
+        history.apply(operation)
+    history.sync(timedelta(0))
+    seen: list[Any] = []
+    from metrics.engine import types
+
+    real = types.facts
+
+    def watched(kpi: Any, scope: Any) -> Any:
+        if kpi.name == "events" and scope.grain == "day":
+            seen.append((scope.end - scope.start).days)
+        return real(kpi, scope)
+
+    monkeypatch.setattr(types, "facts", watched)
+    history.apply(("insert", 5, 5, 2, "web", 9.0))
+    history.sync(timedelta(0))
+    assert 1 in seen and max(seen) <= 7  # `mixed` also reads it, over the windows that the day lies in
+    history.check()
+
+
+def test_a_failed_computation_ends_the_values_instead_of_keeping_old_ones(history: History) -> None:
+    for operation in BASE:
+        history.apply(operation)
+    history.sync(timedelta(0))
+    history.project.kpi("amount", "dataset: events\nsql: sum(amount / CAST(user_id AS INTEGER))")
+    history.apply(("insert", 5, 5, 2, "web", 9.0))
+    history.now += timedelta(days=1)
+    history.db.commit()
+    result = history.project.sync(now=history.now)
+    assert [p.code for p in result.problems] == ["warehouse"]
+    reader = history.project.open().reader()
+    assert reader.stored_values("amount", "day", "", reader.generation.sequence) is None
+    history.project.kpi("amount", KPIS["amount"])
+    history.sync(timedelta(days=1))
+    history.check()
