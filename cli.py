@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +51,7 @@ def _reported(debug: bool) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def _verb(function: Callable[..., None]) -> Callable[..., None]:
+def _verb(function: Callable[..., None], *, of: typer.Typer | None = None) -> Callable[..., None]:
     """A verb of the command, with errors reported. A trailing _ keeps Python's own names free."""
 
     @wraps(function)
@@ -59,7 +59,7 @@ def _verb(function: Callable[..., None]) -> Callable[..., None]:
         with _reported(bool(options.get("debug"))):
             function(*args, **options)
 
-    return app.command(function.__name__.rstrip("_"))(run)
+    return (of or app).command(function.__name__.rstrip("_"))(run)
 
 
 def _open(folder: str | None, *, lenient: bool = False) -> Project:
@@ -116,6 +116,44 @@ def init(
     from jobs.init import init as run
 
     for line in run(directory, from_):
+        typer.echo(line)
+
+
+extend = typer.Typer(no_args_is_help=True, help="Extend a project by a source or a KPI.")
+app.add_typer(extend, name="add")
+
+
+@partial(_verb, of=extend)
+def source(
+    origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="What to look at.")],
+    name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default the file's.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Look at a file; add its source, a dataset and first KPIs.
+
+    example: kpi add source refunds.csv --project shop
+    """
+    from jobs.add import add_source
+
+    for line in add_source(_open(project), origin, name):
+        typer.echo(line)
+
+
+@partial(_verb, of=extend)
+def kpi(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the KPI, and of its file.")],
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the definition.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a KPI's file, if what it would say is valid.
+
+    example: kpi add kpi paying_users dataset=orders agg=count_distinct expr=customer_id
+    """
+    from jobs.add import add_kpi
+
+    for line in add_kpi(_open(project), name, keys or []):
         typer.echo(line)
 
 
@@ -182,8 +220,8 @@ def sync(
         made = "published" if result.published else "nothing new; live stays"
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
     for run_ in result.sources:
-        if run_.error:
-            typer.echo(run_.error, err=True)
+        for text in filter(None, (run_.error, *run_.notes)):
+            typer.echo(text, err=True)
     for problem in result.problems:
         typer.echo(str(problem), err=True)
     raise typer.Exit(1 if result.failed else 0)
@@ -353,6 +391,77 @@ def query(
     else:
         rows = export.rows(series)
         _print_table(rows, list(rows[0]) if rows else ["period", "value"])
+
+
+@_verb
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="New file or folder.")],
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Put definitions and live data into one file or folder, and verify it.
+
+    example: kpi backup shop-2026-11-23.zip --project shop
+    """
+    from jobs.backup import backup as run_backup
+
+    made = run_backup(_open(project, lenient=True), target, now=_clock(now))
+    size = f"{made.size / (1 << 20):,.1f} MB"
+    typer.echo(f"{target}: {len(made.files)} files, {size}, generation {made.generation or 'none'}, verified")
+
+
+@_verb
+def restore(
+    origin: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="What `kpi backup` made.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="New folder of the project.")],
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a project folder from a backup, checked in whole first.
+
+    example: kpi restore shop-2026-11-23.zip shop
+    """
+    from jobs.backup import restore as run_restore
+
+    made = run_restore(origin, directory)
+    typer.echo(f"{directory}: {len(made.files)} files, generation {made.generation or 'none'}")
+    typer.echo(f"Next: kpi run --project {directory}")
+
+
+@_verb
+def doctor(
+    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+) -> None:
+    """Check what a sync and the dashboard need; say what to do.
+
+    example: kpi doctor --project shop
+    """
+    from jobs.doctor import FAILED
+    from jobs.doctor import doctor as examine
+
+    rows = list(examine(_open(project, lenient=True), now=_clock(now)))
+    if json_:
+        _print_json(rows)
+    else:
+        _print_table(rows, ["check", "state", "detail", "todo"])
+    raise typer.Exit(1 if any(row["state"] == FAILED for row in rows) else 0)
+
+
+@_verb
+def schedule(
+    kind: Annotated[str, typer.Argument(metavar="cron|systemd|github")] = "cron",
+    every: Annotated[str, typer.Option(help="How often, such as 15 min, 1h or 1d.")] = "1d",
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the lines that make a machine sync by itself.
+
+    example: kpi schedule systemd --every 1h --project shop
+    """
+    from jobs.schedule import schedule as lines
+
+    typer.echo(lines(_open(project), kind, every), nl=False)
 
 
 def main() -> None:

@@ -130,6 +130,18 @@ class DiskFull(KpiError):
     code = "disk_full"
 
 
+class BackupError(KpiError):
+    """A backup cannot be made, is damaged, or would overwrite something."""
+
+    code = "backup"
+
+
+class ScheduleError(KpiError):
+    """There are no scheduling lines for what was asked."""
+
+    code = "schedule"
+
+
 class WarehouseError(KpiError):
     """The engine refused a statement; the text names the definition that caused it."""
 

@@ -45,6 +45,9 @@ class Settings(BaseModel):
     currency: str = Field("USD", description="Currency of `format: currency`.")
     warehouse: str = Field("", description="URL of an external engine; empty = embedded DuckDB.")
     state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
+    sync_every: str = Field(
+        "1d", description="How often a sync is due; half as late again shows a banner. never = not."
+    )
     memory_limit: str = Field("4GB", description="Most memory one process's queries may take.")
     threads: int = Field(2, ge=1, description="Threads of one process's queries.")
     contact_points: tuple[ContactPoint, ...] = ()
@@ -61,6 +64,21 @@ class Settings(BaseModel):
             # PydanticCustomError would lose the hint; the text carries it.
             raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
         return zone
+
+    @field_validator("sync_every")
+    @classmethod
+    def _span_or_never(cls, text: str) -> str:
+        if text != "never" and not re.fullmatch(r"[1-9]\d*\s?(min|h|d)", text):
+            raise ValueError("write a span such as 1h or 1d, or never")
+        return text
+
+    @property
+    def sync_due_minutes(self) -> int | None:
+        """Minutes between syncs; None = they are not expected."""
+        if self.sync_every == "never":
+            return None
+        count, unit = re.fullmatch(r"(\d+)\s?(\w+)", self.sync_every).groups()  # type: ignore[union-attr]
+        return int(count) * {"min": 1, "h": 60, "d": 1440}[unit]
 
     @field_validator("memory_limit")
     @classmethod

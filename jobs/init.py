@@ -288,7 +288,22 @@ def column(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) and name.lower() not in RESERVED else q(name)
 
 
-RESERVED = {"order", "group", "select", "from", "where", "date", "time", "user", "table", "desc", "asc", "end", "case"}
+RESERVED = {
+    "at",
+    "order",
+    "group",
+    "select",
+    "from",
+    "where",
+    "date",
+    "time",
+    "user",
+    "table",
+    "desc",
+    "asc",
+    "end",
+    "case",
+}
 
 
 def q(name: str) -> str:

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from connectors.errors import Problem, ProjectError, SettingsError, UnknownName
 from connectors.settings import Settings, environment, expand_secrets
@@ -182,6 +183,19 @@ class Project:
         rows = self.last_sync().get("sources", [])
         return {r["name"]: SourceRun(**{k: v for k, v in r.items() if k in known}) for r in rows}
 
+    def sync_overdue(self, now: datetime) -> str:
+        """The heartbeat: one sentence if no sync finished when one was due; empty otherwise."""
+        due, last = self.settings.sync_due_minutes, self.last_sync().get("finished_at")
+        if due is None or not last:
+            return ""
+        finished = datetime.fromisoformat(last)
+        if now - finished <= 1.5 * timedelta(minutes=due):
+            return ""
+        return (
+            f"No sync since {finished.astimezone(ZoneInfo(self.settings.timezone)):%-d %b %H:%M}; "
+            f"one is due every {self.settings.sync_every}."
+        )
+
     def write_last_sync(self, runs: Mapping[str, SourceRun], finished_at: datetime) -> None:
         """Record how the sources fared, in one step."""
         rows = [{**run.__dict__, "cursor": dict(run.cursor)} for run in runs.values()]
@@ -200,7 +214,8 @@ class Project:
             path = generations.stage(now)
             staging = DuckStaging(path, now=now, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
             try:
-                yield staging
+                with staging.told():
+                    yield staging
             finally:
                 staging.close()
                 generations.discard(path)  # nothing there any more if it was published

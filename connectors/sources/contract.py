@@ -120,6 +120,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def probe(self) -> str:
+        """Reach the outside world without pulling; say what is there. Raises SourceError."""
+        raise NotImplementedError
+
 
 def source_types() -> dict[str, type[Source]]:
     """Every source type by name: the file's stem, one Source class in each."""

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,10 @@ class Files(Source):
             yield from self._pull_address(cursor)
             return
         found = self._found()
-        marks = {name: content_mark(path, cursor.get(name, "")) for name, path in found.items()}
+        marks = {}
+        for name, path in found.items():
+            with _told(path, self.options.name):
+                marks[name] = content_mark(path, cursor.get(name, ""))
         gone = [name for name in cursor if name not in marks]
         changed = [name for name, mark in marks.items() if not _same(cursor.get(name, ""), mark)]
         restart = self.options.load_mode == "replace" and (bool(gone) or any(name in cursor for name in changed))
@@ -70,8 +74,20 @@ class Files(Source):
         for name in sorted(marks) if restart else sorted(changed):
             done[name] = marks[name]
             with self._readable(found[name]) as readable:
-                yield Batch(self.options.table, self._scan(readable, name), dict(done), restart)
+                with _told(found[name], self.options.name):
+                    scan = self._scan(readable, name)
+                yield Batch(self.options.table, scan, dict(done), restart)
             restart = False
+
+    def probe(self) -> str:
+        """How many files there are. An address is not asked."""
+        if self.options.path.startswith(("http://", "https://")):
+            return "an address; it is asked at the next sync"
+        found = self._found()
+        for path in found.values():
+            with _told(path, self.options.name), path.open("rb") as file:
+                file.read(1)
+        return f"{len(found)} files"
 
     def _found(self) -> dict[str, Path]:
         pattern = str(self.folder / Path(self.options.path).expanduser())
@@ -95,7 +111,16 @@ class Files(Source):
     @contextmanager
     def _readable(self, path: Path) -> Iterator[Path]:
         """`path` itself, or a copy that the warehouse's readers can read: UTF-8, Parquet not gzipped."""
-        transcode = file_format(path) == "csv" and self.options.encoding.lower() not in UTF8
+        encoding = self.options.encoding
+        with _told(path, self.options.name):
+            if path.stat().st_size == 0:
+                raise SourceError(
+                    f"{path.name} is empty", where=f"source {self.options.name}",
+                    hint="Not even a header: the export was probably cut. Nothing was changed.",
+                )  # fmt: skip
+            if file_format(path) == "csv" and encoding.lower() in UTF8 and _starts_as_utf16(path):
+                encoding = "utf-16"
+        transcode = file_format(path) == "csv" and encoding.lower() not in UTF8
         unpack = path.suffixes[-2:] == [".parquet", ".gz"]
         if not (transcode or unpack):
             yield path
@@ -103,10 +128,10 @@ class Files(Source):
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / (path.name.removesuffix(".gz"))
             try:
-                _copy_readable(path, copy, self.options.encoding if transcode else "")
+                _copy_readable(path, copy, encoding if transcode else "")
             except (LookupError, UnicodeError, OSError, EOFError) as error:
                 raise SourceError(
-                    f"{path.name} cannot be read as {self.options.encoding}: {error}",
+                    f"{path.name} cannot be read as {encoding}: {error}",
                     where=f"source {self.options.name}",
                     hint="Set `encoding`, such as latin-1 or utf-16.",
                 ) from error
@@ -122,6 +147,25 @@ class Files(Source):
                 restart = self.options.load_mode == "replace" and bool(cursor)
                 with self._readable(path) as readable:
                     yield Batch(self.options.table, self._scan(readable, name), {self.options.path: mark}, restart)
+
+
+@contextmanager
+def _told(path: Path, source: str) -> Iterator[None]:
+    """What the system says about a file, as an error that a user can mend."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise SourceError(
+            f"{path.name} cannot be read: {words}", where=f"source {source}",
+            hint="Look at its rights, and whether it was written to its end.",
+        ) from error  # fmt: skip
+
+
+def _starts_as_utf16(path: Path) -> bool:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        return file.read(2) in (b"\xff\xfe", b"\xfe\xff")
 
 
 def download(address: str, path: Path, *, where: str) -> None:

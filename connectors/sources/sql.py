@@ -104,6 +104,18 @@ class Sql(Source):
         finally:
             engine.dispose()
 
+    def probe(self) -> str:
+        """Connect, and look whether the table is there."""
+        engine = self._engine()
+        try:
+            with engine.connect() as connection:
+                self._rows(connection)
+                return f"{connection.dialect.name} answers"
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise self._said(error, engine) from None
+        finally:
+            engine.dispose()
+
     def _engine(self) -> sa.Engine:
         url = sa.make_url(self.options.url)
         if url.drivername in ("postgresql", "postgres"):

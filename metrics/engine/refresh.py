@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import KpiError, NotUsedYet, Problem, QueryRefused
+from connectors.errors import DiskFull, KpiError, NotUsedYet, Problem, QueryRefused
 from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
@@ -72,6 +72,8 @@ def refresh(
             frame, touched = values(kpi, catalogue, staging, states, changed, memo)
             text = catalogue.definition_text(name)
             yield Refreshed(name, staging.store_values(name, definition, text, frame, touched))
+        except DiskFull:
+            raise
         except KpiError as error:
             staging.end_values(name)  # of other rows than these: nobody may take them for today's
             document = catalogue.documents[f"kpi:{name}"]

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from connectors.errors import NoData, SyncRunning
+from connectors.errors import DiskFull, NoData, SyncRunning
 
 KEPT_BEFORE_LIVE = 2
+LEAST_ROOM = 8 << 20  # bytes
 STAGED = ".staging"  # until it is published
 
 
@@ -63,13 +64,30 @@ class Generations:
     def stage(self, now: datetime) -> Path:
         """A new file, a copy of the live one where there is one. The name is never used twice,
 
-        because an orphan .wal beside a reused name would be replayed.
+        because an orphan .wal beside a reused name would be replayed. Raises DiskFull before it copies.
         """
         path = self.folder / f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}{STAGED}"
-        live = self.live()
+        live, free, needed = self.live(), shutil.disk_usage(self.folder).free, self.room_needed()
+        if free < needed:
+            raise DiskFull(
+                f"{free >> 20} MB are free, a new generation needs {needed >> 20} MB", where=str(self.data),
+                hint="Nothing was changed; the live generation is as it was. Make room and sync again.",
+            )  # fmt: skip
         if live is not None:
-            shutil.copyfile(live, path)
+            try:
+                shutil.copyfile(live, path)
+            except OSError as error:
+                self.discard(path)
+                raise DiskFull(
+                    f"the live generation cannot be copied: {error.strerror}", where=str(self.data),
+                    hint="Nothing was changed. Make room and sync again.",
+                ) from error  # fmt: skip
         return path
+
+    def room_needed(self) -> int:
+        """Bytes that a sync needs at the least: a copy of the live generation and some of it anew."""
+        live = self.live()
+        return int(1.2 * live.stat().st_size) + LEAST_ROOM if live else LEAST_ROOM
 
     def publish(self, path: Path) -> Path:
         """Make the staged `path` the live generation: file on disk first, then the pointer, in one step."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from connectors.errors import LoadError, SourceError
+from connectors.errors import KpiError, LoadError, SourceError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
-from connectors.warehouse.duckdb.reader import described
+from connectors.warehouse.duckdb.reader import described, disk_full
 
 MOST_REJECTED = 0.1  # of a file's rows; beyond it the column changed its type and the load fails
 FEW_REJECTED = 3  # rows that a small increment may lose to quarantine whatever their share
@@ -76,9 +76,9 @@ def read(
         raise unreadable(options, scan.origin, error) from error
 
 
-def unreadable(options: SourceOptions, origin: str, error: duckdb.Error) -> SourceError:
+def unreadable(options: SourceOptions, origin: str, error: duckdb.Error) -> KpiError:
     """The engine's refusal to read a file, in our words."""
-    return SourceError(
+    return disk_full(error) or SourceError(
         f"{origin} cannot be read: {str(error).splitlines()[0]}",
         where=f"source {options.name}",
         hint="Open the file and compare it with `path`, `delimiter` and `encoding` in sources.yml.",
@@ -224,7 +224,8 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     """Values cast to the types they must have; a row with one that cannot be is rejected."""
     wanted = {c: kind.upper() for c, kind in types.items()}
     wrong = {c: wanted[c] for c, kind in reading.columns.items() if c in types and kind not in (wanted[c], '"NULL"')}
-    columns = {c: wrong.get(c, kind) for c, kind in reading.columns.items()}
+    columns = {c: wanted[c] if kind == '"NULL"' and c in wanted else wrong.get(c, kind)
+               for c, kind in reading.columns.items()}  # fmt: skip
     if not wrong:
         return Reading(reading.origin, reading.relation, columns)
     # By way of text: not every type casts to every other, and what has no way is a misfit, not an error.

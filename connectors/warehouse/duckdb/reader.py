@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from connectors.errors import DiskFull, WarehouseError
+from connectors.errors import DiskFull, KpiError, WarehouseError
 from connectors.warehouse.contract import Columns, DatasetState, Generation, StoredSeries
 
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
@@ -140,10 +140,12 @@ def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     return found
 
 
-def engine_error(error: duckdb.Error) -> WarehouseError:
+def engine_error(error: duckdb.Error) -> KpiError:
     """The engine's message without its stack and its hints to files and settings."""
     first = str(error).split("\n", 1)[0]
-    return WarehouseError(first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line.")
+    return disk_full(error) or WarehouseError(
+        first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line."
+    )
 
 
 def disk_full(error: Exception) -> DiskFull | None:

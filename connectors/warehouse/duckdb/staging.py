@@ -224,6 +224,14 @@ class DuckStaging(Books):
         generations.publish(self.path)
         return g
 
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """A full disk, wherever it shows, is told as such. Raises DiskFull."""
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            raise disk_full(error) or error from error
+
     def close(self) -> None:
         """Let go of the file without publishing."""
         self._connection.close()

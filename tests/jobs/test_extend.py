@@ -1,0 +1,109 @@
+"""kpi add, doctor and schedule: a project grows, is examined, and syncs by itself."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.errors import DefinitionError, ProjectError, ScheduleError
+from jobs.add import add_kpi, add_source
+from jobs.doctor import doctor
+from jobs.schedule import schedule
+from tests.conftest import NOW, Builder
+
+
+@pytest.fixture
+def shop(project: Builder) -> Builder:
+    frame = pd.DataFrame({"at": pd.date_range("2026-11-01", periods=20, freq="D"), "amount": 1.5, "who": "a"})
+    project.rows("orders", frame, dimensions="[who]")
+    project.kpi("n", "dataset: orders\nagg: count")
+    project.sync()
+    return project
+
+
+def test_a_source_is_added_with_dataset_and_kpis(shop: Builder, tmp_path: Path) -> None:
+    (shop.folder / "sources.yml").write_text("# kept\n" + (shop.folder / "sources.yml").read_text())
+    path = tmp_path / "refunds.csv"
+    path.write_text("refund_id,refunded_at,customer,amount\n1,2026-11-02,a,5\n2,2026-11-03,b,6\n3,2026-11-03,c,6\n")
+    said = "\n".join(add_source(shop.open(), str(path), None))
+    assert "Added source refunds" in said and (shop.folder / "sources.yml").read_text().startswith("# kept\n")
+    assert not shop.sync().failed
+    assert shop.values("refunds_count", grain="total") == {"total": 3}
+    with pytest.raises(ProjectError, match="'refunds' is there already"):
+        list(add_source(shop.open(), str(path), None))
+
+
+def test_a_source_list_of_another_shape_is_left_alone(shop: Builder, tmp_path: Path) -> None:
+    text = "[{name: orders, type: files, table: orders, path: files/orders.parquet}]\n"
+    (shop.folder / "sources.yml").write_text(text)
+    path = tmp_path / "refunds.csv"
+    path.write_text("refund_id,refunded_at,amount\n1,2026-11-02,5\n2,2026-11-03,6\n")
+    with pytest.raises(ProjectError, match="Add this by hand"):
+        list(add_source(shop.open(), str(path), None))
+    assert (shop.folder / "sources.yml").read_text() == text and not (shop.folder / "datasets/refunds.yml").exists()
+
+
+def test_a_kpi_is_written_if_it_is_valid(shop: Builder) -> None:
+    keys = ["agg=sum", "expr=amount", "filter=who = 'a' AND amount > 1", "grains=[day, week]", "label=Large: all",
+            "thresholds={warning: \"< 10\"}"]  # fmt: skip
+    list(add_kpi(shop.open(), "large", keys))
+    assert shop.values("large", grain="total") == {"total": 30.0}
+    text = (shop.folder / "kpis" / "large.yml").read_text()
+    assert text.startswith('name: large\nlabel: "Large: all"\ndataset: orders\n')
+    with pytest.raises(ProjectError, match="is there already"):
+        list(add_kpi(shop.open(), "large", []))
+
+
+def test_a_kpi_that_would_be_wrong_is_not_written(shop: Builder) -> None:
+    with pytest.raises(DefinitionError, match=r"kpis/bad.yml:\d: error: unknown column 'amout'"):
+        list(add_kpi(shop.open(), "bad", ["agg=sum", "expr=amout"]))
+    with pytest.raises(DefinitionError, match="unknown key 'aggg'"):
+        list(add_kpi(shop.open(), "bad", ["agg=count", "aggg=1"]))
+    assert not (shop.folder / "kpis" / "bad.yml").exists()
+
+
+def test_the_doctor_finds_nothing_in_a_good_project(shop: Builder) -> None:
+    rows = {row["check"]: row for row in doctor(shop.open(), now=NOW)}
+    assert {r["state"] for r in rows.values()} <= {"ok"}, rows
+    assert rows["source orders"]["detail"] == "1 files"
+
+
+def test_the_doctor_says_what_to_do(shop: Builder) -> None:
+    (shop.folder / "files" / "orders.parquet").unlink()
+    shop.kpi("broken", "dataset: ordrs\nagg: count")
+    rows = {row["check"]: row for row in doctor(shop.open(), now=NOW + timedelta(days=3))}
+    assert rows["source orders"]["state"] == "failed" and "no file matches" in rows["source orders"]["detail"]
+    assert rows["definitions"] == {
+        "check": "definitions", "state": "failed", "todo": "kpi validate", "detail": rows["definitions"]["detail"],
+    }  # fmt: skip
+    assert rows["last sync"]["detail"] == "No sync since 23 Nov 02:30; one is due every 1d."
+    early = {row["check"]: row for row in doctor(shop.open(), now=NOW - timedelta(days=3))}
+    assert early["clock"]["state"] == "failed" and "in the future" in early["clock"]["detail"]
+
+
+def test_schedules_hold_the_command(shop: Builder) -> None:
+    project = shop.open()
+    assert schedule(project, "cron", "1h").splitlines()[-1].startswith("7 * * * * ")
+    assert f"--project {shop.folder}" in schedule(project, "cron", "15 min")
+    unit = schedule(project, "systemd", "6h")
+    assert "OnCalendar=*-*-* 0/6:07" in unit and "EnvironmentFile=" in unit
+    assert 'cron: "7 4 * * *"' in schedule(project, "github", "1d")
+    for kind, every in (("at", "1d"), ("cron", "7 min"), ("cron", "1 min"), ("cron", "soon")):
+        with pytest.raises(ScheduleError):
+            schedule(project, kind, every)
+
+
+def test_the_systemd_calendar_is_understood(shop: Builder) -> None:
+    """By systemd itself, where it is there."""
+    unit = schedule(shop.open(), "systemd", "6h")
+    when = unit.split("OnCalendar=")[1].splitlines()[0]
+    try:
+        answer = subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, text=True)
+    except FileNotFoundError:
+        assert when == "*-*-* 0/6:07"
+        return
+    assert answer.returncode == 0, answer.stderr
