@@ -85,21 +85,9 @@ def _print_json(value: Any) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """Columns padded to their widest cell; numbers to the right."""
-    cells = [[_cell(row.get(c)) for c in columns] for row in rows]
-    widths = [max([len(c), *(len(line[i]) for line in cells)]) for i, c in enumerate(columns)]
-    right = [bool(rows) and all(isinstance(r.get(c), (int, float, type(None))) for r in rows) for c in columns]
-    for line in [columns, *cells]:
-        padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
-        typer.echo("  ".join(padded).rstrip())
+    from metrics.views.table import as_table
 
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    typer.echo(as_table(rows, columns), nl=False)
 
 
 @_verb
@@ -306,6 +294,7 @@ def validate(
     kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all files.")] = None,
     project: ProjectOption = None,
     json_: JsonOption = False,
+    now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Report every problem of every definition, with file and line. Changes nothing.
@@ -314,7 +303,7 @@ def validate(
     """
     from jobs.validate import validate as run_validate
 
-    problems = run_validate(_open(project, lenient=True), kpis or [])
+    problems = run_validate(_open(project, lenient=True), kpis or [], now=_clock(now))
     ok = not any(p.level == "error" for p in problems)
     if json_:
         _print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
@@ -384,6 +373,8 @@ def query(
         typer.echo(run_explain(opened, asked, words=explain))
         return
     series = run_query(opened, asked)
+    for note in series.notes:
+        typer.echo(f"kpi: {note}", err=True)
     if format_ == "json":
         _print_json(export.as_dict(series))
     elif format_ == "csv":
@@ -391,6 +382,34 @@ def query(
     else:
         rows = export.rows(series)
         _print_table(rows, list(rows[0]) if rows else ["period", "value"])
+
+
+@_verb
+def diff(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all that differ.")] = None,
+    against: Annotated[str | None, typer.Option(metavar="REV", help="A git revision; default as published.")] = None,
+    periods: Annotated[int, typer.Option(help="How many of the last complete periods.", min=1)] = 8,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if a number differs, for CI.")] = False,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Old against new definitions, in numbers, on the same rows.
+
+    example: kpi diff activation --against main
+    """
+    from jobs.diff import diff as run_diff
+
+    found = run_diff(_open(project), kpis or [], against, periods=periods)
+    if json_:
+        _print_json(list(found.rows))
+    elif found.rows:
+        _print_table(list(found.rows), ["kpi", "period", "old", "new"])
+    else:
+        typer.echo("no definition differs")
+    for note in found.notes:
+        typer.echo(note, err=True)
+    raise typer.Exit(1 if exit_code and found.differs else 0)
 
 
 @_verb

@@ -116,8 +116,8 @@ def _clock(project: Project, now: datetime) -> tuple[str, str, str]:
     return OK, f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC", ""
 
 
-def _definitions(project: Project, _now: datetime) -> tuple[str, str, str]:
-    problems = validate(project, [])
+def _definitions(project: Project, now: datetime) -> tuple[str, str, str]:
+    problems = validate(project, [], now=now)
     errors = [p for p in problems if p.level == "error"]
     count = f"{len(project.catalogue().kpis)} KPIs"
     if errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from metrics.catalog.document import Document, read_document, validated
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs neither
     from connectors.warehouse.duckdb.staging import DuckStaging
-    from metrics.views.card import World
+    from metrics.views.world import World
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
@@ -39,11 +39,12 @@ class Project:
     data: Path
     settings: Settings
     settings_problems: tuple[Problem, ...] = ()
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    _reader: DuckReader | None = field(default=None, repr=False)
-    _fed: tuple[int, dict[str, str]] | None = field(default=None, repr=False)
-    _retired: DuckReader | None = field(default=None, repr=False)
-    _catalogue: tuple[Any, Catalogue] | None = field(default=None, repr=False)
+    hold: bool = True  # whether the version published last stands in for a file that is wrong
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
+    _reader: DuckReader | None = field(default=None, repr=False, init=False)
+    _fed: tuple[int, dict[str, str]] | None = field(default=None, repr=False, init=False)
+    _retired: DuckReader | None = field(default=None, repr=False, init=False)
+    _catalogue: tuple[Any, Catalogue] | None = field(default=None, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -103,6 +104,7 @@ class Project:
             shown_as=self.shown_as,
             currency=self.settings.currency,
             only=only,
+            published=reader.published_files() if reader and self.hold else None,
         )
 
     def sources(self) -> dict[str, Source]:
@@ -164,10 +166,13 @@ class Project:
 
     def world(self, now: datetime) -> World:
         """What view models read, of the live generation. Raises NoData."""
-        from metrics.views.card import World
+        from metrics.views.world import World
 
         reader = self.reader()
-        return World(self.catalogue(reader), reader, self.source_runs(), self.table_sources(), now)
+        odd = tuple(Problem(**problem) for problem in self.last_sync().get("warnings", []))
+        return World(
+            self.catalogue(reader), reader, self.source_runs(), self.table_sources(), now, self.sync_overdue(now), odd
+        )
 
     def last_sync(self) -> dict[str, Any]:
         """What the last sync reported: finished_at, sources. Empty before the first."""
@@ -196,11 +201,15 @@ class Project:
             f"one is due every {self.settings.sync_every}."
         )
 
-    def write_last_sync(self, runs: Mapping[str, SourceRun], finished_at: datetime) -> None:
-        """Record how the sources fared, in one step."""
+    def write_last_sync(
+        self, runs: Mapping[str, SourceRun], finished_at: datetime, odd: Sequence[Problem] | None
+    ) -> None:
+        """Record in one step how the sources fared, and what looked odd (None = as before: nothing was published)."""
         rows = [{**run.__dict__, "cursor": dict(run.cursor)} for run in runs.values()]
+        warnings = self.last_sync().get("warnings", []) if odd is None else [problem.__dict__ for problem in odd]
         fresh = self.data / ".last_sync.json"
-        fresh.write_text(json.dumps({"finished_at": finished_at.isoformat(), "sources": rows}, indent=1))
+        told = {"finished_at": finished_at.isoformat(), "sources": rows, "warnings": warnings}
+        fresh.write_text(json.dumps(told, indent=1))
         os.replace(fresh, self.data / "last_sync.json")
 
     @contextmanager
@@ -244,13 +253,14 @@ def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> 
         )
     data = REPOSITORY / "data" if path == DEFAULT_FOLDER else path / "data"
     data = Path(os.environ.get("KPI_DATA_DIR") or data)
-    settings, problems = _settings(path / "settings.yml", f"{chosen}/settings.yml")
+    settings, problems = read_settings(path / "settings.yml", f"{chosen}/settings.yml")
     if problems and not lenient:
         raise SettingsError("settings.yml cannot be used", hint="\n".join(map(str, problems)))
     return Project(path, data, settings, tuple(problems))
 
 
-def _settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
+def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
+    """settings.yml, or default settings and every problem it has."""
     if not path.exists():
         return Settings(), []
     document, problems = read_document(path, shown_as=shown_as)

@@ -15,6 +15,7 @@ from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
 from jobs.project import Project
 from metrics.catalog.catalogue import Catalogue
+from metrics.engine.oddities import oddities
 from metrics.engine.refresh import dataset_states, refresh
 
 
@@ -79,13 +80,15 @@ def sync(
         catalogue = project.catalogue(staging)
         states = _states(staging, catalogue, sources, runs, now)
         result: SyncResult | None = None
+        odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
             live = project.generations.live()
             result = SyncResult(live.stem if live else None, False, tuple(tally.runs.values()))
         else:
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
-            problems, written = [found[0] for found in catalogue.broken.values()], 0
+            problems, written = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]], 0
+            staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
             for index, one in enumerate(refresh(staging, catalogue, states, kpis=catalogue.kpis)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
@@ -94,9 +97,10 @@ def sync(
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
             generation: Generation = staging.publish(project.generations)
-            result = SyncResult(generation.id, True, tuple(tally.runs.values()), tuple(problems), written)
+            odd = oddities(project.catalogue(), project.reader(), now)
+            result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
-            project.write_last_sync(runs, now)
+            project.write_last_sync(runs, now, odd)
     yield dataclasses.replace(result, seconds=time.monotonic() - started)
 
 

@@ -27,6 +27,10 @@ def page() -> None:
     found = view()
     st.title(found.headline)
     html(f"<p class='bw-line'>Generation {text(found.generation)}</p>")
+    if found.overdue:
+        html(
+            f"<p class='bw-banner'>{text(found.overdue)} <code>kpi schedule</code> prints lines for a regular one.</p>"
+        )
     last_result()
     sync_now(state.project())
     st.header("Datasets")

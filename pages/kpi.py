@@ -54,6 +54,10 @@ def page() -> None:
     found = view(name, grain, range_, compare, by, where)
     st.title(found.card.label)
     html(f"<p class='bw-line'>{text(found.description)}</p>")
+    if found.card.draft:
+        html("<p class='bw-banner'>Draft: not on the overview until its file says <code>status: live</code>.</p>")
+    if found.card.notice:
+        html(f"<p class='bw-banner'>{text(found.card.notice)}</p>")
     hero(found.card)
     options = {d: segments(world, name, d) for d in dimensions}
 

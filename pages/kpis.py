@@ -54,11 +54,12 @@ def _table(entries: list[Entry]) -> str:
 
 def _row(entry: Entry) -> str:
     card = entry.card
+    draft = " <span class='bw-chip bw-none'>Draft</span>" if card.draft else ""
     kind = " · ".join(
         part for part in (entry.type, f"by {entry.grain}" if entry.grain else "", entry.additivity) if part
     )
     return (
-        f"<tr><td><a href='kpi?kpi={text(card.name)}' target='_self'>{text(card.label)}</a>"
+        f"<tr><td><a href='kpi?kpi={text(card.name)}' target='_self'>{text(card.label)}</a>{draft}"
         f"<p class='bw-sub'>{text(card.description)}</p></td>"
         f"<td class='bw-num'>{text(card.value)}<p class='bw-sub'>{text(card.period)}</p></td>"
         f"<td><span class='bw-chip bw-{card.status.slug}'>{text(card.status.label)}</span></td>"

@@ -29,6 +29,11 @@ def page() -> None:
     area, segment = area_and_segment()
     found = view("" if area == "all" else area, segment)
     _demo_strip()
+    if found.overdue:
+        html(f"<p class='bw-banner'>{text(found.overdue)} <a href='data' target='_self'>Sync now</a></p>")
+    if found.held:
+        words = f"{', '.join(found.held)}: the definition has an error, so the version published last is shown."
+        html(f"<p class='bw-banner'>{text(words)} <a href='data' target='_self'>What is wrong</a></p>")
     st.title(found.headline)
     chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):

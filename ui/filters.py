@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from metrics.engine.query import Filter
-from metrics.views.card import World
 from metrics.views.kpi_page import segments
+from metrics.views.world import World
 from ui import state, url
 
 MOST_SEGMENTS = 12  # values of one dimension that the overview offers

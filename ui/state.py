@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from jobs.project import Project, open_project, utc_now
-from metrics.views.card import World
+from metrics.views.world import World
 
 AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
 P, R = ParamSpec("P"), TypeVar("R")

@@ -179,7 +179,7 @@ class Sql(Source):
         if connection.dialect.name != "sqlite" or self.options.query:
             return {}
         kinds = ((sa.DateTime, "TIMESTAMP"), (sa.Date, "DATE"), (sa.Boolean, "BOOLEAN"), (sa.Integer, "BIGINT"),
-                 (sa.Numeric, "DOUBLE"))  # fmt: skip
+                 (sa.Numeric, "DOUBLE"), (sa.Float, "DOUBLE"))  # fmt: skip
         name, schema = self._remote()
         found = {}
         for column in sa.inspect(connection).get_columns(name, schema):

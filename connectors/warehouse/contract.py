@@ -87,6 +87,12 @@ class Reader(Protocol):
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
 
+    def published_files(self) -> Mapping[str, str]:
+        """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""
+
+    def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
+        """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
+
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
 
@@ -124,6 +130,9 @@ class Staging(Reader, Protocol):
 
     def end_values(self, kpi: str) -> None:
         """End the validity of all values of a KPI: they could not be computed for this generation."""
+
+    def store_files(self, texts: Mapping[str, str]) -> None:
+        """Make these the definitions of this generation; see Reader.published_files."""
 
     def forget_values(self, kpis_kept: Sequence[str]) -> int:
         """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""

@@ -27,7 +27,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a project folder defines. `kpis` and `datasets` hold the valid ones; `broken` says why others are not."""
+    """What a project folder defines. `kpis` and `datasets` hold the valid ones; `broken` says why others are not.
+
+    held: "kpi:name" or "dataset:name" → why its file is wrong, where the version published last is used in its place.
+    """
 
     timezone: str = "UTC"
     week_start_days: int = 0
@@ -38,6 +41,19 @@ class Catalogue:
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict)  # "kpi:name", "dataset:name"
     transforms: Mapping[str, Transform] = field(default_factory=dict)
+    held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    def held_problems(self, name: str) -> tuple[Problem, ...]:
+        """What is wrong with the files of a KPI that is shown by its last good version; empty if nothing is."""
+        kpi = self.kpi(name)
+        keys = [f"kpi:{name}", *(f"kpi:{r}" for r in self.references(kpi))]
+        keys += [f"dataset:{d}" for d in self.datasets_of(kpi)]
+        return tuple(problem for key in keys for problem in self.held.get(key, ()))
+
+    def texts(self) -> dict[str, str]:
+        """Text of each valid definition: what is published with the values it makes."""
+        keys = [*(f"kpi:{name}" for name in self.kpis), *(f"dataset:{name}" for name in self.datasets)]
+        return {key: self.documents[key].text for key in keys}
 
     def kpi(self, name: str) -> KpiCommon:
         """The KPI. Raises UnknownName, or DefinitionError if its definition is wrong."""

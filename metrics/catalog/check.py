@@ -20,7 +20,7 @@ from metrics.transforms import Transform, option_problems
 
 PARTS = ("period", "value", "numerator", "denominator", "n")
 LATER = {  # keys that are parsed and kept, but do nothing in this version
-    "alerts": "alert rules", "drivers": "drivers", "holidays": "holidays", "changes": "redefinition notes",
+    "alerts": "alert rules", "drivers": "drivers", "holidays": "holidays",
 }  # fmt: skip
 
 
@@ -102,8 +102,6 @@ def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
     if isinstance(item, Simple) and item.semi_additive:
         found.append(_later(document, "semi_additive", "semi-additive KPIs, so this one has no value"))
     found += [_later(document, key, what) for key, what in LATER.items() if getattr(item, key)]
-    if item.status == "draft":
-        found.append(_later(document, "status", "drafts, so it is shown to everyone"))
     return found
 
 

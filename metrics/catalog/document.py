@@ -48,6 +48,11 @@ def read_document(path: Path, *, shown_as: str) -> tuple[Document, list[Problem]
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Document(shown_as, None), [Problem(shown_as, 0, "error", "unreadable", f"cannot be read: {error}")]
+    return parse_document(text, shown_as=shown_as)
+
+
+def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]]:
+    """Parse YAML text as if it stood in a file of that name."""
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(text)

@@ -10,7 +10,7 @@ from connectors.warehouse.contract import Columns
 from metrics.catalog import check
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
-from metrics.catalog.document import Document, Model, read_document, validated
+from metrics.catalog.document import Document, Model, parse_document, read_document, validated
 from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure, Ratio
 from metrics.catalog.launch import Launch
 from metrics.catalog.sql import SqlProblem
@@ -29,15 +29,17 @@ def load(
     shown_as: str = "",
     currency: str = "USD",
     only: str = "",
+    published: Mapping[str, str] | None = None,
 ) -> Catalogue:
     """Read datasets/, kpis/, launches/ and transforms/ of a project folder; never raises for a bad file.
 
     tables: what is loaded, with types; None before the first sync, then column names go unchecked.
     describe: columns of a SELECT (datasets written as SQL). shown_as: prefix of file names in problems.
     currency: of KPIs whose format says `currency` and no more.
-    only: a KPI; its files and those it is made of are read and no others (one question from a shell).
+    published: "kpi:name" or "dataset:name" → text that was valid at the last sync; it stands in for a file that is
+    not. only: a KPI; its files and those it is made of are read and no others (one question from a shell).
     """
-    reading = _Reading(folder, tables, describe, shown_as, currency)
+    reading = _Reading(folder, tables, describe, shown_as, currency, published or {})
     kpis, datasets = reading.closure(only) if only else (None, None)
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
@@ -45,6 +47,7 @@ def load(
     return Catalogue(
         timezone, week_start_days, reading.datasets, reading.kpis, launches, tuple(sorted(set(reading.problems))),
         {n: tuple(p) for n, p in reading.broken.items()}, reading.documents, reading.transforms,
+        {n: tuple(p) for n, p in reading.held.items()},
     )  # fmt: skip
 
 
@@ -58,9 +61,11 @@ class _Reading:
         describe: Callable[[str], Columns] | None,
         shown_as: str,
         currency: str,
+        published: Mapping[str, str],
     ) -> None:
         self.folder, self.tables, self.describe, self.shown_as = folder, tables, describe, shown_as
-        self.currency = currency
+        self.currency, self.published = currency, published
+        self.held: dict[str, list[Problem]] = {}
         self.problems: list[Problem] = []
         self.documents: dict[str, Document] = {}
         self.datasets: dict[str, Dataset] = {}
@@ -97,19 +102,33 @@ class _Reading:
     def read_datasets(self, only: set[str] | None) -> None:
         """Read and check datasets/."""
         for path in self._files("datasets", only):
-            dataset, document, found = self._one(path, Dataset)
-            if dataset is not None:
-                self._columns[dataset.name], more = check.dataset(dataset, document, self.tables, self.describe)
-                found += more
+            document, found = read_document(path, shown_as=f"{self.shown_as}datasets/{path.name}")
+            dataset, found = self._dataset(path.stem, document, found)
             self.documents[f"dataset:{path.stem}"] = document
             self.problems += found
-            if dataset is not None and not _errors(found):
+            if dataset is None and (old := self._published("dataset", path.stem)) is not None:
+                dataset, wrong = self._dataset(path.stem, old, [])
+                if dataset is not None and not _errors(wrong):
+                    self.held[f"dataset:{path.stem}"] = _errors(found)
+                    self.documents[f"dataset:{path.stem}"] = old
+            if dataset is not None:
                 self.datasets[dataset.name] = dataset
             else:
                 self._bad_datasets.add(path.stem)
 
+    def _dataset(self, stem: str, document: Document, found: list[Problem]) -> tuple[Dataset | None, list[Problem]]:
+        """A dataset with no error, else None; and all its problems."""
+        if found:
+            return None, found
+        dataset, found = validated(document, Dataset)
+        found += _stem(stem, document)
+        if dataset is not None:
+            self._columns[stem], more = check.dataset(dataset, document, self.tables, self.describe)
+            found += more
+        return (None if _errors(found) else dataset), found
+
     def read_kpis(self, only: set[str] | None) -> None:
-        """Read and check kpis/, after the datasets."""
+        """Read and check kpis/, after the datasets. A file that is wrong is stood in for by what was published."""
         known = check.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables)
         for path in self._files("kpis", only):
             kpi, document, found = self._parse(path.stem)
@@ -118,11 +137,38 @@ class _Reading:
                 found = found + check.kpi(kpi, document, known)
             self.problems += found
             if kpi is not None and not _errors(found):
-                shown = f"currency {self.currency}" if kpi.format == "currency" else kpi.format
-                self.kpis[kpi.name] = kpi.model_copy(update={"format": shown})
+                self.kpis[kpi.name] = self._shown(kpi)
             else:
                 self.broken[path.stem] = _errors(found)
-        self.problems += _drop_dangling(self.kpis, self.broken, self.documents)
+        for _ in range(2):  # those that are wrong themselves, then those that refer to what is gone
+            for name in list(self.broken):
+                self._hold(name, known)
+            self.problems += _drop_dangling(self.kpis, self.broken, self.documents)
+        for name in self.broken:
+            self.held.pop(f"kpi:{name}", None)
+
+    def _hold(self, name: str, known: check.Known) -> None:
+        """Take a KPI's published version in place of its file, if that is still valid on what is loaded."""
+        old = self._published("kpi", name)
+        if old is None:
+            return
+        kpi, document, found = _kpi(name, old)
+        if kpi is None or _errors(found + check.kpi(kpi, document, known)):
+            return
+        self.held[f"kpi:{name}"] = self.broken.pop(name)
+        self.documents[f"kpi:{name}"] = document
+        self.kpis[name] = self._shown(kpi)
+
+    def _published(self, kind: str, name: str) -> Document | None:
+        text = self.published.get(f"{kind}:{name}")
+        if text is None:
+            return None
+        document, problems = parse_document(text, shown_as=f"{self.shown_as}{kind}s/{name}.yml as published")
+        return None if problems else document
+
+    def _shown(self, kpi: KpiCommon) -> KpiCommon:
+        shown = f"currency {self.currency}" if kpi.format == "currency" else kpi.format
+        return kpi.model_copy(update={"format": shown})
 
     def read_launches(self) -> tuple[Launch, ...]:
         """Read and check launches/, after the KPIs; in the order of their days."""
@@ -149,36 +195,36 @@ class _Reading:
         if found:
             return None, document, found
         value, found = validated(document, model)
-        return value, document, found + _stem(path, document)
+        return value, document, found + _stem(path.stem, document)
 
     def _parse(self, name: str) -> Parsed:
         if name not in self._parsed:
             path = self.folder / "kpis" / f"{name}.yml"
             document, found = read_document(path, shown_as=f"{self.shown_as}kpis/{path.name}")
-            self._parsed[name] = (None, document, found) if found else _kpi(path, document)
+            self._parsed[name] = (None, document, found) if found else _kpi(name, document)
         return self._parsed[name]
 
 
-def _kpi(path: Path, document: Document) -> Parsed:
+def _kpi(name: str, document: Document) -> Parsed:
     data = document.data if isinstance(document.data, Mapping) else {}
     kind = data.get("type", "simple")
     if kind not in KPI_TYPES:
         hint = did_you_mean(str(kind), sorted(KPI_TYPES))
         return None, document, [document.problem(("type",), "not_allowed", f"unknown type '{kind}'", hint)]
     value, found = validated(document, KPI_TYPES[kind])
-    return value, document, found + _stem(path, document)
+    return value, document, found + _stem(name, document)
 
 
 def _errors(problems: list[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.level == "error"]
 
 
-def _stem(path: Path, document: Document) -> list[Problem]:
+def _stem(stem: str, document: Document) -> list[Problem]:
     name = document.data.get("name") if isinstance(document.data, Mapping) else None
-    if name in (None, path.stem):
+    if name in (None, stem):
         return []
     return [document.problem(
-        ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {path.stem}` or rename the file."
+        ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {stem}` or rename the file."
     )]  # fmt: skip
 
 

@@ -44,7 +44,9 @@ def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bo
         kpi=kpi.name, definition=definition, generation=generation.id,
         watermark=mark.to_pydatetime() if mark is not None else None, grain=grain, unit=unit(kpi), by=query.by,
         frame=frame, companions=companions, transformed=transformed, change_in_points=kpi.changes_in_points,
-        level=level, sql=tuple(scope.statements),
+        level=level, sql=tuple(scope.statements), notes=tuple(
+            f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
+        ),
     )  # fmt: skip
 
 

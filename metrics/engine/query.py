@@ -62,7 +62,8 @@ class Series:
     without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
     denominator (float, NaN = unknown), n (Int64), complete (bool), then a column per companion and, if
     compared, comparison and change (relative, or points: see `change_in_points`).
-    watermark: UTC, None if nothing was observed. level: stored or facts. sql: what was run.
+    watermark: UTC, None if nothing was observed. level: stored or facts.
+    notes: what a reader must know. sql: what was run.
     """
 
     kpi: str
@@ -77,6 +78,7 @@ class Series:
     transformed: bool = False
     change_in_points: bool = False
     level: str = "facts"
+    notes: tuple[str, ...] = ()
     sql: tuple[str, ...] = ()
 
 

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from connectors.errors import KpiError
-from connectors.warehouse.contract import Reader, SourceRun
-from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.kpi import KpiCommon, Simple
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query, Series
 from metrics.views import format as fmt
+from metrics.views.redefined import redefinition
 from metrics.views.sparkline import Sparkline, sparkline
 from metrics.views.status import Status, late_reasons, status_of
 from metrics.views.targets import target_at
+from metrics.views.world import World
 
 SHOWN = {"hour": 72, "day": 60, "week": 26, "month": 13, "quarter": 8, "year": 5}
-
-
-@dataclass(frozen=True)
-class World:
-    """All that a view model reads: one generation, its definitions, how sources fared, the clock."""
-
-    catalogue: Catalogue
-    reader: Reader
-    runs: Mapping[str, SourceRun]
-    table_sources: Mapping[str, str]  # table → source
-    now: datetime
 
 
 @dataclass(frozen=True)
@@ -64,6 +51,8 @@ class Card:
     status: Status
     spark: Sparkline
     description: str = ""
+    notice: str = ""  # that its definition changed lately, or that its file is wrong
+    draft: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the component."""
@@ -106,7 +95,15 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
         change=fmt.change_text(found.change, kpi), change_is=good_or_bad(found.change, kpi),
         against=fmt.against_text(kpi.grain, window), status=status, spark=_spark(kpi, found, target),
+        notice=_notice(world, kpi), draft=kpi.status == "draft",
     )  # fmt: skip
+
+
+def _notice(world: World, kpi: KpiCommon) -> str:
+    held = world.catalogue.held_problems(kpi.name)
+    if held:
+        return f"Its definition has an error; shown by the version published last. {held[0]}".split("\n")[0]
+    return redefinition(world, kpi)
 
 
 def good_or_bad(change: float | None, kpi: KpiCommon) -> str:

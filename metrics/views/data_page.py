@@ -10,8 +10,8 @@ import pandas as pd
 from connectors.errors import Problem
 from connectors.warehouse.contract import SourceRun
 from metrics.views import format as fmt
-from metrics.views.card import World
 from metrics.views.status import dataset_late
+from metrics.views.world import World
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class DataPage:
     quarantine: pd.DataFrame
     problems: tuple[Problem, ...]
     generation: str
+    overdue: str = ""
 
 
 def _pulled(run: SourceRun | None, world: World) -> str:
@@ -93,5 +94,5 @@ def data_page(world: World) -> DataPage:
     words += [f"{len(quarantine)} rows could not be read"] if len(quarantine) else []
     return DataPage(
         "; ".join(words), tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))), tuple(sources),
-        quarantine, world.catalogue.problems, generation.id,
+        quarantine, (*world.catalogue.problems, *world.odd), generation.id, world.overdue,
     )  # fmt: skip

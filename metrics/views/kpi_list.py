@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metrics.engine.answer import additivity
-from metrics.views.card import Card, World, card
+from metrics.views.card import Card, card
 from metrics.views.origin import in_words
+from metrics.views.world import World
 
 
 @dataclass(frozen=True)

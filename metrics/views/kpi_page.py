@@ -13,8 +13,9 @@ from metrics.engine.answer import answer, default_scope, offered_grains
 from metrics.engine.query import Filter, Query, Series
 from metrics.views import export
 from metrics.views import format as fmt
-from metrics.views.card import Card, World, card
+from metrics.views.card import Card, card
 from metrics.views.targets import target_at
+from metrics.views.world import World
 
 RANGES = {"28d": "28 days", "90d": "90 days", "180d": "6 months", "365d": "12 months", "all": "All"}
 COMPARISONS = {"none": "No comparison", "previous_range": "Range before", "same_period_last_year": "Last year"}
@@ -175,6 +176,9 @@ def _marks(world: World, kpi: KpiCommon, frame: pd.DataFrame) -> tuple[Mark, ...
         if launch.concerns(kpi.name, kpi.area) and first <= on <= last:
             until = pd.Timestamp(launch.until) if launch.until else None
             found.append(Mark(on, launch.title, launch.kind, until))
+    for change in kpi.changes:
+        if first <= pd.Timestamp(change.on) <= last:
+            found.append(Mark(pd.Timestamp(change.on), f"Redefined: {change.why}", "redefinition"))
     return tuple(found)
 
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from metrics.engine.query import Filter
 from metrics.views import format as fmt
-from metrics.views.card import Card, World, card
+from metrics.views.card import Card, card
 from metrics.views.status import ORDER
+from metrics.views.world import World
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What the page shows. left_out: labels of KPIs that lack the filtered dimension."""
+    """What the page shows. left_out: labels of KPIs that lack the filtered dimension.
+
+    overdue: that no sync is heard of. held: labels of KPIs shown by their last good definition.
+    """
 
     headline: str
     data_line: str
@@ -22,6 +26,8 @@ class Overview:
     cards: tuple[Card, ...]
     areas: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    overdue: str = ""
+    held: tuple[str, ...] = ()
 
 
 def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
@@ -41,7 +47,8 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
     counts = Counter(c.status.slug for c in cards)
     return Overview(
         headline(cards), data_line(world, len(cards)), {s: counts[s] for s in ORDER if counts[s]}, tuple(cards), areas,
-        titles,
+        titles, world.overdue,
+        tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
     )  # fmt: skip
 
 
@@ -83,7 +90,7 @@ def data_line(world: World, count: int) -> str:
 
 def _shown(world: World, name: str) -> bool:
     kpi = world.catalogue.kpis.get(name)
-    return kpi is None or kpi.overview
+    return kpi is None or (kpi.overview and kpi.status == "live")
 
 
 def _rank(item: Card) -> tuple[int, float, str]:

@@ -37,6 +37,9 @@ KPIS = {
              "count(*) AS value FROM events GROUP BY ALL",
 }  # fmt: skip
 
+COLUMNS = ["kpi", "grain", "dimension", "segment", "period", "value", "numerator", "denominator", "n", "complete"]
+NOTHING = pd.DataFrame(columns=COLUMNS)
+
 
 class History:
     """A project over a SQLite table that a test changes between syncs."""
@@ -95,7 +98,7 @@ class History:
                     found = reader.stored_values(name, grain, dimension, sequence)
                     if found is not None:
                         parts.append(found.frame.assign(kpi=name, grain=grain, dimension=dimension))
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(parts, ignore_index=True) if parts else NOTHING
 
     def recomputed(self) -> pd.DataFrame:
         opened = self.project.open()
@@ -106,7 +109,8 @@ class History:
             values(kpi, catalogue, reader, states, None, memo)[0].assign(kpi=name)
             for name, kpi in catalogue.kpis.items()
         ]
-        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+        filled = [part for part in parts if len(part)]
+        return pd.concat(filled, ignore_index=True) if filled else NOTHING
 
     def check(self) -> None:
         key = ["kpi", "grain", "dimension", "segment", "period"]

@@ -40,7 +40,9 @@ function card(data, open) {
     period.append(node("span", "against", ", " + data.against), node("span", "brief " + data.change_is, " " + data.change));
   }
   const foot = node("span", "foot");
-  foot.append(node("span", "target", data.target), node("span", "owner", data.owner.split("@")[0]));
+  const notice = data.notice && node("span", "notice", data.notice.split(/[:.;]/)[0]);
+  if (notice) notice.title = data.notice;
+  foot.append(node("span", "target", data.target), notice || node("span", "owner", data.owner.split("@")[0]));
   link.append(node("span", "label", data.label), node("span", "badge " + data.status, data.status_label), value, period,
     spark(data.spark), foot);
   link.addEventListener("click", (event) => {

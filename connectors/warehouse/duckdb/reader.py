@@ -62,6 +62,20 @@ class Books:
             for name, mark, first, last, count, future in rows
         }
 
+    def published_files(self) -> Mapping[str, str]:
+        """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""
+        there = self._rows(f"SELECT 1 FROM duckdb_tables() WHERE schema_name = '{BOOKS}' AND table_name = 'files'")
+        return dict(self._rows(f"SELECT name, text FROM {BOOKS}.files")) if there else {}
+
+    def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
+        """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
+        rows = self._rows(
+            f"SELECT definition, valid_from FROM {BOOKS}.kpi_series "
+            "WHERE kpi = ? AND grain = ? AND dimension = '' ORDER BY valid_from",
+            [kpi, grain],
+        )
+        return [(definition, int(sequence)) for definition, sequence in rows]
+
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
         return self.frame(

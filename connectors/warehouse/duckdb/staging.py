@@ -191,6 +191,12 @@ class DuckStaging(Books):
                 [kpi],
             )
 
+    def store_files(self, texts: Mapping[str, str]) -> None:
+        """Make these the definitions of this generation."""
+        self._connection.execute(f"DELETE FROM {BOOKS}.files")
+        if texts:
+            self._connection.executemany(f"INSERT INTO {BOOKS}.files VALUES (?, ?)", [list(i) for i in texts.items()])
+
     def forget_values(self, kpis_kept: Sequence[str]) -> int:
         """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
         ended = 0

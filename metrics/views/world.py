@@ -1,0 +1,27 @@
+"""What every view model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.errors import Problem
+from connectors.warehouse.contract import Reader, SourceRun
+from metrics.catalog.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class World:
+    """One generation, its definitions, how sources fared, the clock.
+
+    overdue: why no sync is heard of, or empty. odd: what the last sync found valid but surely wrong.
+    """
+
+    catalogue: Catalogue
+    reader: Reader
+    runs: Mapping[str, SourceRun]
+    table_sources: Mapping[str, str]  # table → source
+    now: datetime
+    overdue: str = ""
+    odd: tuple[Problem, ...] = ()
