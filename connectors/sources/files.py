@@ -118,9 +118,10 @@ class Files(Source):
                     f"{path.name} is empty", where=f"source {self.options.name}",
                     hint="Not even a header: the export was probably cut. Nothing was changed.",
                 )  # fmt: skip
-            if file_format(path) == "csv" and encoding.lower() in UTF8 and _starts_as_utf16(path):
+            is_csv = file_format(path) == "csv"
+            if is_csv and encoding.lower() in UTF8 and _starts_as_utf16(path):
                 encoding = "utf-16"
-        transcode = file_format(path) == "csv" and encoding.lower() not in UTF8
+            transcode = is_csv and (encoding.lower() not in UTF8 or _mixes_line_ends(path))
         unpack = path.suffixes[-2:] == [".parquet", ".gz"]
         if not (transcode or unpack):
             yield path
@@ -166,6 +167,20 @@ def _starts_as_utf16(path: Path) -> bool:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
         return file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+
+
+def _mixes_line_ends(path: Path) -> bool:
+    """Whether lines end now with, now without a carriage return: no reader takes that as it is."""
+    found, last = set(), b""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            pairs = (last + chunk).count(b"\r\n")
+            found |= ({"\n"} if chunk.count(b"\n") > pairs else set()) | ({"\r\n"} if pairs else set())
+            if len(found) > 1:
+                return True
+            last = b"\r" if chunk.endswith(b"\r") else b""
+    return False
 
 
 def download(address: str, path: Path, *, where: str) -> None:
@@ -239,6 +254,8 @@ def _copy_readable(path: Path, copy: Path, encoding: str) -> None:
             with copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
             return
-        text = io.TextIOWrapper(source, encoding=encoding, newline="")
-        with copy.open("w", encoding="utf-8", newline="") as out:
+        text = io.TextIOWrapper(
+            source, encoding=encoding, errors="surrogateescape"
+        )  # line ends of all makes become one
+        with copy.open("w", encoding="utf-8", newline="", errors="surrogateescape") as out:
             shutil.copyfileobj(text, out)

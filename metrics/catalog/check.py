@@ -188,6 +188,9 @@ def _dataset_columns(item: Dataset, document: Document, columns: Columns) -> lis
     if item.time_dimension in columns and not columns[item.time_dimension].startswith(("DATE", "TIMESTAMP")):
         text = f"time_dimension '{item.time_dimension}' is {columns[item.time_dimension]}, not a date or timestamp"
         hint = "State `date_format` or `types` of its source, or convert it in the dataset's `sql`."
+        if columns[item.time_dimension] in ("BIGINT", "HUGEINT", "DOUBLE", "INTEGER"):
+            name = f'"{item.time_dimension}"'
+            hint = f"Seconds or milliseconds since 1970? sql: SELECT *, epoch_ms({name}) AS happened_at FROM …"
         found.append(document.problem(("time_dimension",), "not_a_time", text, hint))
     return found
 
@@ -207,11 +210,23 @@ def _measure(document: Document, place: tuple[str, ...], part: Measure, known: K
     found = []
     if part.expr and part.expr != "*":
         found += _expression(document, (*place, "expr"), part.expr, columns)
+        found += _number(document, (*place, "expr"), part, columns)
     if part.filter:
         found += _expression(document, (*place, "filter"), part.filter, columns)
     if part.sql:
         found += _expression(document, (*place, "sql"), part.sql, columns, aggregate=True)
     return found
+
+
+def _number(document: Document, place: tuple[str, ...], part: Measure, columns: Columns | None) -> list[Problem]:
+    """A column that is added up or compared must hold numbers."""
+    kind = {c.lower(): k for c, k in (columns or {}).items()}.get(part.expr.strip().strip('"').lower(), "")
+    if part.agg in ("count", "count_distinct") or not kind.startswith(("VARCHAR", "DATE", "TIMESTAMP", "UUID")):
+        return []
+    what = "text" if kind == "VARCHAR" else f"a {kind}"
+    hint = 'State `decimal: ","` for its source if it has decimal commas, else its type in `types`; then sync --full.'
+    text = f"'{part.expr}' is {what}, so it has no {part.agg}"
+    return [document.problem(place, "not_a_number", text, hint)]
 
 
 def _expression(

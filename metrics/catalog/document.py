@@ -15,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from connectors.errors import Problem, did_you_mean
 
+MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,6 +58,9 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
     try:
         node = yaml.compose(text)
         data = None if node is None else yaml.constructor.construct_document(node)
+    except RecursionError:
+        problem = Problem(shown_as, 0, "error", "yaml", "is nested too deep to be read")
+        return Document(shown_as, None, text), [problem]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 0
@@ -65,12 +69,18 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
         return Document(shown_as, None, text), [problem]
     lines: dict[Place, int] = {}
     if node is not None:
-        _note_lines(node, (), lines)
+        try:
+            _note_lines(node, (), lines)
+        except OverflowError:
+            words = f"its aliases stand for more than {MOST_PLACES:,} values"
+            return Document(shown_as, None, text), [Problem(shown_as, 0, "error", "yaml", words, "Write values out.")]
     return Document(shown_as, data, text, lines), []
 
 
 def _note_lines(node: Node, place: Place, lines: dict[Place, int]) -> None:
     lines.setdefault(place, node.start_mark.line + 1)
+    if len(lines) > MOST_PLACES:
+        raise OverflowError
     if isinstance(node, MappingNode):
         for key, value in node.value:
             inner = (*place, key.value)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import duckdb
 
-from connectors.errors import KpiError, LoadError, SourceError
+from connectors.errors import KpiError, LoadError, SourceError, WarehouseError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
 from connectors.warehouse.duckdb.reader import described, disk_full
 
@@ -46,6 +50,7 @@ class Reading:
     columns: dict[str, str]
     guessed: tuple[str, ...] = ()
     rejected: Callable[[int], list[Rejected]] = field(default=lambda _: [])
+    kept: IO[bytes] | None = None  # a file that must stay until the relation was read
 
 
 def read(
@@ -72,14 +77,17 @@ def read(
             return _json(connection, scan)
         relation = f"read_parquet({text(str(scan.path))})"
         return Reading(scan.origin, relation, described(connection, f"SELECT * FROM {relation}"))
-    except duckdb.Error as error:
-        raise unreadable(options, scan.origin, error) from error
+    except (duckdb.Error, WarehouseError) as error:
+        raise unreadable(options, scan.origin, error, path=scan.path) from error
 
 
-def unreadable(options: SourceOptions, origin: str, error: duckdb.Error) -> KpiError:
+def unreadable(
+    options: SourceOptions, origin: str, error: duckdb.Error | WarehouseError, *, path: Path | None = None
+) -> KpiError:
     """The engine's refusal to read a file, in our words."""
+    words = error.message if isinstance(error, KpiError) else str(error).splitlines()[0]
     return disk_full(error) or SourceError(
-        f"{origin} cannot be read: {str(error).splitlines()[0]}",
+        f"{origin} cannot be read: {words.replace(str(path), origin) if path else words}",
         where=f"source {options.name}",
         hint="Open the file and compare it with `path`, `delimiter` and `encoding` in sources.yml.",
     )
@@ -206,18 +214,41 @@ def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
     if not scan.origin.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
         relation = f"read_json({path}, sample_size=-1)"
         return Reading(scan.origin, relation, described(connection, f"SELECT * FROM {relation}"))
+    lines = (f"read_csv({path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
+             f"auto_detect=false, null_padding=true, parallel=false, max_line_size={LONGEST_LINE})")  # fmt: skip
     broken = connection.execute(
-        "SELECT line, text FROM (SELECT row_number() OVER () AS line, text FROM read_csv("
-        f"{path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
-        "auto_detect=false, null_padding=true, parallel=false)) WHERE text IS NOT NULL AND NOT json_valid(text)"
-    ).fetchall()
-    relation = f"read_json({path}, format='newline_delimited', ignore_errors=true, sample_size=-1)"
-    columns = described(connection, f"SELECT * FROM {relation}")
-    if broken:  # the reader leaves a row of NULLs where a line was broken
-        empty = " AND ".join(f"{quoted(c)} IS NULL" for c in columns)
-        relation = f"(SELECT * FROM {relation} WHERE NOT ({empty}))"
-    rejected = [Rejected(line, "", "not valid JSON", raw) for line, raw in broken]
-    return Reading(scan.origin, relation, columns, rejected=lambda _: rejected)
+        f"SELECT 1 FROM {lines} WHERE text IS NOT NULL AND coalesce(json_type(TRY_CAST(text AS JSON)), '') <> 'OBJECT' "
+        "LIMIT 1"
+    ).fetchone()
+    kept, rejected = _good_lines(scan) if broken else (None, [])
+    if kept is not None:
+        path = text(kept.name)
+    relation = f"read_json({path}, format='newline_delimited', sample_size=-1)"
+    return Reading(
+        scan.origin,
+        relation,
+        described(connection, f"SELECT * FROM {relation}"),
+        rejected=lambda _: rejected,
+        kept=kept,
+    )
+
+
+def _good_lines(scan: FileScan) -> tuple[IO[bytes], list[Rejected]]:
+    """A copy of the file without its broken lines, which is gone when it is closed; and those lines."""
+    rejected = []
+    kept = tempfile.NamedTemporaryFile(suffix=".jsonl")  # noqa: SIM115 (the reading holds it)
+    with (gzip.open if scan.path.suffix == ".gz" else open)(scan.path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                good = isinstance(json.loads(line), dict) if line.strip() else None
+            except ValueError:
+                good = False
+            if good:
+                kept.write(line)
+            elif good is False:
+                rejected.append(Rejected(number, "", "not a JSON object", line.decode("utf-8", "replace").rstrip()))
+    kept.flush()
+    return kept, rejected
 
 
 def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mapping[str, str]) -> Reading:

@@ -72,7 +72,7 @@ class Load:
         if batch.restart and not self._anew:
             self._anew = True
             self._forget_quarantine("")
-        known = {} if self._retype else self._before
+        known = {} if self._retype else self._typed_before()
         have = {c: kind for c, name in self._names([*known, *self._columns]).items()
                 if (kind := self._columns.get(name) or known.get(name))}  # fmt: skip
         self._whole |= batch.whole
@@ -90,7 +90,9 @@ class Load:
         for rejected in reading.rejected(rows):
             self._quarantine(rejected, reading.origin)
         self._connection.unregister("pulled")
-        lacking = [c for c in known if c not in shaped.values()]
+        if reading.kept is not None:
+            reading.kept.close()
+        lacking = [c for c in self._before if c not in shaped.values()]
         if lacking and not self._whole and not self._anew:
             self._notes.append(f"{reading.origin} has no column '{lacking[0]}'; its rows have none there")
         self._pulled += rows
@@ -197,6 +199,13 @@ class Load:
             where=f"source {self.options.name}, table {self.options.table}",
             hint=f"Rename it in sources.yml (columns: {{{column}: new_name}}) or state its type.",
         )
+
+    def _typed_before(self) -> dict[str, str]:
+        """Columns of the table, but for texts without any value: their type was never found out."""
+        return {
+            c: kind for c, kind in self._before.items()
+            if kind != "VARCHAR" or not self._is_empty(c, self.options.table)
+        }  # fmt: skip
 
     def _is_empty(self, column: str, table: str) -> bool:
         """Whether no row has a value there yet, so that the column may take any type."""

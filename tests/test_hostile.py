@@ -1,0 +1,466 @@
+"""Bad input of every kind: a clear message, nothing lost, the last good generation stays live.
+
+Each case starts from a project that was synced; what a database does wrong is in tests/sources/test_sql.py.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.errors import KpiError, Problem
+from jobs.sync import SyncResult
+from metrics.views.card import card
+from tests.conftest import NOW, ROOT, Builder, run_cli
+
+GOOD = "at,id,amount,note\n2026-11-02 10:00:00,1,10.5,a\n2026-11-03 10:00:00,2,20.5,b\n2026-11-04 10:00:00,3,30.5,c\n"
+SOURCE = "- {{name: t, type: files, table: t, path: 'files/*'{extra}}}\n"
+TOTAL = 61.5
+
+
+@pytest.fixture
+def shop(project: Builder) -> Builder:
+    return started(project)
+
+
+def started(project: Builder, extra: str = "", zone: str = "UTC") -> Builder:
+    project.settings(f"timezone: {zone}\n")
+    (project.folder / "files" / "1.csv").write_text(GOOD)
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=extra))
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\ndimensions: [note]\n")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount\ngrains: [day]")
+    project.kpi("n", "dataset: t\nagg: count\ngrains: [hour, day]")
+    assert not project.sync().failed
+    return project
+
+
+def total(project: Builder) -> object:
+    project._opened = None
+    return project.values("total", grain="total")["total"]
+
+
+def put(project: Builder, content: str | bytes, name: str = "2.csv") -> SyncResult:
+    """One more file, then a sync."""
+    path = project.folder / "files" / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return project.sync()
+
+
+def failed(project: Builder, result: SyncResult, *words: str) -> None:
+    """The source failed saying these words, and everything is as it was; a good file later mends it."""
+    error = result.sources[0].error
+    assert result.sources[0].status == "failed" and all(word in error for word in words), error
+    assert "Traceback" not in error and not result.published
+    assert total(project) == TOTAL
+    for path in (project.folder / "files").iterdir():
+        if path.name != "1.csv":
+            path.unlink() if path.is_file() or path.is_symlink() else path.rmdir()
+    again = put(project, GOOD.replace("2026-11-0", "2026-11-1").replace("1,10.5", "4,10.5"), "3.csv")
+    assert not again.failed and total(project) == 2 * TOTAL
+
+
+# ---- files that cannot be taken
+
+
+def test_an_empty_file(shop: Builder) -> None:
+    failed(shop, put(shop, ""), "2.csv is empty", "Nothing was changed")
+
+
+def test_duplicate_headers(shop: Builder) -> None:
+    failed(shop, put(shop, "at,id,amount,amount\n2026-11-05,1,2,3\n"), "column 'amount' is there twice")
+
+
+def test_a_changed_type_names_both(shop: Builder) -> None:
+    rows = "".join(f"2026-11-05 10:00:00,{n},many,x\n" for n in range(9))
+    failed(shop, put(shop, "at,id,amount,note\n" + rows), "column 'amount'", "the table has DOUBLE")
+
+
+def test_gzip_cut_short(shop: Builder) -> None:
+    whole = gzip.compress(("at,id,amount,note\n" + GOOD.split("\n", 1)[1] * 5000).encode())
+    failed(shop, put(shop, whole[: len(whole) // 2], "2.csv.gz"), "2.csv.gz cannot be read")
+
+
+def test_gzip_that_is_none(shop: Builder) -> None:
+    failed(shop, put(shop, GOOD, "2.csv.gz"), "2.csv.gz cannot be read")
+
+
+def test_parquet_cut_short(shop: Builder, tmp_path: Path) -> None:
+    pd.read_csv(shop.folder / "files" / "1.csv").to_parquet(tmp_path / "x.parquet")
+    whole = (tmp_path / "x.parquet").read_bytes()
+    failed(shop, put(shop, whole[:-20], "2.parquet"), "2.parquet cannot be read")
+
+
+def test_json_that_is_none(shop: Builder) -> None:
+    failed(shop, put(shop, '{"at": "2026-11-05", "id": ', "2.json"), "2.json cannot be read")
+
+
+def test_an_unknown_ending(shop: Builder) -> None:
+    failed(shop, put(shop, GOOD, "2.xlsx"), "ends in '.xlsx'", "Known endings")
+
+
+def test_latin_1_read_as_utf_8(shop: Builder) -> None:
+    rows = "".join(f"2026-11-05 10:00:00,{n},1,Zürich\n" for n in range(9)).encode("latin-1")
+    failed(shop, put(shop, b"at,id,amount,note\n" + rows), "9 of 9 rows", "Set `encoding`")
+
+
+def test_an_unreadable_file(shop: Builder) -> None:
+    path = shop.folder / "files" / "2.csv"
+    path.write_text(GOOD)
+    path.chmod(0)
+    command = [sys.executable, str(ROOT / "cli.py"), "sync", "--project", str(shop.folder)]
+    if os.geteuid() == 0:  # root reads everything, unless it gives that right up
+        command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and "2.csv cannot be read: Permission denied" in result.stderr
+    assert "Look at its rights" in result.stderr and total(shop) == TOTAL
+    path.chmod(stat.S_IRUSR)
+    assert not shop.sync().failed
+
+
+def test_a_folder_called_like_a_file(shop: Builder) -> None:
+    (shop.folder / "files" / "2.csv").mkdir()
+    assert not shop.sync().failed and total(shop) == TOTAL
+
+
+def test_a_column_that_left_a_file_that_is_replaced(shop: Builder) -> None:
+    (shop.folder / "files" / "1.csv").write_text("at,id,note\n2026-11-02 10:00:00,1,a\n")
+    result = shop.sync()
+    assert "column 'amount' of the table is no longer in the source" in result.sources[0].error
+    assert "kpi sync t --full" in result.sources[0].error and total(shop) == TOTAL
+
+
+def test_a_column_that_one_more_file_lacks_is_told(shop: Builder) -> None:
+    result = put(shop, "at,id,note\n2026-11-05 10:00:00,4,d\n")
+    assert result.sources[0].rows == 1 and "has no column 'amount'" in result.sources[0].notes[0]
+    assert total(shop) == TOTAL
+
+
+# ---- rows that cannot be taken: the rest is loaded
+
+
+def quarantined(project: Builder, result: SyncResult, count: int, *words: str) -> None:
+    assert (result.sources[0].status, result.sources[0].quarantined) == ("loaded", count), result.sources
+    kept = project.open().reader().quarantine()
+    assert len(kept) == count and all(word in " ".join(kept["reason"] + " " + kept["raw"]) for word in words), kept
+
+
+def rows(*odd: str, many: int = 20) -> str:
+    body = [f"2026-11-05 10:00:00,{n},0,x" for n in range(100, 100 + many)]
+    return "at,id,amount,note\n" + "\n".join([*body, *odd]) + "\n"
+
+
+def test_ragged_rows(shop: Builder) -> None:
+    quarantined(shop, put(shop, rows("2026-11-05,1", "2026-11-05,1,2,3,4,5")), 2, "Expected Number of Columns: 4")
+
+
+def test_a_cell_that_does_not_fit(shop: Builder) -> None:
+    quarantined(shop, put(shop, rows("yesterday,1,2,3")), 1, "'at' is not TIMESTAMP", "yesterday")
+
+
+def test_nul_bytes(shop: Builder) -> None:
+    result = put(shop, rows("2026-11-05 10:00:00,1,5,a\0b"))
+    assert result.sources[0].status == "loaded" and total(shop) in (TOTAL, TOTAL + 5)
+    assert result.sources[0].rows + result.sources[0].quarantined == 21
+
+
+def test_infinities_and_not_a_number(shop: Builder) -> None:
+    result = put(shop, rows("2026-11-05,1,inf,a", "2026-11-05,2,-Infinity,b", "2026-11-05,3,nan,c"))
+    quarantined(shop, result, 2, "'amount' is infinite")
+    assert total(shop) == TOTAL and run_cli("query", "total", "--json", "--project", str(shop.folder)).returncode == 0
+
+
+def test_one_line_of_100_mb(shop: Builder) -> None:
+    path = shop.folder / "files" / "2.csv"
+    with path.open("w") as file:
+        file.write(rows())
+        for _ in range(100):
+            file.write("x" * (1 << 20))
+        file.write("\n2026-11-06 10:00:00,1,5,after\n")
+    result = shop.sync()
+    assert result.sources[0].quarantined >= 1 or result.sources[0].status == "failed"
+    assert total(shop) in (TOTAL, TOTAL + 5)
+    assert all(len(raw) <= 2001 for raw in shop.open().reader().quarantine()["raw"])
+
+
+def test_broken_lines_of_json(shop: Builder) -> None:
+    good = [json.dumps({"at": "2026-11-05 10:00:00", "id": n, "amount": 0.0, "note": "x"}) for n in range(5)]
+    quarantined(shop, put(shop, "\n".join([*good, '{"at": "2026', "[]", ""]), "2.jsonl"), 2, "not a JSON object")
+
+
+def test_numbers_beyond_64_bits(shop: Builder) -> None:
+    result = put(shop, rows(f"2026-11-05,{2**70},1,a"))
+    assert result.sources[0].status == "loaded" and result.sources[0].rows + result.sources[0].quarantined == 21
+
+
+def test_rows_without_their_key(project: Builder) -> None:
+    shop = started(project, ", primary_key: [id]")
+    quarantined(shop, put(shop, rows("2026-11-05 10:00:00,,7,a")), 1, "primary key 'id' is empty")
+    assert total(shop) == TOTAL
+
+
+def test_hashed_columns_keep_no_raw_text(project: Builder) -> None:
+    shop = started(project, ", columns: {note: hash}")
+    result = put(shop, rows("soon,1,2,ada@example.com"))
+    assert result.sources[0].quarantined == 1
+    kept = shop.open().reader().quarantine()
+    assert "ada@" not in kept.to_string() and "hashes or drops" in kept["raw"][0]
+
+
+# ---- odd, and right
+
+
+def loaded(project: Builder, result: SyncResult, count: int, value: float) -> None:
+    assert (result.sources[0].error, result.sources[0].rows, result.sources[0].quarantined) == ("", count, 0)
+    assert total(project) == value
+
+
+MORE = "at,id,amount,note\n2026-11-05 10:00:00,4,1.5,dé\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(codecs.BOM_UTF8 + MORE.encode(), id="utf-8 mark"),
+        pytest.param(codecs.BOM_UTF16_LE + MORE.encode("utf-16-le"), id="utf-16 little"),
+        pytest.param(codecs.BOM_UTF16_BE + MORE.encode("utf-16-be"), id="utf-16 big"),
+        pytest.param(MORE.replace("\n", "\r\n").encode(), id="carriage returns"),
+        pytest.param(MORE.replace(",", ";").encode(), id="semicolons"),
+        pytest.param(MORE.replace(",", "\t").encode(), id="tabs"),
+        pytest.param(MORE.replace("dé", '"a\nb, ""c"""').encode(), id="quoted newline"),
+        pytest.param(MORE.replace("dé", "x" * 1_000_000).encode(), id="a long cell"),
+        pytest.param(MORE.replace("dé", "שלום 🎉 <script>=cmd()").encode(), id="right to left"),
+        pytest.param(MORE.rstrip("\n").encode(), id="no last line end"),
+        pytest.param((MORE + "\n\n").encode(), id="empty lines"),
+    ],
+)
+def test_text_of_every_make(shop: Builder, content: bytes) -> None:
+    loaded(shop, put(shop, content), 1, TOTAL + 1.5)
+
+
+def test_mixed_line_ends(shop: Builder) -> None:
+    lines = "at,id,amount,note\n2026-11-05 10:00:00,4,1,d\r\n2026-11-05 11:00:00,5,1,e\n2026-11-05 12:00:00,6,1,f\r\n"
+    loaded(shop, put(shop, lines), 3, TOTAL + 3)
+
+
+def test_a_header_and_no_row(shop: Builder) -> None:
+    result = put(shop, "at,id,amount,note\n")
+    assert not result.failed and result.sources[0].rows == 0 and total(shop) == TOTAL
+
+
+def test_a_first_file_with_a_header_only_leaves_the_types_open(project: Builder) -> None:
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=""))
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+    put(project, "at,id,amount,note\n", "0.csv")
+    assert not put(project, GOOD, "1.csv").failed and total(project) == TOTAL
+
+
+def test_duplicate_keys_keep_the_last(project: Builder) -> None:
+    shop = started(project, ", primary_key: [id]")
+    result = put(shop, rows("2026-11-05 10:00:00,3,1,a", "2026-11-05 10:00:00,3,2,b", many=0))
+    loaded(shop, result, 1, TOTAL - 30.5 + 2)
+
+
+def test_days_first(project: Builder) -> None:
+    (project.folder / "files" / "1.csv").write_text("at,amount\n31/12/2025,1\n01/02/2026,2\n")
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=", date_format: '%d/%m/%Y'"))
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+    project.sync()
+    assert {d: v for d, v in project.values("total").items() if v} == {"2025-12-31": 1, "2026-02-01": 2}
+
+
+def test_milliseconds_since_1970_say_how_to_convert(project: Builder) -> None:
+    (project.folder / "files" / "1.csv").write_text("at,amount\n1767225600000,1\n1767312000000,2\n")
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=""))
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+    project.sync()
+    (problem,) = [p for p in project.open().catalogue().problems if p.code == "not_a_time"]
+    assert "'at' is BIGINT" in problem.message and "epoch_ms(" in problem.hint
+    project.write(
+        "datasets", "t", 'name: t\nsql: SELECT *, epoch_ms("at") AS made_at FROM t\ntime_dimension: made_at\n'
+    )
+    project.sync()
+    assert project.values("total") == {"2026-01-01": 1, "2026-01-02": 2}
+
+
+def test_decimal_commas(project: Builder) -> None:
+    (project.folder / "files" / "1.csv").write_text("at;amount\n2026-11-02;1,5\n2026-11-03;2,5\n")
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=""))
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+    project.sync()
+    (problem,) = [p for p in project.open().catalogue().problems if p.code == "not_a_number"]
+    assert "'amount' is text" in problem.message and "decimal" in problem.hint
+    (project.folder / "sources.yml").write_text(SOURCE.format(extra=", decimal: ','"))
+    project.sync(full=True)
+    assert total(project) == 4.0
+
+
+def test_the_hour_that_is_skipped_and_the_hour_that_comes_twice(project: Builder) -> None:
+    shop = started(project, zone="Europe/Berlin")
+    shop.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\ntimezone: Europe/Berlin\ndimensions: [note]\n")
+    lines = ["2026-03-29 01:59:00", "2026-03-29 02:30:00", "2026-03-29 03:00:00", "2026-10-25 01:30:00",
+             "2026-10-25 02:30:00", "2026-10-25 02:45:00", "2026-10-25 03:30:00"]  # fmt: skip
+    put(shop, "at,id,amount,note\n" + "".join(f"{at},{n},0,x\n" for n, at in enumerate(lines, 10)))
+    days = {day: v for day, v in shop.values("n", grain="day").items() if v}
+    assert days["2026-03-29"] == 3 and days["2026-10-25"] == 4
+    hours = shop.ask("n", grain="hour").frame
+    assert int(hours["value"].sum()) == 10  # no row is lost or doubled
+
+
+def test_a_row_of_the_year_2099(shop: Builder) -> None:
+    before = shop.open().reader().dataset_states(1)["t"]
+    put(shop, rows("2099-01-01 00:00:00,1,1000,a", many=0))
+    state = shop.open().reader().dataset_states(2)["t"]
+    assert (state.future_rows, state.watermark) == (1, before.watermark)
+    assert total(shop) == TOTAL and max(shop.values("n", grain="day")) < "2027"
+
+
+def test_names_that_mean_something_to_sql(project: Builder) -> None:
+    shop = started(project)
+    put(shop, 'at,id,amount,note,"a""; DROP TABLE t; --",select\n2026-11-05 10:00:00,4,1,d,x,y\n')
+    assert list(shop.open().reader().tables()["t"])[-2:] == ['a"; DROP TABLE t; --', "select"]
+    assert total(shop) == TOTAL + 1
+
+
+# ---- definitions
+
+
+def problems(project: Builder, name: str = "bad") -> list[Problem]:
+    found = project.open().catalogue()
+    assert name not in found.kpis and set(found.kpis) >= {"total", "n"}
+    assert total(project) == TOTAL and not project.sync().failed and total(project) == TOTAL
+    return list(found.broken.get(name, ()))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("type: sql\ndataset: t\nsql: SELECT 1 AS period, 2 AS value; SELECT 3", "exactly one statement"),
+        ("type: sql\ndataset: t\nsql: DROP TABLE t", "one SELECT is wanted"),
+        ("type: sql\ndataset: t\nsql: DELETE FROM t", "one SELECT is wanted"),
+        ("type: sql\ndataset: t\nsql: COPY t TO '/tmp/x.csv'", "one SELECT is wanted"),
+        ("type: sql\ndataset: t\nsql: ATTACH '/tmp/x.db'", "one SELECT is wanted"),
+        ("type: sql\ndataset: t\nsql: SELECT at AS period, 1 AS value FROM read_csv('/etc/passwd')", "not allowed"),
+        ("type: sql\ndataset: t\nsql: SELECT 1 AS period, 1 AS value FROM '/etc/passwd'", "unknown table"),
+        ("type: sql\ndataset: t\nsql: SELECT 1 AS period, 1 AS value FROM glob('/etc/*')", "not allowed"),
+        ("type: sql\ndataset: t\nsql: SELECT period, value FROM duckdb_settings()", "not allowed"),
+        ("type: sql\ndataset: t\nsql: SELECT 1 AS period, 1 AS value FROM bellwether.kpi_values", "outside the loaded"),
+        ("dataset: t\nagg: sum\nexpr: amount; DROP TABLE t", "exactly one statement"),
+        ("dataset: t\nagg: sum\nexpr: getenv('HOME')", "'getenv' is not allowed"),
+        ("dataset: t\nagg: count\nfilter: note = getenv('HOME')", "'getenv' is not allowed"),
+        ("dataset: t\nagg: count\nfilter: note IN (SELECT note FROM t)", "no SELECT inside"),
+        ("dataset: t\nagg: count\nfilter: current_setting('home_directory') = ''", "not allowed"),
+        ("dataset: t\nagg: count\nfilter: note = 'a", "cannot be parsed"),
+        ("dataset: t\nagg: sum\nexpr: note", "'note' is text"),
+        ("dataset: t\nagg: sum\nexpr: sum(amount)", "must not aggregate"),
+        ("dataset: t\nagg: sum\nexpr: amuont", "unknown column 'amuont'"),
+        ("dataset: tt\nagg: count", "unknown dataset 'tt'"),
+        ("dataset: t\nagg: count\nagg: sum", "duplicate key"),
+        ("dataset: t\nagg: count\n\tgrain: day", "found character"),
+        ("dataset: [t, t]\nagg: count", "'dataset'"),
+        ("type: derived\nexpr: '{bad} + 1'", "refers to itself"),
+        ("type: derived\nexpr: '{total} + __import__(1)'", "is not arithmetic"),
+        ("type: ratio\nnumerator: total\ndenominator: nobody", "unknown KPI 'nobody'"),
+        ("a: &a [x, x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "unknown key"),
+    ],
+)
+def test_a_kpi_that_is_wrong_harms_only_itself(shop: Builder, body: str, words: str) -> None:
+    shop.kpi("bad", body)
+    found = problems(shop)
+    assert found and all(p.file.endswith("kpis/bad.yml") and p.line >= 1 for p in found)
+    assert words in " ".join(f"{p.message} {p.hint}" for p in found), found
+    assert card(shop.open().world(NOW), "bad").status.slug == "definition_error"
+
+
+def test_kpis_in_a_circle(shop: Builder) -> None:
+    shop.kpi("bad", "type: derived\nexpr: '{worse} + 1'")
+    shop.kpi("worse", "type: derived\nexpr: '{bad} + 1'")
+    assert "refers to itself through 'worse'" in problems(shop)[0].message
+
+
+def test_a_yaml_bomb(shop: Builder) -> None:
+    levels = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    shop.kpi("bad", "\n".join(levels))
+    assert "aliases" in problems(shop)[0].message
+
+
+def test_yaml_nested_without_end(shop: Builder) -> None:
+    shop.kpi("bad", "meta: " + "[" * 5000 + "]" * 5000)
+    assert "nested too deep" in problems(shop)[0].message
+
+
+def test_a_kpi_file_that_is_a_folder(shop: Builder) -> None:
+    (shop.folder / "kpis" / "bad.yml").mkdir()
+    assert "cannot be read" in problems(shop)[0].message
+
+
+def test_a_kpi_file_that_is_no_text(shop: Builder) -> None:
+    (shop.folder / "kpis" / "bad.yml").write_bytes(b"\xff\xfe\x00name: bad")
+    assert "cannot be read" in problems(shop)[0].message
+
+
+def test_a_name_that_is_not_the_files(shop: Builder) -> None:
+    shop.write("kpis", "bad", "name: total\ndataset: t\nagg: count\n")
+    assert "name 'total' is not the file's stem" in problems(shop)[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "- {name: t, type: files, table: t, path: a}\n- {name: t, type: files, table: u, path: b}\n",
+            "is there twice",
+        ),
+        ("- {name: t, type: files, table: t, path: a}\n- {name: u, type: files, table: t, path: b}\n", "already fed"),
+        ("- {name: t, type: flies, table: t, path: a}\n", "Did you mean 'files'"),
+        ("- {name: t, type: sql, table: t, url: '${NOT_SET_ANYWHERE}'}\n", "NOT_SET_ANYWHERE is not set"),
+        ("name: t\ntype: files\n", "must be a list"),
+        ("- [", "sources.yml:"),
+        ("- {name: t, type: files, table: t, path: a, full_every: soon}\n", "is not a duration"),
+    ],
+)
+def test_sources_that_are_wrong_stop_the_sync_and_nothing_else(shop: Builder, text: str, words: str) -> None:
+    (shop.folder / "sources.yml").write_text(text)
+    with pytest.raises(KpiError, match=r"sources\.yml cannot be used") as error:
+        shop.sync()
+    assert words in str(error.value) and total(shop) == TOTAL
+
+
+@pytest.mark.parametrize(
+    "body", ["def bad(values:\n", "import os; os._exit", "x = 1\n", "def bad(values):\n    return 1/0\n"]
+)
+def test_transforms_that_are_wrong(shop: Builder, body: str) -> None:
+    shop.write("transforms", "bad", body)
+    shop.kpi("uses", "dataset: t\nagg: count\ntransforms: [bad]")
+    assert not shop.sync().failed and total(shop) == TOTAL
+    result = run_cli("query", "uses", "--project", str(shop.folder))
+    assert result.returncode == 1 and "Traceback" not in result.stderr and "bad" in result.stderr
+
+
+def test_settings_that_are_wrong(shop: Builder) -> None:
+    shop.settings("timezone: Europe/Berln\nmemory_limit: lots\n")
+    result = run_cli("query", "total", "--project", str(shop.folder))
+    assert result.returncode == 1 and "Did you mean 'Europe/Berlin'" in result.stderr and "4GB" in result.stderr
+
+
+def test_ten_thousand_kpis(shop: Builder) -> None:
+    """One wrong among ten thousand is found; one question does not read them all."""
+    for number in range(10_000):
+        shop.kpi(f"k{number}", "dataset: t\nagg: count\n" if number != 7777 else "dataset: t\nagg: cuont\n")
+    result = run_cli("query", "total", "--grain", "total", "--json", "--project", str(shop.folder))
+    assert result.returncode == 0 and json.loads(result.stdout)["rows"][0]["value"] == TOTAL
+    found = shop.open().catalogue()
+    assert len(found.kpis) == 10_001 and [p.file.rsplit("/", 1)[1] for p in found.problems] == ["k7777.yml"]
