@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from connectors.errors import BackupError, KpiError
+from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.reader import DuckReader
 from jobs.project import Project
 from metrics.views.format import iso
@@ -84,8 +85,10 @@ def restore(source: Path, folder: Path) -> Backup:
             with _opened(source, name) as read, place.open("wb") as write:
                 shutil.copyfileobj(read, write, CHUNK)
         if manifest.generation:
-            _open_generation(fresh / "data" / "generations" / f"{manifest.generation}.duckdb", source)
-            (fresh / "data" / "live").symlink_to(Path("generations") / f"{manifest.generation}.duckdb")
+            generations = Generations(fresh / "data")
+            published = generations.folder / f"{manifest.generation}.duckdb"
+            _open_generation(published, source)
+            generations.point(published)
         if folder.exists():
             folder.rmdir()
         os.replace(fresh, folder)

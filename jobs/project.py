@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # loaded when first used: one question from a shell needs nei
     from connectors.warehouse.duckdb.staging import DuckStaging
     from metrics.views.world import World
 
+EVERY = {"1d": "day", "1h": "hour", "1 d": "day", "1 h": "hour"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
 
@@ -198,7 +199,7 @@ class Project:
             return ""
         return (
             f"No sync since {finished.astimezone(ZoneInfo(self.settings.timezone)):%-d %b %H:%M}; "
-            f"one is due every {self.settings.sync_every}."
+            f"one is due every {EVERY.get(self.settings.sync_every, self.settings.sync_every)}."
         )
 
     def write_last_sync(

@@ -82,8 +82,9 @@ def _dataset(row: DatasetRow) -> str:
 def _source(row: SourceRow) -> str:
     labels = {"loaded": "Loaded", "unchanged": "Nothing new", "failed": "Failed", "none": "Never"}
     error = f"<tr><td colspan='5' class='bw-bad'>{text(row.error)}</td></tr>" if row.error else ""
+    notes = "".join(f"<p class='bw-sub'>{text(note)}</p>" for note in row.notes)
     return (
-        f"<tr><td><strong>{text(row.name)}</strong><p class='bw-sub'>into table {text(row.table)}</p></td>"
+        f"<tr><td><strong>{text(row.name)}</strong><p class='bw-sub'>into table {text(row.table)}</p>{notes}</td>"
         f"<td><span class='bw-chip bw-{row.state}'>{labels[row.state]}</span></td><td>{text(row.pulled)}</td>"
         f"<td class='bw-num'>{row.rows}</td><td class='bw-num'>{row.quarantined or '–'}</td></tr>{error}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,29 @@ def test_a_broken_definition_shows_its_place_and_the_rest_goes_on(
     assert not app.exception and any("kpis/bad.yml:3" in e.value for e in app.error)
     overview = run(monkeypatch, project.folder, "overview")
     assert not overview.exception and overview.title[0].value == "1 of 2 with a definition error; Bad"
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_held_definition_and_a_missed_sync_have_their_banners(
+    monkeypatch: pytest.MonkeyPatch, project: Builder
+) -> None:
+    (project.folder / "files" / "a.csv").write_text("at,x\n2026-11-02,1\n2026-11-03,1\n")
+    project.source("- {name: t, type: files, table: t, path: files/a.csv}")
+    project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
+    project.kpi("good", "dataset: t\nagg: count")
+    project.kpi("hidden", "dataset: t\nagg: count\nstatus: draft")
+    project.sync(now=datetime.now(UTC) - timedelta(days=3))
+    project.kpi("good", "dataset: t\nagg: count\nlable: Good")
+
+    def shown(page: str) -> str:
+        app = run(monkeypatch, project.folder, page)
+        assert not app.exception
+        return " ".join(str(element.proto) for element in app.get("html"))
+
+    overview = shown("overview")
+    assert "No sync since" in overview and "one is due every day" in overview
+    assert "Good: the definition has an error, so the version published last is shown." in overview
+    assert "Hidden" not in overview
+    kpi = shown("kpi")
+    assert "Its definition has an error" in kpi and "unknown key" in kpi
+    assert "Draft" in shown("kpis") and "No sync since" in shown("data")

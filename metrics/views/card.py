@@ -102,7 +102,9 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
 def _notice(world: World, kpi: KpiCommon) -> str:
     held = world.catalogue.held_problems(kpi.name)
     if held:
-        return f"Its definition has an error; shown by the version published last. {held[0]}".split("\n")[0]
+        place = "/".join(held[0].file.split("/")[-2:])
+        what = f"{place}:{held[0].line}: {held[0].message}"
+        return f"Its definition has an error; shown by the version published last. {what}"
     return redefinition(world, kpi)
 
 

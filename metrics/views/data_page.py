@@ -39,6 +39,7 @@ class SourceRow:
     rows: str
     quarantined: int
     error: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def data_page(world: World) -> DataPage:
             name, table, run.status if run else "none",
             _pulled(run, world),
             f"{total:,}", int(counted.get(name, 0)), run.error if run else "",
+            tuple(run.notes) if run else (),
         ))  # fmt: skip
     late_count = sum(d.state != "fresh" for d in datasets)
     failed = sum(s.state == "failed" for s in sources)

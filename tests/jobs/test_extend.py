@@ -80,7 +80,7 @@ def test_the_doctor_says_what_to_do(shop: Builder) -> None:
     assert rows["definitions"] == {
         "check": "definitions", "state": "failed", "todo": "kpi validate", "detail": rows["definitions"]["detail"],
     }  # fmt: skip
-    assert rows["last sync"]["detail"] == "No sync since 23 Nov 02:30; one is due every 1d."
+    assert rows["last sync"]["detail"] == "No sync since 23 Nov 02:30; one is due every day."
     early = {row["check"]: row for row in doctor(shop.open(), now=NOW - timedelta(days=3))}
     assert early["clock"]["state"] == "failed" and "in the future" in early["clock"]["detail"]
 

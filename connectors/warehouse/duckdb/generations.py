@@ -95,6 +95,11 @@ class Generations:
         published = path.with_suffix(".duckdb")
         os.replace(path, published)
         _fsync(self.folder)
+        self.point(published)
+        return published
+
+    def point(self, published: Path) -> None:
+        """Make a published file the live one, in one step."""
         fresh = self.data / f".live-{uuid.uuid4().hex[:8]}"
         try:
             fresh.symlink_to(Path("generations") / published.name)
@@ -103,7 +108,6 @@ class Generations:
             _fsync(fresh)
         os.replace(fresh, self.pointer)
         _fsync(self.data)
-        return published
 
     def discard(self, path: Path) -> None:
         """Remove a staged file that is not published."""
