@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.errors import DiskFull, KpiError, Problem, require
@@ -17,6 +17,8 @@ from jobs.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.oddities import oddities
 from metrics.engine.refresh import dataset_states, refresh
+
+WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,34 @@ def _states(
 def _news(staging: DuckStaging, catalogue: Catalogue, states: Mapping[str, DatasetState]) -> bool:
     """Whether a generation without new rows would still differ: a watermark moved, a definition changed."""
     published = staging.generations()
-    if not published:
+    if not published or _moved(staging.dataset_states(published[-1].sequence), states, catalogue):
         return True
-    if dict(staging.dataset_states(published[-1].sequence)) != dict(states):
+    stored, old, new = staging.live_definitions(), staging.published_files(), catalogue.texts()
+    if set(stored) - set(catalogue.kpis):
         return True
-    live = {kpi: catalogue.definition(kpi) for kpi in catalogue.kpis}
-    return staging.live_definitions() != live
+    for name, kpi in catalogue.kpis.items():
+        if name in stored:
+            if stored[name] != catalogue.definition(name):
+                return True
+        else:  # it had no value: trying again makes sense once it, or what it is counted over, reads differently
+            keys = [f"kpi:{name}", *(f"dataset:{d}" for d in catalogue.datasets_of(kpi))]
+            if any(old.get(key) != new.get(key) for key in keys):
+                return True
+    return False
+
+
+def _moved(before: Mapping[str, DatasetState], after: Mapping[str, DatasetState], catalogue: Catalogue) -> bool:
+    """Whether a dataset's state differs by more than a watermark that moved within its step.
+
+    A source that is asked every minute and has nothing new would else publish every minute.
+    """
+
+    def stepped(state: DatasetState) -> DatasetState:
+        if state.watermark is None:
+            return state
+        stale_after = catalogue.datasets[state.name].stale_after if state.name in catalogue.datasets else None
+        step = min(WATERMARK_STEP, stale_after / 2) if stale_after else WATERMARK_STEP
+        floor = state.watermark - (state.watermark - datetime.min.replace(tzinfo=UTC)) % step
+        return dataclasses.replace(state, watermark=floor)
+
+    return {n: stepped(s) for n, s in before.items()} != {n: stepped(s) for n, s in after.items()}

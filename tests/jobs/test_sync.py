@@ -126,3 +126,10 @@ def test_rows_of_a_new_table_are_seen_by_every_aggregate(small: Builder) -> None
     small.sync()
     state = small.open().reader().dataset_states(2)["wide"]
     assert state.rows == 200_000 and state.first_at is not None
+
+
+def test_a_kpi_without_a_value_does_not_make_every_sync_publish(small: Builder) -> None:
+    small.kpi("later", "type: lifecycle\ndataset: events")
+    assert small.sync().published and not small.sync().published
+    small.kpi("later", "type: stickiness\ndataset: events")
+    assert small.sync().published

@@ -191,6 +191,21 @@ def test_many_rows_come_in_batches_and_all_arrive(project: Builder, database: tu
     assert (got["n"], got["s"], got["c"]) == (120_000, 120_000 * 120_001 // 2, 10_001)
 
 
+def test_a_quiet_source_publishes_once_an_hour_because_its_watermark_moves(
+    project: Builder, database: tuple[str, sa.Engine]
+) -> None:
+    """A source that answered with nothing is observed: silence is 0, not unknown. But not a generation a minute."""
+    url, engine = database
+    put(engine, order(1, day=20))
+    start(project, url)
+    assert project.sync(now=NOW).published
+    assert not project.sync(now=NOW + timedelta(minutes=5)).published
+    later = project.sync(now=NOW + timedelta(days=1))
+    assert (later.published, later.sources[0].rows) == (True, 0)
+    daily = project.values("revenue", grain="day")
+    assert (daily["2026-11-21"], daily["2026-11-22"], daily["2026-11-23"]) == (10.5, 0.0, 0.0)
+
+
 # ---- PostgreSQL
 
 

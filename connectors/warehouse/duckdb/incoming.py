@@ -16,7 +16,7 @@ import duckdb
 
 from connectors.errors import KpiError, LoadError, SourceError, WarehouseError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
-from connectors.warehouse.duckdb.reader import described, disk_full
+from connectors.warehouse.duckdb.reader import described, disk_full, one
 
 MOST_REJECTED = 0.1  # of a file's rows; beyond it the column changed its type and the load fails
 FEW_REJECTED = 3  # rows that a small increment may lose to quarantine whatever their share
@@ -139,13 +139,14 @@ def doubtful(connection: duckdb.DuckDBPyConnection, reading: Reading, rows: str,
     """Whether a type that the first rows told is wrong for later ones, now that `count` rows were read into `rows`."""
     if not reading.guessed or count < SAMPLE:
         return False
-    misfit = connection.execute(
+    misfit = one(
+        connection,
         "SELECT 1 FROM reject_errors WHERE error_type = 'CAST' AND list_contains(?, column_name) LIMIT 1",
         [list(reading.guessed)],
-    ).fetchone()
+    )
     texts = [c for c in reading.guessed if reading.columns[c] == "VARCHAR"]
     heads = ", ".join(f"count({quoted(c)})" for c in texts)
-    head = connection.execute(f"SELECT {heads} FROM (SELECT * FROM {rows} LIMIT {SAMPLE})").fetchone() if texts else ()
+    head = one(connection, f"SELECT {heads} FROM (SELECT * FROM {rows} LIMIT {SAMPLE})") if texts else ()
     return misfit is not None or 0 in (head or ())  # an empty column looks like text
 
 
@@ -216,10 +217,11 @@ def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
         return Reading(scan.origin, relation, described(connection, f"SELECT * FROM {relation}"))
     lines = (f"read_csv({path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
              f"auto_detect=false, null_padding=true, parallel=false, max_line_size={LONGEST_LINE})")  # fmt: skip
-    broken = connection.execute(
+    broken = one(
+        connection,
         f"SELECT 1 FROM {lines} WHERE text IS NOT NULL AND coalesce(json_type(TRY_CAST(text AS JSON)), '') <> 'OBJECT' "
-        "LIMIT 1"
-    ).fetchone()
+        "LIMIT 1",
+    )
     kept, rejected = _good_lines(scan) if broken else (None, [])
     if kept is not None:
         path = text(kept.name)
@@ -268,7 +270,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     bad = connection.execute(
         f"SELECT CASE {which} END, to_json({{{row}}}) FROM {reading.relation} WHERE {any_misfit}"
     ).fetchall()
-    total = connection.execute(f"SELECT count(*) FROM {reading.relation}").fetchone()
+    total = one(connection, f"SELECT count(*) FROM {reading.relation}")
     if total and len(bad) > max(FEW_REJECTED, MOST_REJECTED * total[0]):
         column = bad[0][0]
         raise LoadError(

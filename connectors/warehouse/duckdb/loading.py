@@ -25,7 +25,7 @@ from connectors.warehouse.duckdb.incoming import (
     read,
     unreadable,
 )
-from connectors.warehouse.duckdb.reader import BOOKS, described, tables
+from connectors.warehouse.duckdb.reader import BOOKS, described, one, tables
 
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
 CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
@@ -104,7 +104,7 @@ class Load:
         select = ", ".join(self._taken(c, name) for c, name in shaped.items())
         names = ", ".join(map(quoted, shaped.values()))
         try:
-            row = self._run(f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}").fetchone()
+            row = one(self._connection, f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}")
         except duckdb.Error as error:
             raise unreadable(self.options, reading.origin, error) from error
         return int(row[0]) if row else 0
@@ -211,7 +211,7 @@ class Load:
         """Whether no row has a value there yet, so that the column may take any type."""
         if column not in tables(self._connection).get(table, {}):
             return True
-        row = self._run(f"SELECT 1 FROM main.{quoted(table)} WHERE {quoted(column)} IS NOT NULL LIMIT 1").fetchone()
+        row = one(self._connection, f"SELECT 1 FROM main.{quoted(table)} WHERE {quoted(column)} IS NOT NULL LIMIT 1")
         return row is None
 
     def _refuse_dropped(self) -> None:
@@ -231,7 +231,7 @@ class Load:
         """NaN is unknown; infinite numbers and rows without a key go to quarantine."""
         floats = [c for c, kind in self._columns.items() if kind in ("DOUBLE", "FLOAT")]
         seen = ", ".join(f"bool_or(isnan({quoted(c)})), bool_or(isinf({quoted(c)}))" for c in floats)
-        flags = self._run(f"SELECT {seen} FROM {INCOMING}").fetchone() if floats else None
+        flags = one(self._connection, f"SELECT {seen} FROM {INCOMING}") if floats else None
         for index, column in enumerate(floats):
             nan, infinite = (flags or ())[2 * index : 2 * index + 2] or (False, False)
             if nan:
@@ -286,7 +286,7 @@ class Load:
     def _keep_last(self) -> None:
         """Of rows with the same key the last one stays: files and cursors deliver in time order."""
         keys = ", ".join(map(quoted, self.options.primary_key))
-        row = self._run(f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING}").fetchone()
+        row = one(self._connection, f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING}")
         if row and row[0]:
             last = f"SELECT max(rowid) FROM {INCOMING} GROUP BY {keys}"
             self._run(f"DELETE FROM {INCOMING} WHERE rowid NOT IN ({last})")
@@ -294,14 +294,14 @@ class Load:
 
     def _insert(self) -> int:
         names = ", ".join(map(quoted, self._columns))
-        row = self._run(f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {INCOMING}").fetchone()
+        row = one(self._connection, f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {INCOMING}")
         return int(row[0]) if row else 0
 
     def _changed(self, select: str) -> Changes:
         """Keep the rows of `select`, unless they are so many that everything is computed anew."""
         relation = f"{CHANGED}.{quoted(self.options.table)}"
         self._run(f"CREATE OR REPLACE TABLE {relation} AS {select}")
-        row = self._run(f"SELECT count(*), (SELECT count(*) FROM {self._target}) FROM {relation}").fetchone()
+        row = one(self._connection, f"SELECT count(*), (SELECT count(*) FROM {self._target}) FROM {relation}")
         changed, total = row or (0, 0)
         if changed and changed <= max(MANY_CHANGED, MUCH_CHANGED * total):
             return Changes(relation)
@@ -321,10 +321,11 @@ class Load:
     def _quarantine(self, row: Rejected, origin: str) -> None:
         private = any(rule in ("drop", "hash") for rule in self.options.columns.values())
         raw = HIDDEN if private else row.raw if len(row.raw) <= LONGEST_RAW else row.raw[:LONGEST_RAW] + "…"
-        found = self._run(  # a row without a line comes again with every look back: it is kept once
+        found = one(
+            self._connection,  # a row without a line comes again with every look back: it is kept once
             f"INSERT INTO {BOOKS}.quarantine SELECT $1, $2, $3, $4::BIGINT, $5, $6, $7, $8::TIMESTAMP "
             f"WHERE $4 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM {BOOKS}.quarantine q WHERE q.source = $1 "
             "AND q.file = $3 AND q.column_name = $5 AND q.raw = $7)",
             [self.options.name, self.options.table, origin, row.line, row.column, row.reason, raw, self._seen_at],
-        ).fetchone()
+        )
         self._quarantined += int(found[0]) if found else 0

@@ -135,6 +135,12 @@ def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | N
         raise engine_error(error) from error
 
 
+def one(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None) -> tuple[Any, ...] | None:
+    """The first row of a result that is read to its end: an open one keeps the connection busy."""
+    rows = connection.execute(sql, values or []).fetchall()
+    return rows[0] if rows else None
+
+
 def described(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
     """Columns and types of one SELECT. Raises WarehouseError."""
     try:

@@ -16,7 +16,7 @@ from connectors.sources.contract import Batch, SourceOptions
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
-from connectors.warehouse.duckdb.reader import BOOKS, Books, disk_full
+from connectors.warehouse.duckdb.reader import BOOKS, Books, disk_full, one
 
 SCHEMA = f"""
 CREATE SCHEMA IF NOT EXISTS {BOOKS};
@@ -54,7 +54,7 @@ class DuckStaging(Books):
         )
         self._connection.execute("SET TimeZone='UTC'")
         self._connection.execute(SCHEMA)
-        last = self._connection.execute(f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations").fetchone()
+        last = one(self._connection, f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations")
         self.generation = Generation((last[0] if last else 0) + 1, path.stem, self.now)
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:  # noqa: ARG002
@@ -63,12 +63,12 @@ class DuckStaging(Books):
 
     def cursor(self, source: str) -> Mapping[str, str]:
         """Where the last successful pull of this source ended; empty = from the start."""
-        row = self._connection.execute(f"SELECT cursor FROM {BOOKS}.cursors WHERE source = ?", [source]).fetchone()
+        row = one(self._connection, f"SELECT cursor FROM {BOOKS}.cursors WHERE source = ?", [source])
         return json.loads(row[0]) if row else {}
 
     def last_full(self, source: str) -> datetime | None:
         """When everything of this source was pulled last; None = never."""
-        row = self._connection.execute(f"SELECT full_at FROM {BOOKS}.cursors WHERE source = ?", [source]).fetchone()
+        row = one(self._connection, f"SELECT full_at FROM {BOOKS}.cursors WHERE source = ?", [source])
         return row[0].replace(tzinfo=UTC) if row and row[0] else None
 
     @contextmanager
@@ -150,17 +150,19 @@ class DuckStaging(Books):
                 "EXISTS (SELECT 1 FROM touched t WHERE o.grain = t.grain AND o.dimension = t.dimension "
                 'AND o.period >= t.start AND o.period < t."end")'
             )
-            ended = run(
+            ended = one(
+                self._connection,
                 f"UPDATE {BOOKS}.kpi_values o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
                 f"AND (definition <> ? OR ({within} AND NOT EXISTS (SELECT 1 FROM fresh f WHERE {same})))",
                 [kpi, definition],
-            ).fetchone()
-            written = run(
+            )
+            written = one(
+                self._connection,
                 f"INSERT INTO {BOOKS}.kpi_values SELECT ?, ?, {', '.join(f'f.{c}' for c in (*KEY, *FACTS))}, "
                 f"{sequence}, NULL FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values o "
                 f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {same})",
                 [kpi, definition, kpi],
-            ).fetchone()
+            )
             run(
                 f"UPDATE {BOOKS}.kpi_series o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
                 f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values f "
@@ -201,11 +203,12 @@ class DuckStaging(Books):
         """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
         ended = 0
         for table in ("kpi_values", "kpi_series"):
-            row = self._connection.execute(
+            row = one(
+                self._connection,
                 f"UPDATE {BOOKS}.{table} SET valid_to = {self.generation.sequence} "
                 "WHERE valid_to IS NULL AND NOT list_contains(?, kpi)",
                 [list(kpis_kept)],
-            ).fetchone()
+            )
             ended += int(row[0]) if row else 0
         return ended
 
