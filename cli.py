@@ -113,18 +113,19 @@ app.add_typer(extend, name="add")
 
 @partial(_verb, of=extend)
 def source(
-    origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="What to look at.")],
-    name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default the file's.")] = None,
+    origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="A file, a web or a database address.")],
+    table: Annotated[str | None, typer.Option(help="Table of a database, maybe with its schema.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default its own.")] = None,
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Look at a file; add its source, a dataset and first KPIs.
+    """Look at a file or table; add its source, a dataset and first KPIs.
 
     example: kpi add source refunds.csv --project shop
     """
     from jobs.add import add_source
 
-    for line in add_source(_open(project), origin, name):
+    for line in add_source(_open(project), origin, name, table):
         typer.echo(line)
 
 

@@ -9,42 +9,86 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from connectors.errors import DefinitionError, ProjectError, UnknownName
-from jobs.init import look, proposal, slug
+from connectors.sources.contract import Source
+from jobs.init import Guess, Make, file_entry, file_source, look, proposal, slug
 from jobs.project import Project
 from metrics.catalog.document import read_document
 
+LOOKED_AT = 200_000  # rows of a table
 LED = ("label", "description", "area", "type", "dataset")  # keys that come first in a file, in this order
 
 
-def add_source(project: Project, origin: str, name: str | None) -> Iterator[str]:
-    """Look at a file, propose source, dataset and KPIs, and write them; yield what was done, a line each.
+def add_source(project: Project, origin: str, name: str | None, table: str | None = None) -> Iterator[str]:
+    """Look at a file or a table, propose source, dataset and KPIs, and write them; yield what was done, a line each.
 
-    Raises ProjectError if something of that name is there; then, and if the file cannot be read, nothing is written.
+    origin: a file, an http address, or a database's address with `table`. Raises ProjectError if something of that
+    name is there; then, and if the source cannot be read, nothing is written.
     """
+    database = "://" in origin and not origin.startswith(("http://", "https://"))
+    if database and not table:
+        raise ProjectError("which table?", hint="A database has many: --table NAME, maybe with its schema.")
     stem = re.sub(r"(\.\w+)+$", "", origin.split("?")[0].rstrip("/").rsplit("/", 1)[-1].replace("*", ""))
-    name = name or slug(stem or "data")
+    name = name or slug((table or "").rpartition(".")[2] if database else stem or "data")
     if name != slug(name):
         raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
     known = project.sources()
     if name in known or name in project.table_sources():
         raise ProjectError(f"source or table '{name}' is there already", hint="Choose another with --name.")
-    path = origin
-    if not origin.startswith(("http://", "https://")):
-        absolute = Path(origin).expanduser().absolute()
-        inside = absolute.is_relative_to(project.folder)
-        path = str(absolute.relative_to(project.folder) if inside else absolute)
-    guess = look(name, path if origin.startswith("http") else str(Path(origin).expanduser().absolute()))
-    files = proposal(name, path, guess)
+    if database:
+        make, shown, secret = _table(project, name, origin, str(table))
+        guess = look(name, make)
+        lines = _table_entry(shown, str(table), name, guess)
+    else:
+        path, secret = origin, ""
+        if not origin.startswith(("http://", "https://")):
+            absolute = Path(origin).expanduser().absolute()
+            path = str(absolute.relative_to(project.folder) if absolute.is_relative_to(project.folder) else absolute)
+            origin = str(absolute)
+        guess = look(name, file_source(name, origin))
+        lines = file_entry(path, guess)
+    files = proposal(name, lines, guess)
     entry = files.pop("sources.yml")
     files.pop("settings.yml")
     taken = [file for file in files if (project.folder / file).exists()]
     if taken:
         raise ProjectError(f"{taken[0]} is there already", hint="Choose another name with --name.")
     _write(project, {**files, "sources.yml": _extended(project.folder / "sources.yml", entry)})
-    yield f"Looked at {guess.rows:,} rows of {origin}: time is '{guess.time.name}', {guess.days:,} days of it."
+    yield f"Looked at {guess.rows:,} rows of {table or origin}: time is '{guess.time.name}', {guess.days:,} days of it."
     yield f"Added source {name} to sources.yml and wrote {', '.join(files)}."
+    if secret:
+        yield f"The password is not in the file: set it with  export {secret}=…"
     yield f"Next: look at them, then  kpi sync {name} --project {project.folder}"
+
+
+def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str, str]:
+    """How the newest rows of a table are looked at; its address as the file has it; the name of its secret."""
+    from connectors.sources.sql import Sql, SqlOptions  # SQLAlchemy: only where a database is asked
+
+    def make(_: str, __: Path) -> Source:
+        query = f"SELECT * FROM {table} LIMIT {LOOKED_AT}"
+        try:
+            options = SqlOptions(name=name, type="sql", table=name, url=url, query=query, load="append")
+        except ValidationError:
+            raise ProjectError("this is no database address", hint="Write one such as sqlite:///shop.db.") from None
+        return Sql(options, folder=project.folder)
+
+    secret = f"{name.upper()}_PASSWORD"
+    shown = re.sub(r"(://[^:/@\s]+):[^@\s]+@", rf"\1:${{{secret}}}@", url)
+    return make, shown, secret if shown != url else ""
+
+
+def _table_entry(url: str, table: str, name: str, guess: Guess) -> str:
+    """The lines of a table's entry in sources.yml: by key and cursor where the columns offer them."""
+    lines = [f"  type: sql\n  url: {url}"]
+    lines += [f"  remote_table: {table}"] if table != name else []
+    lines += [f"  primary_key: [{guess.key}]"] if guess.key else []
+    if guess.cursor and guess.key:
+        lines += [f"  cursor: {guess.cursor}            # only what is new is pulled", "  lookback: 1d",
+                  "  full_every: 7d             # finds rows that were deleted"]  # fmt: skip
+    return "\n".join(lines) + "\n"
 
 
 def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[str]:

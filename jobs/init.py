@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.errors import LoadError, ProjectError, SourceError
+from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
 from connectors.warehouse.duckdb.staging import DuckStaging
 
+Make = Callable[[str, Path], Source]  # (date format, folder that paths are relative to) → what is pulled
 TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT", "DECIMAL")
 DATE_FORMATS = (
@@ -25,6 +27,7 @@ ID = re.compile(r"(^|_|\s|[a-z])(id|uuid|guid|key|code|no|nr|number|invoice|sku)
 TRAIT = re.compile(
     r"(type|segment|group|country|region|city|tier|plan|status|age|gender|count|since|score|rating)", re.I
 )
+CHANGED = re.compile(r"^(updated|modified|changed|last_modified|uuid_ts|_?loaded|synced)(_?(at|on|ts|time))?$", re.I)
 MONEY = re.compile(r"(amount|revenue|price|total|value|sales|cost|gmv|mrr|fee|paid|sum)", re.I)
 MOST_DIMENSIONS, MOST_VALUES = 6, 60
 
@@ -57,6 +60,7 @@ class Guess:
     dimensions: tuple[str, ...]
     key: str
     date_format: str
+    cursor: str = ""
 
 
 def init(directory: Path, origin: str | None) -> Iterator[str]:
@@ -79,8 +83,8 @@ def init(directory: Path, origin: str | None) -> Iterator[str]:
         re.sub(r"(\.\w+)+$", "", origin.split("?")[0].rstrip("/").rsplit("/", 1)[-1].replace("*", "")) or "data"
     )
     path = origin if origin.startswith(("http://", "https://")) else str(Path(origin).expanduser().absolute())
-    guess = look(name, path)
-    files = proposal(name, path, guess)
+    guess = look(name, file_source(name, path))
+    files = proposal(name, file_entry(path, guess), guess)
     _write(directory, files)
     kpis = [Path(f).stem for f in files if f.startswith("kpis/")]
     yield f"Looked at {guess.rows:,} rows of {origin}: time is '{guess.time.name}', {guess.days:,} days of it."
@@ -90,45 +94,60 @@ def init(directory: Path, origin: str | None) -> Iterator[str]:
     yield f"  kpi run --project {directory}"
 
 
-def look(name: str, path: str) -> Guess:
-    """Load the file into a scratch warehouse and look at its columns. Raises ProjectError, SourceError."""
+def file_source(name: str, path: str) -> Make:
+    """How the file is read with a date format, for `look`."""
+
+    def make(date_format: str, folder: Path) -> Source:
+        options = FileOptions(name=name, type="files", table=name, path=path, load="append", date_format=date_format)
+        return Files(options, folder=folder)
+
+    return make
+
+
+def file_entry(path: str, guess: Guess) -> str:
+    """The lines of a file's entry in sources.yml, below name and table."""
+    written = f"\n  date_format: {text(guess.date_format)}" if guess.date_format else ""
+    return f"  type: files\n  path: {text(path)}{written}\n"
+
+
+def look(name: str, make: Make) -> Guess:
+    """Load the source into a scratch warehouse and look at its columns. Raises ProjectError, SourceError."""
     with tempfile.TemporaryDirectory() as folder:
-        guess, texts = _look(name, path, Path(folder), "")
+        guess, texts = _look(name, make, Path(folder), "")
         if guess is not None:
             return guess
         for date_format in texts:
             try:
-                again, _ = _look(name, path, Path(folder), date_format)
+                again, _ = _look(name, make, Path(folder), date_format)
             except (LoadError, SourceError):
                 continue
             if again is not None:
                 return again
-        columns = _columns(name, path, Path(folder))
+        columns = _columns(name, make, Path(folder))
     raise ProjectError(
-        f"no column of {path} looks like a date or time",
+        f"no column of {name} looks like a date or time",
         hint=f"Columns: {', '.join(f'{c.name} ({c.kind})' for c in columns)}. A KPI needs to know when a row "
         "happened; make a project without --from and set `date_format` for its source.",
     )
 
 
-def _columns(name: str, path: str, folder: Path) -> list[Column]:
-    with _loaded(name, path, folder, "") as staging:
+def _columns(name: str, make: Make, folder: Path) -> list[Column]:
+    with _loaded(make("", folder), folder) as staging:
         return _profile(staging, name)[1]
 
 
-def _loaded(name: str, path: str, folder: Path, date_format: str) -> DuckStaging:
-    options = FileOptions(name=name, type="files", table=name, path=path, load="append", date_format=date_format)
+def _loaded(source: Source, folder: Path) -> DuckStaging:
     scratch = folder / f"{len(list(folder.iterdir()))}.duckdb"
     staging = DuckStaging(scratch, now=datetime.now(UTC), memory_limit="4GB", threads=2)
     with staging.transaction():
-        staging.load(options, Files(options, folder=folder).pull({}))
+        staging.load(source.options, source.pull({}))
     staging.settle()
     return staging
 
 
-def _look(name: str, path: str, folder: Path, date_format: str) -> tuple[Guess | None, list[str]]:
+def _look(name: str, make: Make, folder: Path, date_format: str) -> tuple[Guess | None, list[str]]:
     """A guess, or the date formats that would make one of the text columns a time."""
-    with _loaded(name, path, folder, date_format) as staging:
+    with _loaded(make(date_format, folder), folder) as staging:
         rows, columns = _profile(staging, name)
         times = [c for c in columns if c.kind in TIMES and c.nulls < rows / 2]
         if not times:
@@ -159,17 +178,17 @@ def _guess(rows: int, columns: list[Column], time: Column, days: int, date_forma
     return Guess(
         rows, time, days, entity, money[0].name if money else "", tuple(dimensions[:MOST_DIMENSIONS]),
         unique[0] if unique else "", date_format,
+        next((c.name for c in columns if CHANGED.search(c.name) and c.kind in TIMES and not c.nulls), ""),
     )  # fmt: skip
 
 
-def proposal(name: str, path: str, guess: Guess) -> dict[str, str]:
-    """The files of the new project: name → text."""
+def proposal(name: str, entry: str, guess: Guess) -> dict[str, str]:
+    """The files of the new project: name → text. entry: lines of the source in sources.yml."""
     plural = name.replace("_", " ")
     grain = "day" if guess.days < 70 else "week" if guess.days < 800 else "month"
-    written = f"\n  date_format: {text(guess.date_format)}" if guess.date_format else ""
     files = {
         "settings.yml": SETTINGS,
-        "sources.yml": f"- name: {name}\n  type: files\n  table: {name}\n  path: {text(path)}{written}\n",
+        "sources.yml": f"- name: {name}\n  table: {name}\n{entry}",
         f"datasets/{name}.yml": _dataset(name, guess),
     }
     files[f"kpis/{name}_count.yml"] = _kpi(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from connectors.errors import DefinitionError, ProjectError, ScheduleError
 from jobs.add import add_kpi, add_source
@@ -45,6 +47,30 @@ def test_a_source_list_of_another_shape_is_left_alone(shop: Builder, tmp_path: P
     with pytest.raises(ProjectError, match="Add this by hand"):
         list(add_source(shop.open(), str(path), None))
     assert (shop.folder / "sources.yml").read_text() == text and not (shop.folder / "datasets/refunds.yml").exists()
+
+
+def test_a_table_of_a_database_is_added(shop: Builder, postgres: str) -> None:
+    url = postgres.replace("postgres:@", "postgres:secret-word@")
+    engine = sa.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text(
+            "DROP SCHEMA IF EXISTS crm CASCADE; CREATE SCHEMA crm; CREATE TABLE crm.refunds AS SELECT i AS refund_id, "
+            "timestamp '2026-11-01' + i * interval '1 hour' AS refunded_at, 1.5 * i AS amount, "
+            "'c' || i % 5 AS customer, timestamp '2026-11-20' AS updated_at FROM generate_series(1, 50) i"
+        ))  # fmt: skip
+    engine.dispose()
+    with pytest.raises(ProjectError, match="which table"):
+        list(add_source(shop.open(), url, None))
+    said = "\n".join(add_source(shop.open(), url, None, "crm.refunds"))
+    written = (shop.folder / "sources.yml").read_text()
+    assert "export REFUNDS_PASSWORD=" in said and "secret-word" not in said + written
+    assert "remote_table: crm.refunds" in written and "cursor: updated_at" in written
+    os.environ["REFUNDS_PASSWORD"] = "x"
+    try:
+        assert not shop.sync().failed
+    finally:
+        del os.environ["REFUNDS_PASSWORD"]
+    assert shop.values("refunds_count", grain="total") == {"total": 50}
 
 
 def test_a_kpi_is_written_if_it_is_valid(shop: Builder) -> None:
