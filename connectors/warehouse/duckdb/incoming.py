@@ -84,8 +84,13 @@ def read(
 def unreadable(
     options: SourceOptions, origin: str, error: duckdb.Error | WarehouseError, *, path: Path | None = None
 ) -> KpiError:
-    """The engine's refusal to read a file, in our words."""
-    words = error.message if isinstance(error, KpiError) else str(error).splitlines()[0]
+    """The engine's refusal to read a file, in our words where it has many."""
+    full = str(error.__cause__ or error)
+    words = full.splitlines()[0]
+    if "Maximum line size" in full:
+        words = f"a line is longer than {LONGEST_LINE >> 20} MB"
+    elif "Error when sniffing" in full:
+        words = "no delimiter and quote make its lines rows of one shape"
     return disk_full(error) or SourceError(
         f"{origin} cannot be read: {words.replace(str(path), origin) if path else words}",
         where=f"source {options.name}",
@@ -152,10 +157,9 @@ def doubtful(connection: duckdb.DuckDBPyConnection, reading: Reading, rows: str,
 
 def _found(connection: duckdb.DuckDBPyConnection, arguments: list[str], sample: int) -> dict[str, str]:
     """Columns and the types that the first `sample` rows fit; -1 = every row."""
-    try:
-        return described(connection, f"SELECT * FROM read_csv({', '.join(arguments)}, sample_size={sample})")
-    finally:
-        _drop_rejects(connection)
+    found = described(connection, f"SELECT * FROM read_csv({', '.join(arguments)}, sample_size={sample})")
+    _drop_rejects(connection)
+    return found
 
 
 def _header(scan: FileScan) -> list[str]:
