@@ -27,24 +27,30 @@ def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if scope.grain == "hour":
         raise QueryRefused("a windowed KPI has no hour grain", where=kpi.name, hint="Ask at grain day or coarser.")
     size = kpi.window.days
-    day_scope = _days(scope, size)
-    if kpi.agg == "count_distinct":
-        daily = _distinct(kpi, day_scope, size)
-    elif kpi.agg in ROLLED:
-        daily = _rolled(kpi, day_scope, size)
-    else:
+    if kpi.agg != "count_distinct" and kpi.agg not in ROLLED:
         raise QueryRefused(
             f"{kpi.agg or 'an sql aggregate'} over a trailing window is not computed in this version",
             where=kpi.name, hint=f"Windowed: count_distinct, {', '.join(ROLLED)}.",
         )  # fmt: skip
+    day_scope = _days(kpi, scope, size)
+    count = _distinct if kpi.agg == "count_distinct" else _rolled
+    daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
     daily = _first_days_incomplete(daily, scope, kpi, size)
     daily = daily[daily["period"] >= scope.start]
     return daily if scope.grain == "day" else _coarser(daily, scope, kpi)
 
 
-def _days(scope: Scope, size: int) -> Scope:
-    """The scope's days, and those before its start that its first windows reach."""
-    return dataclasses.replace(scope, grain="day", start=scope.start - pd.Timedelta(days=size - 1))
+def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
+    """The scope's days, and those before its start that its first windows reach.
+
+    A longer grain asks for the observed ones only: then all grains of a refresh ask for the same, once.
+    """
+    start, end, state = scope.start, scope.end, scope.states.get(kpi.dataset)
+    if scope.grain != "day" and state is not None and state.first_at is not None and state.watermark is not None:
+        first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
+        last = periods.ceil(periods.on_clock(state.watermark, "day", scope.zone), "day")
+        start, end = max(start, first), max(start, first, min(end, last))
+    return dataclasses.replace(scope, grain="day", start=start - pd.Timedelta(days=size - 1), end=end)
 
 
 def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
