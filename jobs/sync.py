@@ -144,10 +144,12 @@ def _states(
     now: datetime,
 ) -> dict[str, DatasetState]:
     kinds = {s.options.table: s.watermark for s in sources.values()}
+    known = staging.pulled_at()  # a sync that died after it published has told nobody of its runs
+    told = {n: datetime.fromisoformat(run.last_success) for n, run in runs.items() if run.last_success}
     pulled = {
-        s.options.table: datetime.fromisoformat(runs[n].last_success)
+        s.options.table: max(found)
         for n, s in sources.items()
-        if n in runs and runs[n].last_success
+        if (found := [times[n] for times in (known, told) if n in times])
     }
     return {s.name: s for s in dataset_states(staging, catalogue, kinds, pulled, now)}
 

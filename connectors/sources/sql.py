@@ -28,6 +28,10 @@ PRESETS = {
     "segment": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
     "rudderstack": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
 }
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql",
+           "mariadb": "mariadb+pymysql"}  # fmt: skip
+WAITING = ("postgresql", "mysql", "mariadb")  # their drivers would wait for a silent host without end
+CONNECT_SECONDS = 20
 # PostgreSQL's type number → how it is selected; anything not listed is read as text.
 PLAIN = {16, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1114, 1184}
 NUMERIC = 1700
@@ -118,10 +122,9 @@ class Sql(Source):
 
     def _engine(self) -> sa.Engine:
         url = sa.make_url(self.options.url)
-        if url.drivername in ("postgresql", "postgres"):
-            url = url.set(drivername="postgresql+psycopg")
-        if url.drivername == "mysql":
-            url = url.set(drivername="mysql+pymysql")
+        url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+        if url.get_backend_name() in WAITING and "connect_timeout" not in url.query:
+            url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
         if url.drivername.startswith("sqlite") and url.database and url.database != ":memory:":
             path = self.folder / Path(url.database).expanduser()
             if not path.exists():
@@ -145,7 +148,7 @@ class Sql(Source):
         most = since
         order = self.options.cursor
         if connection.dialect.name == "postgresql":
-            tables = _postgres(self.options.url, connection, statement, order)
+            tables = _postgres(connection, statement, order)
         else:
             tables = _streamed(connection, _ordered(statement, order))
         restart = self.options.load_mode == "replace"
@@ -300,7 +303,7 @@ def _ordered(statement: sa.Select[Any], cursor: str) -> sa.Select[Any]:
     return statement.order_by(sa.column(cursor)) if cursor else statement
 
 
-def _postgres(url: str, connection: sa.Connection, statement: sa.Select[Any], order: str) -> Iterator[pa.Table]:
+def _postgres(connection: sa.Connection, statement: sa.Select[Any], order: str) -> Iterator[pa.Table]:
     """Arrow batches by ADBC, or by the driver's stream where ADBC is not installed; same types either way."""
     described = connection.execute(statement.where(sa.false()))
     description = described.cursor.description if described.cursor is not None else []
@@ -312,7 +315,7 @@ def _postgres(url: str, connection: sa.Connection, statement: sa.Select[Any], or
     except ImportError:
         yield from _streamed(connection, wrapped)
         return
-    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     text = str(wrapped.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
     with dbapi.connect(plain) as direct, direct.cursor() as cursor:
         cursor.execute(text)

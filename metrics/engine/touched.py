@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from sqlglot import exp
 
+from connectors.errors import WarehouseError
 from connectors.warehouse.contract import DatasetState, Staging
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
@@ -49,7 +50,10 @@ def dataset_days(
             return None
         if relation:
             scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
-            found += _changed_days(dataset, table, relation, scope)
+            try:
+                found += _changed_days(dataset, table, relation, scope)
+            except WarehouseError:  # the changed rows lack a column that the dataset reads
+                return None
     return merged(found)
 
 

@@ -222,3 +222,17 @@ def test_a_failed_computation_ends_the_values_instead_of_keeping_old_ones(histor
     history.project.kpi("amount", KPIS["amount"])
     history.sync(timedelta(days=1))
     history.check()
+
+
+def test_a_file_without_a_column_that_a_dataset_reads_refreshes_everything(project: Builder) -> None:
+    project.source("- {name: t, type: files, table: t, path: 'files/*.csv', load: append}")
+    project.write("datasets", "t", "name: t\nsql: SELECT happened, coalesce(amount, 0) AS amount FROM t\n"
+                  "time_dimension: happened\n")  # fmt: skip
+    project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
+    (project.folder / "files" / "1.csv").write_text("happened,amount,note\n2026-11-02,1.5,a\n2026-11-03,2,b\n")
+    project.sync()
+    (project.folder / "files" / "2.csv").write_text("happened,note\n2026-11-02,c\n")
+    result = project.sync()
+    assert (result.sources[0].rows, [p.level for p in result.problems if p.level == "error"]) == (1, [])
+    assert project.values("total", grain="total") == {"total": 3.5}
+    assert project.ask("total").frame["n"].tolist()[0] == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -133,3 +135,23 @@ def test_a_kpi_without_a_value_does_not_make_every_sync_publish(small: Builder) 
     assert small.sync().published and not small.sync().published
     small.kpi("later", "type: stickiness\ndataset: events")
     assert small.sync().published
+
+
+def test_a_sync_that_died_after_it_published_moves_no_watermark_back(project: Builder) -> None:
+    """What it pulled stands in the generation, not only in last_sync.json, which it did not come to write."""
+    with sqlite3.connect(project.folder / "app.db") as connection:
+        connection.executescript("CREATE TABLE a (at DATETIME); INSERT INTO a VALUES ('2026-11-01');"
+                                 "CREATE TABLE b AS SELECT * FROM a")  # fmt: skip
+    connection.close()
+    for name in ("a", "b"):
+        project.source(
+            f"- {{name: {name}, type: sql, url: 'sqlite:///app.db', table: {name}, types: {{at: timestamp}}}}"
+        )
+        project.write("datasets", name, f"name: {name}\nsource: {name}\ntime_dimension: at\n")
+        project.kpi(f"n_{name}", f"dataset: {name}\nagg: count")
+    project.sync()
+    (project.folder / "data" / "last_sync.json").unlink()
+    assert project.sync(names=["a"], now=NOW + timedelta(days=1)).published
+    reader = project.open().reader()
+    states = reader.dataset_states(reader.generation.sequence)
+    assert (states["a"].watermark, states["b"].watermark) == (NOW + timedelta(days=1), NOW)

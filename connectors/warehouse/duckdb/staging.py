@@ -24,6 +24,7 @@ CREATE SCHEMA IF NOT EXISTS {CHANGED};
 CREATE TABLE IF NOT EXISTS {BOOKS}.generations (sequence BIGINT, id VARCHAR, published_at TIMESTAMP);
 CREATE TABLE IF NOT EXISTS {BOOKS}.cursors (source VARCHAR PRIMARY KEY, cursor VARCHAR);
 ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS full_at TIMESTAMP;
+ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS pulled_at TIMESTAMP;
 CREATE TABLE IF NOT EXISTS {BOOKS}.files (name VARCHAR, text VARCHAR);
 CREATE TABLE IF NOT EXISTS {BOOKS}.dataset_states (sequence BIGINT, name VARCHAR, watermark TIMESTAMP,
     first_at TIMESTAMP, last_at TIMESTAMP, rows BIGINT, future_rows BIGINT);
@@ -71,6 +72,11 @@ class DuckStaging(Books):
         row = one(self._connection, f"SELECT full_at FROM {BOOKS}.cursors WHERE source = ?", [source])
         return row[0].replace(tzinfo=UTC) if row and row[0] else None
 
+    def pulled_at(self) -> Mapping[str, datetime]:
+        """When each source was pulled last, as far as that was published."""
+        rows = self._rows(f"SELECT source, pulled_at FROM {BOOKS}.cursors WHERE pulled_at IS NOT NULL")
+        return {source: at.replace(tzinfo=UTC) for source, at in rows}
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing: a source that fails half-way leaves its tables and cursor as they were.
@@ -103,12 +109,12 @@ class DuckStaging(Books):
             cursor = batch.cursor
         loaded, changes = load.finish()
         self._changes[options.table] = changes.relation
-        if cursor is not None:
-            full_at = self.now if anew or retype else self.last_full(options.name)
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO {BOOKS}.cursors VALUES (?, ?, ?)",
-                [options.name, json.dumps(dict(cursor)), _naive(full_at)],
-            )
+        full_at = self.now if anew or retype else self.last_full(options.name)
+        cursor = self.cursor(options.name) if cursor is None else cursor
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO {BOOKS}.cursors (source, cursor, full_at, pulled_at) VALUES (?, ?, ?, ?)",
+            [options.name, json.dumps(dict(cursor)), _naive(full_at), _naive(self.now)],
+        )
         return loaded
 
     def changes(self, table: str) -> str | None:
