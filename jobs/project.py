@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # loaded when first used: one question from a shell needs nei
     from connectors.warehouse.duckdb.staging import DuckStaging
     from metrics.views.world import World
 
+PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^@\s]+@")  # one that is written out
 EVERY = {"1d": "day", "1h": "hour", "1 d": "day", "1 h": "hour"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
@@ -111,8 +113,9 @@ class Project:
     def sources(self) -> dict[str, Source]:
         """Every configured source by name. Raises SettingsError with all problems of sources.yml."""
         sources, problems = self.read_sources()
-        if problems:
-            raise SettingsError("sources.yml cannot be used", hint="\n".join(map(str, problems)))
+        errors = [problem for problem in problems if problem.level == "error"]
+        if errors:
+            raise SettingsError("sources.yml cannot be used", hint="\n".join(map(str, errors)))
         return sources
 
     def read_sources(self) -> tuple[dict[str, Source], list[Problem]]:
@@ -155,6 +158,9 @@ class Project:
         except UnknownName as error:
             return None, [document.problem((index, "type"), "not_allowed", error.message, error.hint)]
         options, bad = validated(document, kind.Options, at=(index,), data=plain)
+        if PASSWORD.search(str(item.get("url", ""))):
+            hint = "Write it as ${NAME} and set that in the environment: files are read, copied and committed."
+            bad.append(document.problem((index, "url"), "secret", "the address holds a password", hint, "warning"))
         return (kind(options, folder=self.folder), bad) if options is not None else (None, bad)
 
     def table_sources(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from connectors.sources.sql import SqlOptions
 from jobs.sync import SyncResult
-from tests.conftest import NOW, REQUIRED, Builder
+from tests.conftest import NOW, REQUIRED, Builder, run_cli
 
 T0 = datetime(2026, 11, 1, 10)
 
@@ -260,6 +260,10 @@ def test_a_wrong_password_is_never_printed(project: Builder, postgres: str, pg: 
         project._sources.clear()
         result = project.sync()
         assert result.failed and "s3cr3t" not in result.sources[0].error and "***" in result.sources[0].error
+    warned = run_cli("validate", "--project", str(project.folder))
+    assert "[secret]" in warned.stdout and "s3cr3t" not in warned.stdout + warned.stderr
+    examined = run_cli("doctor", "--project", str(project.folder))
+    assert examined.returncode == 1 and "s3cr3t" not in examined.stdout + examined.stderr
     everything = "".join(p.read_text(errors="replace") for p in (project.folder / "data").glob("*.json"))
     assert "s3cr3t" not in everything and "guest" in everything
 
