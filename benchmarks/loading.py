@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -55,7 +56,7 @@ def copy_keyed(folder: Path, file: Path) -> float:
 
 
 @contextlib.contextmanager
-def staging(folder: Path) -> Iterator[object]:
+def staging(folder: Path) -> Iterator[Any]:
     """An empty generation in the making."""
     from connectors.warehouse.duckdb.staging import DuckStaging
 
@@ -63,6 +64,17 @@ def staging(folder: Path) -> Iterator[object]:
     with DuckStaging(path, now=datetime.now(UTC), memory_limit="4GB", threads=2) as made:
         yield made
     path.unlink()
+
+
+def load_all(made: Any, options: Any, source: Any) -> None:
+    """What a sync does for one source, and the checkpoint."""
+    with made.transaction():
+        load = made.begin_load(options, anew=True)
+        for batch in source.pull({}):
+            load.add(batch)
+            cursor = batch.cursor
+        made.finish_load(load, cursor, full=True)
+    made.settle()
 
 
 def load_files(folder: Path, file: Path) -> float:
@@ -73,9 +85,7 @@ def load_files(folder: Path, file: Path) -> float:
     with staging(folder) as made:
 
         def work() -> None:
-            with made.transaction():
-                made.load(options, Files(options, folder=folder).pull({}), anew=True)
-            made.settle()
+            load_all(made, options, Files(options, folder=folder))
 
         return seconds(work)
 
@@ -187,9 +197,7 @@ def child_source(url: str, folder: str, cursor: str) -> None:
     with DuckStaging(path, now=datetime.now(UTC), memory_limit="1GB", threads=2) as made:
 
         def work() -> None:
-            with made.transaction():
-                made.load(options, Sql(options, folder=Path(folder)).pull({}), anew=True)
-            made.settle()
+            load_all(made, options, Sql(options, folder=Path(folder)))
 
         _report(work)
     path.unlink()

@@ -140,7 +140,10 @@ def _loaded(source: Source, folder: Path) -> DuckStaging:
     scratch = folder / f"{len(list(folder.iterdir()))}.duckdb"
     staging = DuckStaging(scratch, now=datetime.now(UTC), memory_limit="4GB", threads=2)
     with staging.transaction():
-        staging.load(source.options, source.pull({}))
+        load = staging.begin_load(source.options)
+        for batch in source.pull({}):
+            load.add(batch)
+        staging.finish_load(load, None, full=True)
     staging.settle()
     return staging
 

@@ -75,8 +75,8 @@ def sync(
     with project.staging(now) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
-            yield Progress(index, steps, f"Pulling {name}")
-            _pull(source, staging, tally, earlier.get(name), full=full, now=now)
+            for rows in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
+                yield Progress(index, steps, f"Pulling {name}" + (f": {rows:,} rows" if rows else ""))
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
@@ -108,17 +108,24 @@ def sync(
 
 def _pull(
     source: Source, staging: DuckStaging, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
-) -> None:
-    """Pull one source and load it in one transaction; record how it fared. Raises DiskFull."""
+) -> Iterator[int]:
+    """Pull one source and load it in one transaction; record how it fared. Yields rows so far. Raises DiskFull."""
     options, started = source.options, time.monotonic()
     name, source.now = options.name, now
     last_full = staging.last_full(name)
     due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
     anew = full or due or last_full is None
     cursor: Mapping[str, str] = {} if anew else staging.cursor(name)
+    reached: Mapping[str, str] | None = None
+    rows = 0
+    yield rows
     try:
         with staging.transaction():
-            loaded = staging.load(options, source.pull(cursor), anew=anew, retype=full)
+            load = staging.begin_load(options, anew=anew, retype=full)
+            for batch in source.pull(cursor):
+                rows, reached = rows + load.add(batch), batch.cursor
+                yield rows
+            loaded = staging.finish_load(load, reached, full=anew)
     except DiskFull:
         raise
     except KpiError as error:

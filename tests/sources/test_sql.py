@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from connectors.sources.sql import SqlOptions
-from jobs.sync import SyncResult
+from jobs.sync import Progress, SyncResult, sync
 from tests.conftest import NOW, REQUIRED, Builder, run_cli
 
 T0 = datetime(2026, 11, 1, 10)
@@ -186,7 +186,10 @@ def test_many_rows_come_in_batches_and_all_arrive(project: Builder, database: tu
     with engine.begin() as connection:
         connection.execute(ORDERS.insert(), rows)
     start(project, url)
-    assert run(project) == ("loaded", 120_000)
+    steps = list(sync(project.open(), now=NOW))
+    told = [s.text for s in steps if isinstance(s, Progress) and "rows" in s.text]
+    assert told[-1] == "Pulling app: 120,000 rows"  # a long pull shows how far it is
+    assert steps[-1].sources[0].rows == 120_000
     got = project.open().reader().frame("SELECT count(*) n, sum(id) s, count(note) c FROM orders").iloc[0]
     assert (got["n"], got["s"], got["c"]) == (120_000, 120_000 * 120_001 // 2, 10_001)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 
 from connectors.errors import LoadError
-from connectors.sources.contract import Batch, SourceOptions
+from connectors.sources.contract import SourceOptions
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
@@ -96,24 +96,26 @@ class DuckStaging(Books):
         finally:
             self.forget_shapes()
 
-    def load(
-        self, options: SourceOptions, batches: Iterable[Batch], *, anew: bool = False, retype: bool = False
-    ) -> Loaded:
-        """Load a pull and its cursor. Call inside `transaction`. Raises LoadError, SourceError, DiskFull.
+    def begin_load(self, options: SourceOptions, *, anew: bool = False, retype: bool = False) -> Load:
+        """A load to `add` batches to, within `transaction`; then `finish_load`.
 
-        anew: everything was pulled, so rows that did not come are gone. retype: the table's columns are found anew.
+        anew: everything is pulled, so rows that do not come are gone. retype: the table's columns are found anew.
         """
-        load, cursor = Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype), None
-        for batch in batches:
-            load.add(batch)
-            cursor = batch.cursor
+        return Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype)
+
+    def finish_load(self, load: Load, cursor: Mapping[str, str] | None, *, full: bool) -> Loaded:
+        """Bring a load into its table, and its cursor (None = as before) with it. Raises LoadError.
+
+        full: everything was pulled.
+        """
+        name = load.options.name
         loaded, changes = load.finish()
-        self._changes[options.table] = changes.relation
-        full_at = self.now if anew or retype else self.last_full(options.name)
-        cursor = self.cursor(options.name) if cursor is None else cursor
+        self._changes[load.options.table] = changes.relation
+        full_at = self.now if full else self.last_full(name)
+        reached = self.cursor(name) if cursor is None else cursor
         self._connection.execute(
             f"INSERT OR REPLACE INTO {BOOKS}.cursors (source, cursor, full_at, pulled_at) VALUES (?, ?, ?, ?)",
-            [options.name, json.dumps(dict(cursor)), _naive(full_at), _naive(self.now)],
+            [name, json.dumps(dict(reached)), _naive(full_at), _naive(self.now)],
         )
         return loaded
 
