@@ -12,7 +12,7 @@ from connectors.errors import DefinitionError, Problem, require
 from metrics.catalog import check
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document
-from metrics.catalog.kpi import Derived, KpiCommon, Measure, Ratio
+from metrics.catalog.kpi import Derived, KpiCommon, Measure
 from metrics.catalog.launch import Launch
 from metrics.transforms import Transform
 
@@ -72,9 +72,7 @@ class Catalogue:
     def datasets_of(self, kpi: KpiCommon) -> tuple[str, ...]:
         """Names of all datasets behind a KPI, its own first."""
         found = [kpi.dataset] if kpi.dataset else []
-        if isinstance(kpi, Ratio):
-            parts = (kpi.part("numerator"), kpi.part("denominator"))
-            found += [part.dataset for part in parts if isinstance(part, Measure)]
+        found += [part.dataset for part in kpi.parts.values() if isinstance(part, Measure)]
         found += check.sql_datasets(kpi, self.datasets)
         for name in self.references(kpi):
             found += self.datasets_of(self.kpi(name))
@@ -82,11 +80,10 @@ class Catalogue:
 
     def dimensions_of(self, kpi: KpiCommon) -> tuple[str, ...]:
         """Dimensions that a KPI can be broken down by and filtered on: those that all its parts have."""
-        if isinstance(kpi, Ratio):
-            parts = (kpi.part("numerator"), kpi.part("denominator"))
+        if kpi.parts:
             sets = [
                 self.dimensions_of(self.kpi(part)) if isinstance(part, str)
-                else tuple(self.datasets[part.dataset].dimensions) for part in parts
+                else tuple(self.datasets[part.dataset].dimensions) for part in kpi.parts.values()
             ]  # fmt: skip
         elif isinstance(kpi, Derived):
             sets = [self.dimensions_of(self.kpi(name)) for name in self.references(kpi)]

@@ -13,7 +13,7 @@ from metrics.catalog import sql
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.derived import formula
 from metrics.catalog.document import Document
-from metrics.catalog.kpi import COMPUTED_TYPES, Derived, KpiCommon, Measure, Ratio, Simple, Sql
+from metrics.catalog.kpi import COMPUTED_TYPES, Derived, KpiCommon, Measure, Simple, Sql
 from metrics.catalog.launch import Launch
 from metrics.catalog.values import GRAINS
 from metrics.transforms import Transform, option_problems
@@ -75,9 +75,8 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
         return found
     if isinstance(item, Simple):
         found += _measure(document, (), item.measure, known)
-    elif isinstance(item, Ratio):
-        for key in ("numerator", "denominator"):
-            part = item.part(key)
+    elif item.parts:
+        for key, part in item.parts.items():
             if isinstance(part, Measure):
                 bad = _dataset_name(document, (key, "dataset"), part.dataset, known)
                 found += bad or _measure(document, (key,), part, known)
@@ -121,10 +120,7 @@ def references(item: KpiCommon) -> list[tuple[tuple[str, ...], str]]:
     """(place in the file, KPI named there) for each KPI that this one is made of."""
     if isinstance(item, Derived):
         return [(("expr",), r.kpi) for r in formula(item.expr).references]
-    if isinstance(item, Ratio):
-        parts = (("numerator", item.numerator), ("denominator", item.denominator))
-        return [((key,), part) for key, part in parts if isinstance(part, str)]
-    return []
+    return [((key,), part) for key, part in item.parts.items() if isinstance(part, str)]
 
 
 def reference(
@@ -150,8 +146,8 @@ def reference(
         if current in kpis and current not in seen:
             seen.add(current)
             todo += [found for _, found in references(kpis[current])]
-    if isinstance(kpis[name], Ratio) and not isinstance(kpis[target], Simple):
-        text = f"'{target}' is {kpis[target].type}; a ratio's part is a simple KPI or an inline measure"
+    if kpis[name].parts and not isinstance(kpis[target], Simple):
+        text = f"'{target}' is {kpis[target].type}; a {kpis[name].type}'s part is a simple KPI or an inline measure"
         return document.problem(place, "wrong_part", text, "Use `type: derived` to divide other KPIs.")
     return None
 

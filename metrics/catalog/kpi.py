@@ -136,6 +136,16 @@ class KpiCommon(Strict):
         return full
 
     @property
+    def parts(self) -> dict[str, str | Measure]:
+        """Key → the KPI's name or the inline measure, with its dataset, that this KPI is made of there."""
+        return {}
+
+    def _placed(self, part: str | Measure) -> str | Measure:
+        """A part with the KPI's dataset where it names none."""
+        bare = isinstance(part, Measure) and not part.dataset
+        return part.model_copy(update={"dataset": self.dataset}) if bare else part  # type: ignore[union-attr]
+
+    @property
     def title(self) -> str:
         """The label, or the name in words."""
         return self.label or self.name.replace("_", " ").capitalize()
@@ -198,12 +208,10 @@ class Ratio(KpiCommon):
                 raise ValueError(f"`{key}` needs a dataset\nWrite `dataset:` in the KPI or in the part.")
         return self
 
-    def part(self, key: str) -> Part:
-        """`numerator` or `denominator`, with the KPI's dataset where it names none."""
-        part: Part = getattr(self, key)
-        if isinstance(part, Measure) and not part.dataset:
-            return part.model_copy(update={"dataset": self.dataset})
-        return part
+    @property
+    def parts(self) -> dict[str, Part]:
+        """numerator and denominator."""
+        return {"numerator": self._placed(self.numerator), "denominator": self._placed(self.denominator)}
 
 
 class Derived(KpiCommon):
@@ -223,13 +231,28 @@ class Sql(KpiCommon):
 
 
 class Cumulative(KpiCommon):
-    """A running or to-date aggregate."""
+    """A measure from the first event on, or from the start of the running week, month, quarter or year."""
 
     type: Literal["cumulative"]
     dataset: str = ""
     measure: Part
-    window: Window | None = None
-    grain_to_date: Grain | None = None
+    window: Window | None = Field(None, description="Not taken: a trailing window is a simple KPI's `window`.")
+    grain_to_date: Grain | None = Field(None, description="Start anew with each of these; default: never.")
+
+    @model_validator(mode="after")
+    def _to_date(self) -> Cumulative:
+        if self.window is not None:
+            raise ValueError("a cumulative KPI has no window\nWrite a simple KPI with `window`, or `grain_to_date`.")
+        if self.grain == "hour" or self.grain_to_date in ("hour", "day"):
+            raise ValueError("a cumulative KPI counts in days\nWrite `grain: day` and `grain_to_date: month`.")
+        if isinstance(self.measure, Measure) and not (self.measure.dataset or self.dataset):
+            raise ValueError("`measure` needs a dataset\nWrite `dataset:` in the KPI or in the measure.")
+        return self
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """measure."""
+        return {"measure": self._placed(self.measure)}
 
 
 class Condition(Strict):
@@ -318,6 +341,12 @@ KPI_TYPES: dict[str, type[KpiCommon]] = {
     "funnel": Funnel, "retention": Retention, "lifecycle": Lifecycle, "stickiness": Stickiness,
     "survey": Survey, "sql": Sql,
 }  # fmt: skip
-COMPUTED_TYPES = ("simple", "ratio", "derived", "sql")  # the others are validated, answered from a later version on
+COMPUTED_TYPES = (
+    "simple",
+    "ratio",
+    "derived",
+    "cumulative",
+    "sql",
+)  # the others are validated, answered from a later version on
 
 __all__ = ["AGGS", "COMPUTED_TYPES", "KPI_TYPES", "Kpi", "KpiCommon", "Measure", "Threshold"]

@@ -11,7 +11,7 @@ from metrics.catalog import check
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
-from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure, Ratio
+from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure
 from metrics.catalog.launch import Launch
 from metrics.catalog.sql import SqlProblem
 from metrics.transforms import Transform, known_transforms
@@ -94,9 +94,7 @@ class _Reading:
                 datasets |= {kpi.dataset, *check.sql_datasets(kpi, known)} - {""}
             except SqlProblem:
                 return None, None
-            if isinstance(kpi, Ratio):
-                parts = (kpi.part("numerator"), kpi.part("denominator"))
-                datasets |= {part.dataset for part in parts if isinstance(part, Measure)}
+            datasets |= {part.dataset for part in kpi.parts.values() if isinstance(part, Measure)}
         return kpis, datasets
 
     def read_datasets(self, only: set[str] | None) -> None:

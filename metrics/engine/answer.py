@@ -14,7 +14,7 @@ from sqlglot import exp
 from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon, Simple, Sql
+from metrics.catalog.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
 from metrics.catalog.values import GRAINS
 from metrics.engine import compare, frames, periods, trees, types
 from metrics.engine.query import Query, Scope, Series
@@ -243,4 +243,6 @@ def additivity(kpi: KpiCommon) -> str:
     """additive: adds up over periods and segments; semi-additive: over segments only; else non-additive."""
     if isinstance(kpi, Simple) and not kpi.sql and kpi.agg in ("count", "sum"):
         return "semi-additive" if kpi.window or kpi.semi_additive else "additive"
+    if isinstance(kpi, Cumulative) and isinstance(kpi.measure, Measure) and kpi.measure.agg in ("count", "sum"):
+        return "semi-additive"  # over segments, not over periods
     return "non-additive"

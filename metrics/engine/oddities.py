@@ -106,10 +106,7 @@ class _Values:
 def _measures(kpi: KpiCommon) -> list[tuple[tuple[str, ...], Measure]]:
     if isinstance(kpi, Simple):
         return [((), kpi.measure)]
-    if isinstance(kpi, Ratio):
-        parts = [((key,), kpi.part(key)) for key in ("numerator", "denominator")]
-        return [(place, part) for place, part in parts if isinstance(part, Measure)]
-    return []
+    return [((key,), part) for key, part in kpi.parts.items() if isinstance(part, Measure)]
 
 
 def _compared(text: str) -> Iterator[tuple[str, str]]:

@@ -63,7 +63,7 @@ def kpi_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | Non
         own = days[kpi.dataset]
         return own if own is None or kpi.window is None else merged((a, _later(b, kpi.window)) for a, b in own)
     if isinstance(kpi, Ratio):
-        parts = [kpi.part(key) for key in ("numerator", "denominator")]
+        parts = list(kpi.parts.values())
         return _union(
             days[p.dataset] if isinstance(p, Measure) else kpi_days(catalogue.kpi(p), catalogue, days) for p in parts
         )

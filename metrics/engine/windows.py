@@ -37,7 +37,7 @@ def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
     daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
     daily = _first_days_incomplete(daily, scope, kpi, size)
     daily = daily[daily["period"] >= scope.start]
-    return daily if scope.grain == "day" else _coarser(daily, scope, kpi)
+    return daily if scope.grain == "day" else coarser(daily, scope, kpi.dataset, kpi.period_agg)
 
 
 def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
@@ -160,14 +160,14 @@ def _first_days_incomplete(daily: pd.DataFrame, scope: Scope, kpi: Simple, size:
     return daily.assign(complete=daily["complete"] & ~early)
 
 
-def _coarser(daily: pd.DataFrame, scope: Scope, kpi: Simple) -> pd.DataFrame:
-    """One value for each longer period out of its observed days."""
-    how = kpi.period_agg if kpi.period_agg in ("mean", "max") else "last"
+def coarser(daily: pd.DataFrame, scope: Scope, dataset: str, period_agg: str | None) -> pd.DataFrame:
+    """One value for each longer period out of its observed days: the last, or mean or max (`period_agg`)."""
+    how = period_agg if period_agg in ("mean", "max") else "last"
     known = daily[daily["n"].notna()].copy()
     known["period"] = periods.floors(known["period"], scope.grain, scope.week_start_days)
     grouped = known.groupby(["segment", "period"], sort=False, dropna=False)
     taken = grouped.agg(value=("value", how), n=("n", "last")).reset_index()
-    result = frames.spined(taken[["segment", "period", "value", "n"]], scope, kpi.dataset, zero=False)
+    result = frames.spined(taken[["segment", "period", "value", "n"]], scope, dataset, zero=False)
     # A longer period is complete when its last day is; a window still filling up makes it incomplete.
     ready = grouped["complete"].agg("last" if how == "last" else "all").rename("ready").reset_index()
     merged = result.merge(ready, on=["segment", "period"], how="left")

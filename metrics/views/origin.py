@@ -11,7 +11,7 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader, SourceRun
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Derived, KpiCommon, Measure, Ratio, Simple, Sql
+from metrics.catalog.kpi import Cumulative, Derived, KpiCommon, Measure, Ratio, Simple, Sql
 from metrics.engine import trees
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
@@ -71,7 +71,10 @@ def in_words(kpi: KpiCommon, catalogue: Catalogue) -> str:
         text = _measure(kpi.measure)
         text += f", over the {kpi.window.days} days up to and including each day" if kpi.window else ""
     elif isinstance(kpi, Ratio):
-        text = f"{_part(kpi.part('numerator'), catalogue)}, divided by: {_part(kpi.part('denominator'), catalogue)}"
+        text = f"{_part(kpi.parts['numerator'], catalogue)}, divided by: {_part(kpi.parts['denominator'], catalogue)}"
+    elif isinstance(kpi, Cumulative):
+        since = f"the start of each {kpi.grain_to_date}" if kpi.grain_to_date else "the first event"
+        text = f"{_part(kpi.parts['measure'], catalogue)}, from {since} to the end of each period"
     elif isinstance(kpi, Derived):
         text = kpi.expr
         for name in catalogue.references(kpi):

@@ -215,7 +215,6 @@ holidays: US
 synonyms: [WAU]
 meta: {}"""
 LATER_TYPES = {
-    "cumulative": "measure: {dataset: events, agg: sum, expr: amount}\ngrain_to_date: month",
     "conversion": "dataset: events\nbase: plan = 'a'\nconversion: {dataset: events, filter: plan = 'b'}\n"
     "window: 7 days\ncalculation: rate\nof: entities",
     "funnel": "dataset: events\nsteps: [{name: a, filter: plan = 'a'}, {name: b, filter: plan = 'b'}]\n"

@@ -27,7 +27,7 @@ def facts(kpi: Ratio, scope: Scope) -> pd.DataFrame:
 
 
 def _part(kpi: Ratio, key: str, scope: Scope) -> tuple[KpiCommon | Measure, pd.DataFrame]:
-    part = kpi.part(key)
+    part = kpi.parts[key]
     if isinstance(part, Measure):
         return part, measure_facts(part, scope)
     named = scope.catalogue.kpi(part)
