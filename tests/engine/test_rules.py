@@ -261,7 +261,7 @@ def test_as_of_an_earlier_generation_returns_what_was_published_then(own_shop: B
 
 
 def test_kpis_of_later_types_have_a_card_and_no_value(own_shop: Builder) -> None:
-    own_shop.kpi("later", "type: cumulative\nmeasure: {dataset: events, agg: sum, expr: amount}")
+    own_shop.kpi("later", "type: lifecycle\ndataset: events")
     own_shop.kpi("funnel", "type: funnel\ndataset: events\nsteps: [{name: a, filter: amount > 1}, "
                  "{name: b, filter: amount > 2}]\nwindow: 7 days")  # fmt: skip
     result = own_shop.sync()
