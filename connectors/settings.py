@@ -5,14 +5,32 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from connectors.errors import SettingsError, did_you_mean
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+SPANS = {"min": "minutes", "minute": "minutes", "h": "hours", "hour": "hours", "d": "days", "day": "days",
+         "w": "weeks", "week": "weeks"}  # fmt: skip
+
+
+def span(text: Any) -> Any:
+    """`2d`, `6 hours`, `30 min` as a timedelta. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d+)\s*([a-z]+?)s?\s*", str(text))
+    if isinstance(text, timedelta) or not text:
+        return text or timedelta(0)
+    if not match or match.group(2) not in SPANS:
+        raise ValueError(f"'{text}' is not a duration\nWrite one such as 2d, 6h or 30 minutes.")
+    return timedelta(**{SPANS[match.group(2)]: int(match.group(1))})
+
+
+Span = Annotated[timedelta, BeforeValidator(span)]
 
 
 class ContactPoint(BaseModel):
@@ -68,17 +86,14 @@ class Settings(BaseModel):
     @field_validator("sync_every")
     @classmethod
     def _span_or_never(cls, text: str) -> str:
-        if text != "never" and not re.fullmatch(r"[1-9]\d*\s?(min|h|d)", text):
-            raise ValueError("write a span such as 1h or 1d, or never")
+        if text != "never" and not span(text):
+            raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
 
     @property
-    def sync_due_minutes(self) -> int | None:
-        """Minutes between syncs; None = they are not expected."""
-        if self.sync_every == "never":
-            return None
-        count, unit = re.fullmatch(r"(\d+)\s?(\w+)", self.sync_every).groups()  # type: ignore[union-attr]
-        return int(count) * {"min": 1, "h": 60, "d": 1440}[unit]
+    def sync_due(self) -> timedelta | None:
+        """Time between syncs; None = they are not expected."""
+        return None if self.sync_every == "never" else span(self.sync_every)
 
     @field_validator("memory_limit")
     @classmethod

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -197,11 +197,11 @@ class Project:
 
     def sync_overdue(self, now: datetime) -> str:
         """The heartbeat: one sentence if no sync finished when one was due; empty otherwise."""
-        due, last = self.settings.sync_due_minutes, self.last_sync().get("finished_at")
+        due, last = self.settings.sync_due, self.last_sync().get("finished_at")
         if due is None or not last:
             return ""
         finished = datetime.fromisoformat(last)
-        if now - finished <= 1.5 * timedelta(minutes=due):
+        if now - finished <= 1.5 * due:
             return ""
         return (
             f"No sync since {finished.astimezone(ZoneInfo(self.settings.timezone)):%-d %b %H:%M}; "

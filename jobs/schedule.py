@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 from connectors.errors import ScheduleError
-from connectors.sources.contract import span
+from connectors.settings import span
 from jobs.project import REPOSITORY, Project
 
 KINDS = ("cron", "systemd", "github")

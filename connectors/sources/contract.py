@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors.errors import require
+from connectors.settings import Span
 
 Cursor = Mapping[str, str]
 
@@ -53,23 +53,6 @@ class Batch:
     restart: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
-
-
-SPANS = {"min": "minutes", "minute": "minutes", "h": "hours", "hour": "hours", "d": "days", "day": "days",
-         "w": "weeks", "week": "weeks"}  # fmt: skip
-
-
-def span(text: Any) -> Any:
-    """`2d`, `6 hours`, `30 min` as a timedelta. Raises ValueError."""
-    match = re.fullmatch(r"\s*(\d+)\s*([a-z]+?)s?\s*", str(text))
-    if isinstance(text, timedelta) or not text:
-        return text or timedelta(0)
-    if not match or match.group(2) not in SPANS:
-        raise ValueError(f"'{text}' is not a duration\nWrite one such as 2d, 6h or 30 minutes.")
-    return timedelta(**{SPANS[match.group(2)]: int(match.group(1))})
-
-
-Span = Annotated[timedelta, BeforeValidator(span)]
 
 
 class SourceOptions(BaseModel):

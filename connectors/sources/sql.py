@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
-from connectors.sources.contract import Batch, Cursor, Source, SourceOptions, Span
+from connectors.settings import Span
+from connectors.sources.contract import Batch, Cursor, Source, SourceOptions
 
 ROWS = 50_000  # rows of one batch
 FUTURE = timedelta(days=1)  # clocks and zones differ; beyond it a time is wrong
