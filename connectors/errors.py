@@ -78,12 +78,6 @@ class QueryRefused(KpiError):
     code = "refused"
 
 
-class NotUsedYet(KpiError):
-    """A valid definition uses a feature that this version does not compute yet."""
-
-    code = "not_used_yet"
-
-
 class TransformError(KpiError):
     """A pandas transform failed or returned something unusable."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.sources.contract import SourceOptions, source_types
 from jobs.project import Project
-from metrics.engine.answer import additivity
+from metrics.catalog.additivity import additivity
 from metrics.views.card import card
 from metrics.views.format import iso
 from metrics.views.status import dataset_late

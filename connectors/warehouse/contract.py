@@ -56,7 +56,7 @@ class StoredSeries:
     """Finished values of one KPI: which definition made them, and a frame (DESIGN 6, level 1).
 
     frame: one row per (segment, period): segment str, period (local timestamp), value, numerator,
-    denominator (float, NaN unknown), n (Int64), complete (bool).
+    denominator (float, NaN unknown), n (Int64), complete (bool), parts (None or a tuple of floats).
     """
 
     definition: str
@@ -123,7 +123,7 @@ class Staging(Reader, Protocol):
     def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays.
 
-        frame: grain, dimension, segment, period, value, numerator, denominator, n, complete. touched: TOUCHED
+        frame: grain, dimension, segment, period, value, numerator, denominator, n, complete, parts. touched: TOUCHED
         columns; within these ranges what is not in `frame` ends, outside of them everything stays valid.
         text: the definition, archived by its hash. Returns how many versions were written.
         """

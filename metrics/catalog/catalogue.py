@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from connectors.errors import DefinitionError, Problem, require
 from metrics.catalog import check
@@ -73,14 +74,20 @@ class Catalogue:
         """Names of all datasets behind a KPI, its own first."""
         found = [kpi.dataset] if kpi.dataset else []
         found += [part.dataset for part in kpi.parts.values() if isinstance(part, Measure)]
+        found = [condition.dataset for condition in kpi.conditions.values()] or found
         found += check.sql_datasets(kpi, self.datasets)
         for name in self.references(kpi):
             found += self.datasets_of(self.kpi(name))
         return tuple(dict.fromkeys(found))
 
     def dimensions_of(self, kpi: KpiCommon) -> tuple[str, ...]:
-        """Dimensions that a KPI can be broken down by and filtered on: those that all its parts have."""
-        if kpi.parts:
+        """Dimensions that a KPI can be broken down by and filtered on: those that all its parts have.
+
+        Who is followed from one condition to others has the dimensions of the first one's rows.
+        """
+        if kpi.conditions:
+            sets = [tuple(self.datasets[next(iter(kpi.conditions.values())).dataset].dimensions)]
+        elif kpi.parts:
             sets = [
                 self.dimensions_of(self.kpi(part)) if isinstance(part, str)
                 else tuple(self.datasets[part.dataset].dimensions) for part in kpi.parts.values()
@@ -91,6 +98,11 @@ class Catalogue:
             sets = [check.own_dimensions(kpi, self.datasets[kpi.dataset])] if kpi.dataset else [()]
         shared = [d for d in sets[0] if all(d in other for other in sets[1:])]
         return tuple(shared if kpi.dimensions is None else [d for d in shared if d in kpi.dimensions])
+
+    def _with_joined(self, kpi: KpiCommon) -> set[str]:
+        """Datasets behind a KPI, and those that they borrow dimensions of."""
+        names = set(self.datasets_of(kpi))
+        return names | {join.dataset for name in names for join in self.datasets[name].join}
 
     @cached_property
     def _definitions(self) -> dict[str, str]:
@@ -106,9 +118,7 @@ class Catalogue:
                 "zone": self.timezone,
                 "week": self.week_start_days,
                 "kpi": kpi.model_dump(mode="json", exclude=WORDS),
-                "datasets": {
-                    d: self.datasets[d].model_dump(mode="json", exclude=WORDS) for d in sorted(self.datasets_of(kpi))
-                },
+                "datasets": {d: _numbers_of(self.datasets[d]) for d in sorted(self._with_joined(kpi))},
                 "kpis": {r: self.definition(r) for r in self.references(kpi)},
                 "transforms": [self.transforms[step].code for step in steps],
             }
@@ -120,5 +130,11 @@ class Catalogue:
         """The files that define a KPI, as they are, for the archive."""
         kpi = self.kpi(name)
         keys = [f"kpi:{name}", *(f"kpi:{r}" for r in self.references(kpi))]
-        keys += [f"dataset:{d}" for d in self.datasets_of(kpi)]
+        keys += [f"dataset:{d}" for d in sorted(self._with_joined(kpi))]
         return "\n".join(f"# {self.documents[k].file}\n{self.documents[k].text}" for k in keys if k in self.documents)
+
+
+def _numbers_of(dataset: Dataset) -> dict[str, Any]:
+    """What of a dataset changes numbers. A dimension that is a column of its own name changes none by being listed."""
+    computed = {name: text for name, text in dataset.dimensions.items() if text.strip('"') != name}
+    return {**dataset.model_dump(mode="json", exclude=WORDS), "dimensions": computed}

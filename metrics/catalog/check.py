@@ -10,10 +10,11 @@ from sqlglot import exp
 from connectors.errors import KpiError, Problem, did_you_mean
 from connectors.warehouse.contract import Columns
 from metrics.catalog import sql
+from metrics.catalog.additivity import additivity
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.derived import formula
 from metrics.catalog.document import Document
-from metrics.catalog.kpi import COMPUTED_TYPES, Derived, KpiCommon, Measure, Simple, Sql
+from metrics.catalog.kpi import Cohort, Derived, Funnel, KpiCommon, Measure, Simple, Sql, Survey
 from metrics.catalog.launch import Launch
 from metrics.catalog.values import GRAINS
 from metrics.transforms import Transform, option_problems
@@ -63,8 +64,6 @@ def dataset(
     found = _dataset_columns(item, document, columns) if columns is not None else []
     for name, text in item.dimensions.items():
         found += _expression(document, ("dimensions", name), text, columns)
-    if item.join:
-        found.append(_later(document, "join", "joins"))
     return columns, found
 
 
@@ -74,7 +73,7 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
     if found:
         return found
     if isinstance(item, Simple):
-        found += _measure(document, (), item.measure, known)
+        found += _measure(document, (), item.measure, known) + _semi_additive(document, item, known)
     elif item.parts:
         for key, part in item.parts.items():
             if isinstance(part, Measure):
@@ -87,6 +86,12 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
             found.append(document.problem(("expr",), "sql", str(problem), problem.hint))
     elif isinstance(item, Sql):
         found += _select(document, item, known)
+    elif isinstance(item, Survey):
+        found += _survey(document, item, known)
+    elif isinstance(item, Cohort):
+        found += _cohort(document, item, known)
+    if any(problem.level == "error" for problem in found):
+        return found
     found += _dimensions(document, item, known)
     found += _grains(document, item, known)
     found += _transforms(document, item, known)
@@ -94,14 +99,13 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
 
 
 def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
-    found = []
-    if item.type not in COMPUTED_TYPES:
-        text = f"type '{item.type}' is not used yet: the definition is valid, but has no value in this version"
-        found.append(document.problem(("type",), "not_used_yet", text, "Use `type: sql` for now.", "warning"))
-    if isinstance(item, Simple) and item.semi_additive:
-        found.append(_later(document, "semi_additive", "semi-additive KPIs, so this one has no value"))
-    found += [_later(document, key, what) for key, what in LATER.items() if getattr(item, key)]
-    return found
+    return [
+        document.problem(
+            (key,), "not_used_yet", f"`{key}` is not used yet: this version has no {what}",
+            "It is checked and kept.", "warning",
+        )
+        for key, what in LATER.items() if getattr(item, key)
+    ]  # fmt: skip
 
 
 def launch(item: Launch, document: Document, kpis: Collection[str]) -> list[Problem]:
@@ -129,7 +133,7 @@ def reference(
     kpis: Mapping[str, KpiCommon],
     broken: Mapping[str, Sequence[Problem]],
     document: Document,
-    place: tuple[str, ...],
+    place: tuple[str | int, ...],
 ) -> Problem | None:
     """What is wrong with KPI `name` referring to KPI `target`; None if nothing."""
     if target in broken:
@@ -146,10 +150,15 @@ def reference(
         if current in kpis and current not in seen:
             seen.add(current)
             todo += [found for _, found in references(kpis[current])]
-    if kpis[name].parts and not isinstance(kpis[target], Simple):
+    target_kpi = kpis[target]
+    if kpis[name].parts and not isinstance(target_kpi, Simple):
         text = f"'{target}' is {kpis[target].type}; a {kpis[name].type}'s part is a simple KPI or an inline measure"
         return document.problem(place, "wrong_part", text, "Use `type: derived` to divide other KPIs.")
     return None
+
+
+def _sums(name: str, options: Mapping[str, object]) -> bool:
+    return name == "cumulative" or (name == "rolling" and options.get("agg") == "sum")
 
 
 def own_dimensions(item: KpiCommon, data: Dataset) -> tuple[str, ...]:
@@ -191,7 +200,7 @@ def _dataset_columns(item: Dataset, document: Document, columns: Columns) -> lis
     return found
 
 
-def _dataset_name(document: Document, place: tuple[str, ...], name: str, known: Known) -> list[Problem]:
+def _dataset_name(document: Document, place: tuple[str | int, ...], name: str, known: Known) -> list[Problem]:
     if not name or name in known.datasets:
         return []
     if name in known.bad_datasets:
@@ -201,7 +210,7 @@ def _dataset_name(document: Document, place: tuple[str, ...], name: str, known: 
     return [document.problem(place, "unknown_dataset", f"unknown dataset '{name}'", hint)]
 
 
-def _measure(document: Document, place: tuple[str, ...], part: Measure, known: Known) -> list[Problem]:
+def _measure(document: Document, place: tuple[str | int, ...], part: Measure, known: Known) -> list[Problem]:
     columns = known.columns.get(part.dataset)
     found = []
     if part.expr and part.expr != "*":
@@ -214,7 +223,7 @@ def _measure(document: Document, place: tuple[str, ...], part: Measure, known: K
     return found
 
 
-def _number(document: Document, place: tuple[str, ...], part: Measure, columns: Columns | None) -> list[Problem]:
+def _number(document: Document, place: tuple[str | int, ...], part: Measure, columns: Columns | None) -> list[Problem]:
     """A column that is added up or compared must hold numbers."""
     kind = {c.lower(): k for c, k in (columns or {}).items()}.get(part.expr.strip().strip('"').lower(), "")
     if part.agg in ("count", "count_distinct") or not kind.startswith(("VARCHAR", "DATE", "TIMESTAMP", "UUID")):
@@ -226,7 +235,7 @@ def _number(document: Document, place: tuple[str, ...], part: Measure, columns: 
 
 
 def _expression(
-    document: Document, place: tuple[str, ...], text: str, columns: Columns | None, *, aggregate: bool = False
+    document: Document, place: tuple[str | int, ...], text: str, columns: Columns | None, *, aggregate: bool = False
 ) -> list[Problem]:
     try:
         tree = sql.expression(text)
@@ -243,6 +252,59 @@ def _expression(
         for name in dict.fromkeys(sql.columns(tree))
         if name.lower() not in lower
     ]
+
+
+def _semi_additive(document: Document, item: Simple, known: Known) -> list[Problem]:
+    """Whose row of a period counts must be known; its column, if it is another than the entity."""
+    if item.semi_additive is None:
+        return []
+    data = known.datasets[item.dataset]
+    if not (item.semi_additive.per or data.entity):
+        text = f"dataset '{item.dataset}' has no entity, so it is unknown whose {item.semi_additive.pick} row counts"
+        return [document.problem(("semi_additive",), "no_entity", text, "Write `per: account_id`, or its `entity`.")]
+    per = item.semi_additive.per
+    return _expression(document, ("semi_additive", "per"), per, known.columns.get(item.dataset)) if per else []
+
+
+def _survey(document: Document, item: Survey, known: Known) -> list[Problem]:
+    columns = known.columns.get(item.dataset)
+    found = _expression(document, ("score",), item.score, columns)
+    found += _number(document, ("score",), Measure(dataset=item.dataset, agg="avg", expr=item.score), columns)
+    for key in ("filter", "comment"):
+        if getattr(item, key):
+            found += _expression(document, (key,), getattr(item, key), columns)
+    return found
+
+
+def _cohort(document: Document, item: Cohort, known: Known) -> list[Problem]:
+    """Each condition has its dataset and filter; all datasets say who is followed, by columns of one type."""
+    found: list[Problem] = []
+    kinds: dict[str, str] = {}
+    for place, condition in item.conditions.items():
+        bad = _dataset_name(document, (*place, "dataset"), condition.dataset, known)
+        found += bad
+        if bad:
+            continue
+        data, columns = known.datasets[condition.dataset], known.columns.get(condition.dataset)
+        if condition.filter:
+            found += _expression(document, (*place, "filter"), condition.filter, columns)
+        if not data.entity:
+            text = f"dataset '{data.name}' has no entity, so nobody can be followed through its rows"
+            hint = f"Write `entity:` with the column of who is counted in datasets/{data.name}.yml."
+            found.append(document.problem(place, "no_entity", text, hint))
+        elif columns and data.entity in columns:
+            kinds[data.name] = "text" if columns[data.entity] == "VARCHAR" else "no text"
+    if len(set(kinds.values())) > 1:
+        names = " and ".join(f"{known.datasets[n].entity} of {n} is {kind}" for n, kind in kinds.items())
+        hint = "Give both columns the same type: `text_columns` or `types` of the source."
+        found.append(document.problem(next(iter(item.conditions)), "entity_types", f"entities differ: {names}", hint))
+    if isinstance(item, Funnel) and item.order == "strict" and not found:
+        data = known.datasets[next(iter(item.conditions.values())).dataset]
+        if not data.primary_key:
+            text = "which of two rows of the same moment is first is not known; that of the earlier step is taken"
+            hint = f"Write `primary_key:` in datasets/{data.name}.yml; then its columns decide."
+            found.append(document.problem(("order",), "no_order", text, hint, "warning"))
+    return found
 
 
 def _select(document: Document, item: Sql, known: Known) -> list[Problem]:
@@ -293,12 +355,11 @@ def _transforms(document: Document, item: KpiCommon, known: Known) -> list[Probl
             if name not in known.transforms:
                 hint = did_you_mean(name, sorted(known.transforms))
                 found.append(document.problem(place, "unknown_transform", f"unknown transform '{name}'", hint))
+            elif _sums(name, options) and additivity(item) != "additive":
+                text = f"{name} adds up values of single {item.grain}s, but those of '{item.name}' do not add up"
+                hint = "Write `window:` in a simple KPI, or `type: cumulative`: both count anew over the longer span."
+                found.append(document.problem(place, "adds_up", text, hint))
             else:
                 for message, hint in option_problems(known.transforms[name], options):
                     found.append(document.problem(place, "transform_option", f"{name}: {message}", hint))
     return found
-
-
-def _later(document: Document, key: str, what: str) -> Problem:
-    text = f"`{key}` is not used yet: this version has no {what}"
-    return document.problem((key,), "not_used_yet", text, "It is checked and kept.", "warning")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from metrics.catalog.values import Duration
 
@@ -14,12 +15,12 @@ NAME = r"^[a-z][a-z0-9_]*$"
 
 
 class Join(BaseModel):
-    """Borrow dimensions of another dataset by key, many-to-one; not used yet."""
+    """Borrow dimensions of another dataset by its key: many rows here to one row there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     dataset: str
     by: str = Field(description="Column of this dataset that holds the other's primary key.")
-    dimensions: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = Field((), description="Default: all of the other's.")
 
 
 class Dataset(BaseModel):
@@ -46,6 +47,27 @@ class Dataset(BaseModel):
     empty: Literal["zero", "unknown"] = Field("zero", description="An observed period without rows.")
     join: tuple[Join, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)
+    _others: dict[str, Dataset] = PrivateAttr(default_factory=dict)
+
+    def joined(self, others: Mapping[str, Dataset]) -> Dataset:
+        """This dataset with the dimensions that it borrows of `others`, as columns of their names."""
+        if not self.join:
+            return self
+        found = self.model_copy(
+            update={"dimensions": {**self.dimensions, **{d: f'"{d}"' for d in self.borrowed(others)}}}
+        )
+        found._others = {join.dataset: others[join.dataset] for join in self.join}
+        return found
+
+    def borrowed(self, others: Mapping[str, Dataset] | None = None) -> dict[str, tuple[Join, Dataset]]:
+        """Borrowed dimension → the join that brings it, and the other dataset."""
+        known = self._others if others is None else others
+        return {
+            name: (join, known[join.dataset])
+            for join in self.join
+            if join.dataset in known
+            for name in join.dimensions or known[join.dataset].dimensions
+        }
 
     @field_validator("dimensions", mode="before")
     @classmethod

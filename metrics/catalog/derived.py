@@ -30,7 +30,7 @@ class Reference:
 class Formula:
     """A tree over columns p0, p1, … which stand for `references` in that order."""
 
-    tree: exp.Expression
+    tree: exp.Expr
     references: tuple[Reference, ...]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from metrics.catalog.dataset import NAME
 from metrics.catalog.values import Duration, Grain, Target, Threshold, Thresholds, Window
@@ -122,6 +122,17 @@ class KpiCommon(Strict):
     synonyms: tuple[str, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("period_agg", mode="before")
+    @classmethod
+    def _no_sums(cls, how: Any) -> Any:
+        """Said in full, because it is what others do: daily users do not add up to weekly ones."""
+        if how == "sum":
+            raise ValueError(
+                "values of short periods are not added up\nLeave `period_agg` out: counts and sums of a longer period "
+                "are exact then, and whoever came twice counts once."
+            )
+        return how
+
     @field_validator("transforms", mode="before")
     @classmethod
     def _bare_names(cls, steps: Any) -> Any:
@@ -138,6 +149,11 @@ class KpiCommon(Strict):
     @property
     def parts(self) -> dict[str, str | Measure]:
         """Key → the KPI's name or the inline measure, with its dataset, that this KPI is made of there."""
+        return {}
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """Place in the file → rows that its entities are followed through, the base first; with their datasets."""
         return {}
 
     def _placed(self, part: str | Measure) -> str | Measure:
@@ -179,6 +195,10 @@ class Simple(KpiCommon):
         _ = self.measure
         if self.window and self.grain == "hour":
             raise ValueError("a windowed KPI has no hour grain\nWrite `grain: day`.")
+        if self.semi_additive and (self.sql or self.agg in ("first", "last")):
+            raise ValueError("`semi_additive` picks the rows, `agg` adds them\nWrite `agg: sum` with `expr`.")
+        if self.semi_additive and self.window:
+            raise ValueError("`semi_additive` and `window` do not go together\nLeave out `window`.")
         return self
 
     @property
@@ -262,66 +282,174 @@ class Condition(Strict):
     filter: str = ""
 
 
-class Conversion(KpiCommon):
+def _as_condition(given: Any) -> Any:
+    """A filter on the KPI's own dataset is short for {filter: …}."""
+    return {"filter": given} if isinstance(given, str) else given
+
+
+_PROPERTIES = {name: {"type": "string"} for name in ("dataset", "filter")}
+Rows = Annotated[Condition, BeforeValidator(_as_condition), WithJsonSchema({"anyOf": [
+    {"type": "string", "description": "A filter on the KPI's own dataset."},
+    {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
+]})]  # fmt: skip
+
+
+class Cohort(KpiCommon):
+    """A type that follows entities from the rows of one condition to those of others, maybe of other datasets."""
+
+    dataset: str
+
+    def _rows(self, given: Condition) -> Condition:
+        return given if given.dataset else Condition(dataset=self.dataset, filter=given.filter)
+
+
+class Conversion(Cohort):
     """Share of the period's base that converts within the window."""
 
     type: Literal["conversion"]
-    dataset: str
-    base: str | Condition
-    conversion: str | Condition
-    window: Duration
+    base: Rows = Field(Condition(), description="Who may convert; default every row of the dataset.")
+    conversion: Rows
+    window: Duration | None = Field(None, description="At once, or later by less than this; default: ever.")
     calculation: Literal["rate", "count"] = "rate"
     of: Literal["entities", "events"] = "entities"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _percent(cls, data: Any) -> Any:
+        return _with_format(data, "number" if _get(data, "calculation") == "count" else "percent")
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """base, conversion."""
+        return {("base",): self._rows(self.base), ("conversion",): self._rows(self.conversion)}
 
 
 class Step(Strict):
     """One funnel step."""
 
     name: str
-    filter: str
+    filter: str = ""
     dataset: str = ""
 
 
-class Funnel(KpiCommon):
+class Funnel(Cohort):
     """Entities that pass each step in order."""
 
     type: Literal["funnel"]
-    dataset: str
     steps: tuple[Step, ...] = Field(min_length=2)
-    window: Duration
+    window: Duration | None = Field(None, description="From the first step to the last; default: ever.")
     order: Literal["sequential", "strict"] = "sequential"
-    per: Literal["entity", "attempt"] = "entity"
+    per: Literal["entity", "attempt"] = Field(
+        "entity", description="attempt: an entity counts once for each day on which it starts."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _percent(cls, data: Any) -> Any:
+        return _with_format(data, "percent")
+
+    @model_validator(mode="after")
+    def _one_dataset(self) -> Funnel:
+        if self.order == "strict" and len({c.dataset for c in self.conditions.values()}) > 1:
+            raise ValueError("`order: strict` needs all steps in one dataset\nWrite `order: sequential`.")
+        names = [step.name for step in self.steps]
+        if len(set(names)) < len(names):
+            raise ValueError("two steps have the same name")
+        return self
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """The steps."""
+        return {("steps", i): self._rows(Condition(dataset=s.dataset, filter=s.filter))
+                for i, s in enumerate(self.steps)}  # fmt: skip
 
 
-class Retention(KpiCommon):
+CURVE = {"day": 30, "week": 12, "month": 12}  # how far a retention curve reaches, in units, where nobody says
+
+
+class Retention(Cohort):
     """Share of a cohort that comes back at a later period."""
 
     type: Literal["retention"]
-    dataset: str
-    start: str | Condition
-    return_: str | Condition = Field(alias="return")
+    start: Rows = Field(Condition(), description="What makes an entity join a cohort; default every row.")
+    return_: Rows = Field(Condition(), alias="return", description="What counts as coming back; default every row.")
     unit: Literal["day", "week", "month"] = "week"
-    at: int = Field(ge=1)
+    at: int = Field(ge=1, description="The headline's entry of the curve, in units after the start.")
     cohort: Literal["first", "recurring"] = "first"
     mode: Literal["bounded", "rolling"] = "bounded"
+    count_from: Literal["calendar", "start"] = Field(
+        "calendar", description="Whole calendar units after the start's, or units counted from each start's own day."
+    )
+    curve: int | None = Field(None, ge=1, le=400, description="Units that the curve reaches; default 30 days, else 12.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _percent(cls, data: Any) -> Any:
+        return _with_format(data, "percent")
+
+    @model_validator(mode="after")
+    def _units(self) -> Retention:
+        if self.count_from == "start" and self.unit == "month":
+            raise ValueError("months from a start have no fixed length\nWrite `unit: week`, or `count_from: calendar`.")
+        return self
+
+    @property
+    def length(self) -> int:
+        """Units that the curve reaches."""
+        return max(self.at, self.curve or CURVE[self.unit])
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """start, return."""
+        return {("start",): self._rows(self.start), ("return",): self._rows(self.return_)}
 
 
-class Lifecycle(KpiCommon):
+class Lifecycle(Cohort):
     """New, returning, resurrected and dormant entities."""
 
     type: Literal["lifecycle"]
-    dataset: str
-    activity: str = ""
+    activity: str = Field("", description="Filter: rows that make an entity active.")
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """activity."""
+        return {("activity",): self._rows(Condition(filter=self.activity))}
 
 
-class Stickiness(KpiCommon):
+class Stickiness(Cohort):
     """Mean short-period actives / long-period actives."""
 
     type: Literal["stickiness"]
-    dataset: str
-    activity: str = ""
+    activity: str = Field("", description="Filter: rows that make an entity active.")
     short: Grain = "day"
     long: Grain = "month"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _home(cls, data: Any) -> Any:
+        found = _with_format(data, "percent")
+        if isinstance(found, dict) and "grain" not in found:
+            found = {**found, "grain": found.get("long", "month")}
+        return found
+
+    @model_validator(mode="after")
+    def _periods(self) -> Stickiness:
+        if (self.short, self.long) not in FITTING:
+            raise ValueError(
+                f"{self.long}s do not hold whole {self.short}s\nWrite such as `short: day` and `long: month`."
+            )
+        if self.grain != self.long:
+            raise ValueError(f"its home grain is its long period\nWrite `grain: {self.long}`, or leave it out.")
+        return self
+
+    @property
+    def conditions(self) -> dict[tuple[str | int, ...], Condition]:
+        """activity."""
+        return {("activity",): self._rows(Condition(filter=self.activity))}
+
+
+FITTING = {("day", long) for long in ("week", "month", "quarter", "year")}
+FITTING |= {("month", "quarter"), ("month", "year"), ("quarter", "year")}
 
 
 class Survey(KpiCommon):
@@ -329,10 +457,29 @@ class Survey(KpiCommon):
 
     type: Literal["survey"]
     dataset: str
-    score: str
+    score: str = Field(description="Column or expression that holds the answer.")
     scale: Literal["nps", "csat", "ces"] = "nps"
-    comment: str = ""
+    comment: str = Field("", description="Column of what customers wrote.")
     filter: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shown(cls, data: Any) -> Any:
+        return _with_format(data, {"csat": "percent", "ces": "0.0"}.get(str(_get(data, "scale")), "0"))
+
+    @property
+    def changes_in_points(self) -> bool:
+        """Scores change in points."""
+        return self.delta != "relative"
+
+
+def _get(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, dict) else None
+
+
+def _with_format(data: Any, default: str) -> Any:
+    """The definition with the format that its type is read in, where it states none."""
+    return {"format": default, **data} if isinstance(data, dict) else data
 
 
 Kpi = Simple | Ratio | Derived | Sql | Cumulative | Conversion | Funnel | Retention | Lifecycle | Stickiness | Survey
@@ -341,12 +488,4 @@ KPI_TYPES: dict[str, type[KpiCommon]] = {
     "funnel": Funnel, "retention": Retention, "lifecycle": Lifecycle, "stickiness": Stickiness,
     "survey": Survey, "sql": Sql,
 }  # fmt: skip
-COMPUTED_TYPES = (
-    "simple",
-    "ratio",
-    "derived",
-    "cumulative",
-    "sql",
-)  # the others are validated, answered from a later version on
-
-__all__ = ["AGGS", "COMPUTED_TYPES", "KPI_TYPES", "Kpi", "KpiCommon", "Measure", "Threshold"]
+__all__ = ["AGGS", "KPI_TYPES", "Kpi", "KpiCommon", "Measure", "Threshold"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
-from metrics.catalog import check
+from metrics.catalog import check, check_joins
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
@@ -95,7 +95,19 @@ class _Reading:
             except SqlProblem:
                 return None, None
             datasets |= {part.dataset for part in kpi.parts.values() if isinstance(part, Measure)}
-        return kpis, datasets
+            datasets |= {condition.dataset for condition in kpi.conditions.values()}
+        return kpis, self._with_joined(datasets)
+
+    def _with_joined(self, names: set[str]) -> set[str]:
+        """Datasets, and those that they borrow dimensions of, as far as their files can be read."""
+        found = set(names)
+        for name in names:
+            path = self.folder / "datasets" / f"{name}.yml"
+            if path.exists():
+                document, wrong = read_document(path, shown_as=path.name)
+                dataset = None if wrong else validated(document, Dataset)[0]
+                found |= {join.dataset for join in dataset.join} if dataset else set()
+        return found
 
     def read_datasets(self, only: set[str] | None) -> None:
         """Read and check datasets/."""
@@ -113,6 +125,22 @@ class _Reading:
                 self.datasets[dataset.name] = dataset
             else:
                 self._bad_datasets.add(path.stem)
+        self._join_datasets()
+
+    def _join_datasets(self) -> None:
+        """Bring borrowed dimensions to the datasets that borrow them; one whose join is wrong is wrong."""
+        alone = dict(self.datasets)
+        for name, dataset in alone.items():
+            document = self.documents[f"dataset:{name}"]
+            found = check_joins.joins(dataset, document, alone, self._bad_datasets, self._columns)
+            self.problems += found
+            if _errors(found):
+                del self.datasets[name]
+                self._bad_datasets.add(name)
+            elif dataset.join:
+                joined = self.datasets[name] = dataset.joined(alone)
+                if (own := self._columns.get(name)) is not None:
+                    self._columns[name] = {**own, **dict.fromkeys(joined.borrowed(), "VARCHAR")}
 
     def _dataset(self, stem: str, document: Document, found: list[Problem]) -> tuple[Dataset | None, list[Problem]]:
         """A dataset with no error, else None; and all its problems."""

@@ -30,7 +30,7 @@ class SqlProblem(ValueError):
         self.hint = hint
 
 
-def expression(text: str) -> exp.Expression:
+def expression(text: str) -> exp.Expr:
     """One scalar or aggregate expression. Raises SqlProblem."""
     tree = _parse(text)
     if isinstance(tree, (exp.Query, exp.DDL, exp.DML, exp.Command)):
@@ -61,18 +61,18 @@ def select(text: str, tables: Collection[str] | None) -> exp.Query:
     return tree
 
 
-def columns(tree: exp.Expression) -> Iterator[str]:
+def columns(tree: exp.Expr) -> Iterator[str]:
     """Names of the columns that an expression reads."""
     for column in tree.find_all(exp.Column):
         yield column.name
 
 
-def has_aggregate(tree: exp.Expression) -> bool:
+def has_aggregate(tree: exp.Expr) -> bool:
     """Whether the expression aggregates rows."""
     return tree.find(exp.AggFunc) is not None
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     try:
         trees = [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
     except SqlglotError as error:
@@ -83,11 +83,11 @@ def _parse(text: str) -> exp.Expression:
     if len(trees) != 1:
         raise SqlProblem("exactly one statement is wanted here")
     tree = trees[0]
-    assert isinstance(tree, exp.Expression)
+    assert isinstance(tree, exp.Expr)
     return tree
 
 
-def _refuse_forbidden(tree: exp.Expression) -> None:
+def _refuse_forbidden(tree: exp.Expr) -> None:
     for call in tree.find_all(exp.Func):
         name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
         if FORBIDDEN.match(name):

@@ -14,16 +14,17 @@ from sqlglot import exp
 from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
+from metrics.catalog.kpi import KpiCommon, Sql, Stickiness
 from metrics.catalog.values import GRAINS
 from metrics.engine import compare, frames, periods, trees, types
+from metrics.engine.parts import part_names
 from metrics.engine.query import Query, Scope, Series
 
 
 def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False) -> Series:
     """The answer to one question. from_facts: count rows even where finished values are stored.
 
-    Raises UnknownName, DefinitionError, QueryRefused, NotUsedYet."""
+    Raises UnknownName, DefinitionError, QueryRefused."""
     kpi = catalogue.kpi(query.kpi)
     grain = query.grain or kpi.grain
     _check(query, kpi, grain, catalogue)
@@ -44,7 +45,7 @@ def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bo
         kpi=kpi.name, definition=definition, generation=generation.id,
         watermark=mark.to_pydatetime() if mark is not None else None, grain=grain, unit=unit(kpi), by=query.by,
         frame=frame, companions=companions, transformed=transformed, change_in_points=kpi.changes_in_points,
-        level=level, sql=tuple(scope.statements), notes=tuple(
+        kind=kpi.type, part_names=part_names(kpi), level=level, sql=tuple(scope.statements), notes=tuple(
             f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
         ),
     )  # fmt: skip
@@ -54,7 +55,7 @@ def offered_grains(kpi: KpiCommon) -> tuple[str, ...]:
     """Grains that a KPI can be asked at, besides total."""
     if kpi.grains:
         return kpi.grains
-    if isinstance(kpi, Sql) and kpi.period_agg is None:
+    if isinstance(kpi, (Sql, Stickiness)) and kpi.period_agg is None:
         return (kpi.grain,)
     return GRAINS[GRAINS.index(kpi.grain) :]
 
@@ -117,7 +118,7 @@ def _asked(query: Query, full: Scope) -> Scope:
     end = periods.ceil(pd.Timestamp(query.end), step, week) if query.end else full.end
     return dataclasses.replace(
         full, start=start, end=max(start, end), by=query.by, filters=(*query.where, *query.row_scope),
-        entities=query.entities,
+        entities=query.entities, so_far=query.end is None and full.grain == periods.TOTAL,
     )  # fmt: skip
 
 
@@ -181,7 +182,8 @@ def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
         return frame.reset_index(drop=True)
     full = pd.MultiIndex.from_product([segments, index], names=["segment", "period"]).to_frame(index=False)
     merged = full.merge(frame, on=["segment", "period"], how="left")
-    return merged.assign(complete=merged["complete"].fillna(False).astype(bool))
+    parts = merged["parts"].astype("object").where(merged["parts"].notna(), None)
+    return merged.assign(complete=merged["complete"].fillna(False).astype(bool), parts=parts)
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
@@ -209,7 +211,8 @@ def _occurring(kpi: KpiCommon, dimension: str, full: Scope) -> list[str]:
     catalogue, found = full.catalogue, set[str]()
     if isinstance(kpi, Sql):
         return sorted(set(types.facts(kpi, dataclasses.replace(full, grain=kpi.grain, by=dimension))["segment"]))
-    for name in catalogue.datasets_of(kpi):
+    names = catalogue.datasets_of(kpi)
+    for name in names[:1] if kpi.conditions else names:
         dataset = catalogue.datasets[name]
         if dimension in dataset.dimensions:
             values = exp.select(trees.segment(dataset, dimension).as_(trees.SEGMENT)).distinct()
@@ -237,12 +240,3 @@ def _transformed(
         parts.append(part)
     full = pd.concat(parts, ignore_index=True) if parts else frame
     return full, tuple(dict.fromkeys(companions)), replaced
-
-
-def additivity(kpi: KpiCommon) -> str:
-    """additive: adds up over periods and segments; semi-additive: over segments only; else non-additive."""
-    if isinstance(kpi, Simple) and not kpi.sql and kpi.agg in ("count", "sum"):
-        return "semi-additive" if kpi.window or kpi.semi_additive else "additive"
-    if isinstance(kpi, Cumulative) and isinstance(kpi.measure, Measure) and kpi.measure.agg in ("count", "sum"):
-        return "semi-additive"  # over segments, not over periods
-    return "non-additive"

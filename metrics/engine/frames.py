@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from connectors.warehouse.contract import DatasetState
 from metrics.engine import periods
-from metrics.engine.query import Scope
+from metrics.engine.query import FACT_COLUMNS, Scope
 
 
 def watermark(scope: Scope, datasets: Iterable[str], grain: str) -> pd.Timestamp | None:
@@ -22,12 +22,19 @@ def watermark(scope: Scope, datasets: Iterable[str], grain: str) -> pd.Timestamp
 
 
 def spined(
-    found: pd.DataFrame, scope: Scope, dataset: str, *, zero: bool, maturity: timedelta = timedelta(0)
+    found: pd.DataFrame,
+    scope: Scope,
+    dataset: str,
+    *,
+    zero: bool | Collection[str],
+    maturity: timedelta = timedelta(0),
+    parts: Sequence[str] = (),
 ) -> pd.DataFrame:
     """`found` over every period of the scope and every segment found, with `complete`.
 
-    found: segment, period, value, n and maybe numerator, denominator. zero: an observed period
-    without rows is 0, else unknown. Unobserved periods are unknown either way. Returns FACT_COLUMNS.
+    found: segment, period, value, n and maybe numerator, denominator and `parts`. zero: which columns are 0 in an
+    observed period without rows, else unknown; True = value. Unobserved periods are unknown either way.
+    Returns FACT_COLUMNS.
     """
     index = scope_index(scope)
     segments = found[_given(found, "segment")].astype("object") if scope.by else None
@@ -37,7 +44,7 @@ def spined(
     at = index.get_indexer(moments) if scope.grain != periods.TOTAL else 0 * codes
     inside = at >= 0
     place = (codes * len(index) + at)[inside]
-    columns = _empty_columns(len(names), index, scope, dataset, zero=zero)
+    columns = _empty_columns(len(names), index, scope, dataset, zero=zero, parts=parts)
     for column, values in columns.items():
         given = _given(found, column)
         fresh = pd.to_numeric(found[given]).to_numpy(dtype="float64", na_value=np.nan) if given in found else None
@@ -55,27 +62,64 @@ def empty_periods(
 
 
 def _empty_columns(
-    count: int, index: pd.DatetimeIndex, scope: Scope, dataset: str, *, zero: bool
+    count: int,
+    index: pd.DatetimeIndex,
+    scope: Scope,
+    dataset: str,
+    *,
+    zero: bool | Collection[str],
+    parts: Sequence[str] = (),
 ) -> dict[str, np.ndarray[Any, Any]]:
     seen = np.array(observed(index, scope.states.get(dataset), scope), dtype=bool)
-    value, n = np.where(seen & zero, 0.0, np.nan), np.where(seen, 0.0, np.nan)
-    none = np.full(len(index) * count, np.nan)
-    return {"value": np.tile(value, count), "numerator": none, "denominator": none.copy(), "n": np.tile(n, count)}
+    zeros = {"n", *(zero if isinstance(zero, Collection) else ("value",) if zero else ())}
+    names = ("value", "numerator", "denominator", "n", *parts)
+    return {name: np.tile(np.where(seen & (name in zeros), 0.0, np.nan), count) for name in names}
 
 
 def _frame(
     names: list[str], index: pd.DatetimeIndex, columns: dict[str, np.ndarray[Any, Any]], done: list[bool]
 ) -> pd.DataFrame:
     """FACT_COLUMNS of every segment over every period. One construction: refreshes make thousands of these."""
-    n = columns["n"]
+    n = columns.pop("n")
     unknown = np.isnan(n)
+    values = {name: columns.pop(name) for name in ("value", "numerator", "denominator")}
     return pd.DataFrame({
         "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
-        "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)),
-        "value": columns["value"], "numerator": columns["numerator"], "denominator": columns["denominator"],
+        "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)), **values,
         "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
         "complete": np.tile(np.array(done, dtype=bool), len(names)),
+        "parts": tuples(list(columns.values()), len(n)),
     })  # fmt: skip
+
+
+def tuples(columns: Sequence[np.ndarray[Any, Any]], length: int) -> np.ndarray[Any, Any]:
+    """One tuple of each row's values; None where there are no columns."""
+    result = np.full(length, None, dtype=object)
+    if columns:
+        result[:] = list(zip(*(column.tolist() for column in columns), strict=True))
+    return result
+
+
+def shared(frame: pd.DataFrame, *, factor: float = 1.0) -> pd.DataFrame:
+    """`frame` with value = factor × numerator / denominator; unknown where that is 0 or unknown."""
+    return frame.assign(value=factor * frame["numerator"] / frame["denominator"].where(frame["denominator"] != 0))
+
+
+def only_mature(frame: pd.DataFrame, scope: Scope, datasets: Sequence[str], maturity: timedelta) -> pd.DataFrame:
+    """`frame` with `complete` by all datasets and the maturity; what is not mature is unknown, not low.
+
+    The base (denominator and n, the first of the parts) is known before. Without maturity the value so far stays.
+    """
+    index = scope_index(scope)
+    done = np.array(complete(index, scope, datasets, maturity), dtype=bool)
+    done = np.tile(done, len(frame) // max(1, len(index)))
+    result = frame.assign(complete=done)
+    if maturity and not scope.so_far:
+        result.loc[~done, ["value", "numerator"]] = float("nan")
+        for row in np.flatnonzero(~done):
+            if (parts := result["parts"].iloc[row]) is not None:
+                result.iat[row, result.columns.get_loc("parts")] = (parts[0], *(float("nan"),) * (len(parts) - 1))
+    return result[FACT_COLUMNS]
 
 
 def _given(found: pd.DataFrame, column: str) -> str:
@@ -112,7 +156,10 @@ def complete(
     if scope.grain == periods.TOTAL:  # the default range ends with the day the watermark lies in
         open_day = periods.floor(mark, "day")
         return [bool(mark >= scope.end + maturity or (scope.end == periods.after(open_day, "day") and not maturity))]
-    return [bool(end + maturity <= mark) for end in periods.ends(index, scope.grain)]
+    ends = periods.ends(index, scope.grain)
+    if maturity:  # elapsed time, also where clocks are set in between
+        ends = pd.DatetimeIndex([periods.elapsed(end, maturity, scope.grain, scope.zone) for end in ends])
+    return [bool(end <= mark) for end in ends]
 
 
 def normal(found: pd.DataFrame) -> pd.DataFrame:

@@ -61,6 +61,14 @@ def ceil(at: pd.Timestamp, grain: str, week_start_days: int = 0) -> pd.Timestamp
     return start if start == at else after(start, grain)
 
 
+def elapsed(at: pd.Timestamp, span: timedelta, grain: str, zone: str) -> pd.Timestamp:
+    """The moment `span` after a moment of the grain's clock, by a clock that is never set."""
+    if grain == "hour":
+        return at + span
+    instant = at.tz_localize(zone, ambiguous=False, nonexistent="shift_forward").tz_convert("UTC") + span
+    return instant.tz_convert(zone).tz_localize(None)
+
+
 def spine(start: pd.Timestamp, end: pd.Timestamp, grain: str) -> pd.DatetimeIndex:
     """Every period of [start, end); `start` is a period."""
     if start >= end:

@@ -14,7 +14,7 @@ from metrics.catalog.catalogue import Catalogue
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year"]
 COMPARISONS = ("previous_range", "previous_period", "same_period_last_year")
-FACT_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete"]
+FACT_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ class Series:
 
     frame: one row per (segment, period), segments in order of size, periods rising: `segment` (str, empty
     without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
-    denominator (float, NaN = unknown), n (Int64), complete (bool), then a column per companion and, if
+    denominator (float, NaN = unknown), n (Int64), complete (bool), parts (None, or a tuple of floats that
+    `metrics.engine.parts` names: a funnel's steps, a retention's curve …), then a column per companion and, if
     compared, comparison and change (relative, or points: see `change_in_points`).
-    watermark: UTC, None if nothing was observed. level: stored or facts.
-    notes: what a reader must know. sql: what was run.
+    kind: the KPI's type. part_names: of `parts`, in order. watermark: UTC, None if nothing was observed.
+    level: stored or facts. notes: what a reader must know. sql: what was run.
     """
 
     kpi: str
@@ -77,6 +78,8 @@ class Series:
     companions: tuple[str, ...] = ()
     transformed: bool = False
     change_in_points: bool = False
+    kind: str = "simple"
+    part_names: tuple[str, ...] = ()
     level: str = "facts"
     notes: tuple[str, ...] = ()
     sql: tuple[str, ...] = ()
@@ -100,6 +103,7 @@ class Scope:
     filters: tuple[Filter, ...] = ()
     entities: EntitySet | None = None
     segments: tuple[str, ...] = ()
+    so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
     memo: dict[Any, pd.DataFrame] | None = None  # answers of one refresh: KPIs share parts
 

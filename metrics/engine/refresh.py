@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import DiskFull, KpiError, NotUsedYet, Problem, QueryRefused
+from connectors.errors import DiskFull, KpiError, Problem, QueryRefused
 from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
@@ -77,8 +77,7 @@ def refresh(
         except KpiError as error:
             staging.end_values(name)  # of other rows than these: nobody may take them for today's
             document = catalogue.documents[f"kpi:{name}"]
-            level = "warning" if isinstance(error, NotUsedYet) else "error"
-            problem = document.problem((), error.code, error.message, error.hint, level)
+            problem = document.problem((), error.code, error.message, error.hint)
             yield Refreshed(name, 0, problem)
 
 
@@ -186,7 +185,7 @@ def _bounds(
     zone = ZoneInfo(catalogue.timezone)
     scope = Scope(catalogue, staging, {}, TOTAL, pd.Timestamp(0), pd.Timestamp(0))
     kind = trees.time_type(dataset, scope)
-    moment: exp.Expression = exp.column(dataset.time_dimension, quoted=True)
+    moment: exp.Expr = exp.column(dataset.time_dimension, quoted=True)
     if kind == "DATE":
         moment = exp.cast(moment, "TIMESTAMP")
         edge = now.astimezone(zone).replace(tzinfo=None)

@@ -17,7 +17,7 @@ from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.derived import formula
-from metrics.catalog.kpi import Derived, KpiCommon, Measure, Ratio, Simple
+from metrics.catalog.kpi import Conversion, Derived, Funnel, KpiCommon, Measure, Ratio, Simple, Stickiness, Survey
 from metrics.engine import periods, trees
 from metrics.engine.query import Scope
 
@@ -44,9 +44,12 @@ def dataset_days(
             return None
         mark = periods.on_clock(min(old.watermark, new.watermark), "day", catalogue.timezone)
         found.append((periods.floor(mark, "day"), FAR))
-    for table in tables(dataset, staging):
+    own = tables(dataset, staging)
+    borrowed = [t for _, other in dataset.borrowed().values() for t in tables(other, staging)]
+    for table in dict.fromkeys([*own, *borrowed]):
         relation = staging.changes(table)
-        if relation is None or (relation and dataset.select and not _row_by_row(dataset)):
+        foreign = table not in own  # of a dataset that dimensions are borrowed of
+        if relation is None or (relation and (foreign or (dataset.select and not _row_by_row(dataset)))):
             return None
         if relation:
             scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
@@ -72,6 +75,12 @@ def kpi_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | Non
             _shifted(kpi_days(catalogue.kpi(r.kpi), catalogue, days), r.offset_grain, r.offset)
             for r in formula(kpi.expr).references
         )
+    if isinstance(kpi, (Survey, Stickiness)):
+        return days[catalogue.datasets_of(kpi)[0]]
+    if isinstance(kpi, (Conversion, Funnel)) and kpi.window is not None:
+        # Who started up to a window earlier may have come further; and what was not mature has become so.
+        found = _union(days[name] for name in catalogue.datasets_of(kpi))
+        return found if found is None else merged((a - kpi.window - 2 * DAY, b) for a, b in found)
     # Other types look at more than a period's own rows: unchanged, or everything.
     return [] if all(days[name] is not None and not days[name] for name in catalogue.datasets_of(kpi)) else None
 

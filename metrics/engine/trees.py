@@ -12,6 +12,7 @@ from connectors.warehouse.contract import NONE_SEGMENT
 from metrics.catalog import sql
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import Measure
+from metrics.engine.dialects import render
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import EntitySet, Filter, Scope
 
@@ -20,7 +21,7 @@ PERIOD, SEGMENT, VALUE = "__period", "__segment", "__value"
 
 def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
     """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*."""
-    text = tree.sql(dialect=scope.reader.dialect, pretty=True)
+    text = render(tree, scope.reader.dialect)
     scope.statements.append(text)
     return scope.reader.frame(text)
 
@@ -31,10 +32,57 @@ def cte_name(dataset: str) -> str:
 
 
 def from_dataset(query: exp.Select, dataset: Dataset) -> exp.Select:
-    """`query` reading this dataset: its table, or a CTE with its SELECT."""
-    if not dataset.select:
-        return query.from_(exp.to_table(exp.to_identifier(dataset.source, quoted=True).sql("duckdb"), dialect="duckdb"))
-    return query.from_(cte_name(dataset.name)).with_(cte_name(dataset.name), as_=sql.select(dataset.select, None))
+    """`query` reading this dataset: its table, or a CTE with its SELECT and what it borrows."""
+    if (inner := body(dataset)) is None:
+        return query.from_(_table(dataset), copy=False)
+    return query.from_(cte_name(dataset.name), copy=False).with_(cte_name(dataset.name), as_=inner, copy=False)
+
+
+def body(dataset: Dataset) -> exp.Query | None:
+    """The SELECT of a dataset, joined with those that it borrows dimensions of; None if it is a table as it is.
+
+    Each row finds one row there at most: joins.py refuses keys that are not unique.
+    """
+    own = sql.select(dataset.select, None) if dataset.select else None
+    borrowed = dataset.borrowed()
+    if not borrowed:
+        return own
+    rows = exp.Subquery(this=own) if own is not None else _table(dataset)
+    rows.set("alias", exp.TableAlias(this=exp.to_identifier("own")))
+    query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("own"))).from_(rows)
+    for index, join in enumerate(dataset.join):
+        brought = [(name, other) for name, (by, other) in borrowed.items() if by is join]
+        if not brought:
+            continue
+        alias, other = f"other_{index + 1}", brought[0][1]
+        lookup = exp.select(
+            exp.column(other.primary_key[0], quoted=True).as_("joined_key"),
+            *(sql.expression(other.dimensions[name]).as_(name, quoted=True) for name, _ in brought),
+        )
+        inner = sql.select(other.select, None) if other.select else None
+        lookup = lookup.from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("rows"))) if inner
+                              else _table(other))  # fmt: skip
+        on = exp.EQ(this=exp.column(join.by, "own", quoted=True), expression=exp.column("joined_key", alias))
+        query = query.join(lookup.subquery(alias), on=on, join_type="left")
+        query = query.select(*(exp.column(name, alias, quoted=True) for name, _ in brought))
+    return query
+
+
+def _table(dataset: Dataset) -> exp.Table:
+    return exp.to_table(exp.to_identifier(dataset.source, quoted=True).sql("duckdb"), dialect="duckdb")
+
+
+def assembled(final: exp.Select, **ctes: exp.Query) -> exp.Select:
+    """`final` with these CTEs in order; those inside of them move to the top: not every engine nests WITH."""
+    placed: dict[str, exp.Query] = {}
+    for name, query in ctes.items():
+        for inner in query.ctes:
+            placed.setdefault(inner.alias, inner.this)
+        query.set("with_", None)
+        placed[name] = query
+    for name, query in placed.items():
+        final = final.with_(name, as_=query, copy=False)
+    return final
 
 
 def time_type(dataset: Dataset, scope: Scope) -> str:
@@ -44,54 +92,58 @@ def time_type(dataset: Dataset, scope: Scope) -> str:
     return known[dataset.time_dimension]
 
 
-def instant(dataset: Dataset, kind: str) -> exp.Expression:
+def instant(dataset: Dataset, kind: str) -> exp.Expr:
     """The time dimension as an instant (timestamp with time zone)."""
     column = _time_column(dataset)
     return column if kind == "TIMESTAMP WITH TIME ZONE" else _at_zone(column, dataset.timezone)
 
 
-def local_time(dataset: Dataset, scope: Scope, kind: str) -> exp.Expression:
+def local_time(dataset: Dataset, scope: Scope, kind: str) -> exp.Expr:
     """The time dimension on the clock that the scope's grain counts in, as a naive timestamp."""
+    if kind == "DATE" and scope.grain == "hour":
+        raise QueryRefused(
+            f"'{dataset.time_dimension}' of dataset {dataset.name} is a date and has no hours",
+            hint="Ask at grain day or coarser.",
+        )
+    return on_clock(dataset, kind, "UTC" if scope.grain == "hour" else scope.zone)
+
+
+def on_clock(dataset: Dataset, kind: str, clock: str) -> exp.Expr:
+    """The time dimension on the clock of a zone, as a naive timestamp. A date has no zone: never shifted."""
     column = _time_column(dataset)
-    if kind == "DATE":  # a date has no zone: never shifted
-        if scope.grain == "hour":
-            raise QueryRefused(
-                f"'{dataset.time_dimension}' of dataset {dataset.name} is a date and has no hours",
-                hint="Ask at grain day or coarser.",
-            )
+    if kind == "DATE":
         return exp.cast(column, "TIMESTAMP")
-    clock = "UTC" if scope.grain == "hour" else scope.zone
     if kind != "TIMESTAMP WITH TIME ZONE" and dataset.timezone == clock:
         return exp.cast(column, "TIMESTAMP") if kind != "TIMESTAMP" else column
     return _at_zone(instant(dataset, kind), clock)
 
 
-def period(local: exp.Expression, scope: Scope, grain: str | None = None) -> exp.Expression:
+def period(local: exp.Expr, scope: Scope, grain: str | None = None) -> exp.Expr:
     """The period that a local time lies in."""
     grain = grain or scope.grain
     if grain == TOTAL:
         return exp.cast(exp.null(), "TIMESTAMP")
     shift = scope.week_start_days if grain == "week" else 0
     moved = exp.Sub(this=exp.paren(local.copy()), expression=_days(shift)) if shift else local.copy()
-    cut: exp.Expression = exp.TimestampTrunc(this=moved, unit=exp.var(grain.upper()))
+    cut: exp.Expr = exp.TimestampTrunc(this=moved, unit=exp.var(grain.upper()))
     return exp.cast(exp.Add(this=exp.paren(cut), expression=_days(shift)) if shift else cut, "TIMESTAMP")
 
 
-def segment(dataset: Dataset, by: str | None) -> exp.Expression:
+def segment(dataset: Dataset, by: str | None) -> exp.Expr:
     """The breakdown's value as text; NULL is `(none)`; an empty text without a breakdown."""
     if by is None:
         return exp.Literal(this="", is_string=True)
     return text(sql.expression(dataset.dimensions[by]))
 
 
-def in_range(local: exp.Expression, start: pd.Timestamp, end: pd.Timestamp) -> exp.Condition:
+def in_range(local: exp.Expr, start: pd.Timestamp, end: pd.Timestamp) -> exp.Condition:
     """start <= local < end."""
     return exp.and_(
-        exp.GTE(this=local.copy(), expression=_moment(start)), exp.LT(this=local.copy(), expression=_moment(end))
+        exp.GTE(this=local.copy(), expression=moment(start)), exp.LT(this=local.copy(), expression=moment(end))
     )
 
 
-def conditions(dataset: Dataset, scope: Scope) -> list[exp.Expression]:
+def conditions(dataset: Dataset, scope: Scope) -> list[exp.Expr]:
     """The scope's filters and entity set as conditions on the dataset's rows. Raises QueryRefused."""
     found = []
     for item in scope.filters:
@@ -106,12 +158,12 @@ def conditions(dataset: Dataset, scope: Scope) -> list[exp.Expression]:
     return found
 
 
-def matches(dimension: exp.Expression, item: Filter) -> exp.Expression:
+def matches(dimension: exp.Expr, item: Filter) -> exp.Expr:
     """Whether the dimension has one of the filter's values."""
     return text(dimension).isin(*[exp.Literal.string(v) for v in item.values])
 
 
-def aggregate(measure: Measure, dataset: Dataset) -> dict[str, exp.Expression]:
+def aggregate(measure: Measure, dataset: Dataset) -> dict[str, exp.Expr]:
     """Columns of one measure: value, n and, where it has parts, numerator and denominator."""
     if measure.sql:
         return {"value": sql.expression(measure.sql), "n": exp.Count(this=exp.Star())}
@@ -134,7 +186,7 @@ def aggregate(measure: Measure, dataset: Dataset) -> dict[str, exp.Expression]:
         share = measure.percentile if measure.percentile is not None else 0.5
         quantile = exp.Anonymous(this="QUANTILE_CONT", expressions=[x, exp.Literal.number(share)])
         return {"value": quantile, "n": count}
-    kinds: dict[str, type[exp.Expression]] = {"sum": exp.Sum, "min": exp.Min, "max": exp.Max}
+    kinds: dict[str, type[exp.Expr]] = {"sum": exp.Sum, "min": exp.Min, "max": exp.Max}
     return {"value": kinds[str(measure.agg)](this=x), "n": count}
 
 
@@ -145,15 +197,15 @@ def starts_at_zero(measure: Measure) -> bool:
     return isinstance(sql.expression(measure.sql).unnest(), (exp.Count, exp.Sum, exp.CountIf, exp.Filter))
 
 
-def _pick(which: str, x: exp.Expression, dataset: Dataset) -> exp.Expression:
+def _pick(which: str, x: exp.Expr, dataset: Dataset) -> exp.Expr:
     """First or last value by time, the primary key deciding between rows of the same moment."""
-    order: list[exp.Expression] = [_time_column(dataset)]
+    order: list[exp.Expr] = [_time_column(dataset)]
     order += [exp.column(key, quoted=True) for key in dataset.primary_key]
     by = order[0] if len(order) == 1 else exp.Anonymous(this="ROW", expressions=order)
     return (exp.ArgMin if which == "first" else exp.ArgMax)(this=x, expression=by)
 
 
-def _among(dataset: Dataset, entities: EntitySet, scope: Scope) -> exp.Expression:
+def _among(dataset: Dataset, entities: EntitySet, scope: Scope) -> exp.Expr:
     other = scope.catalogue.datasets[entities.dataset]
     if not (dataset.entity and other.entity):
         raise QueryRefused(f"dataset {(other if dataset.entity else dataset).name} has no entity to select by")
@@ -161,30 +213,52 @@ def _among(dataset: Dataset, entities: EntitySet, scope: Scope) -> exp.Expressio
     return exp.column(dataset.entity, quoted=True).isin(query=from_dataset(inner, other))
 
 
-def text(dimension: exp.Expression) -> exp.Expression:
+def text(dimension: exp.Expr) -> exp.Expr:
     """A dimension as text; NULL is `(none)`."""
-    shown: exp.Expression = exp.Coalesce(
+    shown: exp.Expr = exp.Coalesce(
         this=exp.cast(dimension.copy(), "TEXT"), expressions=[exp.Literal.string(NONE_SEGMENT)]
     )
     return shown
 
 
-def _time_column(dataset: Dataset) -> exp.Expression:
+def _time_column(dataset: Dataset) -> exp.Expr:
     return exp.column(dataset.time_dimension, quoted=True)
 
 
-def _at_zone(moment: exp.Expression, zone: str) -> exp.Expression:
+def _at_zone(moment: exp.Expr, zone: str) -> exp.Expr:
     return exp.AtTimeZone(this=exp.paren(moment), zone=exp.Literal.string(zone))
 
 
-def _days(count: int) -> exp.Expression:
+def _days(count: int) -> exp.Expr:
     return exp.Interval(this=exp.Literal.string(str(count)), unit=exp.var("DAY"))
 
 
-def days(span: timedelta) -> exp.Expression:
-    """A span of whole days as an interval."""
-    return _days(span.days)
+def interval(span: timedelta) -> exp.Expr:
+    """A span as an interval of its largest whole unit."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("DAY", 86400), ("HOUR", 3600), ("MINUTE", 60)):
+        if seconds % size == 0:
+            return exp.Interval(this=exp.Literal.string(str(seconds // size)), unit=exp.var(unit))
+    return exp.Interval(this=exp.Literal.string(str(seconds)), unit=exp.var("SECOND"))
 
 
-def _moment(at: pd.Timestamp) -> exp.Expression:
+def later(at: exp.Expr, grain: str, count: int = 1) -> exp.Expr:
+    """A period `count` later."""
+    size, unit = {"week": (7, "DAY"), "quarter": (3, "MONTH")}.get(grain, (1, grain.upper()))
+    step = exp.Interval(this=exp.Literal.string(str(size * count)), unit=exp.var(unit))
+    return exp.Add(this=at.copy(), expression=step)
+
+
+def null(kind: str) -> exp.Expr:
+    """NULL of a type: engines want to know it in a UNION."""
+    return exp.cast(exp.null(), kind)
+
+
+def known(x: exp.Expr) -> exp.Expr:
+    """x IS NOT NULL."""
+    return exp.not_(exp.Is(this=exp.paren(x.copy()), expression=exp.null()))
+
+
+def moment(at: pd.Timestamp) -> exp.Expr:
+    """A literal timestamp."""
     return exp.cast(exp.Literal.string(f"{at:%Y-%m-%d %H:%M:%S}"), "TIMESTAMP")

@@ -1,5 +1,6 @@
 """Trailing windows of whole days, exact at every day and segment.
 
+Counts and sums add up days; medians and percentiles are counted anew in each window.
 Distinct counts use intervals, not a range join: each entity's active day opens an interval of N days, cut
 where its next active day opens its own; +1 at the start, −1 after the end, running sum. Linear in the rows.
 """
@@ -16,7 +17,8 @@ from connectors.errors import QueryRefused
 from metrics.catalog import sql
 from metrics.catalog.kpi import Simple
 from metrics.engine import frames, periods, trees
-from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.longer import longer
+from metrics.engine.query import Scope
 
 ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
 
@@ -27,17 +29,12 @@ def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if scope.grain == "hour":
         raise QueryRefused("a windowed KPI has no hour grain", where=kpi.name, hint="Ask at grain day or coarser.")
     size = kpi.window.days
-    if kpi.agg != "count_distinct" and kpi.agg not in ROLLED:
-        raise QueryRefused(
-            f"{kpi.agg or 'an sql aggregate'} over a trailing window is not computed in this version",
-            where=kpi.name, hint=f"Windowed: count_distinct, {', '.join(ROLLED)}.",
-        )  # fmt: skip
     day_scope = _days(kpi, scope, size)
-    count = _distinct if kpi.agg == "count_distinct" else _rolled
+    count = _distinct if kpi.agg == "count_distinct" else _rolled if kpi.agg in ROLLED else _spread
     daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
     daily = _first_days_incomplete(daily, scope, kpi, size)
     daily = daily[daily["period"] >= scope.start]
-    return daily if scope.grain == "day" else coarser(daily, scope, kpi.dataset, kpi.period_agg)
+    return daily if scope.grain == "day" else longer(daily, scope, kpi.dataset, kpi.period_agg or "last")
 
 
 def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
@@ -89,7 +86,7 @@ def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
         active = active.where(sql.expression(kpi.filter))
     for condition in trees.conditions(dataset, scope):
         active = active.where(condition)
-    day, n_days = exp.column("day"), trees.days(kpi.window or pd.Timedelta(days=size))
+    day, n_days = exp.column("day"), trees.interval(kpi.window or pd.Timedelta(days=size))
     over = exp.Window(
         this=exp.Lead(this=day.copy()),
         partition_by=[exp.column("segment"), exp.column("entity")],
@@ -105,15 +102,11 @@ def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
         partition_by=[exp.column("segment")],
         order=exp.Order(expressions=[exp.Ordered(this=day.copy())]),
     )
-    # CTEs of the dataset move to the top: not every engine takes a WITH inside a CTE.
     outer = exp.select(
         exp.column("segment").as_(trees.SEGMENT), day.copy().as_(trees.PERIOD), total.as_(trees.VALUE)
     ).from_("steps")
-    for inner in active.ctes:
-        outer = outer.with_(inner.alias, as_=inner.this)
-    active.set("with_", None)
-    outer = outer.with_("active", as_=active).with_("spans", as_=spans)
-    outer = outer.with_("steps", as_=exp.union(opened, closed, distinct=False))
+    steps = exp.union(opened, closed, distinct=False)
+    outer = trees.assembled(outer, active=active, spans=spans, steps=steps)
     return outer.group_by("segment", "day").order_by("segment", "day")
 
 
@@ -139,6 +132,36 @@ def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else daily
 
 
+def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    """What does not add up from day to day (medians, percentiles, first, last): each window's rows, counted anew."""
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    rows = exp.select(
+        "*", trees.segment(dataset, scope.by).as_("window_segment"), trees.period(local, scope, "day").as_("row_day")
+    )
+    rows = trees.from_dataset(rows, dataset).where(trees.in_range(local, scope.start, scope.end))
+    for condition in trees.conditions(dataset, scope):
+        rows = rows.where(condition)
+    rows = rows.where(sql.expression(kpi.filter)) if kpi.filter else rows
+    index = frames.scope_index(scope)
+    if index.empty:
+        return frames.spined(pd.DataFrame(columns=["segment", "period", "value", "n"]), scope, kpi.dataset, zero=False)
+    days = exp.values([(f"{day:%Y-%m-%d}",) for day in index], alias="days", columns=["listed"])
+    spine = exp.select(exp.cast(exp.column("listed"), "TIMESTAMP").as_("window_day")).from_(days)
+    day, row = exp.column("window_day", "spine"), exp.column("row_day", "chosen")
+    first = exp.Sub(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size)))
+    on = exp.and_(exp.LTE(this=row.copy(), expression=day.copy()), exp.GT(this=row, expression=first))
+    columns = trees.aggregate(kpi.measure, dataset)
+    final = exp.select(
+        day.copy().as_(trees.PERIOD), exp.column("window_segment", "chosen").as_(trees.SEGMENT),
+        *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
+    ).from_("spine").join("chosen", on=on).group_by(exp.Literal.number(1), exp.Literal.number(2))  # fmt: skip
+    found = trees.run(trees.assembled(final, chosen=rows, spine=spine), scope)
+    seen = frames.observed(index, scope.states.get(kpi.dataset), scope)
+    found = found[found[trees.PERIOD].isin(index[seen])]  # a window that reaches a day not observed says nothing of it
+    return frames.spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(kpi.measure) and dataset.empty == "zero")
+
+
 def _sums(column: pd.Series, size: int) -> pd.Series:
     """Sums over the trailing window, of the known values; unknown where none is.
 
@@ -158,18 +181,3 @@ def _first_days_incomplete(daily: pd.DataFrame, scope: Scope, kpi: Simple, size:
     first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
     early = daily["period"] < first + pd.Timedelta(days=size - 1)
     return daily.assign(complete=daily["complete"] & ~early)
-
-
-def coarser(daily: pd.DataFrame, scope: Scope, dataset: str, period_agg: str | None) -> pd.DataFrame:
-    """One value for each longer period out of its observed days: the last, or mean or max (`period_agg`)."""
-    how = period_agg if period_agg in ("mean", "max") else "last"
-    known = daily[daily["n"].notna()].copy()
-    known["period"] = periods.floors(known["period"], scope.grain, scope.week_start_days)
-    grouped = known.groupby(["segment", "period"], sort=False, dropna=False)
-    taken = grouped.agg(value=("value", how), n=("n", "last")).reset_index()
-    result = frames.spined(taken[["segment", "period", "value", "n"]], scope, dataset, zero=False)
-    # A longer period is complete when its last day is; a window still filling up makes it incomplete.
-    ready = grouped["complete"].agg("last" if how == "last" else "all").rename("ready").reset_index()
-    merged = result.merge(ready, on=["segment", "period"], how="left")
-    keep = merged["ready"].fillna(False).astype(bool) | (scope.grain == periods.TOTAL)
-    return merged.assign(complete=merged["complete"] & keep)[FACT_COLUMNS]

@@ -137,14 +137,13 @@ def _broken(world: World, name: str, error: KpiError) -> Card:
     if kpi is None and f"kpi:{name}" in world.catalogue.documents:
         raw = world.catalogue.documents[f"kpi:{name}"].data
         data = raw if isinstance(raw, dict) else {}
-    slug = "no_target" if error.code == "not_used_yet" else "definition_error"
     problems = getattr(error, "problems", ())
     why = str(problems[0]) if problems else error.message
     title = kpi.title if kpi else str(data.get("label") or name.replace("_", " ").capitalize())
     return Card(
         name=name, label=title, area=kpi.area if kpi else str(data.get("area", "")),
         owner=kpi.owner if kpi else str(data.get("owner", "")), value=fmt.UNKNOWN, period="", target="", gap="",
-        change="", change_is="neutral", against="", status=Status(slug, why),
+        change="", change_is="neutral", against="", status=Status("definition_error", why),
         spark=sparkline([], None, f"{title}: no values"),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import Any
 
 import pandas as pd
@@ -29,17 +30,47 @@ def rows(series: Series) -> list[dict[str, Any]]:
     return found
 
 
+def counts(series: Series, parts: Any) -> list[int | None]:
+    """The parts of one row as counts; unknown is None."""
+    known = parts if isinstance(parts, tuple) else (math.nan,) * len(series.part_names)
+    return [None if math.isnan(x) else int(x) for x in known]
+
+
+def in_parts(series: Series, parts: Any) -> dict[str, Any]:
+    """What a type says of a row beside its value: a funnel's steps, a retention's curve, counts by name."""
+    if not series.part_names:
+        return {}
+    found = counts(series, parts)
+    if series.kind == "funnel":
+        named = zip(series.part_names, found, [None, *found[:-1]], strict=True)
+        return {"steps": [
+            {"name": n, "count": c, "from_previous": share(c, before), "from_first": share(c, found[0])}
+            for n, c, before in named
+        ]}  # fmt: skip
+    if series.kind == "retention":
+        return {"curve": {"counts": found, "shares": [share(c, found[0]) for c in found]}}
+    return dict(zip(series.part_names, found, strict=True))
+
+
+def share(count: int | None, of: int | None) -> float | None:
+    """count / of; unknown where either is, or where nobody was there."""
+    return count / of if count is not None and of else None
+
+
 def as_dict(series: Series) -> dict[str, Any]:
     """The JSON of `kpi query`."""
+    parts = [in_parts(series, found) for found in series.frame["parts"]]
     return {
         "kpi": series.kpi, "definition": series.definition, "generation": series.generation,
-        "watermark": iso(series.watermark), "grain": series.grain, "unit": series.unit, "rows": rows(series),
+        "watermark": iso(series.watermark), "grain": series.grain, "unit": series.unit,
+        "rows": [{**row, **more} for row, more in zip(rows(series), parts, strict=True)],
     }  # fmt: skip
 
 
 def as_csv(series: Series) -> str:
     """CSV with a header; a text that a spreadsheet would run is quoted with an apostrophe."""
-    lines = rows(series)
+    named = [dict(zip(series.part_names, counts(series, p), strict=True)) for p in series.frame["parts"]]
+    lines = [{**row, **more} for row, more in zip(rows(series), named, strict=True)]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(lines[0]) if lines else ["period", "value"], lineterminator="\n")
     writer.writeheader()

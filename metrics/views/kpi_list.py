@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.engine.answer import additivity
+from metrics.catalog.additivity import additivity
 from metrics.views.card import Card, card
 from metrics.views.origin import in_words
 from metrics.views.world import World

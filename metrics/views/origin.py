@@ -11,17 +11,21 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader, SourceRun
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Cumulative, Derived, KpiCommon, Measure, Ratio, Simple, Sql
+from metrics.catalog.kpi import Cumulative, Derived, KpiCommon, Measure, Ratio, Simple, Sql, Survey
 from metrics.engine import trees
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.views import format as fmt
+from metrics.views.followed import followed_in_words
 
 AGG_WORDS = {
     "count": "Count of rows", "count_distinct": "Distinct {0}", "sum": "Sum of {0}", "avg": "Mean of {0}",
     "min": "Least {0}", "max": "Greatest {0}", "median": "Median of {0}", "percentile": "{1} percentile of {0}",
     "first": "First {0}", "last": "Last {0}",
 }  # fmt: skip
+
+
+PICKED = {"first": "first", "last": "last", "min": "least", "max": "greatest"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def in_words(kpi: KpiCommon, catalogue: Catalogue) -> str:
     """The definition as a sentence."""
     if isinstance(kpi, Simple):
         text = _measure(kpi.measure)
+        if kpi.semi_additive:
+            per = kpi.semi_additive.per or catalogue.datasets[kpi.dataset].entity
+            text += f", over the {PICKED[kpi.semi_additive.pick]} row of each {per} in the period"
         text += f", over the {kpi.window.days} days up to and including each day" if kpi.window else ""
     elif isinstance(kpi, Ratio):
         text = f"{_part(kpi.parts['numerator'], catalogue)}, divided by: {_part(kpi.parts['denominator'], catalogue)}"
@@ -79,6 +86,8 @@ def in_words(kpi: KpiCommon, catalogue: Catalogue) -> str:
         text = kpi.expr
         for name in catalogue.references(kpi):
             text = text.replace("{" + name + "}", catalogue.kpi(name).title)
+    elif kpi.conditions or isinstance(kpi, Survey):
+        text = followed_in_words(kpi)
     elif isinstance(kpi, Sql):
         text = "By its own SELECT"
         text += f"; a period counts once it is {kpi.maturity.days} days old" if kpi.maturity else ""

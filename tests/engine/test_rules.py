@@ -7,10 +7,9 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
-from connectors.errors import NotUsedYet, QueryRefused, UnknownName
+from connectors.errors import QueryRefused, UnknownName
 from metrics.engine.query import EntitySet, Filter
-from metrics.views.overview import overview
-from tests.conftest import NOW, Builder
+from tests.conftest import Builder
 
 
 def events(*rows: tuple[str, str, str | None, float]) -> pd.DataFrame:
@@ -258,15 +257,3 @@ def test_as_of_an_earlier_generation_returns_what_was_published_then(own_shop: B
     then = own_shop.ask("orders", as_of=before.generation)
     columns = ["period", "value", "n", "complete"]
     pd.testing.assert_frame_equal(then.frame[columns], before.frame[columns])
-
-
-def test_kpis_of_later_types_have_a_card_and_no_value(own_shop: Builder) -> None:
-    own_shop.kpi("later", "type: lifecycle\ndataset: events")
-    own_shop.kpi("funnel", "type: funnel\ndataset: events\nsteps: [{name: a, filter: amount > 1}, "
-                 "{name: b, filter: amount > 2}]\nwindow: 7 days")  # fmt: skip
-    result = own_shop.sync()
-    assert {p.code for p in result.problems} == {"not_used_yet"}
-    cards = {c.name: c for c in overview(own_shop.open().world(NOW)).cards}
-    assert (cards["later"].value, cards["funnel"].status.slug) == ("–", "no_target")
-    with pytest.raises(NotUsedYet, match="type 'funnel' have no value"):
-        own_shop.ask("funnel")

@@ -131,9 +131,9 @@ def test_rows_of_a_new_table_are_seen_by_every_aggregate(small: Builder) -> None
 
 
 def test_a_kpi_without_a_value_does_not_make_every_sync_publish(small: Builder) -> None:
-    small.kpi("later", "type: lifecycle\ndataset: events")
+    small.kpi("later", "type: cumulative\nmeasure: {dataset: events, agg: median, expr: amount}")
     assert small.sync().published and not small.sync().published
-    small.kpi("later", "type: stickiness\ndataset: events")
+    small.kpi("later", "type: cumulative\nmeasure: {dataset: events, agg: count}")
     assert small.sync().published
 
 

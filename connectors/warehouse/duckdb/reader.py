@@ -103,6 +103,11 @@ class DuckReader(Books):
             self._connection.execute("SET TimeZone='UTC'")
             self._connection.execute("SET lock_configuration=true")
         self.generation = self.generations()[-1]
+        # A generation of an earlier version has none until the next sync.
+        self._has_parts = bool(self._rows(
+            f"SELECT 1 FROM duckdb_columns() WHERE schema_name = '{BOOKS}' AND table_name = 'kpi_values' "
+            "AND column_name = 'parts'"
+        ))  # fmt: skip
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
@@ -114,12 +119,14 @@ class DuckReader(Books):
         )
         if not found:
             return None
+        parts = "parts" if self._has_parts else "CAST(NULL AS DOUBLE[]) AS parts"
         rows = frame(
             self._connection.cursor(),
-            f"SELECT segment, period, value, numerator, denominator, n, complete FROM {BOOKS}.kpi_values "
+            f"SELECT segment, period, value, numerator, denominator, n, complete, {parts} FROM {BOOKS}.kpi_values "
             f"WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid} ORDER BY segment, period",
             [kpi, grain, dimension],
         )
+        rows["parts"] = [None if row is None or row is pd.NA else tuple(row) for row in rows["parts"].astype(object)]
         return StoredSeries(found[0][0], rows)
 
     def close(self) -> None:

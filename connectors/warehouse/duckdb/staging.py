@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from connectors.errors import LoadError
 from connectors.sources.contract import SourceOptions
@@ -33,12 +34,13 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_series (kpi VARCHAR, definition VARCHAR, 
     valid_from BIGINT, valid_to BIGINT);
 CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_values (kpi VARCHAR, definition VARCHAR, grain VARCHAR, dimension VARCHAR,
     segment VARCHAR, period TIMESTAMP, value DOUBLE, numerator DOUBLE, denominator DOUBLE, n BIGINT,
-    complete BOOLEAN, valid_from BIGINT, valid_to BIGINT);
+    complete BOOLEAN, valid_from BIGINT, valid_to BIGINT, parts DOUBLE[]);
+ALTER TABLE {BOOKS}.kpi_values ADD COLUMN IF NOT EXISTS parts DOUBLE[];
 CREATE TABLE IF NOT EXISTS {BOOKS}.quarantine (source VARCHAR, "table" VARCHAR, file VARCHAR, line BIGINT,
     column_name VARCHAR, reason VARCHAR, raw VARCHAR, seen_at TIMESTAMP);
 """
 KEY = ("grain", "dimension", "segment", "period")
-FACTS = ("value", "numerator", "denominator", "n", "complete")
+FACTS = ("value", "numerator", "denominator", "n", "complete", "parts")
 
 
 class DuckStaging(Books):
@@ -149,7 +151,7 @@ class DuckStaging(Books):
     def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""
         sequence, run = self.generation.sequence, self._connection.execute
-        self._connection.register("fresh", frame)
+        self._connection.register("fresh", _arrow(frame))
         self._connection.register("touched", touched)
         try:
             same = " AND ".join([f"o.{c} = f.{c}" for c in KEY] + [_same(c) for c in FACTS])
@@ -166,8 +168,9 @@ class DuckStaging(Books):
             )
             written = one(
                 self._connection,
-                f"INSERT INTO {BOOKS}.kpi_values SELECT ?, ?, {', '.join(f'f.{c}' for c in (*KEY, *FACTS))}, "
-                f"{sequence}, NULL FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values o "
+                f"INSERT INTO {BOOKS}.kpi_values (kpi, definition, {', '.join((*KEY, *FACTS))}, valid_from) "
+                f"SELECT ?, ?, {', '.join(f'f.{c}' for c in (*KEY, *FACTS))}, {sequence} FROM fresh f "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values o "
                 f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {same})",
                 [kpi, definition, kpi],
             )
@@ -266,9 +269,15 @@ def _naive(at: datetime | None) -> datetime | None:
     return at.astimezone(UTC).replace(tzinfo=None) if at is not None else None
 
 
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    """The frame with its parts as lists: a column of mere None has no type otherwise."""
+    parts = pa.array([None if row is None else list(row) for row in frame["parts"]], type=pa.list_(pa.float64()))
+    return pa.Table.from_pandas(frame.drop(columns="parts"), preserve_index=False).append_column("parts", parts)
+
+
 def _same(column: str) -> str:
     """Equal, or so near that only the order of a parallel sum differs: that is no restatement."""
     equal = f"o.{column} IS NOT DISTINCT FROM f.{column}"
-    if column in ("n", "complete"):
+    if column in ("n", "complete", "parts"):
         return equal
     return f"({equal} OR abs(o.{column} - f.{column}) <= 1e-12 * greatest(abs(o.{column}), abs(f.{column})))"

@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from pathlib import Path
 
 import pandas as pd
 
-from connectors.errors import NotUsedYet
-from metrics.catalog.kpi import KpiCommon, Measure, Simple
+from metrics.catalog.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
+from metrics.catalog.values import GRAINS
 from metrics.engine import trees
 from metrics.engine.frames import empty_periods
+from metrics.engine.joins import refuse_fan_out
+from metrics.engine.longer import longer, shorter_scope
 from metrics.engine.query import Scope
 
 
 def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
-    """The KPI's values over every period of the scope, as FACT_COLUMNS. Raises QueryRefused, NotUsedYet."""
-    if not (Path(__file__).parent / f"{kpi.type}.py").exists():
-        raise NotUsedYet(
-            f"KPIs of type '{kpi.type}' have no value in this version", where=kpi.name,
-            hint="Write it as `type: sql` for now.",
-        )  # fmt: skip
+    """The KPI's values over every period of the scope, as FACT_COLUMNS. Raises QueryRefused."""
     module = importlib.import_module(f"metrics.engine.types.{kpi.type}")
-    return scope.remembered(kpi.name, lambda: module.facts(kpi, scope))
+    for name in scope.catalogue.datasets_of(kpi):
+        refuse_fan_out(scope.catalogue.datasets[name], scope)
+
+    def count() -> pd.DataFrame:
+        how = by_shorter_periods(kpi)
+        if how and scope.grain not in (*GRAINS[: GRAINS.index(kpi.grain) + 1],):
+            home = facts(kpi, shorter_scope(scope, kpi.grain))
+            return longer(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
+        found: pd.DataFrame = module.facts(kpi, scope)
+        return found
+
+    return scope.remembered(kpi.name, count)
+
+
+def by_shorter_periods(kpi: KpiCommon) -> str:
+    """last, mean or max, where a KPI's longer periods are made of those of its home grain; else empty.
+
+    Windows and running values have days below their home grain, so they do it themselves.
+    """
+    if isinstance(kpi, (Cumulative, Sql)) or (isinstance(kpi, Simple) and kpi.window):
+        return ""
+    how = kpi.period_agg or ("last" if isinstance(kpi, Simple) and kpi.semi_additive else "exact")
+    return "" if how == "exact" else how
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:
@@ -33,7 +51,8 @@ def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list
     """
     have = set(frame["segment"])
     missing = [segment for segment in segments if segment not in have]
-    measure = part.measure if isinstance(part, Simple) and not part.window else part
+    plain = isinstance(part, Simple) and not part.window and not by_shorter_periods(part)
+    measure = part.measure if isinstance(part, Simple) and plain else part
     if not missing or not scope.by:
         return frame
     if not isinstance(measure, Measure):

@@ -11,9 +11,9 @@ from connectors.errors import QueryRefused
 from metrics.catalog import sql
 from metrics.catalog.kpi import Cumulative, Measure, Simple
 from metrics.engine import frames, periods, trees
+from metrics.engine.longer import longer
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.types.simple import measure_facts
-from metrics.engine.windows import coarser
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
 
@@ -39,7 +39,7 @@ def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
     daily = daily[(daily["period"] >= scope.start) & (daily["period"] < scope.end)]
     if scope.grain == "day":
         return daily.reset_index(drop=True)
-    return coarser(daily, scope, measure.dataset, kpi.period_agg)
+    return longer(daily, scope, measure.dataset, kpi.period_agg or "last")
 
 
 def _measure(kpi: Cumulative, scope: Scope) -> Measure:
@@ -94,10 +94,7 @@ def _first_seen(kpi: Cumulative, measure: Measure, scope: Scope) -> pd.DataFrame
         exp.column("segment").as_(trees.SEGMENT), exp.column("day").as_(trees.PERIOD), count.as_(trees.VALUE),
         count.copy().as_("n"),
     ).from_("seen")  # fmt: skip
-    for inner in seen.ctes:  # to the top: not every engine takes a WITH inside a CTE
-        query = query.with_(inner.alias, as_=inner.this)
-    seen.set("with_", None)
-    query = query.with_("seen", as_=seen).group_by("segment", "day")
+    query = trees.assembled(query, seen=seen).group_by("segment", "day")
     return frames.spined(trees.run(query, scope), scope, measure.dataset, zero=True)
 
 

@@ -31,6 +31,7 @@ def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
         denominator=float("nan"),
         n=both[[f"n{i}" for i in count]].min(axis=1, skipna=False).astype("Int64"),
         complete=reduce(lambda a, b: a & b, done),
+        parts=None,
     )
     return result[FACT_COLUMNS]
 
@@ -59,7 +60,7 @@ def _named(
     return frame.rename(columns=names)[["segment", "period", *names.values()]]
 
 
-def _evaluate(tree: exp.Expression, columns: dict[str, pd.Series]) -> pd.Series:
+def _evaluate(tree: exp.Expr, columns: dict[str, pd.Series]) -> pd.Series:
     """The tree over pandas columns. Division by 0 is unknown."""
     if isinstance(tree, exp.Paren):
         return _evaluate(tree.this, columns)

@@ -21,6 +21,7 @@ def facts(kpi: Ratio, scope: Scope) -> pd.DataFrame:
         value=numerator / denominator.where(denominator != 0),
         numerator=numerator,
         denominator=denominator,
+        parts=None,
         complete=both["complete"].fillna(False).astype(bool) & both["complete_top"].fillna(False).astype(bool),
     )
     return result[FACT_COLUMNS]

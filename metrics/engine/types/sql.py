@@ -62,7 +62,7 @@ def _select(kpi: Sql, scope: Scope) -> exp.Select:
         table.set("this", exp.to_identifier(trees.cte_name(table.name)))
     local = exp.cast(exp.column("period", "given"), "TIMESTAMP")
     parts = "numerator" in given and "denominator" in given
-    total: dict[str, exp.Expression] = {
+    total: dict[str, exp.Expr] = {
         c: exp.Sum(this=exp.column(c, "given")) for c in given if c in ("value", "numerator", "denominator", "n")
     }
     if parts:
@@ -76,9 +76,8 @@ def _select(kpi: Sql, scope: Scope) -> exp.Select:
         *(tree_.as_(trees.VALUE if c == "value" else c) for c, tree_ in total.items()),
     ).from_(exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("given"))))  # fmt: skip
     for name in dict.fromkeys(t.name.removeprefix("dataset__") for t in used):
-        rows = trees.from_dataset(exp.select("*"), datasets[name])
-        body = sql.select(datasets[name].select, None) if datasets[name].select else rows
-        query = query.with_(trees.cte_name(name), as_=body)
+        rows = trees.body(datasets[name]) or trees.from_dataset(exp.select("*"), datasets[name])
+        query = query.with_(trees.cte_name(name), as_=rows)
     query = query.where(trees.in_range(local, scope.start, scope.end))
     for item in scope.filters:
         query = query.where(trees.matches(exp.column(item.dimension, "given"), item))

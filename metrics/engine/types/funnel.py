@@ -1,0 +1,133 @@
+"""funnel: who passes each step in order, within the window from the first; the count of every step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+from sqlglot import exp
+
+from metrics.catalog import sql
+from metrics.catalog.kpi import Funnel
+from metrics.engine import frames, trees
+from metrics.engine.following import next_hits, within
+from metrics.engine.query import Scope
+from metrics.engine.rows import DAY, Rows, followed, reach, rising
+
+KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "at": "TIMESTAMP"}
+
+
+def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
+    """Last step / first step, by the period of the first; parts: the count of each step."""
+    steps = followed(kpi, scope)
+    names = [f"step_{i + 1}" for i in range(len(steps))]
+    if kpi.order == "strict":
+        counted = trees.run(_strict(kpi, scope, steps), scope)
+    else:
+        rows = trees.run(_sequential(kpi, scope, steps), scope)
+        rows[trees.PERIOD] = rows[trees.PERIOD].fillna(scope.start)  # of a whole range: pandas would leave it out
+        counted = rows.set_index([trees.SEGMENT, trees.PERIOD, "step"])["entries"].unstack("step", fill_value=0)
+        counted = counted.reset_index().rename(columns={i + 1: name for i, name in enumerate(names)})
+    for name in names:
+        counted[name] = pd.to_numeric(counted[name]).fillna(0) if name in counted else 0
+    counted = counted[counted[names[0]] > 0]
+    counted = counted.assign(numerator=counted[names[-1]], denominator=counted[names[0]], n=counted[names[0]])
+    dataset = steps[0].dataset
+    zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
+    found = frames.spined(counted, scope, dataset.name, zero=zero, parts=names)
+    datasets = tuple(dict.fromkeys(step.dataset.name for step in steps))
+    return frames.shared(frames.only_mature(found, scope, datasets, kpi.window or timedelta(0)))
+
+
+def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
+    """Others may lie between. Each step is the first of its rows after the step before."""
+    span = None if kpi.window is None else pd.Timedelta(kpi.window)
+    first = steps[0]
+    entry = first.select(
+        first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
+        *([first.period("day").as_("day")] if kpi.per == "attempt" else []),
+        exp.Min(this=first.at.copy()).as_("first_at"), exp.Min(this=first.at.copy()).as_("at"),
+        start=scope.start, end=scope.end, asked=True,
+    )  # fmt: skip
+    entry = entry.group_by(*(exp.Literal.number(i + 1) for i in range(4 if kpi.per == "attempt" else 3)))
+    ctes: dict[str, exp.Query] = {"reached_1": entry}
+    for i, step in enumerate(steps[1:], start=2):
+        ctes[f"hits_{i}"] = step.select(
+            step.entity.as_("entity"), step.at.copy().as_("at"), start=scope.start - DAY, end=reach(scope.end, span)
+        )
+        dates = step.is_date or steps[i - 2].is_date
+        then = next_hits(
+            f"reached_{i - 1}", f"hits_{i}", keys=KEYS, at="at", same_moment=dates,
+            whole_days=step.is_date and not steps[i - 2].is_date,
+        )  # fmt: skip
+        # A date stands at its midnight: who is there has not gone back in time.
+        at = exp.Greatest(this=exp.column("at"), expressions=[exp.column("hit")], ignore_nulls=True)
+        reached = exp.select("entity", "segment", "period", "first_at", (at if dates else exp.column("hit")).as_("at"))
+        reached = reached.from_(then.subquery("then"))
+        ctes[f"reached_{i}"] = reached.where(within(exp.column("hit"), exp.column("first_at"), kpi.window))
+    counts = [
+        exp.select("segment", "period", exp.Literal.number(i + 1).as_("step")).from_(f"reached_{i + 1}")
+        for i in range(len(steps))
+    ]
+    every: exp.Query = counts[0]
+    for count in counts[1:]:
+        every = exp.union(every, count, distinct=False)
+    final = exp.select(
+        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD), "step",
+        exp.Count(this=exp.Star()).as_("entries"),
+    ).from_(every.subquery("every_step")).group_by("segment", "period", "step")  # fmt: skip
+    return trees.assembled(final, **ctes)
+
+
+def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
+    """No other row of the entity lies between two steps; the best of the entity's starts counts."""
+    span = None if kpi.window is None else pd.Timedelta(kpi.window)
+    first = steps[0]
+    asked = [sql.expression(first.filter)] if first.filter else []
+    starts = exp.and_(trees.in_range(first.local, scope.start, scope.end), *asked, *first.asked())
+    order = [rising(first.at), *(rising(exp.column(key, quoted=True)) for key in first.dataset.primary_key)]
+    if not first.dataset.primary_key:  # rows of one moment: that of the earlier step is first
+        ifs = [exp.If(this=sql.expression(step.filter), true=exp.Literal.number(i))
+               for i, step in enumerate(steps) if step.filter]  # fmt: skip
+        order += [rising(exp.Case(ifs=ifs, default=exp.Literal.number(len(steps))))] if ifs else []
+
+    def ahead(x: exp.Expr, count: int) -> exp.Expr:
+        return exp.Window(
+            this=exp.Lead(this=x, offset=exp.Literal.number(count)), partition_by=[first.entity.copy()],
+            order=exp.Order(expressions=[o.copy() for o in order]),
+        )  # fmt: skip
+
+    columns = []
+    for i, step in enumerate(steps[1:], start=1):
+        meets = sql.expression(step.filter) if step.filter else exp.true()
+        columns.append(ahead(_flag(meets), i).as_(f"is_{i + 1}"))
+        columns.append(ahead(first.at.copy(), i).as_(f"at_{i + 1}"))
+    every = Rows.select(
+        _without_filter(first), first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
+        first.period("day").as_("day"), first.at.copy().as_("at_1"), _flag(starts).as_("is_1"), *columns,
+        start=scope.start, end=reach(scope.end, span),
+    )  # fmt: skip
+    depth: exp.Expr = exp.Literal.number(len(steps))
+    for i in range(len(steps), 1, -1):
+        there = within(exp.column(f"at_{i}"), exp.column("at_1"), kpi.window)
+        on = exp.and_(exp.column(f"is_{i}").eq(1), there)
+        depth = exp.Case(ifs=[exp.If(this=on, true=depth)], default=exp.Literal.number(i - 1))
+    keys = ["segment", "entity", "period", *(["day"] if kpi.per == "attempt" else [])]
+    best = exp.select(*keys, exp.Max(this=depth).as_("depth")).from_("every").where("is_1 = 1").group_by(*keys)
+    final = exp.select(
+        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
+        *(exp.Sum(this=_flag(exp.GTE(this=exp.column("depth"), expression=exp.Literal.number(i)))).as_(f"step_{i}")
+          for i in range(1, len(steps) + 1)),
+    ).from_("best").group_by("segment", "period")  # fmt: skip
+    return trees.assembled(final, every=every, best=best)
+
+
+def _without_filter(rows: Rows) -> Rows:
+    plain = Rows.__new__(Rows)
+    plain.__dict__.update(rows.__dict__, filter="")
+    return plain
+
+
+def _flag(condition: exp.Expr) -> exp.Expr:
+    one = exp.If(this=condition, true=exp.Literal.number(1))
+    return exp.Case(ifs=[one], default=exp.Literal.number(0))

@@ -1,0 +1,70 @@
+"""lifecycle: who is new, returning, resurrected or dormant in each period; the quick ratio of gained to lost."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import QueryRefused
+from metrics.catalog.kpi import Lifecycle
+from metrics.engine import frames, trees
+from metrics.engine.periods import TOTAL
+from metrics.engine.query import Scope
+from metrics.engine.rows import followed, rising, window_function
+
+PARTS = ("new", "returning", "resurrected", "dormant")
+
+
+def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
+    """(new + resurrected) / dormant of each period, within each segment; n: who is active."""
+    if scope.grain == TOTAL:
+        raise QueryRefused(
+            "whoever is new or dormant is so against the period before, which a whole range does not have",
+            where=kpi.name, hint="Ask at a grain.",
+        )  # fmt: skip
+    (rows,) = followed(kpi, scope)
+    counted = trees.run(_select(scope, kpi), scope)
+    counted = counted.assign(
+        numerator=counted["new"] + counted["resurrected"], denominator=counted["dormant"],
+        n=counted["new"] + counted["returning"] + counted["resurrected"],
+    )  # fmt: skip
+    # Whoever was there last is dormant in the period after, also where that has not begun: unknown.
+    index = frames.scope_index(scope)
+    seen = frames.observed(index, scope.states.get(rows.dataset.name), scope)
+    counted = counted[counted[trees.PERIOD].isin(index[seen])]
+    zero = ("numerator", "denominator", *PARTS) if rows.dataset.empty == "zero" else ()
+    return frames.shared(frames.spined(counted, scope, rows.dataset.name, zero=zero, parts=PARTS))
+
+
+def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:
+    (rows,) = followed(kpi, scope)
+    columns = rows.segment.as_("segment"), rows.entity.as_("entity"), rows.period().as_("period")
+    active = rows.select(*columns, start=None, end=scope.end, asked=True).distinct()
+    period = exp.column("period")
+
+    def neighbour(function: type[exp.Expr]) -> exp.Expr:
+        return window_function(function(this=period.copy()), by=["segment", "entity"], order=[rising(period)])
+
+    around = exp.select(
+        "segment", "period", neighbour(exp.Lag).as_("earlier"), neighbour(exp.Lead).as_("later"),
+        trees.later(period, scope.grain).as_("following"), trees.later(period, scope.grain, -1).as_("preceding"),
+    ).from_("active")  # fmt: skip
+    earlier = exp.column("earlier")
+    kinds = exp.Case(
+        ifs=[
+            exp.If(this=exp.Is(this=earlier.copy(), expression=exp.null()), true=exp.Literal.string("new")),
+            exp.If(this=earlier.copy().eq(exp.column("preceding")), true=exp.Literal.string("returning")),
+        ],
+        default=exp.Literal.string("resurrected"),
+    )
+    there = exp.select("segment", "period", kinds.as_("kind")).from_("around")
+    gone = exp.select("segment", exp.column("following").as_("period"), exp.Literal.string("dormant").as_("kind"))
+    gone = gone.from_("around").where("later IS NULL OR later > following")
+    every = exp.union(there, gone, distinct=False)
+    counts = [
+        exp.Count(this=exp.Case(ifs=[exp.If(this=exp.column("kind").eq(name), true=exp.Literal.number(1))])).as_(name)
+        for name in PARTS
+    ]
+    final = exp.select(exp.column("segment").as_(trees.SEGMENT), period.copy().as_(trees.PERIOD), *counts)
+    final = final.from_(every.subquery("every_kind")).where(trees.in_range(period, scope.start, scope.end))
+    return trees.assembled(final.group_by("segment", "period"), active=active, around=around)

@@ -1,0 +1,163 @@
+"""retention: who of a cohort comes back, period by period: the whole curve, and its entry `at`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from sqlglot import exp
+
+from metrics.catalog.kpi import Retention
+from metrics.engine import frames, periods, trees
+from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.rows import DAY, Rows, followed, ranked, rising
+
+UNIT_DAYS = {"day": 1, "week": 7}
+LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}
+
+
+def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
+    """Retained at `at` / cohort size; parts: the cohort's size, then who was there after 1, 2 … units.
+
+    An entry is unknown until the watermark has passed it for every member of the cohort.
+    """
+    start, back = followed(kpi, scope)
+    names = [f"after_{k}" for k in range(kpi.length + 1)]
+    sizes, returns = _counted(kpi, scope, start, back)
+    sizes = sizes.assign(after_0=sizes["n"], **dict.fromkeys(names[1:], 0.0))
+    wide = _curves(kpi, sizes, returns, names)
+    wide = wide.assign(numerator=wide[f"after_{kpi.at}"], denominator=wide["n"])
+    dataset = start.dataset
+    zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
+    found = frames.spined(wide, scope, dataset.name, zero=zero, parts=names)
+    return frames.shared(_ripened(kpi, found, scope, (dataset.name, back.dataset.name)))
+
+
+def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Size of each cohort, and how many of it are there `k` units later (rolling: are there last)."""
+    joined = _joined(kpi, scope, start)
+    size = exp.select(
+        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
+        exp.Count(this=exp.Star()).as_("n"),
+    ).from_("cohort").group_by("segment", "period")  # fmt: skip
+    sizes = trees.run(trees.assembled(size, **{k: v.copy() for k, v in joined.items()}), scope)
+    unit = kpi.unit if kpi.count_from == "calendar" else "day"
+    returns = back.select(
+        back.entity.as_("entity"), back.period(unit).as_("back_on"), start=scope.start - DAY,
+        end=scope.end + (kpi.length + 2) * LONGEST[kpi.unit] if kpi.mode == "bounded" else None,
+    ).distinct()  # fmt: skip
+    start_on, back_on = exp.column("start_on", "cohort"), exp.column("back_on", "returns")
+    after = exp.GT(this=back_on.copy(), expression=start_on.copy())
+    pairs = exp.select(
+        *(exp.column(name, "cohort") for name in ("segment", "period", "entity", "start_on")), back_on.copy()
+    ).from_("cohort").join("returns", on=exp.and_("returns.entity = cohort.entity", after))  # fmt: skip
+    if kpi.mode == "bounded":
+        step, count = (unit, kpi.length + 1) if kpi.count_from == "calendar" else ("day", _days(kpi, kpi.length + 1))
+        pairs = pairs.where(exp.LT(this=back_on.copy(), expression=trees.later(start_on, step, count)))
+    else:  # the last return says how long each member was seen
+        last = exp.Max(this=back_on.copy()).as_("back_on")
+        pairs.set("expressions", [*pairs.expressions[:-1], last])
+        pairs = pairs.group_by(*(exp.Literal.number(i) for i in (1, 2, 3, 4)))
+    final = exp.select(
+        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD), "start_on", "back_on",
+        exp.Count(this=exp.Star()).as_("entries"),
+    ).from_("pairs")  # fmt: skip
+    if kpi.count_from == "start" and kpi.unit != "day":
+        # Several days of one week of its own are one return: which week is told by days since the start.
+        gap = exp.DateDiff(this=exp.column("back_on"), expression=exp.column("start_on"), unit=exp.var("DAY"))
+        week = exp.Floor(this=exp.Div(this=gap, expression=exp.Literal.number("7.0")))
+        own = exp.select("segment", "period", "entity", "start_on", week.as_("back_on")).distinct().from_("pairs")
+        final = final.from_("own_weeks")
+        final = trees.assembled(final, **joined, returns=returns, pairs=pairs, own_weeks=own)
+    else:
+        final = trees.assembled(final, **joined, returns=returns, pairs=pairs)
+    return sizes, trees.run(final.group_by("segment", "period", "start_on", "back_on"), scope)
+
+
+def _joined(kpi: Retention, scope: Scope, start: Rows) -> dict[str, exp.Query]:
+    """Relations up to `cohort`: one row for each member and unit in which it starts."""
+    unit = kpi.unit if kpi.count_from == "calendar" else "day"
+    columns = [
+        start.segment.as_("segment"), start.entity.as_("entity"), start.period().as_("period"),
+        start.period(unit).as_("start_on"),
+    ]  # fmt: skip
+    if kpi.cohort == "recurring":
+        return {"cohort": start.select(*columns, start=scope.start, end=scope.end, asked=True).distinct()}
+    # The first start ever decides the cohort and its segment; only then do filters choose.
+    asked = exp.Case(ifs=[exp.If(this=exp.and_(*start.asked()), true=exp.Literal.number(1))]) if start.asked() else None
+    rank = ranked(start, [rising(start.at)], [start.entity])
+    every = start.select(
+        *columns, start.local.copy().as_("start_local"), (asked or exp.Literal.number(1)).as_("asked"),
+        rank.as_("nth"), start=None, end=None,
+    )  # fmt: skip
+    cohort = exp.select("segment", "entity", "period", "start_on").from_("starts").where("nth = 1").where("asked = 1")
+    cohort = cohort.where(trees.in_range(exp.column("start_local"), scope.start, scope.end))
+    return {"starts": every, "cohort": cohort}
+
+
+def _curves(kpi: Retention, sizes: pd.DataFrame, returns: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """One row for each segment and period: n and the entries of the curve."""
+    at = [trees.SEGMENT, trees.PERIOD]
+    sizes = sizes.assign(**{trees.PERIOD: sizes[trees.PERIOD].fillna(pd.Timestamp(0))})
+    if returns.empty:
+        return sizes
+    offset = _offsets(kpi, returns)
+    if kpi.mode == "rolling":
+        offset = offset.clip(upper=kpi.length)
+    returns = returns.assign(offset=offset, **{trees.PERIOD: returns[trees.PERIOD].fillna(pd.Timestamp(0))})
+    returns = returns[(returns["offset"] >= 1) & (returns["offset"] <= kpi.length)]
+    wide = returns.groupby([*at, "offset"])["entries"].sum().unstack("offset", fill_value=0)
+    wide = wide.reindex(columns=range(1, kpi.length + 1), fill_value=0).astype("float64")
+    if kpi.mode == "rolling":  # seen last after k units: was still there after all fewer
+        wide = wide.iloc[:, ::-1].cumsum(axis=1).iloc[:, ::-1]
+    wide.columns = names[1:]
+    both = sizes[[*at, "n", "after_0"]].merge(wide.reset_index(), on=at, how="left")
+    return both.fillna(dict.fromkeys(names[1:], 0.0))
+
+
+def _offsets(kpi: Retention, returns: pd.DataFrame) -> pd.Series:
+    """Units between start and return."""
+    if kpi.count_from == "start" and kpi.unit != "day":
+        return returns["back_on"].astype("int64")
+    if kpi.unit == "month":
+        start, back = returns["start_on"].dt, returns["back_on"].dt
+        return (back.year - start.year) * 12 + back.month - start.month
+    return (returns["back_on"] - returns["start_on"]).dt.days // UNIT_DAYS[kpi.unit]
+
+
+def _ripened(kpi: Retention, frame: pd.DataFrame, scope: Scope, datasets: tuple[str, ...]) -> pd.DataFrame:
+    """`frame` with what the watermark has not passed yet as unknown, entry by entry."""
+    fine = "hour" if scope.grain == "hour" else "day"
+    mark = frames.watermark(scope, dict.fromkeys(datasets), fine)
+    index = frames.scope_index(scope)
+    ends = [scope.end] if scope.grain == periods.TOTAL else list(periods.ends(index, scope.grain))
+    ripe = [0 if mark is None or mark < end else _ripe(kpi, end, mark, scope.week_start_days) for end in ends]
+    known = np.tile(np.array(ripe), max(1, len(frame) // max(1, len(index))))[: len(frame)]
+    closed = np.tile(np.array([mark is not None and mark >= end for end in ends]), max(1, len(frame) // len(ends)))
+    complete = (known >= kpi.at) & closed[: len(frame)]
+    rows = [
+        None if row is None else tuple(x if k <= upto or k == 0 else float("nan") for k, x in enumerate(row))
+        for row, upto in zip(frame["parts"], known, strict=True)
+    ]
+    parts = np.full(len(frame), None, dtype=object)
+    parts[:] = rows
+    numerator = frame["numerator"].where(known >= kpi.at)
+    return frame.assign(numerator=numerator, complete=complete, parts=parts)[FACT_COLUMNS]
+
+
+def _ripe(kpi: Retention, end: pd.Timestamp, mark: pd.Timestamp, week_start_days: int) -> int:
+    """How many entries of the curve are over for everyone who started before `end`."""
+    last = end - timedelta(microseconds=1)
+    if kpi.count_from == "start":
+        day = last.normalize()
+        return max(0, int((mark - day).days) // UNIT_DAYS[kpi.unit] - 1)
+    unit = periods.floor(last, kpi.unit, week_start_days)
+    k = 0
+    while k < kpi.length and periods.after(unit, kpi.unit, k + 2) <= mark:
+        k += 1
+    return k
+
+
+def _days(kpi: Retention, units: int) -> int:
+    return units * UNIT_DAYS[kpi.unit]

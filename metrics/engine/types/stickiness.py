@@ -1,0 +1,51 @@
+"""stickiness: mean actives of the short periods, as a share of the long period's actives."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import QueryRefused
+from metrics.catalog.kpi import Stickiness
+from metrics.engine import frames, periods, trees
+from metrics.engine.query import Scope
+from metrics.engine.rows import followed
+
+
+def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
+    """Numerator: mean of the short periods' distinct entities; denominator: the long period's."""
+    if scope.grain != kpi.long:
+        raise QueryRefused(
+            f"it is the share of a {kpi.long}'s people who come on one {kpi.short}; at grain {scope.grain} it is "
+            "another KPI", where=kpi.name,
+            hint=f"Ask at grain {kpi.long}, write a KPI with another `long`, or state `period_agg: mean`.",
+        )  # fmt: skip
+    (rows,) = followed(kpi, scope)
+    active = rows.select(
+        rows.segment.as_("segment"), rows.entity.as_("entity"), rows.period().as_("period"),
+        rows.period(kpi.short).as_("short"), start=scope.start, end=scope.end, asked=True,
+    ).distinct()  # fmt: skip
+    actives = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
+    final = exp.select(
+        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
+        exp.Count(this=exp.Star()).as_("numerator"), actives.as_("denominator"), actives.copy().as_("n"),
+    ).from_("active").group_by("segment", "period")  # fmt: skip
+    found = trees.run(trees.assembled(final, active=active), scope)
+    zero = ("numerator", "denominator") if rows.dataset.empty == "zero" else ()
+    spined = frames.spined(found, scope, rows.dataset.name, zero=zero)
+    return frames.shared(spined.assign(numerator=spined["numerator"] / _shorts(kpi, scope, rows.dataset.name, spined)))
+
+
+def _shorts(kpi: Stickiness, scope: Scope, dataset: str, frame: pd.DataFrame) -> pd.Series:
+    """How many short periods of each row's long one were observed: those before the first event are no zeros."""
+    state = scope.states.get(dataset)
+    if state is None or state.first_at is None or state.watermark is None:
+        return pd.Series(float("nan"), index=frame.index)
+    first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), kpi.short, scope.week_start_days)
+    last = periods.ceil(periods.on_clock(state.watermark, "day", scope.zone), kpi.short, scope.week_start_days)
+    index = frames.scope_index(scope)
+    counts = {
+        a: len(periods.spine(max(a, first), min(b, last), kpi.short)) or float("nan")
+        for a, b in zip(index, periods.ends(index, scope.grain), strict=True)
+    }
+    return frame["period"].map(counts).astype("float64")

@@ -1,0 +1,71 @@
+"""survey: NPS, CSAT or CES of answers, with how many were glad, in between and not."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlglot import exp
+
+from metrics.catalog import sql
+from metrics.catalog.kpi import Survey
+from metrics.engine import frames, trees
+from metrics.engine.query import Scope
+
+# scale → least answer, least of the middle, least of the top, greatest answer
+SCALES = {"nps": (0, 7, 9, 10), "csat": (1, 3, 4, 5), "ces": (1, 4, 5, 7)}
+PARTS = ("promoters", "passives", "detractors")
+
+
+def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:
+    """NPS = 100 × (promoters − detractors) / n; CSAT = share of 4 and 5 of 5; CES = mean of 1 to 7."""
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    zero = ("numerator", "denominator", *PARTS) if dataset.empty == "zero" else ()
+    found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
+    return frames.shared(found, factor=100.0 if kpi.scale == "nps" else 1.0)
+
+
+def group(kpi: Survey) -> exp.Case:
+    """`promoters`, `passives` or `detractors` of a row; NULL where it has no answer within the scale."""
+    least, middle, top, most = SCALES[kpi.scale]
+    score = exp.paren(sql.expression(kpi.score))
+
+    def case(name: str, low: int, high: int, below: type[exp.Expr]) -> exp.If:
+        limits = [(exp.GTE, low), (below, high)]
+        both = exp.and_(*(kind(this=score.copy(), expression=exp.Literal.number(x)) for kind, x in limits))
+        return exp.If(this=both, true=exp.Literal.string(name))
+
+    return exp.Case(ifs=[case("promoters", top, most, exp.LTE), case("passives", middle, top, exp.LT),
+                         case("detractors", least, middle, exp.LT)])  # fmt: skip
+
+
+def answers(kpi: Survey, scope: Scope, *columns: exp.Expr) -> exp.Select:
+    """These columns of the rows of the scope that have an answer."""
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    query = trees.from_dataset(exp.select(*columns), dataset).where(trees.in_range(local, scope.start, scope.end))
+    for condition in [trees.known(group(kpi)), *trees.conditions(dataset, scope)]:
+        query = query.where(condition)
+    return query.where(sql.expression(kpi.filter)) if kpi.filter else query
+
+
+def _select(kpi: Survey, scope: Scope) -> exp.Select:
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    count: exp.Expr = exp.Count(this=exp.Star())
+    counts = {name: _times(exp.EQ(this=group(kpi), expression=exp.Literal.string(name))) for name in PARTS}
+    total: exp.Expr = exp.Sub(this=counts["promoters"].copy(), expression=counts["detractors"].copy())
+    if kpi.scale == "csat":
+        total = counts["promoters"].copy()
+    elif kpi.scale == "ces":
+        total = exp.Sum(this=exp.paren(sql.expression(kpi.score)))
+    query = answers(
+        kpi, scope, trees.period(local, scope).as_(trees.PERIOD), trees.segment(dataset, scope.by).as_(trees.SEGMENT),
+        total.as_("numerator"), count.as_("denominator"), count.copy().as_("n"),
+        *(tree.as_(name) for name, tree in counts.items()),
+    )  # fmt: skip
+    return query.group_by(exp.Literal.number(1), exp.Literal.number(2))
+
+
+def _times(condition: exp.Expr) -> exp.Expr:
+    """How many rows meet a condition."""
+    one = exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))])
+    return exp.Count(this=one)
