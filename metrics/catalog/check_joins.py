@@ -35,8 +35,8 @@ def joins(
             found.append(document.problem((*place, "dataset"), "fan_out", text, hint))
         own = columns.get(item.name)
         if own is not None and join.by not in own:
-            text = f"unknown column '{join.by}'"
-            found.append(document.problem((*place, "by"), "unknown_column", text, did_you_mean(join.by, list(own))))
+            spot, text = (*place, "by"), f"unknown column '{join.by}'"
+            found.append(document.problem(spot, "unknown_column", text, did_you_mean(join.by, list(own))))
         for dimension in join.dimensions or other.dimensions:
             spot = (*place, "dimensions") if join.dimensions else place
             if dimension not in other.dimensions:

@@ -19,6 +19,7 @@ FORBIDDEN = re.compile(
     r"iceberg_|delta_|postgres_|mysql_|sqlite_|which_secret|from_substrait|install|load|copy|attach)",
     re.IGNORECASE,
 )
+NAME = re.compile(r"[A-Za-z_]\w*")
 ROW_SOURCES = {"generate_series", "range", "unnest"}
 
 
@@ -32,7 +33,15 @@ class SqlProblem(ValueError):
 
 def expression(text: str) -> exp.Expr:
     """One scalar or aggregate expression. Raises SqlProblem."""
-    tree = _parse(text)
+    name = text.strip()
+    try:
+        tree = _parse(text)
+    except SqlProblem:
+        if not NAME.fullmatch(name):
+            raise
+        return exp.column(name, quoted=True)  # a column may be called as a statement is: comment, cache, grant
+    if NAME.fullmatch(name) and not isinstance(tree, (exp.Condition, exp.Func)):
+        return exp.column(name, quoted=True)
     if isinstance(tree, (exp.Query, exp.DDL, exp.DML, exp.Command)):
         raise SqlProblem("a single expression is wanted here, not a statement")
     _refuse_forbidden(tree)

@@ -23,6 +23,7 @@ from metrics.engine.query import Filter
 from metrics.views import export
 from tests.conftest import Builder
 
+pytestmark = pytest.mark.xdist_group("followed")  # one worker: its worlds are made once
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata")
 KINDS = ("view", "view", "cart", "cart", "buy", "rest")
 DAY, US = pd.Timedelta(days=1), pd.Timedelta(microseconds=1)
@@ -60,15 +61,11 @@ KPIS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
 class World:
-    project: Builder
-    zone: str
-    rows: dict[str, list[Row]]
-    marks: dict[str, pd.Timestamp]  # UTC, naive: complete up to here
+    """A project and its rows. marks: dataset → UTC, naive: complete up to here."""
 
-    def __repr__(self) -> str:
-        return self.zone
+    def __init__(self, project: Builder, zone: str, rows: dict[str, list[Row]], marks: dict[str, pd.Timestamp]) -> None:
+        self.project, self.zone, self.rows, self.marks = project, zone, rows, marks
 
 
 def local(at: pd.Timestamp, zone: str) -> pd.Timestamp:
@@ -142,7 +139,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
 def cut(at: pd.Timestamp, grain: str, zone: str) -> pd.Timestamp:
     day = at.normalize()
     if grain == "week":
-        return day - timedelta(days=(day.dayofweek - (6 if zone == ZONES[1] else 0)) % 7)
+        return day - timedelta(days=(day.day_of_week - (6 if zone == ZONES[1] else 0)) % 7)
     return day.replace(day=1) if grain == "month" else day
 
 
