@@ -6,6 +6,7 @@ import streamlit as st
 
 from metrics.engine.answer import offered_grains
 from metrics.engine.query import Filter
+from metrics.engine.types.survey import PARTS
 from metrics.views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
 from metrics.views.origin import Origin, origin
 from ui import state, url
@@ -14,13 +15,14 @@ from ui.empty import first_steps
 from ui.filters import both_widths, dimension_filters, draw_dimension_filters
 from ui.hero import hero
 from ui.origin import show_origin
+from ui.shape import show_shape
 from ui.theme import html, text
 
 
 @state.cached_view
-def view(kpi: str, grain: str, range_: str, compare: str, by: str, where: tuple[Filter, ...]) -> KpiPage:
+def view(kpi: str, grain: str, range_: str, compare: str, by: str, where: tuple[Filter, ...], who: str) -> KpiPage:
     """The page of one KPI in the live world."""
-    return kpi_page(state.world(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where)
+    return kpi_page(state.world(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where, who=who)
 
 
 @state.cached_view
@@ -51,7 +53,8 @@ def page() -> None:
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")
     where = dimension_filters(world, name, dimensions)
-    found = view(name, grain, range_, compare, by, where)
+    who = url.read("who", PARTS, "")
+    found = view(name, grain, range_, compare, by, where, who)
     st.title(found.card.label)
     html(f"<p class='bw-line'>{text(found.description)}</p>")
     if found.card.draft:
@@ -75,6 +78,7 @@ def page() -> None:
 
     both_widths(controls)
     _chart(found)
+    show_shape(found.shape)
     _table(found, name)
     show_origin(origin_of(name))
 

@@ -35,10 +35,10 @@ def joins(
             found.append(document.problem((*place, "dataset"), "fan_out", text, hint))
         own = columns.get(item.name)
         if own is not None and join.by not in own:
-            spot, text = (*place, "by"), f"unknown column '{join.by}'"
-            found.append(document.problem(spot, "unknown_column", text, did_you_mean(join.by, list(own))))
+            key, text = (*place, "by"), f"unknown column '{join.by}'"
+            found.append(document.problem(key, "unknown_column", text, did_you_mean(join.by, list(own))))
         for dimension in join.dimensions or other.dimensions:
-            spot = (*place, "dimensions") if join.dimensions else place
+            spot: tuple[str | int, ...] = (*place, "dimensions") if join.dimensions else place
             if dimension not in other.dimensions:
                 text = f"dataset '{other.name}' has no dimension '{dimension}' of its own"
                 hint = did_you_mean(dimension, list(other.dimensions))

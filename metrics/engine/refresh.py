@@ -204,7 +204,9 @@ def _bounds(
     counts = int(row["rows"]), int(row["dated"] - row["past"])
     if pd.isna(row["first"]):
         return None, None, *counts
-    first, last = (row[which].floor("us").to_pydatetime() for which in ("first", "last"))  # some tables have nanoseconds
+    first, last = (
+        row[which].floor("us").to_pydatetime() for which in ("first", "last")
+    )  # some tables have nanoseconds
     if kind == "DATE":
         last = datetime.combine(last.date() + timedelta(days=1), time())
         return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC), *counts

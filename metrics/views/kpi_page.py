@@ -14,6 +14,7 @@ from metrics.engine.query import Filter, Query, Series
 from metrics.views import export
 from metrics.views import format as fmt
 from metrics.views.card import Card, card
+from metrics.views.shape import Shape, shape_of
 from metrics.views.targets import target_at
 from metrics.views.world import World
 
@@ -72,6 +73,7 @@ class KpiPage:
     csv: str
     notes: tuple[str, ...]
     series: Series
+    shape: Shape | None = None
 
 
 def kpi_page(
@@ -83,8 +85,9 @@ def kpi_page(
     compare: str = "none",
     by: str = "",
     where: tuple[Filter, ...] = (),
+    who: str = "",
 ) -> KpiPage:
-    """The page of one KPI. Raises KpiError if it has no value at all."""
+    """The page of one KPI. who: whose words a survey shows. Raises KpiError if it has no value at all."""
     kpi = world.catalogue.kpi(name)
     grain = grain or kpi.grain
     start = range_start(world, kpi, grain, range_ or DEFAULT_RANGE[grain])
@@ -97,6 +100,7 @@ def kpi_page(
         card=own, description=kpi.description, owner=kpi.owner, grains=offered_grains(kpi),
         dimensions=world.catalogue.dimensions_of(kpi), chart=_chart(world, kpi, series, whole=not where),
         table=_table(kpi, series), csv=export.as_csv(series), notes=_notes(kpi, series), series=series,
+        shape=shape_of(world, kpi, series, where, who),
     )  # fmt: skip
 
 

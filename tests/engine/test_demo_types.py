@@ -66,7 +66,9 @@ def test_real_types_give_the_numbers_of_their_stand_ins(demo_world: Any, name: s
         rows = demo_world.reader.frame(text.format(by=column, name=by or "nothing"))
         if name == "stickiness" and by:
             rows = demo_world.reader.frame(text.format(by=by, name=by))
-        want = {(r["segment"], pd.Timestamp(r["period"]).tz_localize(None)): r["value"] for r in rows.to_dict("records")}
+        want = {
+            (r["segment"], pd.Timestamp(r["period"]).tz_localize(None)): r["value"] for r in rows.to_dict("records")
+        }
         frame = answer(Query(name, by=by or None), demo_world.catalogue, demo_world.reader).frame
         done = frame[frame["complete"] & frame["value"].notna()]
         assert len(done) > 10 * (4 if by else 1) or name == "new_mrr"

@@ -1,0 +1,28 @@
+"""What a type shows besides its line: a funnel's steps, a triangle, gains and losses, groups and words."""
+
+from __future__ import annotations
+
+from metrics.catalog.kpi import Funnel, KpiCommon, Lifecycle, Retention, Survey
+from metrics.engine.query import Filter, Series
+from metrics.views.funnel import FunnelShape, funnel_shape
+from metrics.views.lifecycle import LifecycleShape, lifecycle_shape
+from metrics.views.retention import RetentionShape, retention_shape
+from metrics.views.survey import SurveyShape, survey_shape
+from metrics.views.world import World
+
+Shape = FunnelShape | RetentionShape | LifecycleShape | SurveyShape
+
+
+def shape_of(
+    world: World, kpi: KpiCommon, series: Series, where: tuple[Filter, ...] = (), who: str = ""
+) -> Shape | None:
+    """The shape of a series by its KPI's type; None where the line says it all."""
+    if isinstance(kpi, Funnel):
+        return funnel_shape(series)
+    if isinstance(kpi, Retention):
+        return retention_shape(kpi, series)
+    if isinstance(kpi, Lifecycle):
+        return lifecycle_shape(series)
+    if isinstance(kpi, Survey):
+        return survey_shape(world, kpi, series, where, who)
+    return None
