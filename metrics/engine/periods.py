@@ -88,7 +88,15 @@ def floors(column: pd.Series, grain: str, week_start_days: int = 0) -> pd.Series
     """The period of `grain` that each moment of a column lies in; NaT for total."""
     if grain == TOTAL:
         return pd.Series(pd.NaT, index=column.index, dtype="datetime64[us]")
-    return pd.to_datetime(column.map(lambda at: floor(at, grain, week_start_days))).astype("datetime64[us]")
+    if grain == "hour":
+        found = column.dt.floor("h")
+    elif grain in ("day", "week"):
+        found = column.dt.normalize()
+        if grain == "week":
+            found = found - pd.to_timedelta((found.dt.day_of_week - week_start_days) % 7, unit="D")
+    else:
+        found = column.dt.to_period({"month": "M", "quarter": "Q", "year": "Y"}[grain]).dt.start_time
+    return found.astype("datetime64[us]")
 
 
 def shifted(column: pd.Series, grain: str, count: int) -> pd.Series:

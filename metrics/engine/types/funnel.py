@@ -56,14 +56,14 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
             step.entity.as_("entity"), step.at.copy().as_("at"), start=scope.start - DAY, end=reach(scope.end, span)
         )
         dates = step.is_date or steps[i - 2].is_date
-        then = next_hits(
+        came_next = next_hits(
             f"reached_{i - 1}", f"hits_{i}", keys=KEYS, at="at", same_moment=dates,
             whole_days=step.is_date and not steps[i - 2].is_date,
         )  # fmt: skip
         # A date stands at its midnight: who is there has not gone back in time.
         at = exp.Greatest(this=exp.column("at"), expressions=[exp.column("hit")], ignore_nulls=True)
         reached = exp.select("entity", "segment", "period", "first_at", (at if dates else exp.column("hit")).as_("at"))
-        reached = reached.from_(then.subquery("then"))
+        reached = reached.from_(came_next.subquery("came_next"))
         ctes[f"reached_{i}"] = reached.where(within(exp.column("hit"), exp.column("first_at"), kpi.window))
     counts = [
         exp.select("segment", "period", exp.Literal.number(i + 1).as_("step")).from_(f"reached_{i + 1}")

@@ -149,14 +149,11 @@ def _ripened(kpi: Retention, frame: pd.DataFrame, scope: Scope, datasets: tuple[
 def _ripe(kpi: Retention, end: pd.Timestamp, mark: pd.Timestamp, week_start_days: int) -> int:
     """How many entries of the curve are over for everyone who started before `end`."""
     last = end - timedelta(microseconds=1)
-    if kpi.count_from == "start":
-        day = last.normalize()
-        return max(0, int((mark - day).days) // UNIT_DAYS[kpi.unit] - 1)
-    unit = periods.floor(last, kpi.unit, week_start_days)
-    k = 0
-    while k < kpi.length and periods.after(unit, kpi.unit, k + 2) <= mark:
-        k += 1
-    return k
+    if kpi.count_from == "calendar" and kpi.unit == "month":
+        months = (mark.year - last.year) * 12 + mark.month - last.month  # whole ones since the last start's began
+        return max(0, min(kpi.length, int(months) - 1))
+    unit = last.normalize() if kpi.count_from == "start" else periods.floor(last, kpi.unit, week_start_days)
+    return max(0, min(kpi.length, int((mark - unit).days) // UNIT_DAYS[kpi.unit] - 1))
 
 
 def _days(kpi: Retention, units: int) -> int:

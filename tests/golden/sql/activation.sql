@@ -1,65 +1,167 @@
-WITH dataset__users AS (
+WITH base AS (
   SELECT
-    *
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', "signed_up_at") AS TIMESTAMP) AS period,
+    "signed_up_at" AS base_at
   FROM "users"
+  WHERE
+    (
+      "signed_up_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND "signed_up_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), conversions AS (
+  SELECT
+    "user_id" AS entity,
+    CAST("activated_at" AS TIMESTAMP) AS "at"
+  FROM "users"
+  WHERE
+    (
+      CAST("activated_at" AS TIMESTAMP) >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND CAST("activated_at" AS TIMESTAMP) < CAST('2026-12-01 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), followed AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    base_at,
+    hit
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      base_at,
+      kind,
+      MIN(hit_at) OVER (
+        PARTITION BY entity
+        ORDER BY line_at DESC, kind DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        base_at,
+        base_at AS line_at,
+        CAST(NULL AS TIMESTAMP) AS hit_at,
+        0 AS kind
+      FROM base
+      UNION ALL
+      SELECT
+        entity,
+        CAST(NULL AS TEXT) AS segment,
+        CAST(NULL AS TIMESTAMP) AS period,
+        CAST(NULL AS TIMESTAMP) AS base_at,
+        "at" AS line_at,
+        "at" AS hit_at,
+        1 AS kind
+      FROM conversions
+    ) AS time_line
+  ) AS looked
+  WHERE
+    kind = 0
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  '' AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', signed_up_at) AS period,
-    platform,
-    country,
-    plan,
-    channel,
-    COUNT(*) FILTER(WHERE
-      activated_at < signed_up_at + INTERVAL '7' DAYS) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS users
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  segment AS __segment,
+  period AS __period,
+  COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '7' DAY THEN entity END) AS numerator,
+  COUNT(DISTINCT entity) AS denominator,
+  COUNT(DISTINCT entity) AS n
+FROM followed
 GROUP BY
-  1,
-  2;
+  segment,
+  period;
 
 -- by the first dimension;
 
-WITH dataset__users AS (
+WITH base AS (
   SELECT
-    *
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', "signed_up_at") AS TIMESTAMP) AS period,
+    "signed_up_at" AS base_at
   FROM "users"
+  WHERE
+    (
+      "signed_up_at" >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND "signed_up_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), conversions AS (
+  SELECT
+    "user_id" AS entity,
+    CAST("activated_at" AS TIMESTAMP) AS "at"
+  FROM "users"
+  WHERE
+    (
+      CAST("activated_at" AS TIMESTAMP) >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND CAST("activated_at" AS TIMESTAMP) < CAST('2026-12-01 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), followed AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    base_at,
+    hit
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      base_at,
+      kind,
+      MIN(hit_at) OVER (
+        PARTITION BY entity
+        ORDER BY line_at DESC, kind DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        base_at,
+        base_at AS line_at,
+        CAST(NULL AS TIMESTAMP) AS hit_at,
+        0 AS kind
+      FROM base
+      UNION ALL
+      SELECT
+        entity,
+        CAST(NULL AS TEXT) AS segment,
+        CAST(NULL AS TIMESTAMP) AS period,
+        CAST(NULL AS TIMESTAMP) AS base_at,
+        "at" AS line_at,
+        "at" AS hit_at,
+        1 AS kind
+      FROM conversions
+    ) AS time_line
+  ) AS looked
+  WHERE
+    kind = 0
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  COALESCE(CAST(given.platform AS TEXT), '(none)') AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', signed_up_at) AS period,
-    platform,
-    country,
-    plan,
-    channel,
-    COUNT(*) FILTER(WHERE
-      activated_at < signed_up_at + INTERVAL '7' DAYS) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS users
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  segment AS __segment,
+  period AS __period,
+  COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '7' DAY THEN entity END) AS numerator,
+  COUNT(DISTINCT entity) AS denominator,
+  COUNT(DISTINCT entity) AS n
+FROM followed
 GROUP BY
-  1,
-  2
+  segment,
+  period

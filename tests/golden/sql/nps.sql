@@ -1,75 +1,335 @@
-WITH dataset__feedback AS (
-  SELECT
-    *
-  FROM "feedback"
-)
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
+  CAST(DATE_TRUNC('WEEK', (
+    "submitted_at"
+  ) AT TIME ZONE 'UTC') AS TIMESTAMP) AS __period,
   '' AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', submitted_at) AS period,
-    platform,
-    country,
-    plan,
-    editor,
-    100 * (
-      COUNT(*) FILTER(WHERE
-        score >= 9) - COUNT(*) FILTER(WHERE
-        score <= 6)
-    ) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__feedback AS feedback
-  WHERE
-    NOT score IS NULL
-  GROUP BY ALL
-) AS given
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'promoters'
+      THEN 1
+    END
+  ) - COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'detractors'
+      THEN 1
+    END
+  ) AS numerator,
+  COUNT(*) AS denominator,
+  COUNT(*) AS n,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'promoters'
+      THEN 1
+    END
+  ) AS promoters,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'passives'
+      THEN 1
+    END
+  ) AS passives,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'detractors'
+      THEN 1
+    END
+  ) AS detractors
+FROM "feedback"
 WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  (
+    (
+      "submitted_at"
+    ) AT TIME ZONE 'UTC' >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+    AND (
+      "submitted_at"
+    ) AT TIME ZONE 'UTC' < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  )
+  AND NOT (
+    CASE
+      WHEN (
+        score
+      ) >= 9 AND (
+        score
+      ) <= 10
+      THEN 'promoters'
+      WHEN (
+        score
+      ) >= 7 AND (
+        score
+      ) < 9
+      THEN 'passives'
+      WHEN (
+        score
+      ) >= 0 AND (
+        score
+      ) < 7
+      THEN 'detractors'
+    END
+  ) IS NULL
 GROUP BY
   1,
   2;
 
 -- by the first dimension;
 
-WITH dataset__feedback AS (
-  SELECT
-    *
-  FROM "feedback"
-)
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  COALESCE(CAST(given.platform AS TEXT), '(none)') AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', submitted_at) AS period,
-    platform,
-    country,
-    plan,
-    editor,
-    100 * (
-      COUNT(*) FILTER(WHERE
-        score >= 9) - COUNT(*) FILTER(WHERE
-        score <= 6)
-    ) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__feedback AS feedback
-  WHERE
-    NOT score IS NULL
-  GROUP BY ALL
-) AS given
+  CAST(DATE_TRUNC('WEEK', (
+    "submitted_at"
+  ) AT TIME ZONE 'UTC') AS TIMESTAMP) AS __period,
+  COALESCE(CAST(platform AS TEXT), '(none)') AS __segment,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'promoters'
+      THEN 1
+    END
+  ) - COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'detractors'
+      THEN 1
+    END
+  ) AS numerator,
+  COUNT(*) AS denominator,
+  COUNT(*) AS n,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'promoters'
+      THEN 1
+    END
+  ) AS promoters,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'passives'
+      THEN 1
+    END
+  ) AS passives,
+  COUNT(
+    CASE
+      WHEN CASE
+        WHEN (
+          score
+        ) >= 9 AND (
+          score
+        ) <= 10
+        THEN 'promoters'
+        WHEN (
+          score
+        ) >= 7 AND (
+          score
+        ) < 9
+        THEN 'passives'
+        WHEN (
+          score
+        ) >= 0 AND (
+          score
+        ) < 7
+        THEN 'detractors'
+      END = 'detractors'
+      THEN 1
+    END
+  ) AS detractors
+FROM "feedback"
 WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  (
+    (
+      "submitted_at"
+    ) AT TIME ZONE 'UTC' >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+    AND (
+      "submitted_at"
+    ) AT TIME ZONE 'UTC' < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  )
+  AND NOT (
+    CASE
+      WHEN (
+        score
+      ) >= 9 AND (
+        score
+      ) <= 10
+      THEN 'promoters'
+      WHEN (
+        score
+      ) >= 7 AND (
+        score
+      ) < 9
+      THEN 'passives'
+      WHEN (
+        score
+      ) >= 0 AND (
+        score
+      ) < 7
+      THEN 'detractors'
+    END
+  ) IS NULL
 GROUP BY
   1,
   2

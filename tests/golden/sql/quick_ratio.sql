@@ -1,56 +1,113 @@
-WITH dataset__sessions AS (
-  SELECT
-    *
+WITH active AS (
+  SELECT DISTINCT
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS period
   FROM "sessions"
+  WHERE
+    "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), around AS (
+  SELECT
+    segment,
+    period,
+    LAG(period) OVER (PARTITION BY segment, entity ORDER BY period) AS earlier,
+    LEAD(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
+    period + INTERVAL '7' DAY AS following,
+    period + INTERVAL '-7' DAY AS preceding
+  FROM active
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  '' AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
+  segment AS __segment,
+  period AS __period,
+  COUNT(CASE WHEN kind = 'new' THEN 1 END) AS new,
+  COUNT(CASE WHEN kind = 'returning' THEN 1 END) AS "returning",
+  COUNT(CASE WHEN kind = 'resurrected' THEN 1 END) AS resurrected,
+  COUNT(CASE WHEN kind = 'dormant' THEN 1 END) AS dormant
 FROM (
-  WITH active AS (
-    SELECT DISTINCT
-      user_id,
-      DATE_TRUNC('WEEK', started_at) AS week
-    FROM dataset__sessions AS sessions
-  ), around AS (
-    SELECT
-      user_id,
-      week,
-      LAG(week) OVER (PARTITION BY user_id ORDER BY week) AS before,
-      LEAD(week) OVER (PARTITION BY user_id ORDER BY week) AS next
-    FROM active
-  ), counted AS (
-    SELECT
-      week AS period,
-      1 AS gained,
-      0 AS lost
-    FROM around
-    WHERE
-      before IS NULL OR before < week - INTERVAL '7' DAYS
-    UNION ALL
-    SELECT
-      week + INTERVAL '7' DAYS AS period,
-      0 AS gained,
-      1 AS lost
-    FROM around
-    WHERE
-      next IS NULL OR next > week + INTERVAL '7' DAYS
-  )
   SELECT
+    segment,
     period,
-    SUM(gained) AS numerator,
-    SUM(lost) AS denominator
-  FROM counted
-  GROUP BY
-    period
-) AS given
+    CASE
+      WHEN earlier IS NULL
+      THEN 'new'
+      WHEN earlier = preceding
+      THEN 'returning'
+      ELSE 'resurrected'
+    END AS kind
+  FROM around
+  UNION ALL
+  SELECT
+    segment,
+    following AS period,
+    'dormant' AS kind
+  FROM around
+  WHERE
+    later IS NULL OR later > following
+) AS every_kind
 WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  period >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+  AND period < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
 GROUP BY
-  1,
-  2
+  segment,
+  period;
+
+-- by the first dimension;
+
+WITH active AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', "started_at") AS TIMESTAMP) AS period
+  FROM "sessions"
+  WHERE
+    "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), around AS (
+  SELECT
+    segment,
+    period,
+    LAG(period) OVER (PARTITION BY segment, entity ORDER BY period) AS earlier,
+    LEAD(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
+    period + INTERVAL '7' DAY AS following,
+    period + INTERVAL '-7' DAY AS preceding
+  FROM active
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(CASE WHEN kind = 'new' THEN 1 END) AS new,
+  COUNT(CASE WHEN kind = 'returning' THEN 1 END) AS "returning",
+  COUNT(CASE WHEN kind = 'resurrected' THEN 1 END) AS resurrected,
+  COUNT(CASE WHEN kind = 'dormant' THEN 1 END) AS dormant
+FROM (
+  SELECT
+    segment,
+    period,
+    CASE
+      WHEN earlier IS NULL
+      THEN 'new'
+      WHEN earlier = preceding
+      THEN 'returning'
+      ELSE 'resurrected'
+    END AS kind
+  FROM around
+  UNION ALL
+  SELECT
+    segment,
+    following AS period,
+    'dormant' AS kind
+  FROM around
+  WHERE
+    later IS NULL OR later > following
+) AS every_kind
+WHERE
+  period >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+  AND period < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+GROUP BY
+  segment,
+  period

@@ -1,97 +1,229 @@
-WITH dataset__users AS (
+WITH reached_1 AS (
   SELECT
-    *
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS "at"
   FROM "users"
-), dataset__subscriptions AS (
+  WHERE
+    (
+      CAST("trial_at" AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND CAST("trial_at" AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+  GROUP BY
+    1,
+    2,
+    3
+), hits_2 AS (
   SELECT
-    *
+    "user_id" AS entity,
+    CAST("started_on" AS TIMESTAMP) AS "at"
   FROM "subscriptions"
+  WHERE
+    (
+      CAST("started_on" AS TIMESTAMP) >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND CAST("started_on" AS TIMESTAMP) < CAST('2026-12-08 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST("at", hit) AS "at"
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      "at",
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        "at",
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          "at",
+          CAST(DATE_TRUNC('DAY', "at") AS TIMESTAMP) AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS TEXT) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS "at",
+          "at" AS line_at,
+          "at" AS hit_at,
+          1 AS kind
+        FROM hits_2
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS "then"
+  WHERE
+    hit < first_at + INTERVAL '14' DAY
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  '' AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
 FROM (
   SELECT
-    DATE_TRUNC('WEEK', u.trial_at) AS period,
-    u.platform,
-    u.country,
-    u.plan,
-    u.channel,
-    COUNT(s.user_id) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS u
-  LEFT JOIN (
-    SELECT
-      user_id,
-      MIN(started_on) AS paid_on
-    FROM dataset__subscriptions AS subscriptions
-    GROUP BY
-      user_id
-  ) AS s
-    ON s.user_id = u.user_id
-    AND s.paid_on >= CAST(u.trial_at AS DATE)
-    AND s.paid_on < u.trial_at + INTERVAL '14' DAYS
-  WHERE
-    NOT u.trial_at IS NULL
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    segment,
+    period,
+    1 AS step
+  FROM reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM reached_2
+) AS every_step
 GROUP BY
-  1,
-  2;
+  segment,
+  period,
+  step;
 
 -- by the first dimension;
 
-WITH dataset__users AS (
+WITH reached_1 AS (
   SELECT
-    *
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS "at"
   FROM "users"
-), dataset__subscriptions AS (
+  WHERE
+    (
+      CAST("trial_at" AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND CAST("trial_at" AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+  GROUP BY
+    1,
+    2,
+    3
+), hits_2 AS (
   SELECT
-    *
+    "user_id" AS entity,
+    CAST("started_on" AS TIMESTAMP) AS "at"
   FROM "subscriptions"
+  WHERE
+    (
+      CAST("started_on" AS TIMESTAMP) >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND CAST("started_on" AS TIMESTAMP) < CAST('2026-12-08 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST("at", hit) AS "at"
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      "at",
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        "at",
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          "at",
+          CAST(DATE_TRUNC('DAY', "at") AS TIMESTAMP) AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS TEXT) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS "at",
+          "at" AS line_at,
+          "at" AS hit_at,
+          1 AS kind
+        FROM hits_2
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS "then"
+  WHERE
+    hit < first_at + INTERVAL '14' DAY
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  COALESCE(CAST(given.platform AS TEXT), '(none)') AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
 FROM (
   SELECT
-    DATE_TRUNC('WEEK', u.trial_at) AS period,
-    u.platform,
-    u.country,
-    u.plan,
-    u.channel,
-    COUNT(s.user_id) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS u
-  LEFT JOIN (
-    SELECT
-      user_id,
-      MIN(started_on) AS paid_on
-    FROM dataset__subscriptions AS subscriptions
-    GROUP BY
-      user_id
-  ) AS s
-    ON s.user_id = u.user_id
-    AND s.paid_on >= CAST(u.trial_at AS DATE)
-    AND s.paid_on < u.trial_at + INTERVAL '14' DAYS
-  WHERE
-    NOT u.trial_at IS NULL
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    segment,
+    period,
+    1 AS step
+  FROM reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM reached_2
+) AS every_step
 GROUP BY
-  1,
-  2
+  segment,
+  period,
+  step

@@ -1,97 +1,243 @@
-WITH dataset__users AS (
+WITH starts AS (
   SELECT
-    *
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS start_on,
+    CAST("activated_at" AS TIMESTAMP) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY CAST("activated_at" AS TIMESTAMP), "user_id") AS nth
   FROM "users"
-), dataset__sessions AS (
+  WHERE
+    NOT (
+      CAST("activated_at" AS TIMESTAMP)
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
   SELECT
-    *
-  FROM "sessions"
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  '' AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', u.activated_at) AS period,
-    u.platform,
-    u.country,
-    u.plan,
-    u.channel,
-    COUNT(b.user_id) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS u
-  LEFT JOIN (
-    SELECT DISTINCT
-      s.user_id
-    FROM dataset__sessions AS s
-    JOIN dataset__users AS v
-      ON v.user_id = s.user_id
-    WHERE
-      CAST(s.started_at AS DATE) >= CAST(v.activated_at AS DATE) + INTERVAL '28' DAYS
-      AND CAST(s.started_at AS DATE) < CAST(v.activated_at AS DATE) + INTERVAL '35' DAYS
-  ) AS b
-    ON b.user_id = u.user_id
-  WHERE
-    NOT u.activated_at IS NULL
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
 GROUP BY
-  1,
-  2;
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS start_on,
+    CAST("activated_at" AS TIMESTAMP) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY CAST("activated_at" AS TIMESTAMP), "user_id") AS nth
+  FROM "users"
+  WHERE
+    NOT (
+      CAST("activated_at" AS TIMESTAMP)
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS back_on
+  FROM "sessions"
+  WHERE
+    (
+      "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    returns.back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  WHERE
+    returns.back_on < cohort.start_on + INTERVAL '91' DAY
+), own_weeks AS (
+  SELECT DISTINCT
+    segment,
+    period,
+    entity,
+    start_on,
+    FLOOR(DATE_DIFF('DAY', start_on, back_on) / 7.0) AS back_on
+  FROM pairs
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM own_weeks
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on;
 
 -- by the first dimension;
 
-WITH dataset__users AS (
+WITH starts AS (
   SELECT
-    *
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS start_on,
+    CAST("activated_at" AS TIMESTAMP) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY CAST("activated_at" AS TIMESTAMP), "user_id") AS nth
   FROM "users"
-), dataset__sessions AS (
+  WHERE
+    NOT (
+      CAST("activated_at" AS TIMESTAMP)
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
   SELECT
-    *
-  FROM "sessions"
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
 )
 SELECT
-  CAST(DATE_TRUNC('WEEK', CAST(given.period AS TIMESTAMP)) AS TIMESTAMP) AS __period,
-  COALESCE(CAST(given.platform AS TEXT), '(none)') AS __segment,
-  SUM(given.numerator) AS numerator,
-  SUM(given.denominator) AS denominator,
-  CAST(SUM(given.numerator) AS DOUBLE) / NULLIF(SUM(given.denominator), 0) AS __value,
-  SUM(given.denominator) AS n
-FROM (
-  SELECT
-    DATE_TRUNC('WEEK', u.activated_at) AS period,
-    u.platform,
-    u.country,
-    u.plan,
-    u.channel,
-    COUNT(b.user_id) AS numerator,
-    COUNT(*) AS denominator
-  FROM dataset__users AS u
-  LEFT JOIN (
-    SELECT DISTINCT
-      s.user_id
-    FROM dataset__sessions AS s
-    JOIN dataset__users AS v
-      ON v.user_id = s.user_id
-    WHERE
-      CAST(s.started_at AS DATE) >= CAST(v.activated_at AS DATE) + INTERVAL '28' DAYS
-      AND CAST(s.started_at AS DATE) < CAST(v.activated_at AS DATE) + INTERVAL '35' DAYS
-  ) AS b
-    ON b.user_id = u.user_id
-  WHERE
-    NOT u.activated_at IS NULL
-  GROUP BY ALL
-) AS given
-WHERE
-  CAST(given.period AS TIMESTAMP) >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
-  AND CAST(given.period AS TIMESTAMP) < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
 GROUP BY
-  1,
-  2
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CAST("activated_at" AS TIMESTAMP)) AS TIMESTAMP) AS start_on,
+    CAST("activated_at" AS TIMESTAMP) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY CAST("activated_at" AS TIMESTAMP), "user_id") AS nth
+  FROM "users"
+  WHERE
+    NOT (
+      CAST("activated_at" AS TIMESTAMP)
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+    )
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS back_on
+  FROM "sessions"
+  WHERE
+    (
+      "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    returns.back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  WHERE
+    returns.back_on < cohort.start_on + INTERVAL '91' DAY
+), own_weeks AS (
+  SELECT DISTINCT
+    segment,
+    period,
+    entity,
+    start_on,
+    FLOOR(DATE_DIFF('DAY', start_on, back_on) / 7.0) AS back_on
+  FROM pairs
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM own_weeks
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,8 +1,7 @@
 WITH active AS (
   SELECT DISTINCT
-    '' AS segment,
     user_id AS entity,
-    CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS day
+    CAST("started_at" AS DATE) AS day
   FROM "sessions"
   WHERE
     (
@@ -17,36 +16,41 @@ WITH active AS (
     AND core_action
 ), spans AS (
   SELECT
-    segment,
     day,
-    LEAST(
-      day + INTERVAL '7' DAY,
-      COALESCE(LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day), day + INTERVAL '7' DAY)
-    ) AS until
+    LEAD(day) OVER (PARTITION BY entity ORDER BY day) AS following
   FROM active
+), alike AS (
+  SELECT
+    day,
+    following,
+    COUNT(*) AS entities
+  FROM spans
+  GROUP BY
+    day,
+    following
 ), steps AS (
   SELECT
-    segment,
     day,
-    1 AS step
-  FROM spans
+    entities AS step
+  FROM alike
   UNION ALL
   SELECT
-    segment,
-    until AS day,
-    -1 AS step
-  FROM spans
+    CASE
+      WHEN following < CAST(day + INTERVAL '7' DAY AS DATE)
+      THEN following
+      ELSE CAST(day + INTERVAL '7' DAY AS DATE)
+    END AS day,
+    -entities AS step
+  FROM alike
 )
 SELECT
-  segment AS __segment,
-  day AS __period,
-  SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
+  '' AS __segment,
+  CAST(day AS TIMESTAMP) AS __period,
+  SUM(SUM(step)) OVER (ORDER BY day) AS __value
 FROM steps
 GROUP BY
-  segment,
   day
 ORDER BY
-  segment NULLS FIRST,
   day NULLS FIRST;
 
 -- by the first dimension;
@@ -55,7 +59,7 @@ WITH active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     user_id AS entity,
-    CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS day
+    CAST("started_at" AS DATE) AS day
   FROM "sessions"
   WHERE
     (
@@ -72,27 +76,39 @@ WITH active AS (
   SELECT
     segment,
     day,
-    LEAST(
-      day + INTERVAL '7' DAY,
-      COALESCE(LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day), day + INTERVAL '7' DAY)
-    ) AS until
+    LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day) AS following
   FROM active
+), alike AS (
+  SELECT
+    segment,
+    day,
+    following,
+    COUNT(*) AS entities
+  FROM spans
+  GROUP BY
+    segment,
+    day,
+    following
 ), steps AS (
   SELECT
     segment,
     day,
-    1 AS step
-  FROM spans
+    entities AS step
+  FROM alike
   UNION ALL
   SELECT
     segment,
-    until AS day,
-    -1 AS step
-  FROM spans
+    CASE
+      WHEN following < CAST(day + INTERVAL '7' DAY AS DATE)
+      THEN following
+      ELSE CAST(day + INTERVAL '7' DAY AS DATE)
+    END AS day,
+    -entities AS step
+  FROM alike
 )
 SELECT
   segment AS __segment,
-  day AS __period,
+  CAST(day AS TIMESTAMP) AS __period,
   SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
 FROM steps
 GROUP BY

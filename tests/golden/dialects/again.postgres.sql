@@ -1,0 +1,122 @@
+WITH cohort AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
+GROUP BY
+  segment,
+  period;
+
+WITH cohort AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS back_on
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-12-17 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    returns.back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  WHERE
+    returns.back_on < cohort.start_on + INTERVAL '35 DAY'
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

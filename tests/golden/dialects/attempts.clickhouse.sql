@@ -1,0 +1,244 @@
+WITH reached_1 AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS day,
+    MIN("at") AS first_at,
+    MIN("at") AS at
+  FROM "events"
+  WHERE
+    (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND kind = 'view'
+  GROUP BY
+    1,
+    2,
+    3,
+    4
+), hits_2 AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS at
+  FROM "events"
+  WHERE
+    (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND kind = 'cart'
+), reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    hit AS at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          at,
+          at AS line_at,
+          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          0 AS kind
+        FROM reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS Nullable(String)) AS segment,
+          CAST(NULL AS Nullable(DateTime)) AS period,
+          CAST(NULL AS Nullable(DateTime)) AS first_at,
+          CAST(NULL AS Nullable(DateTime)) AS at,
+          at AS line_at,
+          at AS hit_at,
+          1 AS kind
+        FROM hits_2
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '2' DAY
+), hits_3 AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS at
+  FROM "events"
+  WHERE
+    (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND kind = 'buy'
+), reached_3 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    hit AS at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          at,
+          at AS line_at,
+          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          0 AS kind
+        FROM reached_2
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS Nullable(String)) AS segment,
+          CAST(NULL AS Nullable(DateTime)) AS period,
+          CAST(NULL AS Nullable(DateTime)) AS first_at,
+          CAST(NULL AS Nullable(DateTime)) AS at,
+          at AS line_at,
+          at AS hit_at,
+          1 AS kind
+        FROM hits_3
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '2' DAY
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
+FROM (
+  SELECT
+    segment,
+    period,
+    1 AS step
+  FROM reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM reached_2
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    3 AS step
+  FROM reached_3
+) AS every_step
+GROUP BY
+  segment,
+  period,
+  step

@@ -1,0 +1,59 @@
+WITH rows_of_all AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    amount AS picked,
+    ROW_NUMBER() OVER (
+      PARTITION BY user_id, CAST(dateTrunc(
+        'DAY',
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        )
+      ) AS Nullable(DateTime))
+      ORDER BY toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) DESC, "event_id" DESC, COALESCE(CAST(platform AS Nullable(String)), '(none)')
+    ) AS nth,
+    CASE WHEN TRUE THEN 1 END AS asked
+  FROM "events"
+  WHERE
+    (
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      AND toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    )
+    AND NOT (
+      (
+        user_id
+      ) IS NULL
+    )
+)
+SELECT
+  period AS __period,
+  segment AS __segment,
+  SUM(picked) AS __value,
+  COUNT(picked) AS n
+FROM rows_of_all
+WHERE
+  nth = 1 AND asked = 1
+GROUP BY
+  period,
+  segment

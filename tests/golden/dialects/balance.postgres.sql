@@ -1,0 +1,51 @@
+WITH rows_of_all AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    amount AS picked,
+    ROW_NUMBER() OVER (
+      PARTITION BY user_id, CAST(DATE_TRUNC('DAY', (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP)
+      ORDER BY (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' DESC NULLS LAST, "event_id" DESC NULLS LAST, COALESCE(CAST(platform AS TEXT), '(none)')
+    ) AS nth,
+    CASE WHEN TRUE THEN 1 END AS asked
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      user_id
+    ) IS NULL
+)
+SELECT
+  period AS __period,
+  segment AS __segment,
+  SUM(picked) AS __value,
+  COUNT(picked) AS n
+FROM rows_of_all
+WHERE
+  nth = 1 AND asked = 1
+GROUP BY
+  period,
+  segment

@@ -1,0 +1,40 @@
+WITH dataset__orders AS (
+  SELECT
+    own.*,
+    "other_1"."plan"
+  FROM "events" AS own
+  LEFT JOIN (
+    SELECT
+      "person_id" AS joined_key,
+      plan AS "plan"
+    FROM "people"
+  ) AS other_1
+    ON "own"."user_id" = other_1.joined_key
+)
+SELECT
+  CAST(dateTrunc(
+    'DAY',
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    )
+  ) AS Nullable(DateTime)) AS __period,
+  COALESCE(CAST("plan" AS Nullable(String)), '(none)') AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM dataset__orders
+WHERE
+  toDateTime64(
+    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+    6,
+    'UTC'
+  ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+  AND toDateTime64(
+    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+    6,
+    'UTC'
+  ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+GROUP BY
+  1,
+  2

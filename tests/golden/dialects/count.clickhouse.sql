@@ -1,0 +1,30 @@
+SELECT
+  CAST(dateTrunc(
+    'DAY',
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    )
+  ) AS Nullable(DateTime)) AS __period,
+  COALESCE(CAST(platform AS Nullable(String)), '(none)') AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM "events"
+WHERE
+  (
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+    AND toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+  )
+  AND kind = 'buy'
+GROUP BY
+  1,
+  2

@@ -1,0 +1,114 @@
+WITH base AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) AS base_local,
+    "at" AS base_at,
+    "at" AS line_at
+  FROM "events"
+  WHERE
+    (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND kind = 'view'
+), conversions AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS at
+  FROM "events"
+  WHERE
+    (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND kind = 'buy'
+), pairs AS (
+  SELECT DISTINCT
+    segment,
+    entity
+  FROM base
+), touched AS (
+  SELECT
+    segment,
+    line_at,
+    kind,
+    MAX(base_local) OVER (
+      PARTITION BY segment, entity
+      ORDER BY line_at, kind
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS local,
+    MAX(base_at) OVER (
+      PARTITION BY segment, entity
+      ORDER BY line_at, kind
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS touched_at
+  FROM (
+    SELECT
+      segment,
+      entity,
+      base_local,
+      base_at,
+      line_at,
+      0 AS kind
+    FROM base
+    UNION ALL
+    SELECT
+      pairs.segment,
+      pairs.entity,
+      CAST(NULL AS Nullable(DateTime)) AS base_local,
+      CAST(NULL AS Nullable(DateTime)) AS base_at,
+      conversions.at AS line_at,
+      1 AS kind
+    FROM conversions
+    JOIN pairs
+      ON pairs.entity = conversions.entity
+  ) AS time_line
+)
+SELECT
+  segment AS __segment,
+  CAST(dateTrunc('DAY', local) AS Nullable(DateTime)) AS __period,
+  COUNT(CASE WHEN kind = 1 AND line_at < touched_at + INTERVAL '2' DAY THEN 1 END) AS numerator,
+  COUNT(CASE WHEN kind = 0 THEN 1 END) AS denominator,
+  COUNT(CASE WHEN kind = 0 THEN 1 END) AS n
+FROM touched
+WHERE
+  local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+  AND local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+GROUP BY
+  1,
+  2

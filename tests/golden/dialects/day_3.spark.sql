@@ -1,0 +1,112 @@
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS STRING), '(none)') AS segment,
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY `user_id` ORDER BY `at` NULLS LAST, `event_id` NULLS LAST) AS nth
+  FROM `signups`
+  WHERE
+    NOT (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)
+    ) IS NULL
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
+GROUP BY
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS STRING), '(none)') AS segment,
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY `user_id` ORDER BY `at` NULLS LAST, `event_id` NULLS LAST) AS nth
+  FROM `signups`
+  WHERE
+    NOT (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)
+    ) IS NULL
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+), returns AS (
+  SELECT DISTINCT
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS back_on
+  FROM `events`
+  WHERE
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-12 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    returns.back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  WHERE
+    returns.back_on < cohort.start_on + INTERVAL '6' DAY
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,0 +1,27 @@
+SELECT
+  CAST(dateTrunc(
+    'WEEK',
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    )
+  ) AS Nullable(DateTime)) AS __period,
+  COALESCE(CAST(platform AS Nullable(String)), '(none)') AS __segment,
+  quantileExactInclusive(0.5)(amount) AS __value,
+  COUNT(amount) AS n
+FROM "events"
+WHERE
+  toDateTime64(
+    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+    6,
+    'UTC'
+  ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+  AND toDateTime64(
+    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+    6,
+    'UTC'
+  ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+GROUP BY
+  1,
+  2

@@ -1,0 +1,166 @@
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "events"
+  WHERE
+    NOT (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin'
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
+GROUP BY
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "events"
+  WHERE
+    NOT (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin'
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS back_on
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-12-17 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    returns.back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  WHERE
+    returns.back_on < cohort.start_on + INTERVAL '35 DAY'
+), own_weeks AS (
+  SELECT DISTINCT
+    segment,
+    period,
+    entity,
+    start_on,
+    FLOOR(
+      CAST(CAST(EXTRACT(epoch FROM CAST(back_on AS TIMESTAMP) - CAST(start_on AS TIMESTAMP)) / 86400 AS BIGINT) AS DOUBLE PRECISION) / 7.0
+    ) AS back_on
+  FROM pairs
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM own_weeks
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,0 +1,105 @@
+WITH base AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) AS base_at
+  FROM "signups"
+  WHERE
+    (
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      AND toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    )
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+), conversions AS (
+  SELECT
+    "user_id" AS entity,
+    CAST("at" AS Nullable(DateTime)) AS at
+  FROM "payments"
+  WHERE
+    (
+      CAST("at" AS Nullable(DateTime)) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+      AND CAST("at" AS Nullable(DateTime)) < CAST('2026-11-11 00:00:00' AS Nullable(DateTime))
+    )
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+), followed AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    base_at,
+    hit
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      base_at,
+      kind,
+      MIN(hit_at) OVER (
+        PARTITION BY entity
+        ORDER BY line_at DESC, kind DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        base_at,
+        CAST(dateTrunc('DAY', base_at) AS Nullable(DateTime)) AS line_at,
+        CAST(NULL AS Nullable(DateTime)) AS hit_at,
+        0 AS kind
+      FROM base
+      UNION ALL
+      SELECT
+        entity,
+        CAST(NULL AS Nullable(String)) AS segment,
+        CAST(NULL AS Nullable(DateTime)) AS period,
+        CAST(NULL AS Nullable(DateTime)) AS base_at,
+        at AS line_at,
+        at AS hit_at,
+        1 AS kind
+      FROM conversions
+    ) AS time_line
+  ) AS looked
+  WHERE
+    kind = 0
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '5' DAY THEN entity END) AS numerator,
+  COUNT(DISTINCT entity) AS denominator,
+  COUNT(DISTINCT entity) AS n
+FROM followed
+GROUP BY
+  segment,
+  period

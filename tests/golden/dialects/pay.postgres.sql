@@ -1,0 +1,98 @@
+WITH base AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS base_at
+  FROM "signups"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), conversions AS (
+  SELECT
+    "user_id" AS entity,
+    CAST("at" AS TIMESTAMP) AS at
+  FROM "payments"
+  WHERE
+    (
+      CAST("at" AS TIMESTAMP) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      AND CAST("at" AS TIMESTAMP) < CAST('2026-11-11 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), followed AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    base_at,
+    hit
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      base_at,
+      kind,
+      MIN(hit_at) OVER (
+        PARTITION BY entity
+        ORDER BY line_at DESC NULLS LAST, kind DESC NULLS LAST
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        base_at,
+        CAST(DATE_TRUNC('DAY', base_at) AS TIMESTAMP) AS line_at,
+        CAST(NULL AS TIMESTAMP) AS hit_at,
+        0 AS kind
+      FROM base
+      UNION ALL
+      SELECT
+        entity,
+        CAST(NULL AS TEXT) AS segment,
+        CAST(NULL AS TIMESTAMP) AS period,
+        CAST(NULL AS TIMESTAMP) AS base_at,
+        at AS line_at,
+        at AS hit_at,
+        1 AS kind
+      FROM conversions
+    ) AS time_line
+  ) AS looked
+  WHERE
+    kind = 0
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '5 DAY' THEN entity END) AS numerator,
+  COUNT(DISTINCT entity) AS denominator,
+  COUNT(DISTINCT entity) AS n
+FROM followed
+GROUP BY
+  segment,
+  period

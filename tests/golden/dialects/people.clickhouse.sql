@@ -1,0 +1,73 @@
+WITH active AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    user_id AS entity,
+    CAST(toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) AS Nullable(DATE)) AS day
+  FROM "events"
+  WHERE
+    (
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) >= CAST('2026-09-25 00:00:00' AS Nullable(DateTime))
+      AND toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    )
+    AND NOT (
+      (
+        user_id
+      ) IS NULL
+    )
+), spans AS (
+  SELECT
+    segment,
+    day,
+    lead(day) OVER (PARTITION BY segment, entity ORDER BY day) AS following
+  FROM active
+), alike AS (
+  SELECT
+    segment,
+    day,
+    following,
+    COUNT(*) AS entities
+  FROM spans
+  GROUP BY
+    segment,
+    day,
+    following
+), steps AS (
+  SELECT
+    segment,
+    day,
+    entities AS step
+  FROM alike
+  UNION ALL
+  SELECT
+    segment,
+    CASE
+      WHEN following < CAST(day + INTERVAL '7' DAY AS Nullable(DATE))
+      THEN following
+      ELSE CAST(day + INTERVAL '7' DAY AS Nullable(DATE))
+    END AS day,
+    -entities AS step
+  FROM alike
+)
+SELECT
+  segment AS __segment,
+  CAST(day AS Nullable(DateTime)) AS __period,
+  SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
+FROM steps
+GROUP BY
+  segment,
+  day
+ORDER BY
+  segment NULLS FIRST,
+  day NULLS FIRST

@@ -1,0 +1,71 @@
+WITH active AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    user_id AS entity,
+    CAST((
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS DATE) AS day
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-25 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      user_id
+    ) IS NULL
+), spans AS (
+  SELECT
+    segment,
+    day,
+    LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day) AS following
+  FROM active
+), alike AS (
+  SELECT
+    segment,
+    day,
+    following,
+    COUNT(*) AS entities
+  FROM spans
+  GROUP BY
+    segment,
+    day,
+    following
+), steps AS (
+  SELECT
+    segment,
+    day,
+    entities AS step
+  FROM alike
+  UNION ALL
+  SELECT
+    segment,
+    CASE
+      WHEN following < CAST(day + INTERVAL '7 DAY' AS DATE)
+      THEN following
+      ELSE CAST(day + INTERVAL '7 DAY' AS DATE)
+    END AS day,
+    -entities AS step
+  FROM alike
+)
+SELECT
+  segment AS __segment,
+  CAST(day AS TIMESTAMP) AS __period,
+  SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
+FROM steps
+GROUP BY
+  segment,
+  day
+ORDER BY
+  segment NULLS FIRST,
+  day NULLS FIRST

@@ -1,0 +1,47 @@
+WITH seen AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    user_id AS entity,
+    CAST(DATE_TRUNC('MONTH', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS running,
+    MIN(
+      CAST(DATE_TRUNC('DAY', (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP)
+    ) AS day
+  FROM "events"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      user_id
+    ) IS NULL
+  GROUP BY
+    1,
+    2,
+    3
+)
+SELECT
+  segment AS __segment,
+  day AS __period,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM seen
+GROUP BY
+  segment,
+  day

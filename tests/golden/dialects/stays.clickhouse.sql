@@ -1,0 +1,177 @@
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    CAST(dateTrunc(
+      'WEEK',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS start_on,
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "signups"
+  WHERE
+    NOT (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        )
+      ) IS NULL
+    )
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      AND start_local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
+GROUP BY
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    CAST(dateTrunc(
+      'WEEK',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS start_on,
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "signups"
+  WHERE
+    NOT (
+      (
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        )
+      ) IS NULL
+    )
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      AND start_local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    )
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'WEEK',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS back_on
+  FROM "events"
+  WHERE
+    toDateTime64(
+      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+      6,
+      'UTC'
+    ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    MAX(returns.back_on) AS back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  GROUP BY
+    1,
+    2,
+    3,
+    4
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,0 +1,152 @@
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "signups"
+  WHERE
+    NOT (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin'
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cohort
+GROUP BY
+  segment,
+  period;
+
+WITH starts AS (
+  SELECT
+    COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS start_on,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
+  FROM "signups"
+  WHERE
+    NOT (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Europe/Berlin'
+    ) IS NULL
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+), returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS back_on
+  FROM "events"
+  WHERE
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), pairs AS (
+  SELECT
+    cohort.segment,
+    cohort.period,
+    cohort.entity,
+    cohort.start_on,
+    MAX(returns.back_on) AS back_on
+  FROM cohort
+  JOIN returns
+    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+  GROUP BY
+    1,
+    2,
+    3,
+    4
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,0 +1,50 @@
+WITH active AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(dateTrunc(
+      'WEEK',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS period,
+    CAST(dateTrunc(
+      'DAY',
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      )
+    ) AS Nullable(DateTime)) AS short
+  FROM "events"
+  WHERE
+    (
+      toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      AND toDateTime64(
+        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+        6,
+        'UTC'
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+    )
+    AND NOT (
+      (
+        "user_id"
+      ) IS NULL
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS numerator,
+  COUNT(DISTINCT entity) AS denominator,
+  COUNT(DISTINCT entity) AS n
+FROM active
+GROUP BY
+  segment,
+  period

@@ -1,0 +1,192 @@
+WITH reached_1 AS (
+  SELECT
+    COALESCE(CAST(platform AS STRING), '(none)') AS segment,
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS first_at,
+    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS at
+  FROM `signups`
+  WHERE
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      `user_id`
+    ) IS NULL
+  GROUP BY
+    1,
+    2,
+    3
+), hits_2 AS (
+  SELECT
+    `user_id` AS entity,
+    CAST(`at` AS TIMESTAMP) AS at
+  FROM `payments`
+  WHERE
+    (
+      CAST(`at` AS TIMESTAMP) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      AND CAST(`at` AS TIMESTAMP) < CAST('2026-11-12 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST(at, hit) AS at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          at,
+          CAST(DATE_TRUNC('DAY', at) AS TIMESTAMP) AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS STRING) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS at,
+          at AS line_at,
+          at AS hit_at,
+          1 AS kind
+        FROM hits_2
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '6' DAY
+), hits_3 AS (
+  SELECT
+    `user_id` AS entity,
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS at
+  FROM `events`
+  WHERE
+    (
+      (
+        CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+        AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-12 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        `user_id`
+      ) IS NULL
+    )
+    AND kind = 'buy'
+), reached_3 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST(at, hit) AS at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          at,
+          at AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM reached_2
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS STRING) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS at,
+          at AS line_at,
+          at AS hit_at,
+          1 AS kind
+        FROM hits_3
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '6' DAY
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
+FROM (
+  SELECT
+    segment,
+    period,
+    1 AS step
+  FROM reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM reached_2
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    3 AS step
+  FROM reached_3
+) AS every_step
+GROUP BY
+  segment,
+  period,
+  step
