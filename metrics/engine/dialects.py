@@ -11,7 +11,7 @@ DUCKDB = "duckdb"
 SESSION = {
     "postgres": ("SET TIME ZONE 'UTC'",),
     "spark": ("SET TIME ZONE 'UTC'",),
-    "clickhouse": ("SET join_use_nulls = 1", "SET session_timezone = 'UTC'"),
+    "clickhouse": ("SET join_use_nulls = 1", "SET prefer_column_name_to_alias = 1", "SET session_timezone = 'UTC'"),
 }
 
 

@@ -18,7 +18,7 @@ def next_hits(
     """SELECT keys, entity and `hit` of every entry: the first hit of its entity after it; NULL if none.
 
     entries, hits: relations; entries have `entity`, `keys` (name → SQL type) and the time `at` among them; hits have
-    `entity` and `at`. same_moment: a hit at the entry's very moment counts. whole_days: hits are dates, so one on
+    `entity` and `seen_at`. same_moment: a hit at the entry's very moment counts. whole_days: hits are dates, so one on
     the entry's day counts.
     """
     moment: exp.Expr = exp.column(at)
@@ -29,8 +29,8 @@ def next_hits(
         exp.Literal.number(0).as_("kind"),
     ).from_(entries)  # fmt: skip
     seen = exp.select(
-        "entity", *(trees.null(kind).as_(name) for name, kind in keys.items()), exp.column("at").as_("line_at"),
-        exp.column("at").as_("hit_at"), exp.Literal.number(1).as_("kind"),
+        "entity", *(trees.null(kind).as_(name) for name, kind in keys.items()), exp.column("seen_at").as_("line_at"),
+        exp.column("seen_at").as_("hit_at"), exp.Literal.number(1).as_("kind"),
     ).from_(hits)  # fmt: skip
     # From the end of time: at one moment, hits that count come before the entries.
     tie = falling(exp.column("kind")) if same_moment or whole_days else exp.Ordered(this=exp.column("kind"))

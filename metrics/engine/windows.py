@@ -90,7 +90,7 @@ def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
     over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
     spans = exp.select(*keys, "day", over.as_("following")).from_("active")
     # Of one day and next day there are many: counted before they are turned into steps.
-    count = exp.Count(this=exp.Star()).as_("entities")
+    count = exp.cast(exp.Count(this=exp.Star()), "BIGINT").as_("entities")
     alike = exp.select(*keys, "day", "following", count).from_("spans").group_by(*keys, "day", "following")
     end = exp.cast(exp.Add(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size))), "DATE")
     sooner = exp.If(this=exp.LT(this=following.copy(), expression=end.copy()), true=following.copy())

@@ -30,7 +30,7 @@ def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
 
 
 def _hits(kpi: Conversion, scope: Scope, conversion: Rows) -> exp.Select:
-    columns = conversion.entity.as_("entity"), conversion.at.copy().as_("at")
+    columns = conversion.entity.as_("entity"), conversion.at.copy().as_("seen_at")
     return conversion.select(*columns, start=scope.start - DAY, end=reach(scope.end, _span(kpi)))
 
 
@@ -69,7 +69,7 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
     pairs = exp.select("segment", "entity").distinct().from_("base")
     seen = exp.select(
         exp.column("segment", "pairs"), exp.column("entity", "pairs"), trees.null("TIMESTAMP").as_("base_local"),
-        trees.null("TIMESTAMP").as_("base_at"), exp.column("at", "conversions").as_("line_at"),
+        trees.null("TIMESTAMP").as_("base_at"), exp.column("seen_at", "conversions").as_("line_at"),
         exp.Literal.number(1).as_("kind"),
     ).from_("conversions").join("pairs", on="pairs.entity = conversions.entity")  # fmt: skip
     line = exp.select("segment", "entity", "base_local", "base_at", "line_at", exp.Literal.number(0).as_("kind"))

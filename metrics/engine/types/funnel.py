@@ -14,7 +14,7 @@ from metrics.engine.following import next_hits, within
 from metrics.engine.query import Scope
 from metrics.engine.rows import DAY, Rows, followed, reach, rising
 
-KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "at": "TIMESTAMP"}
+KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
 
 
 def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
@@ -46,23 +46,28 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
     entry = first.select(
         first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
         *([first.period("day").as_("day")] if kpi.per == "attempt" else []),
-        exp.Min(this=first.at.copy()).as_("first_at"), exp.Min(this=first.at.copy()).as_("at"),
+        exp.Min(this=first.at.copy()).as_("first_at"), exp.Min(this=first.at.copy()).as_("reached_at"),
         start=scope.start, end=scope.end, asked=True,
     )  # fmt: skip
     entry = entry.group_by(*(exp.Literal.number(i + 1) for i in range(4 if kpi.per == "attempt" else 3)))
     ctes: dict[str, exp.Query] = {"reached_1": entry}
     for i, step in enumerate(steps[1:], start=2):
         ctes[f"hits_{i}"] = step.select(
-            step.entity.as_("entity"), step.at.copy().as_("at"), start=scope.start - DAY, end=reach(scope.end, span)
+            step.entity.as_("entity"),
+            step.at.copy().as_("seen_at"),
+            start=scope.start - DAY,
+            end=reach(scope.end, span),
         )
         dates = step.is_date or steps[i - 2].is_date
         came_next = next_hits(
-            f"reached_{i - 1}", f"hits_{i}", keys=KEYS, at="at", same_moment=dates,
+            f"reached_{i - 1}", f"hits_{i}", keys=KEYS, at="reached_at", same_moment=dates,
             whole_days=step.is_date and not steps[i - 2].is_date,
         )  # fmt: skip
         # A date stands at its midnight: who is there has not gone back in time.
-        at = exp.Greatest(this=exp.column("at"), expressions=[exp.column("hit")], ignore_nulls=True)
-        reached = exp.select("entity", "segment", "period", "first_at", (at if dates else exp.column("hit")).as_("at"))
+        at = exp.Greatest(this=exp.column("reached_at"), expressions=[exp.column("hit")], ignore_nulls=True)
+        reached = exp.select(
+            "entity", "segment", "period", "first_at", (at if dates else exp.column("hit")).as_("reached_at")
+        )
         reached = reached.from_(came_next.subquery("came_next"))
         ctes[f"reached_{i}"] = reached.where(within(exp.column("hit"), exp.column("first_at"), kpi.window))
     counts = [

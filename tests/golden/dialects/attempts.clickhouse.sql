@@ -19,7 +19,7 @@ WITH reached_1 AS (
       )
     ) AS Nullable(DateTime)) AS day,
     MIN("at") AS first_at,
-    MIN("at") AS at
+    MIN("at") AS reached_at
   FROM "events"
   WHERE
     (
@@ -50,7 +50,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -79,14 +79,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -94,7 +94,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -107,8 +107,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -118,9 +118,9 @@ WITH reached_1 AS (
           CAST(NULL AS Nullable(String)) AS segment,
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -133,7 +133,7 @@ WITH reached_1 AS (
 ), hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -162,14 +162,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -177,7 +177,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -190,8 +190,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -201,9 +201,9 @@ WITH reached_1 AS (
           CAST(NULL AS Nullable(String)) AS segment,
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

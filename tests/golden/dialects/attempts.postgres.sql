@@ -13,7 +13,7 @@ WITH reached_1 AS (
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS day,
     MIN("at") AS first_at,
-    MIN("at") AS at
+    MIN("at") AS reached_at
   FROM "events"
   WHERE
     (
@@ -42,7 +42,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -69,14 +69,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -84,7 +84,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -97,8 +97,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -108,9 +108,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -123,7 +123,7 @@ WITH reached_1 AS (
 ), hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -150,14 +150,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -165,7 +165,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -178,8 +178,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -189,9 +189,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

@@ -5,7 +5,7 @@ WITH reached_1 AS (
     CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS day,
     MIN(`at`) AS first_at,
-    MIN(`at`) AS at
+    MIN(`at`) AS reached_at
   FROM `events`
   WHERE
     (
@@ -26,7 +26,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     `user_id` AS entity,
-    `at` AS at
+    `at` AS seen_at
   FROM `events`
   WHERE
     (
@@ -45,14 +45,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -60,7 +60,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -73,8 +73,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -84,9 +84,9 @@ WITH reached_1 AS (
           CAST(NULL AS STRING) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -99,7 +99,7 @@ WITH reached_1 AS (
 ), hits_3 AS (
   SELECT
     `user_id` AS entity,
-    `at` AS at
+    `at` AS seen_at
   FROM `events`
   WHERE
     (
@@ -118,14 +118,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -133,7 +133,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -146,8 +146,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -157,9 +157,9 @@ WITH reached_1 AS (
           CAST(NULL AS STRING) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

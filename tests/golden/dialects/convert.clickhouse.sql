@@ -36,7 +36,7 @@ WITH base AS (
 ), conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -94,8 +94,8 @@ WITH base AS (
         CAST(NULL AS Nullable(String)) AS segment,
         CAST(NULL AS Nullable(DateTime)) AS period,
         CAST(NULL AS Nullable(DateTime)) AS base_at,
-        at AS line_at,
-        at AS hit_at,
+        seen_at AS line_at,
+        seen_at AS hit_at,
         1 AS kind
       FROM conversions
     ) AS time_line

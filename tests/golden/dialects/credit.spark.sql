@@ -20,7 +20,7 @@ WITH base AS (
 ), conversions AS (
   SELECT
     `user_id` AS entity,
-    `at` AS at
+    `at` AS seen_at
   FROM `events`
   WHERE
     (
@@ -68,7 +68,7 @@ WITH base AS (
       pairs.entity,
       CAST(NULL AS TIMESTAMP) AS base_local,
       CAST(NULL AS TIMESTAMP) AS base_at,
-      conversions.at AS line_at,
+      conversions.seen_at AS line_at,
       1 AS kind
     FROM conversions
     JOIN pairs

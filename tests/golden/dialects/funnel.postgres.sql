@@ -8,7 +8,7 @@ WITH reached_1 AS (
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
     MIN("at") AS first_at,
-    MIN("at") AS at
+    MIN("at") AS reached_at
   FROM "events"
   WHERE
     (
@@ -36,7 +36,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -63,14 +63,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -78,7 +78,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -91,8 +91,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -102,9 +102,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -117,7 +117,7 @@ WITH reached_1 AS (
 ), hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS at
+    "at" AS seen_at
   FROM "events"
   WHERE
     (
@@ -144,14 +144,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS at
+    hit AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -159,7 +159,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -172,8 +172,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -183,9 +183,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

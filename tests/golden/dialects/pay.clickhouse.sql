@@ -37,7 +37,7 @@ WITH base AS (
 ), conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS at
+    CAST("at" AS Nullable(DateTime)) AS seen_at
   FROM "payments"
   WHERE
     (
@@ -84,8 +84,8 @@ WITH base AS (
         CAST(NULL AS Nullable(String)) AS segment,
         CAST(NULL AS Nullable(DateTime)) AS period,
         CAST(NULL AS Nullable(DateTime)) AS base_at,
-        at AS line_at,
-        at AS hit_at,
+        seen_at AS line_at,
+        seen_at AS hit_at,
         1 AS kind
       FROM conversions
     ) AS time_line

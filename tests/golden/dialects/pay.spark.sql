@@ -16,7 +16,7 @@ WITH base AS (
 ), conversions AS (
   SELECT
     `user_id` AS entity,
-    CAST(`at` AS TIMESTAMP) AS at
+    CAST(`at` AS TIMESTAMP) AS seen_at
   FROM `payments`
   WHERE
     (
@@ -61,8 +61,8 @@ WITH base AS (
         CAST(NULL AS STRING) AS segment,
         CAST(NULL AS TIMESTAMP) AS period,
         CAST(NULL AS TIMESTAMP) AS base_at,
-        at AS line_at,
-        at AS hit_at,
+        seen_at AS line_at,
+        seen_at AS hit_at,
         1 AS kind
       FROM conversions
     ) AS time_line

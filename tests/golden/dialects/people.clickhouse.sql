@@ -37,7 +37,7 @@ WITH active AS (
     segment,
     day,
     following,
-    COUNT(*) AS entities
+    CAST(COUNT(*) AS Nullable(Int64)) AS entities
   FROM spans
   GROUP BY
     segment,

@@ -23,7 +23,7 @@ WITH reached_1 AS (
         6,
         'UTC'
       )
-    ) AS at
+    ) AS reached_at
   FROM "signups"
   WHERE
     (
@@ -50,7 +50,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS at
+    CAST("at" AS Nullable(DateTime)) AS seen_at
   FROM "payments"
   WHERE
     (
@@ -68,14 +68,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -83,7 +83,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -96,8 +96,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          CAST(dateTrunc('DAY', at) AS Nullable(DateTime)) AS line_at,
+          reached_at,
+          CAST(dateTrunc('DAY', reached_at) AS Nullable(DateTime)) AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -107,9 +107,9 @@ WITH reached_1 AS (
           CAST(NULL AS Nullable(String)) AS segment,
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -126,7 +126,7 @@ WITH reached_1 AS (
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) AS at
+    ) AS seen_at
   FROM "events"
   WHERE
     (
@@ -155,14 +155,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -170,7 +170,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -183,8 +183,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -194,9 +194,9 @@ WITH reached_1 AS (
           CAST(NULL AS Nullable(String)) AS segment,
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

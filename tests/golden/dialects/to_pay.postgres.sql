@@ -16,7 +16,7 @@ WITH reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'Europe/Berlin') AS at
+    ) AT TIME ZONE 'Europe/Berlin') AS reached_at
   FROM "signups"
   WHERE
     (
@@ -41,7 +41,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS TIMESTAMP) AS at
+    CAST("at" AS TIMESTAMP) AS seen_at
   FROM "payments"
   WHERE
     (
@@ -57,14 +57,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -72,7 +72,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -85,8 +85,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          CAST(DATE_TRUNC('DAY', at) AS TIMESTAMP) AS line_at,
+          reached_at,
+          CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -96,9 +96,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -115,7 +115,7 @@ WITH reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'Europe/Berlin' AS at
+    ) AT TIME ZONE 'Europe/Berlin' AS seen_at
   FROM "events"
   WHERE
     (
@@ -142,14 +142,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -157,7 +157,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -170,8 +170,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -181,9 +181,9 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

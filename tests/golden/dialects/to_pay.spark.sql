@@ -4,7 +4,7 @@ WITH reached_1 AS (
     `user_id` AS entity,
     CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS first_at,
-    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS at
+    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS reached_at
   FROM `signups`
   WHERE
     (
@@ -21,7 +21,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     `user_id` AS entity,
-    CAST(`at` AS TIMESTAMP) AS at
+    CAST(`at` AS TIMESTAMP) AS seen_at
   FROM `payments`
   WHERE
     (
@@ -37,14 +37,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -52,7 +52,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -65,8 +65,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          CAST(DATE_TRUNC('DAY', at) AS TIMESTAMP) AS line_at,
+          reached_at,
+          CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -76,9 +76,9 @@ WITH reached_1 AS (
           CAST(NULL AS STRING) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
@@ -91,7 +91,7 @@ WITH reached_1 AS (
 ), hits_3 AS (
   SELECT
     `user_id` AS entity,
-    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS at
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS seen_at
   FROM `events`
   WHERE
     (
@@ -110,14 +110,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(at, hit) AS at
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      at,
+      reached_at,
       hit
     FROM (
       SELECT
@@ -125,7 +125,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        at,
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -138,8 +138,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          at,
-          at AS line_at,
+          reached_at,
+          reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_2
@@ -149,9 +149,9 @@ WITH reached_1 AS (
           CAST(NULL AS STRING) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS at,
-          at AS line_at,
-          at AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_3
       ) AS time_line

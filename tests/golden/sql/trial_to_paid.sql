@@ -4,7 +4,7 @@ WITH reached_1 AS (
     "user_id" AS entity,
     CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
     MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
-    MIN(CAST("trial_at" AS TIMESTAMP)) AS "at"
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at
   FROM "users"
   WHERE
     (
@@ -21,7 +21,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("started_on" AS TIMESTAMP) AS "at"
+    CAST("started_on" AS TIMESTAMP) AS seen_at
   FROM "subscriptions"
   WHERE
     (
@@ -37,14 +37,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST("at", hit) AS "at"
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      "at",
+      reached_at,
       hit
     FROM (
       SELECT
@@ -52,7 +52,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        "at",
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -65,8 +65,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          "at",
-          CAST(DATE_TRUNC('DAY', "at") AS TIMESTAMP) AS line_at,
+          reached_at,
+          CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -76,16 +76,16 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS "at",
-          "at" AS line_at,
-          "at" AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
     ) AS looked
     WHERE
       kind = 0
-  ) AS "then"
+  ) AS came_next
   WHERE
     hit < first_at + INTERVAL '14' DAY
 )
@@ -120,7 +120,7 @@ WITH reached_1 AS (
     "user_id" AS entity,
     CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
     MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
-    MIN(CAST("trial_at" AS TIMESTAMP)) AS "at"
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at
   FROM "users"
   WHERE
     (
@@ -137,7 +137,7 @@ WITH reached_1 AS (
 ), hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("started_on" AS TIMESTAMP) AS "at"
+    CAST("started_on" AS TIMESTAMP) AS seen_at
   FROM "subscriptions"
   WHERE
     (
@@ -153,14 +153,14 @@ WITH reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST("at", hit) AS "at"
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
       segment,
       period,
       first_at,
-      "at",
+      reached_at,
       hit
     FROM (
       SELECT
@@ -168,7 +168,7 @@ WITH reached_1 AS (
         segment,
         period,
         first_at,
-        "at",
+        reached_at,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
@@ -181,8 +181,8 @@ WITH reached_1 AS (
           segment,
           period,
           first_at,
-          "at",
-          CAST(DATE_TRUNC('DAY', "at") AS TIMESTAMP) AS line_at,
+          reached_at,
+          CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
         FROM reached_1
@@ -192,16 +192,16 @@ WITH reached_1 AS (
           CAST(NULL AS TEXT) AS segment,
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
-          CAST(NULL AS TIMESTAMP) AS "at",
-          "at" AS line_at,
-          "at" AS hit_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
           1 AS kind
         FROM hits_2
       ) AS time_line
     ) AS looked
     WHERE
       kind = 0
-  ) AS "then"
+  ) AS came_next
   WHERE
     hit < first_at + INTERVAL '14' DAY
 )

@@ -23,7 +23,7 @@ WITH active AS (
   SELECT
     day,
     following,
-    COUNT(*) AS entities
+    CAST(COUNT(*) AS BIGINT) AS entities
   FROM spans
   GROUP BY
     day,
@@ -83,7 +83,7 @@ WITH active AS (
     segment,
     day,
     following,
-    COUNT(*) AS entities
+    CAST(COUNT(*) AS BIGINT) AS entities
   FROM spans
   GROUP BY
     segment,
