@@ -37,6 +37,24 @@ KPIS = {
              "count(*) AS value FROM events GROUP BY ALL",
 }  # fmt: skip
 
+FOLLOWING = {
+    "convert": "type: conversion\ndataset: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
+    "credit": "type: conversion\ndataset: events\nof: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
+    "ever": "type: conversion\ndataset: events\nbase: platform = 'web'\nconversion: platform = 'ios'",
+    "funnel": "type: funnel\ndataset: events\nwindow: 5 days\n"
+              "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}, {name: c}]",
+    "strict": "type: funnel\ndataset: events\nwindow: 5 days\norder: strict\n"
+              "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}]",
+    "back": "type: retention\ndataset: events\nunit: day\nat: 2\ncurve: 4",
+    "life": "type: lifecycle\ndataset: events",
+    "sticky": "type: stickiness\ndataset: events\nlong: week",
+    "nps": "type: survey\ndataset: events\nscore: CAST(amount AS BIGINT)",
+    "balance": "dataset: events\nagg: sum\nexpr: amount\nsemi_additive: {pick: last}",
+    "typical7": "dataset: events\nagg: median\nexpr: amount\nwindow: 7 days",
+    "by_plan": "dataset: joined\nagg: count",
+    "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
+}  # fmt: skip
+
 COLUMNS = ["kpi", "grain", "dimension", "segment", "period", "value", "numerator", "denominator", "n", "complete"]
 NOTHING = pd.DataFrame(columns=COLUMNS)
 
@@ -44,7 +62,9 @@ NOTHING = pd.DataFrame(columns=COLUMNS)
 class History:
     """A project over a SQLite table that a test changes between syncs."""
 
-    def __init__(self, folder: Path, *, zone: str = "Europe/Berlin", full_every: str = "3d") -> None:
+    def __init__(
+        self, folder: Path, *, zone: str = "Europe/Berlin", full_every: str = "3d", kpis: dict[str, str] | None = None
+    ) -> None:
         self.project = Builder(folder)
         self.project.settings(f"timezone: {zone}\n")
         self.db = sqlite3.connect(folder / "app.db")
@@ -54,17 +74,29 @@ class History:
             "- {name: app, type: sql, url: 'sqlite:///app.db', table: events, primary_key: id, cursor: seen, "
             f"lookback: 1d, full_every: {full_every}}}"
         )
-        body = "time_dimension: happened\ndimensions: [platform]\n"
+        self.people({f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)})
+        self.project.source("- {name: people, type: files, table: people, path: files/people.csv}")
+        self.project.write("datasets", "people", "name: people\nsource: people\nprimary_key: user_id\n"
+                           "time_dimension: joined_at\ndimensions: [plan]\n")  # fmt: skip
+        self.project.write("datasets", "joined", "name: joined\nsource: events\ntime_dimension: happened\n"
+                           "join: [{dataset: people, by: user_id}]\n")  # fmt: skip
+        body = "time_dimension: happened\nentity: user_id\nprimary_key: id\ndimensions: [platform]\n"
         self.project.write("datasets", "events", f"name: events\nsource: events\n{body}")
         self.project.write(
             "datasets", "paid", f"name: paid\nsql: SELECT * FROM events WHERE amount > 2\n{body}watermark: data\n"
         )
         self.project.write("datasets", "firsts", "name: firsts\nsql: SELECT user_id, min(happened) AS first_at "
                            "FROM events GROUP BY user_id\ntime_dimension: first_at\n")  # fmt: skip
-        for name, text in KPIS.items():
-            grains = "" if "grain" in text or "type: sql" in text else "\ngrains: [day, week]"
+        for name, text in (kpis or KPIS).items():
+            plain = "grain" in text or "type: sql" in text or "stickiness" in text
+            grains = "" if plain else "\ngrains: [day, week]"
             self.project.kpi(name, text + grains)
         self.now, self.published = NOW - timedelta(days=40), {}
+
+    def people(self, plans: dict[str, str]) -> None:
+        """Who pays what: a table that is joined."""
+        lines = "".join(f"{user},{plan},2026-09-01\n" for user, plan in plans.items())
+        (self.project.folder / "files" / "people.csv").write_text("user_id,plan,joined_at\n" + lines)
 
     def apply(self, operation: tuple[Any, ...]) -> None:
         kind, number, day, user, platform, amount = operation
@@ -99,7 +131,8 @@ class History:
                 for grain in offered_grains(kpi):
                     found = reader.stored_values(name, grain, dimension, sequence)
                     if found is not None:
-                        parts.append(found.frame.assign(kpi=name, grain=grain, dimension=dimension))
+                        told = found.frame["parts"].map(str)  # unknown equals unknown
+                        parts.append(found.frame.assign(kpi=name, grain=grain, dimension=dimension, parts=told))
         return pd.concat(parts, ignore_index=True) if parts else NOTHING
 
     def recomputed(self) -> pd.DataFrame:
@@ -123,6 +156,8 @@ class History:
             a, b = (f[column].astype("float64") for f in (stored, full))
             differs = ~((a - b).abs() <= 1e-9 * b.abs().clip(lower=1)) & ~(a.isna() & b.isna())
             assert not differs.any(), pd.concat([stored[differs], full[differs]], axis=1).head()
+        same = [str(a) == str(b) for a, b in zip(stored["parts"], full["parts"], strict=True)]
+        assert all(same), pd.concat([stored, full], axis=1)[[not x for x in same]].head()
 
     def check_published(self) -> None:
         for generation, frame in self.published.items():
@@ -147,10 +182,13 @@ steps = st.lists(st.tuples(st.lists(operations, max_size=6), st.sampled_from([0.
 
 
 def replay(
-    start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str = "Europe/Berlin"
+    start: list[tuple[Any, ...]],
+    moves: list[tuple[list[tuple[Any, ...]], float]],
+    zone: str = "Europe/Berlin",
+    kpis: dict[str, str] | None = None,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        history = History(Path(folder) / "project", zone=zone)
+        history = History(Path(folder) / "project", zone=zone, kpis=kpis)
         try:
             for operation in start:
                 history.apply(operation)
@@ -174,6 +212,39 @@ LIMITS: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthChec
 @example([([("delete", 3, 0, 1, None, None)], 4), ([("insert", 90, 1, 5, "tv", 1.0)], 1)])
 def test_incremental_equals_full(moves: list[tuple[list[tuple[Any, ...]], float]]) -> None:
     replay(BASE, moves)
+
+
+@settings(max_examples=1, derandomize=True, **LIMITS)
+@given(steps)
+@example(
+    [([("move", 3, 12, 0, None, None), ("insert", 91, 8, 2, "web", 1.0)], 1), ([("delete", 5, 0, 1, None, None)], 4)]
+)
+def test_incremental_equals_full_of_types_that_follow(moves: list[tuple[list[tuple[Any, ...]], float]]) -> None:
+    replay(BASE, moves, kpis=FOLLOWING)
+
+
+@pytest.mark.slow
+@settings(max_examples=30, phases=(Phase.explicit, Phase.generate), **LIMITS)
+@given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
+def test_incremental_equals_full_of_types_that_follow_at_length(
+    start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str
+) -> None:
+    replay(start, moves, zone, FOLLOWING)
+
+
+def test_a_change_of_what_is_joined_reaches_every_period(tmp_path: Path) -> None:
+    history = History(tmp_path / "project", kpis={"by_plan": FOLLOWING["by_plan"]})
+    for operation in BASE:
+        history.apply(operation)
+    history.sync(timedelta(0))
+    before = history.project.values("by_plan", by="plan", grain="total")
+    history.people({f"u{i}": "free" for i in range(1, 5)})
+    history.sync(timedelta(hours=1))
+    history.check()
+    assert set(before) == {("pro", "total"), ("free", "total")}
+    history.project._opened = None
+    assert history.project.values("by_plan", by="plan", grain="total") == {("free", "total"): 30.0}
+    history.close()
 
 
 @pytest.mark.slow

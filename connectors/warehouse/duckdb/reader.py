@@ -126,7 +126,9 @@ class DuckReader(Books):
             f"WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid} ORDER BY segment, period",
             [kpi, grain, dimension],
         )
-        rows["parts"] = [None if row is None or row is pd.NA else tuple(row) for row in rows["parts"].astype(object)]
+        rows["parts"] = [
+            None if row is None or row is pd.NA else tuple(row.tolist()) for row in rows["parts"].astype(object)
+        ]
         return StoredSeries(found[0][0], rows)
 
     def close(self) -> None:
