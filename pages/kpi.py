@@ -62,6 +62,8 @@ def page() -> None:
     if found.card.notice:
         html(f"<p class='bw-banner'>{text(found.card.notice)}</p>")
     hero(found.card)
+    if found.so_far:
+        html(f"<p class='bw-line'>{text(found.so_far)}</p>")
     options = {d: segments(world, name, d) for d in dimensions}
 
     def controls(place: str) -> None:

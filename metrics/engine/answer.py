@@ -19,6 +19,7 @@ from metrics.catalog.values import GRAINS
 from metrics.engine import compare, frames, periods, trees, types
 from metrics.engine.parts import part_names
 from metrics.engine.query import Query, Scope, Series
+from metrics.engine.to_date import with_to_date
 
 
 def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False) -> Series:
@@ -38,6 +39,8 @@ def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bo
     frame, companions, transformed = _transformed(kpi, frame, catalogue, grain)
     if query.compare:
         frame = compare.compared(frame, query.compare, kpi, asked, points=kpi.changes_in_points)
+    if query.compare == "to_date":
+        frame = with_to_date(frame, kpi, asked, points=kpi.changes_in_points)
     if grain != periods.TOTAL:
         frame = frame[(frame["period"] >= asked.start) & (frame["period"] < asked.end)].reset_index(drop=True)
     mark = frames.watermark(dataclasses.replace(full, grain="hour"), catalogue.datasets_of(kpi), "hour")

@@ -12,8 +12,8 @@ import pandas as pd
 from connectors.warehouse.contract import DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
 
-Comparison = Literal["previous_range", "previous_period", "same_period_last_year"]
-COMPARISONS = ("previous_range", "previous_period", "same_period_last_year")
+Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
+COMPARISONS = ("previous_range", "previous_period", "same_period_last_year", "to_date")
 FACT_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 
 

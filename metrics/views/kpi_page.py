@@ -11,6 +11,7 @@ from metrics.catalog.kpi import KpiCommon
 from metrics.catalog.values import GRAINS
 from metrics.engine.answer import answer, default_scope, offered_grains
 from metrics.engine.query import Filter, Query, Series
+from metrics.engine.to_date import LONG, running
 from metrics.views import export
 from metrics.views import format as fmt
 from metrics.views.card import Card, card
@@ -74,6 +75,7 @@ class KpiPage:
     notes: tuple[str, ...]
     series: Series
     shape: Shape | None = None
+    so_far: str = ""  # the running period against the same part of the one before
 
 
 def kpi_page(
@@ -100,8 +102,30 @@ def kpi_page(
         card=own, description=kpi.description, owner=kpi.owner, grains=offered_grains(kpi),
         dimensions=world.catalogue.dimensions_of(kpi), chart=_chart(world, kpi, series, whole=not where),
         table=_table(kpi, series), csv=export.as_csv(series), notes=_notes(kpi, series), series=series,
-        shape=shape_of(world, kpi, series, where, who),
+        shape=shape_of(world, kpi, series, where, who), so_far=_so_far(world, kpi, where),
     )  # fmt: skip
+
+
+def _so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
+    """`November so far, 22 of 30 days: $45.2k, against $43.9k at the same point of the month before (+3.0%)`."""
+    if kpi.grain not in LONG:
+        return ""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    scope = default_scope(kpi, kpi.grain, world.catalogue, world.reader, states)
+    found = running(kpi, scope)
+    if found is None:
+        return ""
+    query = Query(kpi.name, kpi.grain, found.period.date(), None, None, where, "to_date")
+    rows = answer(query, world.catalogue, world.reader).frame
+    rows = rows[(rows["period"] == found.period) & rows["change"].notna() & rows["value"].notna()]
+    if rows.empty:
+        return ""
+    row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, world.now.year)
+    shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
+    return (
+        f"{title} so far, {found.days} of {found.of} days: {shown}, against {before} at the same point of the "
+        f"{kpi.grain} before ({fmt.change_text(float(row['change']), kpi)})."
+    )
 
 
 def range_start(world: World, kpi: KpiCommon, grain: str, range_: str) -> date | None:

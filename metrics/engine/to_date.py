@@ -1,0 +1,72 @@
+"""To date: the running period against the part of the one before that had passed by then, in whole days."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+
+from connectors.errors import QueryRefused
+from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.engine import frames, periods, types
+from metrics.engine.query import Scope
+
+LONG = ("week", "month", "quarter", "year")
+
+
+@dataclasses.dataclass(frozen=True)
+class Elapsed:
+    """The running period, how many whole days of it are over, and how many it has."""
+
+    period: pd.Timestamp
+    days: int
+    of: int
+
+
+def running(kpi: KpiCommon, scope: Scope) -> Elapsed | None:
+    """The period that the watermark lies in; None if none of its days is over, or if it ends there."""
+    if scope.grain not in LONG:
+        raise QueryRefused(
+            f"to date compares whole days of a longer period, and a {scope.grain} has none",
+            where=kpi.name, hint="Ask at grain week, month, quarter or year.",
+        )  # fmt: skip
+    mark = frames.watermark(scope, scope.catalogue.datasets_of(kpi), scope.grain)
+    if mark is None:
+        return None
+    period = periods.floor(mark, scope.grain, scope.week_start_days)
+    days = (periods.floor(mark, "day") - period).days
+    return Elapsed(period, days, (periods.after(period, scope.grain) - period).days) if days else None
+
+
+def with_to_date(frame: pd.DataFrame, kpi: KpiCommon, scope: Scope, *, points: bool) -> pd.DataFrame:
+    """`frame` with comparison and change of the running period by equal parts, where those have exact values."""
+    found = running(kpi, scope)
+    if found is None or found.period < scope.start or found.period >= scope.end:
+        return frame
+    before = periods.after(found.period, scope.grain, -1)
+    # A shorter month: its 28 days stand against the first 28 only.
+    days = min(found.days, (found.period - before).days)
+    try:
+        now, then = (_part(kpi, scope, start, days) for start in (found.period, before))
+    except QueryRefused:
+        return frame
+    at = frame["period"] == found.period
+    comparison = frame["segment"].map(then)
+    value = frame["segment"].map(now)
+    change = value - comparison if points else value / comparison.where(comparison != 0) - 1
+    return frame.assign(
+        comparison=frame["comparison"].where(~at, comparison), change=frame["change"].where(~at, change)
+    )
+
+
+def _part(kpi: KpiCommon, scope: Scope, start: pd.Timestamp, days: int) -> pd.Series:
+    """Segment → the value of the first days of a period."""
+    end = start + pd.Timedelta(days=days)
+    windowed = isinstance(kpi, Cumulative) or (isinstance(kpi, Simple) and kpi.window is not None)
+    if windowed:  # the value that its last day had
+        daily = types.facts(kpi, dataclasses.replace(scope, grain="day", start=end - pd.Timedelta(days=1), end=end))
+        return daily.set_index("segment")["value"]
+    if types.by_shorter_periods(kpi):
+        raise QueryRefused("a mean of periods has no value of a part of one")
+    whole = types.facts(kpi, dataclasses.replace(scope, grain=periods.TOTAL, start=start, end=end))
+    return whole.set_index("segment")["value"]
