@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import connectors.errors
@@ -88,6 +89,7 @@ def test_the_examples_of_definitions_md_are_valid_and_answer(project: Builder) -
     ]
     (project.folder / "files" / "orders.csv").write_text("\n".join(rows) + "\n")
     project.source("- {name: orders, type: files, table: orders, path: files/orders.csv}")
+    _usage(project)
     text = words("definitions.md") + (ROOT / "README.md").read_text()
     found = re.findall(r"```(?:yaml|python)\n# (?:shop/)?(\w+)/(\w+)\.\w+\n(.*?)```", text, re.DOTALL)
     assert len(found) >= 8
@@ -101,6 +103,34 @@ def test_the_examples_of_definitions_md_are_valid_and_answer(project: Builder) -
     for name in catalogue.kpis:
         assert project.ask(name).frame["value"].notna().any(), name
     assert 0 < project.values("repeat_buyers")["2026-10-01"] <= 1
+
+
+def _usage(project: Builder) -> None:
+    """Users, their events, their answers, and balances: the tables that the examples of the types read."""
+    names = ("open", "view_pricing", "create_doc", "start_checkout", "purchase", "invite_received")
+    day = pd.Timestamp("2026-09-01")
+    events = pd.DataFrame([
+        {"event_id": i, "user_id": (i * i * 7 + i // 5) % 40, "occurred_at": day + pd.Timedelta(hours=i * 4 + i % 3),
+         "event_name": names[i // 3 % 6], "platform": ("web", "ios")[i % 2]} for i in range(480)
+    ])  # fmt: skip
+    users = pd.DataFrame([
+        {"user_id": i, "signed_up_at": day + pd.Timedelta(days=i * 37 % 60), "plan": ("free", "pro")[i % 2],
+         "channel": ("ads", "organic", "friends")[i % 3]} for i in range(40)
+    ])  # fmt: skip
+    answers = pd.DataFrame(
+        [
+            {"answered_at": day + pd.Timedelta(days=i % 70), "score": i * 7 % 11, "comment": "fine" if i % 3 else ""}
+            for i in range(200)
+        ]
+    )
+    balances = pd.DataFrame(
+        [{"account_id": i % 6, "on_day": day + pd.Timedelta(days=i // 6), "balance": i % 13 * 10.0} for i in range(300)]
+    )
+    for name, frame in (("events", events), ("users", users), ("answers", answers), ("balances", balances)):
+        frame.to_parquet(project.folder / "files" / f"{name}.parquet", index=False)
+        project.source(f"- {{name: {name}, type: files, table: {name}, path: files/{name}.parquet}}")
+    project.write("datasets", "answers", "name: answers\nsource: answers\ntime_dimension: answered_at\n")
+    project.write("datasets", "balances", "name: balances\nsource: balances\ntime_dimension: on_day\n")
 
 
 TUTORIAL = re.search(r"<!-- tutorial.*?-->\n```shell\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from metrics.engine.answer import offered_grains
+from metrics.engine.query import FACT_COLUMNS
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
 
@@ -55,7 +56,7 @@ FOLLOWING = {
     "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
 }  # fmt: skip
 
-COLUMNS = ["kpi", "grain", "dimension", "segment", "period", "value", "numerator", "denominator", "n", "complete"]
+COLUMNS = [*FACT_COLUMNS, "kpi", "grain", "dimension"]
 NOTHING = pd.DataFrame(columns=COLUMNS)
 
 

@@ -133,9 +133,10 @@ def _ripened(kpi: Retention, frame: pd.DataFrame, scope: Scope, datasets: tuple[
     index = frames.scope_index(scope)
     ends = [scope.end] if scope.grain == periods.TOTAL else list(periods.ends(index, scope.grain))
     ripe = [0 if mark is None or mark < end else _ripe(kpi, end, mark, scope.week_start_days) for end in ends]
-    known = np.tile(np.array(ripe), max(1, len(frame) // max(1, len(index))))[: len(frame)]
-    closed = np.tile(np.array([mark is not None and mark >= end for end in ends]), max(1, len(frame) // len(ends)))
-    complete = (known >= kpi.at) & closed[: len(frame)]
+    over = [mark is not None and mark >= end for end in ends]
+    times = len(frame) // max(1, len(ends))  # every segment has every period
+    known, closed = np.tile(np.array(ripe, dtype=int), times), np.tile(np.array(over, dtype=bool), times)
+    complete = (known >= kpi.at) & closed
     rows = [
         None if row is None else tuple(x if k <= upto or k == 0 else float("nan") for k, x in enumerate(row))
         for row, upto in zip(frame["parts"], known, strict=True)
