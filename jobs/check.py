@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jobs.project import Project
-from metrics.catalog.kpi import Check, KpiCommon
+from metrics.catalog.common import Check, KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.views.export import period

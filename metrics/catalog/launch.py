@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from metrics.catalog.common import Strict
 from metrics.catalog.dataset import NAME
-from metrics.catalog.kpi import Strict
 
 
 class RolloutStep(Strict):

@@ -158,6 +158,20 @@ def conditions(dataset: Dataset, scope: Scope) -> list[exp.Expr]:
     return found
 
 
+def scanned(query: exp.Select, dataset: Dataset, scope: Scope, kind: str, filter_: str = "") -> exp.Select:
+    """`query` over the rows of the scope: its range, its filters and entity set, and a filter of the definition's."""
+    local = local_time(dataset, scope, kind)
+    query = from_dataset(query, dataset).where(in_range(local, scope.start, scope.end), copy=False)
+    for condition in [*([sql.expression(filter_)] if filter_ else []), *conditions(dataset, scope)]:
+        query.where(condition, copy=False)
+    return query
+
+
+def times(condition: exp.Expr) -> exp.Expr:
+    """How many rows meet a condition."""
+    return exp.Count(this=exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))]))
+
+
 def matches(dimension: exp.Expr, item: Filter) -> exp.Expr:
     """Whether the dimension has one of the filter's values."""
     return text(dimension).isin(*[exp.Literal.string(v) for v in item.values])

@@ -74,18 +74,14 @@ def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
 
 def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
     dataset = scope.catalogue.datasets[kpi.dataset]
-    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    kind = trees.time_type(dataset, scope)
+    local = trees.local_time(dataset, scope, kind)
     entity = sql.expression(kpi.expr)
     keys = ["segment"] if scope.by else []  # a constant would cost a quarter more
     segment = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
     date = exp.cast(local.copy(), "DATE")  # dates sort and compare faster than moments
     active = exp.select(*segment, entity.as_("entity"), date.as_("day")).distinct()
-    active = trees.from_dataset(active, dataset).where(trees.in_range(local, scope.start, scope.end))
-    active = active.where(trees.known(entity))
-    if kpi.filter:
-        active = active.where(sql.expression(kpi.filter))
-    for condition in trees.conditions(dataset, scope):
-        active = active.where(condition)
+    active = trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
     day, following = exp.column("day"), exp.column("following")
     over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
     spans = exp.select(*keys, "day", over.as_("following")).from_("active")
@@ -134,14 +130,12 @@ def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
 def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     """What does not add up from day to day (medians, percentiles, first, last): each window's rows, counted anew."""
     dataset = scope.catalogue.datasets[kpi.dataset]
-    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    kind = trees.time_type(dataset, scope)
+    local = trees.local_time(dataset, scope, kind)
     rows = exp.select(
         "*", trees.segment(dataset, scope.by).as_("window_segment"), trees.period(local, scope, "day").as_("row_day")
     )
-    rows = trees.from_dataset(rows, dataset).where(trees.in_range(local, scope.start, scope.end))
-    for condition in trees.conditions(dataset, scope):
-        rows = rows.where(condition)
-    rows = rows.where(sql.expression(kpi.filter)) if kpi.filter else rows
+    rows = trees.scanned(rows, dataset, scope, kind, kpi.filter)
     index = frames.scope_index(scope)
     if index.empty:
         return frames.spined(pd.DataFrame(columns=["segment", "period", "value", "n"]), scope, kpi.dataset, zero=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import KpiError
-from metrics.catalog.kpi import KpiCommon, Simple
+from metrics.catalog.kpi import Conversion, Cumulative, KpiCommon, Simple
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query, Series
 from metrics.views import format as fmt
@@ -81,7 +81,7 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
     target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
     late = late_reasons(kpi, world.catalogue, world.reader.dataset_states(world.reader.generation.sequence),
                         world.runs, world.table_sources, world.now)  # fmt: skip
-    part = bool(where) and isinstance(kpi, Simple) and kpi.agg in ("count", "count_distinct", "sum")
+    part = bool(where) and _grows(kpi)
     target = None if part else target
     status = Status("no_target", "Its target is for all segments together.") if part and not late else status_of(
         kpi, found.value, target, late
@@ -97,6 +97,13 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         against=fmt.against_text(kpi.grain, window), status=status, spark=_spark(kpi, found, target),
         notice=_notice(world, kpi), draft=kpi.status == "draft",
     )  # fmt: skip
+
+
+def _grows(kpi: KpiCommon) -> bool:
+    """Whether a value is larger the more people it is of: a segment cannot be held against the target of all."""
+    if isinstance(kpi, Simple):
+        return kpi.agg in ("count", "count_distinct", "sum")
+    return isinstance(kpi, Cumulative) or (isinstance(kpi, Conversion) and kpi.calculation == "count")
 
 
 def _notice(world: World, kpi: KpiCommon) -> str:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader, SourceRun
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Cumulative, Derived, KpiCommon, Measure, Ratio, Simple, Sql, Survey
+from metrics.catalog.kpi import Cumulative, Derived, Funnel, KpiCommon, Measure, Ratio, Simple, Sql, Survey
 from metrics.engine import trees
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
@@ -105,18 +105,28 @@ def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...
 
 
 def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader) -> str:
-    """How many rows meet the filter, and how many entities they are of."""
-    if not isinstance(kpi, Simple) or kpi.dataset != dataset:
-        return ""
+    """How many rows meet the filter (of each condition), and how many entities they are of."""
     item = catalogue.datasets[dataset]
-    columns = [exp.Count(this=exp.Star()).as_("matching")]
-    if item.entity:
-        columns.append(exp.Count(this=exp.Distinct(expressions=[exp.column(item.entity, quoted=True)])).as_("entities"))
-    query = trees.from_dataset(exp.select(*columns), item)
-    query = query.where(sql.expression(kpi.filter)) if kpi.filter else query
-    row = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
-    entities = f", of {int(row['entities']):,} distinct {item.entity}" if item.entity else ""
-    return f"; {int(row['matching']):,} match{entities}"
+    named = [(_name(place, kpi), c.filter) for place, c in kpi.conditions.items() if c.dataset == dataset]
+    if isinstance(kpi, (Simple, Survey)) and kpi.dataset == dataset:
+        named = [("", kpi.filter)]
+    found = []
+    for name, rule in named:
+        columns = [exp.Count(this=exp.Star()).as_("matching")]
+        if item.entity:
+            entities = exp.Distinct(expressions=[exp.column(item.entity, quoted=True)])
+            columns.append(exp.Count(this=entities).as_("entities"))
+        query = trees.from_dataset(exp.select(*columns), item)
+        query = query.where(sql.expression(rule)) if rule else query
+        row = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
+        of = f", of {int(row['entities']):,} distinct {item.entity}" if item.entity else ""
+        found.append(f"; {int(row['matching']):,} match{f' {name}' if name else ''}{of}")
+    return "".join(found)
+
+
+def _name(place: tuple[str | int, ...], kpi: KpiCommon) -> str:
+    """A condition as people call it: its key, or its step's name."""
+    return kpi.steps[int(place[1])].name if isinstance(kpi, Funnel) else str(place[0])
 
 
 def _part(part: str | Measure, catalogue: Catalogue) -> str:

@@ -16,8 +16,12 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT, Builder, Server, run_cli
 
 pytestmark = pytest.mark.xdist_group("browser")
-PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpis", "data")
+PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
+         "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data")  # fmt: skip
 Open = Callable[..., Any]
+SHAPES = {"kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
+          "kpi?kpi=quick_ratio": ".st-key-lifecycle",
+          "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr"}  # fmt: skip
 
 
 @pytest.fixture
@@ -89,6 +93,15 @@ def test_a_kpi_pages_choices_come_from_its_address(visit: Open) -> None:
     assert "Owner" in page.locator(".bw-facts").inner_text()
 
 
+def test_customers_words_can_be_limited_to_a_group(visit: Open) -> None:
+    page = visit("kpi?kpi=nps")
+    page.locator(".bw-voices li").first.wait_for()
+    page.get_by_role("radio", name="Detractors").or_(page.get_by_role("button", name="Detractors")).first.click()
+    page.wait_for_url(re.compile("who=detractors"))
+    expect(page.locator(".bw-voices li.bw-promoters")).to_have_count(0, timeout=20_000)
+    assert page.locator(".bw-voices li.bw-detractors").count() >= 8
+
+
 def test_sync_now_loads_what_is_new(visit: Open, served_demo: Server) -> None:
     page = visit("data")
     page.get_by_role("button", name="Sync now").click()
@@ -120,6 +133,8 @@ def test_no_serious_accessibility_finding(visit: Open, path: str, scheme: str) -
 def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: Open, path: str) -> None:
     page = visit(path, width=390, height=844)
     settled(page)
+    if path in SHAPES:
+        page.locator(SHAPES[path]).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if path == "":
         assert page.locator(".st-key-filters_phone").is_visible() and page.locator(".st-key-filters_wide").is_hidden()

@@ -225,7 +225,7 @@ def test_incremental_equals_full_of_types_that_follow(moves: list[tuple[list[tup
 
 
 @pytest.mark.slow
-@settings(max_examples=30, phases=(Phase.explicit, Phase.generate), **LIMITS)
+@settings(max_examples=15, phases=(Phase.explicit, Phase.generate), **LIMITS)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
 def test_incremental_equals_full_of_types_that_follow_at_length(
     start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str

@@ -84,18 +84,14 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
     ).from_(both.subquery("time_line"))  # fmt: skip
     credited = exp.and_(exp.column("kind").eq(1), within(exp.column("line_at"), exp.column("touched_at"), kpi.window))
     period = trees.period(exp.column("local"), scope)
-    count = _times(exp.column("kind").eq(0))
+    count = trees.times(exp.column("kind").eq(0))
     final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), period.as_(trees.PERIOD), _times(credited).as_("numerator"),
+        exp.column("segment").as_(trees.SEGMENT), period.as_(trees.PERIOD), trees.times(credited).as_("numerator"),
         count.as_("denominator"), count.copy().as_("n"),
     ).from_("touched").where(trees.in_range(exp.column("local"), scope.start, scope.end)).group_by(
         exp.Literal.number(1), exp.Literal.number(2)
     )  # fmt: skip
     return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, conversion), pairs=pairs, touched=touched)
-
-
-def _times(condition: exp.Expr) -> exp.Expr:
-    return exp.Count(this=exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))]))
 
 
 def _span(kpi: Conversion) -> pd.Timedelta | None:

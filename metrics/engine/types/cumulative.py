@@ -75,19 +75,15 @@ def _begin(at: pd.Timestamp, kpi: Cumulative, scope: Scope) -> pd.Timestamp:
 def _first_seen(kpi: Cumulative, measure: Measure, scope: Scope) -> pd.DataFrame:
     """How many entities each day sees for the first time, in all or in its running period."""
     dataset = scope.catalogue.datasets[measure.dataset]
-    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    kind = trees.time_type(dataset, scope)
+    local = trees.local_time(dataset, scope, kind)
     entity = sql.expression(measure.expr)
     group = trees.period(local, scope, kpi.grain_to_date) if kpi.grain_to_date else exp.Literal.number(0)
     seen = exp.select(
         trees.segment(dataset, scope.by).as_("segment"), entity.as_("entity"), group.as_("running"),
         exp.Min(this=trees.period(local, scope, "day")).as_("day"),
     )  # fmt: skip
-    seen = trees.from_dataset(seen, dataset).where(trees.in_range(local, scope.start, scope.end))
-    seen = seen.where(exp.not_(exp.Is(this=exp.paren(entity.copy()), expression=exp.null())))
-    if measure.filter:
-        seen = seen.where(sql.expression(measure.filter))
-    for condition in trees.conditions(dataset, scope):
-        seen = seen.where(condition)
+    seen = trees.scanned(seen, dataset, scope, kind, measure.filter).where(trees.known(entity))
     seen = seen.group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
     count = exp.Count(this=exp.Star())
     query = exp.select(

@@ -61,10 +61,7 @@ def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:
     gone = exp.select("segment", exp.column("following").as_("period"), exp.Literal.string("dormant").as_("kind"))
     gone = gone.from_("around").where("later IS NULL OR later > following")
     every = exp.union(there, gone, distinct=False)
-    counts = [
-        exp.Count(this=exp.Case(ifs=[exp.If(this=exp.column("kind").eq(name), true=exp.Literal.number(1))])).as_(name)
-        for name in PARTS
-    ]
+    counts = [trees.times(exp.column("kind").eq(name)).as_(name) for name in PARTS]
     final = exp.select(exp.column("segment").as_(trees.SEGMENT), period.copy().as_(trees.PERIOD), *counts)
     final = final.from_(every.subquery("every_kind")).where(trees.in_range(period, scope.start, scope.end))
     return trees.assembled(final.group_by("segment", "period"), active=active, around=around)

@@ -37,18 +37,14 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:
     """SELECT period, segment and the measure's columns, grouped by the first two."""
     dataset = scope.catalogue.datasets[measure.dataset]
-    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    kind = trees.time_type(dataset, scope)
     columns = trees.aggregate(measure, dataset)
     query = exp.select(
-        trees.period(local, scope).as_(trees.PERIOD),
+        trees.period(trees.local_time(dataset, scope, kind), scope).as_(trees.PERIOD),
         trees.segment(dataset, scope.by).as_(trees.SEGMENT),
         *(tree.as_(name if name != "value" else trees.VALUE) for name, tree in columns.items()),
     )
-    query = trees.from_dataset(query, dataset).where(trees.in_range(local, scope.start, scope.end), copy=False)
-    if measure.filter:
-        query.where(sql.expression(measure.filter), copy=False)
-    for condition in trees.conditions(dataset, scope):
-        query.where(condition, copy=False)
+    query = trees.scanned(query, dataset, scope, kind, measure.filter)
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2), copy=False)
 
 

@@ -40,18 +40,15 @@ def group(kpi: Survey) -> exp.Case:
 def answers(kpi: Survey, scope: Scope, *columns: exp.Expr) -> exp.Select:
     """These columns of the rows of the scope that have an answer."""
     dataset = scope.catalogue.datasets[kpi.dataset]
-    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
-    query = trees.from_dataset(exp.select(*columns), dataset).where(trees.in_range(local, scope.start, scope.end))
-    for condition in [trees.known(group(kpi)), *trees.conditions(dataset, scope)]:
-        query = query.where(condition)
-    return query.where(sql.expression(kpi.filter)) if kpi.filter else query
+    query = trees.scanned(exp.select(*columns), dataset, scope, trees.time_type(dataset, scope), kpi.filter)
+    return query.where(trees.known(group(kpi)))
 
 
 def _select(kpi: Survey, scope: Scope) -> exp.Select:
     dataset = scope.catalogue.datasets[kpi.dataset]
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
     count: exp.Expr = exp.Count(this=exp.Star())
-    counts = {name: _times(exp.EQ(this=group(kpi), expression=exp.Literal.string(name))) for name in PARTS}
+    counts = {name: trees.times(exp.EQ(this=group(kpi), expression=exp.Literal.string(name))) for name in PARTS}
     total: exp.Expr = exp.Sub(this=counts["promoters"].copy(), expression=counts["detractors"].copy())
     if kpi.scale == "csat":
         total = counts["promoters"].copy()
@@ -63,9 +60,3 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
         *(tree.as_(name) for name, tree in counts.items()),
     )  # fmt: skip
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))
-
-
-def _times(condition: exp.Expr) -> exp.Expr:
-    """How many rows meet a condition."""
-    one = exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))])
-    return exp.Count(this=one)

@@ -9,11 +9,11 @@ WITH active AS (
         "started_at" >= CAST('2025-10-18 00:00:00' AS TIMESTAMP)
         AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
       )
-      AND NOT (
-        user_id
-      ) IS NULL
+      AND core_action
     )
-    AND core_action
+    AND NOT (
+      user_id
+    ) IS NULL
 ), spans AS (
   SELECT
     day,
@@ -67,11 +67,11 @@ WITH active AS (
         "started_at" >= CAST('2025-10-18 00:00:00' AS TIMESTAMP)
         AND "started_at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
       )
-      AND NOT (
-        user_id
-      ) IS NULL
+      AND core_action
     )
-    AND core_action
+    AND NOT (
+      user_id
+    ) IS NULL
 ), spans AS (
   SELECT
     segment,
