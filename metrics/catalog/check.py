@@ -269,7 +269,11 @@ def _semi_additive(document: Document, item: Simple, known: Known) -> list[Probl
 def _survey(document: Document, item: Survey, known: Known) -> list[Problem]:
     columns = known.columns.get(item.dataset)
     found = _expression(document, ("score",), item.score, columns)
-    found += _number(document, ("score",), Measure(dataset=item.dataset, agg="avg", expr=item.score), columns)
+    kind = {c.lower(): k for c, k in (columns or {}).items()}.get(item.score.strip().strip('"').lower(), "")
+    if kind.startswith(("VARCHAR", "DATE", "TIMESTAMP", "UUID")):
+        what = "text" if kind == "VARCHAR" else f"a {kind}"
+        hint = f"Write `score: TRY_CAST({item.score} AS BIGINT)`, or its type in the source's `types`."
+        found.append(document.problem(("score",), "not_a_number", f"'{item.score}' is {what}, so it is no score", hint))
     for key in ("filter", "comment"):
         if getattr(item, key):
             found += _expression(document, (key,), getattr(item, key), columns)

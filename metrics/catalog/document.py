@@ -15,6 +15,10 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from connectors.errors import Problem, did_you_mean
 
+LIMITS = {
+    "greater_than_equal": "must be at least {}", "greater_than": "must be above {}", "less_than": "must be below {}",
+    "less_than_equal": "must be at most {}", "too_short": "needs at least {} entries",
+}  # fmt: skip
 MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -102,7 +106,11 @@ def validated(
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, [_problem(document, model, at, dict(item)) for item in error.errors()]
+        items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+        # A list that is too short because its items are wrong is not told as too short.
+        inner = {tuple(item["loc"])[:n] for item in items for n in range(1, len(item["loc"]))}
+        told = [item for item in items if not (item["type"] == "too_short" and tuple(item["loc"]) in inner)]
+        return None, [_problem(document, model, at, item) for item in told]
 
 
 def _problem(document: Document, model: type[BaseModel], at: Place, item: dict[str, Any]) -> Problem:
@@ -118,6 +126,9 @@ def _problem(document: Document, model: type[BaseModel], at: Place, item: dict[s
         allowed = [part.strip(" '") for part in item["ctx"]["expected"].replace(" or ", ",").split(",")]
         hint = did_you_mean(str(item["input"]), allowed)
         return document.problem(place, "not_allowed", f"'{key}' cannot be '{item['input']}'", hint)
+    if kind in LIMITS:
+        (limit,) = (value for name, value in item["ctx"].items() if name in ("ge", "gt", "le", "lt", "min_length"))
+        return document.problem(place, "wrong_value", f"'{key}' {LIMITS[kind].format(limit)}")
     message = item["msg"].removeprefix("Value error, ")
     head, _, hint = message.partition("\n")
     return document.problem(place, "wrong_value", f"'{key}': {head}" if key else head, hint)

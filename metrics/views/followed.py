@@ -37,8 +37,9 @@ def followed_in_words(kpi: KpiCommon) -> str:
     if isinstance(kpi, Retention):
         start = "first of" if kpi.cohort == "first" else "any of"
         back = "or later" if kpi.mode == "rolling" else "after it"
+        units = f"{kpi.at} {kpi.unit}{'s' if kpi.at > 1 else ''}"
         own = "counted from its own day" if kpi.count_from == "start" else f"by calendar {kpi.unit}"
-        return f"Who starts ({start} {rows[0]}) and is back ({rows[1]}) {kpi.at} {kpi.unit}s {back}, {own}"
+        return f"Who starts ({start} {rows[0]}) and is back ({rows[1]}) {units} {back}, {own}"
     if isinstance(kpi, Lifecycle):
         return f"New and resurrected, divided by dormant: who has {rows[0]} in a period, against the period before"
     if isinstance(kpi, Stickiness):
