@@ -326,10 +326,16 @@ def _select(document: Document, item: Sql, known: Known) -> list[Problem]:
     return found
 
 
+def _base(item: KpiCommon) -> str:
+    """The dataset whose rows have a KPI's periods and dimensions."""
+    return next((condition.dataset for condition in item.conditions.values()), item.dataset)
+
+
 def _dimensions(document: Document, item: KpiCommon, known: Known) -> list[Problem]:
-    if not item.dimensions or not item.dataset:
+    base = _base(item)
+    if not item.dimensions or not base:
         return []
-    have = own_dimensions(item, known.datasets[item.dataset])
+    have = own_dimensions(item, known.datasets[base])
     return [
         document.problem(("dimensions", i), "unknown_dimension", f"unknown dimension '{d}'", did_you_mean(d, have))
         for i, d in enumerate(item.dimensions)
@@ -343,8 +349,8 @@ def _grains(document: Document, item: KpiCommon, known: Known) -> list[Problem]:
     if isinstance(item, Simple) and item.window and finest == "hour":
         text = "a windowed KPI has no hour grain: its window is whole days"
         found.append(document.problem(("grains",), "grain", text, "Offer day and coarser."))
-    columns = known.columns.get(item.dataset)
-    data = known.datasets.get(item.dataset)
+    columns = known.columns.get(_base(item))
+    data = known.datasets.get(_base(item))
     if columns and data and columns.get(data.time_dimension) == "DATE" and finest == "hour":
         text = f"'{data.time_dimension}' is a DATE, so the finest grain is day"
         found.append(document.problem(("grains",) if item.grains else ("grain",), "grain", text))

@@ -44,26 +44,30 @@ class Rows:
         """The period of the scope's grain (or of another) that a row lies in."""
         return trees.period(self.local, self.scope, grain)
 
-    def matches(self) -> list[exp.Expr]:
-        """What a row must meet: the condition's filter, and an entity."""
-        found = [trees.known(self.entity)]
-        return found + [sql.expression(self.filter)] if self.filter else found
-
     def asked(self) -> list[exp.Expr]:
         """What the question limits the rows to: filters and entity set."""
         return trees.conditions(self.dataset, self.scope)
 
     def select(
-        self, *columns: exp.Expr, start: pd.Timestamp | None, end: pd.Timestamp | None, asked: bool = False
+        self,
+        *columns: exp.Expr,
+        start: pd.Timestamp | None,
+        end: pd.Timestamp | None,
+        asked: bool = False,
+        all_rows: bool = False,
     ) -> exp.Select:
-        """Rows that match with start <= local time < end (None: no limit); asked: limited to the question, too."""
+        """Rows that match with start <= local time < end (None: no limit); asked: limited to the question, too.
+
+        all_rows: also those that do not meet the condition's filter.
+        """
         query = trees.from_dataset(exp.select(*columns), self.dataset)
         for limit, kind in ((start, exp.GTE), (end, exp.LT)):
             if limit is not None:
                 query.where(kind(this=self.local.copy(), expression=trees.moment(limit)), copy=False)
         if start is None and end is None:
             query.where(trees.known(self.local), copy=False)
-        for condition in [*self.matches(), *(self.asked() if asked else [])]:
+        rule = [sql.expression(self.filter)] if self.filter and not all_rows else []
+        for condition in [trees.known(self.entity), *rule, *(self.asked() if asked else [])]:
             query.where(condition, copy=False)
         return query
 
@@ -103,9 +107,16 @@ def falling(x: exp.Expr) -> exp.Ordered:
 
 
 def ranked(rows: Rows, order: Sequence[exp.Expr], by: Sequence[exp.Expr]) -> exp.Window:
-    """ROW_NUMBER of a row among those of its group; the primary key, then the segment, decide between equals."""
-    keys = [rising(exp.column(key, quoted=True)) for key in rows.dataset.primary_key]
-    last = [] if keys or rows.scope.by is None else [rising(rows.segment)]
-    return exp.Window(
-        this=exp.RowNumber(), partition_by=[x.copy() for x in by], order=exp.Order(expressions=[*order, *keys, *last])
-    )
+    """ROW_NUMBER of a row among those of its group; `deciding` decides between equals."""
+    order = [*order, *deciding(rows.dataset)]
+    return exp.Window(this=exp.RowNumber(), partition_by=[x.copy() for x in by], order=exp.Order(expressions=order))
+
+
+def deciding(dataset: Dataset, *, last: bool = False) -> list[exp.Expr]:
+    """What decides between rows of one moment: the primary key; without one, every dimension's value.
+
+    Then a breakdown and a filter look at the same row. last: the greatest is wanted.
+    """
+    way = falling if last else rising
+    keys: list[exp.Expr] = [exp.column(key, quoted=True) for key in dataset.primary_key]
+    return [way(x) for x in keys or [trees.segment(dataset, name) for name in dataset.dimensions]]

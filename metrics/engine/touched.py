@@ -20,6 +20,7 @@ from metrics.catalog.derived import formula
 from metrics.catalog.kpi import Conversion, Derived, Funnel, KpiCommon, Measure, Ratio, Simple, Stickiness, Survey
 from metrics.engine import periods, trees
 from metrics.engine.query import Scope
+from metrics.engine.types import by_shorter_periods
 
 Days = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
 FAR = pd.Timestamp("9999-01-01")
@@ -62,6 +63,16 @@ def dataset_days(
 
 def kpi_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | None]) -> Days | None:
     """Days of a KPI whose values may differ: those of its datasets, widened by window and offsets."""
+    found = _own_days(kpi, catalogue, days)
+    if found and by_shorter_periods(kpi):  # a month has the weeks that begin in it, up to their ends
+        week = catalogue.week_start_days
+        whole = [(periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week))
+                 for a, b in found]  # fmt: skip
+        return merged(whole)
+    return found
+
+
+def _own_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | None]) -> Days | None:
     if isinstance(kpi, Simple):
         own = days[kpi.dataset]
         return own if own is None or kpi.window is None else merged((a, _later(b, kpi.window)) for a, b in own)

@@ -53,6 +53,8 @@ FOLLOWING = {
     "balance": "dataset: events\nagg: sum\nexpr: amount\nsemi_additive: {pick: last}",
     "typical7": "dataset: events\nagg: median\nexpr: amount\nwindow: 7 days",
     "by_plan": "dataset: joined\nagg: count",
+    "month_of_weeks": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean\ngrain: week\n"
+                      "grains: [week, month]",
     "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
 }  # fmt: skip
 

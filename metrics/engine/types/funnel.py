@@ -107,10 +107,10 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         meets = sql.expression(step.filter) if step.filter else exp.true()
         columns.append(ahead(_flag(meets), i).as_(f"is_{i + 1}"))
         columns.append(ahead(first.at.copy(), i).as_(f"at_{i + 1}"))
-    every = Rows.select(
-        _without_filter(first), first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
+    every = first.select(
+        first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
         first.period("day").as_("day"), first.at.copy().as_("at_1"), _flag(starts).as_("is_1"), *columns,
-        start=scope.start, end=reach(scope.end, span),
+        start=scope.start, end=reach(scope.end, span), all_rows=True,
     )  # fmt: skip
     depth: exp.Expr = exp.Literal.number(len(steps))
     for i in range(len(steps), 1, -1):
@@ -125,12 +125,6 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
           for i in range(1, len(steps) + 1)),
     ).from_("best").group_by("segment", "period")  # fmt: skip
     return trees.assembled(final, every=every, best=best)
-
-
-def _without_filter(rows: Rows) -> Rows:
-    plain = Rows.__new__(Rows)
-    plain.__dict__.update(rows.__dict__, filter="")
-    return plain
 
 
 def _flag(condition: exp.Expr) -> exp.Expr:

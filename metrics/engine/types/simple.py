@@ -10,7 +10,7 @@ from metrics.catalog.kpi import Measure, Simple
 from metrics.engine import trees
 from metrics.engine.frames import spined
 from metrics.engine.query import Scope
-from metrics.engine.rows import falling, rising
+from metrics.engine.rows import deciding, falling, rising
 from metrics.engine.windows import windowed
 
 
@@ -57,11 +57,10 @@ def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
     per = sql.expression(kpi.semi_additive.per) if kpi.semi_additive.per else exp.column(dataset.entity, quoted=True)
     pick = kpi.semi_additive.pick
     first = [rising(local) if pick == "first" else falling(local)] if pick in ("first", "last") else []
-    keys = [rising(exp.column(key, quoted=True)) for key in dataset.primary_key if pick != "last"]
-    keys += [falling(exp.column(key, quoted=True)) for key in dataset.primary_key if pick == "last"]
     value = rising(x) if pick in ("first", "min") else falling(x)
+    keyed = first and dataset.primary_key
+    order = [*first, *([] if keyed else [value]), *deciding(dataset, last=pick == "last")]
     segment = trees.segment(dataset, scope.by)
-    order = [*first, *([] if first and keys else [value]), *keys, *([rising(segment)] if scope.by else [])]
     rank = exp.Window(
         this=exp.RowNumber(), partition_by=[per.copy(), trees.period(local, scope)], order=exp.Order(expressions=order)
     )

@@ -23,7 +23,7 @@ WITH rows_of_all AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) DESC, "event_id" DESC, COALESCE(CAST(platform AS Nullable(String)), '(none)')
+      ) DESC, "event_id" DESC
     ) AS nth,
     CASE WHEN TRUE THEN 1 END AS asked
   FROM "events"

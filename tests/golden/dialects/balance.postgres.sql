@@ -17,7 +17,7 @@ WITH rows_of_all AS (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' DESC NULLS LAST, "event_id" DESC NULLS LAST, COALESCE(CAST(platform AS TEXT), '(none)')
+      ) AT TIME ZONE 'Europe/Berlin' DESC NULLS LAST, "event_id" DESC NULLS LAST
     ) AS nth,
     CASE WHEN TRUE THEN 1 END AS asked
   FROM "events"

@@ -5,7 +5,7 @@ WITH rows_of_all AS (
     amount AS picked,
     ROW_NUMBER() OVER (
       PARTITION BY user_id, CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP)
-      ORDER BY CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) DESC, `event_id` DESC, COALESCE(CAST(platform AS STRING), '(none)') NULLS LAST
+      ORDER BY CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) DESC, `event_id` DESC
     ) AS nth,
     CASE WHEN TRUE THEN 1 END AS asked
   FROM `events`
