@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 import pandas as pd
 from sqlglot import exp
@@ -16,6 +18,7 @@ from metrics.engine.dialects import render
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import EntitySet, Filter, Scope
 
+Query = TypeVar("Query", bound=exp.Query)
 PERIOD, SEGMENT, VALUE = "__period", "__segment", "__value"
 
 
@@ -73,16 +76,29 @@ def _table(dataset: Dataset) -> exp.Table:
 
 
 def assembled(final: exp.Select, **ctes: exp.Query) -> exp.Select:
-    """`final` with these CTEs in order; those inside of them move to the top: not every engine nests WITH."""
+    """`final` with these CTEs in order; those inside of them move to the top: not every engine nests WITH.
+
+    They are called `cte__name`, also where they are read: a warehouse may have a table of a CTE's bare name.
+    """
     placed: dict[str, exp.Query] = {}
     for name, query in ctes.items():
         for inner in query.ctes:
             placed.setdefault(inner.alias, inner.this)
         query.set("with_", None)
-        placed[name] = query
+        placed[f"cte__{name}"] = _reading(query, ctes)
+    final = _reading(final, ctes)
     for name, query in placed.items():
         final = final.with_(name, as_=query, copy=False)
     return final
+
+
+def _reading(query: Query, ctes: Mapping[str, exp.Query]) -> Query:
+    """`query` with each unquoted name of a CTE as it is called there; tables of the warehouse are quoted."""
+    for node in query.find_all(exp.Table, exp.Column):
+        part = node.this if isinstance(node, exp.Table) else node.args.get("table")
+        if isinstance(part, exp.Identifier) and not part.quoted and part.name in ctes:
+            part.set("this", f"cte__{part.name}")
+    return query
 
 
 def time_type(dataset: Dataset, scope: Scope) -> str:

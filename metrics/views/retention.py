@@ -53,7 +53,8 @@ def retention_shape(kpi: Retention, series: Series) -> RetentionShape | None:
         return None
     cohorts: list[Cohort] = []
     if not series.by:
-        rows = frame[frame["n"].fillna(0) > 0].tail(MOST_COHORTS).iloc[::-1]
+        counted = frame["parts"].map(lambda parts: isinstance(parts, tuple)) & (frame["n"].fillna(0) > 0)
+        rows = frame[counted].tail(MOST_COHORTS).iloc[::-1]
         for period, parts in zip(rows["period"], rows["parts"], strict=True):
             size = parts[0]
             cells = tuple(None if math.isnan(c) else c / size for c in parts[1 : MOST_COLUMNS + 1])

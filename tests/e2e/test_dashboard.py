@@ -137,6 +137,7 @@ def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: O
         page.locator(SHAPES[path]).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if path == "":
+        page.locator(".card").first.wait_for()
         assert page.locator(".st-key-filters_phone").is_visible() and page.locator(".st-key-filters_wide").is_hidden()
         heights = page.locator(".card").evaluate_all("cards => cards.map(c => c.getBoundingClientRect().height)")
         assert max(heights) <= 66

@@ -1,4 +1,4 @@
-WITH cohort AS (
+WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -34,12 +34,12 @@ SELECT
   segment AS __segment,
   period AS __period,
   COUNT(*) AS n
-FROM cohort
+FROM cte__cohort
 GROUP BY
   segment,
   period;
 
-WITH cohort AS (
+WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -70,7 +70,7 @@ WITH cohort AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), returns AS (
+), cte__returns AS (
   SELECT DISTINCT
     "user_id" AS entity,
     CAST(DATE_TRUNC('WEEK', (
@@ -95,18 +95,19 @@ WITH cohort AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), pairs AS (
+), cte__pairs AS (
   SELECT
-    cohort.segment,
-    cohort.period,
-    cohort.entity,
-    cohort.start_on,
-    returns.back_on
-  FROM cohort
-  JOIN returns
-    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    cte__returns.back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
   WHERE
-    returns.back_on < cohort.start_on + INTERVAL '35 DAY'
+    cte__returns.back_on < cte__cohort.start_on + INTERVAL '35 DAY'
 )
 SELECT
   segment AS __segment,
@@ -114,7 +115,7 @@ SELECT
   start_on,
   back_on,
   COUNT(*) AS entries
-FROM pairs
+FROM cte__pairs
 GROUP BY
   segment,
   period,

@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -47,7 +47,7 @@ WITH reached_1 AS (
     2,
     3,
     4
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -73,7 +73,7 @@ WITH reached_1 AS (
       )
     )
     AND kind = 'cart'
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -111,7 +111,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -122,7 +122,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -130,7 +130,7 @@ WITH reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '2' DAY
-), hits_3 AS (
+), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -156,7 +156,7 @@ WITH reached_1 AS (
       )
     )
     AND kind = 'buy'
-), reached_3 AS (
+), cte__reached_3 AS (
   SELECT
     entity,
     segment,
@@ -194,7 +194,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
-        FROM reached_2
+        FROM cte__reached_2
         UNION ALL
         SELECT
           entity,
@@ -205,7 +205,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_3
+        FROM cte__hits_3
       ) AS time_line
     ) AS looked
     WHERE
@@ -224,19 +224,19 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
   UNION ALL
   SELECT
     segment,
     period,
     3 AS step
-  FROM reached_3
+  FROM cte__reached_3
 ) AS every_step
 GROUP BY
   segment,

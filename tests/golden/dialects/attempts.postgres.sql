@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -39,7 +39,7 @@ WITH reached_1 AS (
     2,
     3,
     4
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -63,7 +63,7 @@ WITH reached_1 AS (
       ) IS NULL
     )
     AND kind = 'cart'
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -101,7 +101,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -112,7 +112,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -120,7 +120,7 @@ WITH reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '2 DAY'
-), hits_3 AS (
+), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -144,7 +144,7 @@ WITH reached_1 AS (
       ) IS NULL
     )
     AND kind = 'buy'
-), reached_3 AS (
+), cte__reached_3 AS (
   SELECT
     entity,
     segment,
@@ -182,7 +182,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_2
+        FROM cte__reached_2
         UNION ALL
         SELECT
           entity,
@@ -193,7 +193,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_3
+        FROM cte__hits_3
       ) AS time_line
     ) AS looked
     WHERE
@@ -212,19 +212,19 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
   UNION ALL
   SELECT
     segment,
     period,
     3 AS step
-  FROM reached_3
+  FROM cte__reached_3
 ) AS every_step
 GROUP BY
   segment,

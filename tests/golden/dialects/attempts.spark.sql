@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
@@ -23,7 +23,7 @@ WITH reached_1 AS (
     2,
     3,
     4
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     `user_id` AS entity,
     `at` AS seen_at
@@ -39,7 +39,7 @@ WITH reached_1 AS (
       ) IS NULL
     )
     AND kind = 'cart'
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -77,7 +77,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -88,7 +88,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -96,7 +96,7 @@ WITH reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '2' DAY
-), hits_3 AS (
+), cte__hits_3 AS (
   SELECT
     `user_id` AS entity,
     `at` AS seen_at
@@ -112,7 +112,7 @@ WITH reached_1 AS (
       ) IS NULL
     )
     AND kind = 'buy'
-), reached_3 AS (
+), cte__reached_3 AS (
   SELECT
     entity,
     segment,
@@ -150,7 +150,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_2
+        FROM cte__reached_2
         UNION ALL
         SELECT
           entity,
@@ -161,7 +161,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_3
+        FROM cte__hits_3
       ) AS time_line
     ) AS looked
     WHERE
@@ -180,19 +180,19 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
   UNION ALL
   SELECT
     segment,
     period,
     3 AS step
-  FROM reached_3
+  FROM cte__reached_3
 ) AS every_step
 GROUP BY
   segment,

@@ -1,4 +1,4 @@
-WITH rows_of_all AS (
+WITH cte__rows_of_all AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     CAST(dateTrunc(
@@ -51,7 +51,7 @@ SELECT
   segment AS __segment,
   SUM(picked) AS __value,
   COUNT(picked) AS n
-FROM rows_of_all
+FROM cte__rows_of_all
 WHERE
   nth = 1 AND asked = 1
 GROUP BY

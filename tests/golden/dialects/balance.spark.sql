@@ -1,4 +1,4 @@
-WITH rows_of_all AS (
+WITH cte__rows_of_all AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
@@ -23,7 +23,7 @@ SELECT
   segment AS __segment,
   SUM(picked) AS __value,
   COUNT(picked) AS n
-FROM rows_of_all
+FROM cte__rows_of_all
 WHERE
   nth = 1 AND asked = 1
 GROUP BY

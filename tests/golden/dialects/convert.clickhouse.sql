@@ -1,4 +1,4 @@
-WITH base AS (
+WITH cte__base AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -33,7 +33,7 @@ WITH base AS (
       )
     )
     AND kind = 'view'
-), conversions AS (
+), cte__conversions AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -59,7 +59,7 @@ WITH base AS (
       )
     )
     AND kind = 'buy'
-), followed AS (
+), cte__followed AS (
   SELECT
     entity,
     segment,
@@ -87,7 +87,7 @@ WITH base AS (
         base_at AS line_at,
         CAST(NULL AS Nullable(DateTime)) AS hit_at,
         0 AS kind
-      FROM base
+      FROM cte__base
       UNION ALL
       SELECT
         entity,
@@ -97,7 +97,7 @@ WITH base AS (
         seen_at AS line_at,
         seen_at AS hit_at,
         1 AS kind
-      FROM conversions
+      FROM cte__conversions
     ) AS time_line
   ) AS looked
   WHERE
@@ -109,7 +109,7 @@ SELECT
   COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '3' DAY THEN entity END) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM followed
+FROM cte__followed
 GROUP BY
   segment,
   period

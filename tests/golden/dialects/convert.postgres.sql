@@ -1,4 +1,4 @@
-WITH base AS (
+WITH cte__base AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -28,7 +28,7 @@ WITH base AS (
       ) IS NULL
     )
     AND kind = 'view'
-), conversions AS (
+), cte__conversions AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -52,7 +52,7 @@ WITH base AS (
       ) IS NULL
     )
     AND kind = 'buy'
-), followed AS (
+), cte__followed AS (
   SELECT
     entity,
     segment,
@@ -80,7 +80,7 @@ WITH base AS (
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
         0 AS kind
-      FROM base
+      FROM cte__base
       UNION ALL
       SELECT
         entity,
@@ -90,7 +90,7 @@ WITH base AS (
         seen_at AS line_at,
         seen_at AS hit_at,
         1 AS kind
-      FROM conversions
+      FROM cte__conversions
     ) AS time_line
   ) AS looked
   WHERE
@@ -102,7 +102,7 @@ SELECT
   COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '3 DAY' THEN entity END) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM followed
+FROM cte__followed
 GROUP BY
   segment,
   period

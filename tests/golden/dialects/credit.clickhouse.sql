@@ -1,4 +1,4 @@
-WITH base AS (
+WITH cte__base AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -31,7 +31,7 @@ WITH base AS (
       )
     )
     AND kind = 'view'
-), conversions AS (
+), cte__conversions AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
@@ -57,12 +57,12 @@ WITH base AS (
       )
     )
     AND kind = 'buy'
-), pairs AS (
+), cte__pairs AS (
   SELECT DISTINCT
     segment,
     entity
-  FROM base
-), touched AS (
+  FROM cte__base
+), cte__touched AS (
   SELECT
     segment,
     line_at,
@@ -85,18 +85,18 @@ WITH base AS (
       base_at,
       line_at,
       0 AS kind
-    FROM base
+    FROM cte__base
     UNION ALL
     SELECT
-      pairs.segment,
-      pairs.entity,
+      cte__pairs.segment,
+      cte__pairs.entity,
       CAST(NULL AS Nullable(DateTime)) AS base_local,
       CAST(NULL AS Nullable(DateTime)) AS base_at,
-      conversions.seen_at AS line_at,
+      cte__conversions.seen_at AS line_at,
       1 AS kind
-    FROM conversions
-    JOIN pairs
-      ON pairs.entity = conversions.entity
+    FROM cte__conversions
+    JOIN cte__pairs
+      ON cte__pairs.entity = cte__conversions.entity
   ) AS time_line
 )
 SELECT
@@ -105,7 +105,7 @@ SELECT
   COUNT(CASE WHEN kind = 1 AND line_at < touched_at + INTERVAL '2' DAY THEN 1 END) AS numerator,
   COUNT(CASE WHEN kind = 0 THEN 1 END) AS denominator,
   COUNT(CASE WHEN kind = 0 THEN 1 END) AS n
-FROM touched
+FROM cte__touched
 WHERE
   local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
   AND local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))

@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -25,7 +25,7 @@ WITH active AS (
       )
     )
     AND kind <> 'rest'
-), around AS (
+), cte__around AS (
   SELECT
     segment,
     period,
@@ -33,7 +33,7 @@ WITH active AS (
     lead(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
     period + INTERVAL '1' DAY AS following,
     period + INTERVAL '-1' DAY AS preceding
-  FROM active
+  FROM cte__active
 )
 SELECT
   segment AS __segment,
@@ -53,13 +53,13 @@ FROM (
       THEN 'returning'
       ELSE 'resurrected'
     END AS kind
-  FROM around
+  FROM cte__around
   UNION ALL
   SELECT
     segment,
     following AS period,
     'dormant' AS kind
-  FROM around
+  FROM cte__around
   WHERE
     later IS NULL OR later > following
 ) AS every_kind

@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -20,7 +20,7 @@ WITH active AS (
       ) IS NULL
     )
     AND kind <> 'rest'
-), around AS (
+), cte__around AS (
   SELECT
     segment,
     period,
@@ -28,7 +28,7 @@ WITH active AS (
     LEAD(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
     period + INTERVAL '1 DAY' AS following,
     period + INTERVAL '-1 DAY' AS preceding
-  FROM active
+  FROM cte__active
 )
 SELECT
   segment AS __segment,
@@ -48,13 +48,13 @@ FROM (
       THEN 'returning'
       ELSE 'resurrected'
     END AS kind
-  FROM around
+  FROM cte__around
   UNION ALL
   SELECT
     segment,
     following AS period,
     'dormant' AS kind
-  FROM around
+  FROM cte__around
   WHERE
     later IS NULL OR later > following
 ) AS every_kind

@@ -1,4 +1,4 @@
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -31,13 +31,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -51,12 +51,12 @@ SELECT
   segment AS __segment,
   period AS __period,
   COUNT(*) AS n
-FROM cohort
+FROM cte__cohort
 GROUP BY
   segment,
   period;
 
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -89,13 +89,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -104,7 +104,7 @@ WITH starts AS (
       start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
       AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
     )
-), returns AS (
+), cte__returns AS (
   SELECT DISTINCT
     "user_id" AS entity,
     CAST(DATE_TRUNC('DAY', (
@@ -129,19 +129,20 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), pairs AS (
+), cte__pairs AS (
   SELECT
-    cohort.segment,
-    cohort.period,
-    cohort.entity,
-    cohort.start_on,
-    returns.back_on
-  FROM cohort
-  JOIN returns
-    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    cte__returns.back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
   WHERE
-    returns.back_on < cohort.start_on + INTERVAL '35 DAY'
-), own_weeks AS (
+    cte__returns.back_on < cte__cohort.start_on + INTERVAL '35 DAY'
+), cte__own_weeks AS (
   SELECT DISTINCT
     segment,
     period,
@@ -150,7 +151,7 @@ WITH starts AS (
     FLOOR(
       CAST(CAST(EXTRACT(epoch FROM CAST(back_on AS TIMESTAMP) - CAST(start_on AS TIMESTAMP)) / 86400 AS BIGINT) AS DOUBLE PRECISION) / 7.0
     ) AS back_on
-  FROM pairs
+  FROM cte__pairs
 )
 SELECT
   segment AS __segment,
@@ -158,7 +159,7 @@ SELECT
   start_on,
   back_on,
   COUNT(*) AS entries
-FROM own_weeks
+FROM cte__own_weeks
 GROUP BY
   segment,
   period,

@@ -1,4 +1,4 @@
-WITH base AS (
+WITH cte__base AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -34,7 +34,7 @@ WITH base AS (
         "user_id"
       ) IS NULL
     )
-), conversions AS (
+), cte__conversions AS (
   SELECT
     "user_id" AS entity,
     CAST("at" AS Nullable(DateTime)) AS seen_at
@@ -49,7 +49,7 @@ WITH base AS (
         "user_id"
       ) IS NULL
     )
-), followed AS (
+), cte__followed AS (
   SELECT
     entity,
     segment,
@@ -77,7 +77,7 @@ WITH base AS (
         CAST(dateTrunc('DAY', base_at) AS Nullable(DateTime)) AS line_at,
         CAST(NULL AS Nullable(DateTime)) AS hit_at,
         0 AS kind
-      FROM base
+      FROM cte__base
       UNION ALL
       SELECT
         entity,
@@ -87,7 +87,7 @@ WITH base AS (
         seen_at AS line_at,
         seen_at AS hit_at,
         1 AS kind
-      FROM conversions
+      FROM cte__conversions
     ) AS time_line
   ) AS looked
   WHERE
@@ -99,7 +99,7 @@ SELECT
   COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '5' DAY THEN entity END) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM followed
+FROM cte__followed
 GROUP BY
   segment,
   period

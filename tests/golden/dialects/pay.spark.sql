@@ -1,4 +1,4 @@
-WITH base AS (
+WITH cte__base AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
@@ -13,7 +13,7 @@ WITH base AS (
     AND NOT (
       `user_id`
     ) IS NULL
-), conversions AS (
+), cte__conversions AS (
   SELECT
     `user_id` AS entity,
     CAST(`at` AS TIMESTAMP) AS seen_at
@@ -26,7 +26,7 @@ WITH base AS (
     AND NOT (
       `user_id`
     ) IS NULL
-), followed AS (
+), cte__followed AS (
   SELECT
     entity,
     segment,
@@ -54,7 +54,7 @@ WITH base AS (
         CAST(DATE_TRUNC('DAY', base_at) AS TIMESTAMP) AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
         0 AS kind
-      FROM base
+      FROM cte__base
       UNION ALL
       SELECT
         entity,
@@ -64,7 +64,7 @@ WITH base AS (
         seen_at AS line_at,
         seen_at AS hit_at,
         1 AS kind
-      FROM conversions
+      FROM cte__conversions
     ) AS time_line
   ) AS looked
   WHERE
@@ -76,7 +76,7 @@ SELECT
   COUNT(DISTINCT CASE WHEN hit < base_at + INTERVAL '5' DAY THEN entity END) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM followed
+FROM cte__followed
 GROUP BY
   segment,
   period

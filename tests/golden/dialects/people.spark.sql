@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     user_id AS entity,
@@ -12,29 +12,29 @@ WITH active AS (
     AND NOT (
       user_id
     ) IS NULL
-), spans AS (
+), cte__spans AS (
   SELECT
     segment,
     day,
     LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day NULLS LAST) AS following
-  FROM active
-), alike AS (
+  FROM cte__active
+), cte__alike AS (
   SELECT
     segment,
     day,
     following,
     CAST(COUNT(*) AS BIGINT) AS entities
-  FROM spans
+  FROM cte__spans
   GROUP BY
     segment,
     day,
     following
-), steps AS (
+), cte__steps AS (
   SELECT
     segment,
     day,
     entities AS step
-  FROM alike
+  FROM cte__alike
   UNION ALL
   SELECT
     segment,
@@ -44,13 +44,13 @@ WITH active AS (
       ELSE CAST(day + INTERVAL '7' DAY AS DATE)
     END AS day,
     -entities AS step
-  FROM alike
+  FROM cte__alike
 )
 SELECT
   segment AS __segment,
   CAST(day AS TIMESTAMP) AS __period,
   SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day NULLS LAST) AS __value
-FROM steps
+FROM cte__steps
 GROUP BY
   segment,
   day

@@ -1,4 +1,4 @@
-WITH seen AS (
+WITH cte__seen AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     user_id AS entity,
@@ -49,7 +49,7 @@ SELECT
   day AS __period,
   COUNT(*) AS __value,
   COUNT(*) AS n
-FROM seen
+FROM cte__seen
 GROUP BY
   segment,
   day

@@ -1,4 +1,4 @@
-WITH seen AS (
+WITH cte__seen AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     user_id AS entity,
@@ -41,7 +41,7 @@ SELECT
   day AS __period,
   COUNT(*) AS __value,
   COUNT(*) AS n
-FROM seen
+FROM cte__seen
 GROUP BY
   segment,
   day

@@ -1,4 +1,4 @@
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
@@ -15,13 +15,13 @@ WITH starts AS (
     AND NOT (
       `user_id`
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -35,12 +35,12 @@ SELECT
   segment AS __segment,
   period AS __period,
   COUNT(*) AS n
-FROM cohort
+FROM cte__cohort
 GROUP BY
   segment,
   period;
 
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
@@ -57,13 +57,13 @@ WITH starts AS (
     AND NOT (
       `user_id`
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -72,7 +72,7 @@ WITH starts AS (
       start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
       AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
     )
-), returns AS (
+), cte__returns AS (
   SELECT DISTINCT
     `user_id` AS entity,
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS back_on
@@ -82,16 +82,17 @@ WITH starts AS (
     AND NOT (
       `user_id`
     ) IS NULL
-), pairs AS (
+), cte__pairs AS (
   SELECT
-    cohort.segment,
-    cohort.period,
-    cohort.entity,
-    cohort.start_on,
-    MAX(returns.back_on) AS back_on
-  FROM cohort
-  JOIN returns
-    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    MAX(cte__returns.back_on) AS back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
   GROUP BY
     1,
     2,
@@ -104,7 +105,7 @@ SELECT
   start_on,
   back_on,
   COUNT(*) AS entries
-FROM pairs
+FROM cte__pairs
 GROUP BY
   segment,
   period,

@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -36,7 +36,7 @@ SELECT
   COUNT(*) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM active
+FROM cte__active
 GROUP BY
   segment,
   period

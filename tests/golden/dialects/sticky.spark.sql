@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
@@ -20,7 +20,7 @@ SELECT
   COUNT(*) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM active
+FROM cte__active
 GROUP BY
   segment,
   period

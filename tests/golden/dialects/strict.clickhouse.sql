@@ -1,4 +1,4 @@
-WITH every AS (
+WITH cte__every AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -59,7 +59,7 @@ WITH every AS (
         "user_id"
       ) IS NULL
     )
-), best AS (
+), cte__best AS (
   SELECT
     segment,
     entity,
@@ -71,7 +71,7 @@ WITH every AS (
         ELSE 1
       END
     ) AS depth
-  FROM every
+  FROM cte__every
   WHERE
     is_1 = 1
   GROUP BY
@@ -85,7 +85,7 @@ SELECT
   SUM(CASE WHEN depth >= 1 THEN 1 ELSE 0 END) AS step_1,
   SUM(CASE WHEN depth >= 2 THEN 1 ELSE 0 END) AS step_2,
   SUM(CASE WHEN depth >= 3 THEN 1 ELSE 0 END) AS step_3
-FROM best
+FROM cte__best
 GROUP BY
   segment,
   period

@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
@@ -47,7 +47,7 @@ WITH reached_1 AS (
     1,
     2,
     3
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     CAST("at" AS Nullable(DateTime)) AS seen_at
@@ -62,7 +62,7 @@ WITH reached_1 AS (
         "user_id"
       ) IS NULL
     )
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -100,7 +100,7 @@ WITH reached_1 AS (
           CAST(dateTrunc('DAY', reached_at) AS Nullable(DateTime)) AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -111,7 +111,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -119,7 +119,7 @@ WITH reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '6' DAY
-), hits_3 AS (
+), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
     toDateTime64(
@@ -149,7 +149,7 @@ WITH reached_1 AS (
       )
     )
     AND kind = 'buy'
-), reached_3 AS (
+), cte__reached_3 AS (
   SELECT
     entity,
     segment,
@@ -187,7 +187,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
           0 AS kind
-        FROM reached_2
+        FROM cte__reached_2
         UNION ALL
         SELECT
           entity,
@@ -198,7 +198,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_3
+        FROM cte__hits_3
       ) AS time_line
     ) AS looked
     WHERE
@@ -217,19 +217,19 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
   UNION ALL
   SELECT
     segment,
     period,
     3 AS step
-  FROM reached_3
+  FROM cte__reached_3
 ) AS every_step
 GROUP BY
   segment,

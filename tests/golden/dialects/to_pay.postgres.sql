@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -38,7 +38,7 @@ WITH reached_1 AS (
     1,
     2,
     3
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     CAST("at" AS TIMESTAMP) AS seen_at
@@ -51,7 +51,7 @@ WITH reached_1 AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -89,7 +89,7 @@ WITH reached_1 AS (
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -100,7 +100,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -108,7 +108,7 @@ WITH reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '6 DAY'
-), hits_3 AS (
+), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
     (
@@ -136,7 +136,7 @@ WITH reached_1 AS (
       ) IS NULL
     )
     AND kind = 'buy'
-), reached_3 AS (
+), cte__reached_3 AS (
   SELECT
     entity,
     segment,
@@ -174,7 +174,7 @@ WITH reached_1 AS (
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_2
+        FROM cte__reached_2
         UNION ALL
         SELECT
           entity,
@@ -185,7 +185,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_3
+        FROM cte__hits_3
       ) AS time_line
     ) AS looked
     WHERE
@@ -204,19 +204,19 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
   UNION ALL
   SELECT
     segment,
     period,
     3 AS step
-  FROM reached_3
+  FROM cte__reached_3
 ) AS every_step
 GROUP BY
   segment,

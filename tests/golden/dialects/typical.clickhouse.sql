@@ -1,4 +1,4 @@
-WITH chosen AS (
+WITH cte__chosen AS (
   SELECT
     *,
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS window_segment,
@@ -22,7 +22,7 @@ WITH chosen AS (
       6,
       'UTC'
     ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
-), spine AS (
+), cte__spine AS (
   SELECT
     CAST(listed AS Nullable(DateTime)) AS window_day
   FROM (
@@ -145,14 +145,14 @@ WITH chosen AS (
   ) AS days
 )
 SELECT
-  spine.window_day AS __period,
-  chosen.window_segment AS __segment,
+  cte__spine.window_day AS __period,
+  cte__chosen.window_segment AS __segment,
   quantileExactInclusive(0.5)(amount) AS __value,
   COUNT(amount) AS n
-FROM spine
-JOIN chosen
-  ON chosen.row_day <= spine.window_day
-  AND chosen.row_day > spine.window_day - INTERVAL '5' DAY
+FROM cte__spine
+JOIN cte__chosen
+  ON cte__chosen.row_day <= cte__spine.window_day
+  AND cte__chosen.row_day > cte__spine.window_day - INTERVAL '5' DAY
 GROUP BY
   1,
   2

@@ -1,4 +1,4 @@
-WITH chosen AS (
+WITH cte__chosen AS (
   SELECT
     *,
     COALESCE(CAST(platform AS TEXT), '(none)') AS window_segment,
@@ -19,7 +19,7 @@ WITH chosen AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
-), spine AS (
+), cte__spine AS (
   SELECT
     CAST(listed AS TIMESTAMP) AS window_day
   FROM (VALUES
@@ -64,15 +64,15 @@ WITH chosen AS (
     ('2026-11-04')) AS days(listed)
 )
 SELECT
-  spine.window_day AS __period,
-  chosen.window_segment AS __segment,
+  cte__spine.window_day AS __period,
+  cte__chosen.window_segment AS __segment,
   PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY
     amount) AS __value,
   COUNT(amount) AS n
-FROM spine
-JOIN chosen
-  ON chosen.row_day <= spine.window_day
-  AND chosen.row_day > spine.window_day - INTERVAL '5 DAY'
+FROM cte__spine
+JOIN cte__chosen
+  ON cte__chosen.row_day <= cte__spine.window_day
+  AND cte__chosen.row_day > cte__spine.window_day - INTERVAL '5 DAY'
 GROUP BY
   1,
   2

@@ -1,4 +1,4 @@
-WITH chosen AS (
+WITH cte__chosen AS (
   SELECT
     *,
     COALESCE(CAST(platform AS STRING), '(none)') AS window_segment,
@@ -7,7 +7,7 @@ WITH chosen AS (
   WHERE
     CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
     AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
-), spine AS (
+), cte__spine AS (
   SELECT
     CAST(listed AS TIMESTAMP) AS window_day
   FROM VALUES
@@ -52,14 +52,14 @@ WITH chosen AS (
     ('2026-11-04') AS days(listed)
 )
 SELECT
-  spine.window_day AS __period,
-  chosen.window_segment AS __segment,
+  cte__spine.window_day AS __period,
+  cte__chosen.window_segment AS __segment,
   PERCENTILE(amount, 0.5) AS __value,
   COUNT(amount) AS n
-FROM spine
-JOIN chosen
-  ON chosen.row_day <= spine.window_day
-  AND chosen.row_day > spine.window_day - INTERVAL '5' DAY
+FROM cte__spine
+JOIN cte__chosen
+  ON cte__chosen.row_day <= cte__spine.window_day
+  AND cte__chosen.row_day > cte__spine.window_day - INTERVAL '5' DAY
 GROUP BY
   1,
   2

@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     '' AS segment,
     "user_id" AS entity,
@@ -9,7 +9,7 @@ WITH active AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), around AS (
+), cte__around AS (
   SELECT
     segment,
     period,
@@ -17,7 +17,7 @@ WITH active AS (
     LEAD(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
     period + INTERVAL '7' DAY AS following,
     period + INTERVAL '-7' DAY AS preceding
-  FROM active
+  FROM cte__active
 )
 SELECT
   segment AS __segment,
@@ -37,13 +37,13 @@ FROM (
       THEN 'returning'
       ELSE 'resurrected'
     END AS kind
-  FROM around
+  FROM cte__around
   UNION ALL
   SELECT
     segment,
     following AS period,
     'dormant' AS kind
-  FROM around
+  FROM cte__around
   WHERE
     later IS NULL OR later > following
 ) AS every_kind
@@ -56,7 +56,7 @@ GROUP BY
 
 -- by the first dimension;
 
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -67,7 +67,7 @@ WITH active AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), around AS (
+), cte__around AS (
   SELECT
     segment,
     period,
@@ -75,7 +75,7 @@ WITH active AS (
     LEAD(period) OVER (PARTITION BY segment, entity ORDER BY period) AS later,
     period + INTERVAL '7' DAY AS following,
     period + INTERVAL '-7' DAY AS preceding
-  FROM active
+  FROM cte__active
 )
 SELECT
   segment AS __segment,
@@ -95,13 +95,13 @@ FROM (
       THEN 'returning'
       ELSE 'resurrected'
     END AS kind
-  FROM around
+  FROM cte__around
   UNION ALL
   SELECT
     segment,
     following AS period,
     'dormant' AS kind
-  FROM around
+  FROM cte__around
   WHERE
     later IS NULL OR later > following
 ) AS every_kind

@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     '' AS segment,
     "user_id" AS entity,
@@ -20,14 +20,14 @@ SELECT
   COUNT(*) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM active
+FROM cte__active
 GROUP BY
   segment,
   period;
 
 -- by the first dimension;
 
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -49,7 +49,7 @@ SELECT
   COUNT(*) AS numerator,
   COUNT(DISTINCT entity) AS denominator,
   COUNT(DISTINCT entity) AS n
-FROM active
+FROM cte__active
 GROUP BY
   segment,
   period

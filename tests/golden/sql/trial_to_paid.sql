@@ -1,4 +1,4 @@
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -18,7 +18,7 @@ WITH reached_1 AS (
     1,
     2,
     3
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     CAST("started_on" AS TIMESTAMP) AS seen_at
@@ -31,7 +31,7 @@ WITH reached_1 AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -69,7 +69,7 @@ WITH reached_1 AS (
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -80,7 +80,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -99,13 +99,13 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
 ) AS every_step
 GROUP BY
   segment,
@@ -114,7 +114,7 @@ GROUP BY
 
 -- by the first dimension;
 
-WITH reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -134,7 +134,7 @@ WITH reached_1 AS (
     1,
     2,
     3
-), hits_2 AS (
+), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
     CAST("started_on" AS TIMESTAMP) AS seen_at
@@ -147,7 +147,7 @@ WITH reached_1 AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), reached_2 AS (
+), cte__reached_2 AS (
   SELECT
     entity,
     segment,
@@ -185,7 +185,7 @@ WITH reached_1 AS (
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
           0 AS kind
-        FROM reached_1
+        FROM cte__reached_1
         UNION ALL
         SELECT
           entity,
@@ -196,7 +196,7 @@ WITH reached_1 AS (
           seen_at AS line_at,
           seen_at AS hit_at,
           1 AS kind
-        FROM hits_2
+        FROM cte__hits_2
       ) AS time_line
     ) AS looked
     WHERE
@@ -215,13 +215,13 @@ FROM (
     segment,
     period,
     1 AS step
-  FROM reached_1
+  FROM cte__reached_1
   UNION ALL
   SELECT
     segment,
     period,
     2 AS step
-  FROM reached_2
+  FROM cte__reached_2
 ) AS every_step
 GROUP BY
   segment,

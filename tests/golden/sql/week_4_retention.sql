@@ -1,4 +1,4 @@
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -15,13 +15,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -35,12 +35,12 @@ SELECT
   segment AS __segment,
   period AS __period,
   COUNT(*) AS n
-FROM cohort
+FROM cte__cohort
 GROUP BY
   segment,
   period;
 
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -57,13 +57,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -72,7 +72,7 @@ WITH starts AS (
       start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
       AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
     )
-), returns AS (
+), cte__returns AS (
   SELECT DISTINCT
     "user_id" AS entity,
     CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS back_on
@@ -85,26 +85,27 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), pairs AS (
+), cte__pairs AS (
   SELECT
-    cohort.segment,
-    cohort.period,
-    cohort.entity,
-    cohort.start_on,
-    returns.back_on
-  FROM cohort
-  JOIN returns
-    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    cte__returns.back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
   WHERE
-    returns.back_on < cohort.start_on + INTERVAL '91' DAY
-), own_weeks AS (
+    cte__returns.back_on < cte__cohort.start_on + INTERVAL '91' DAY
+), cte__own_weeks AS (
   SELECT DISTINCT
     segment,
     period,
     entity,
     start_on,
     FLOOR(DATE_DIFF('DAY', start_on, back_on) / 7.0) AS back_on
-  FROM pairs
+  FROM cte__pairs
 )
 SELECT
   segment AS __segment,
@@ -112,7 +113,7 @@ SELECT
   start_on,
   back_on,
   COUNT(*) AS entries
-FROM own_weeks
+FROM cte__own_weeks
 GROUP BY
   segment,
   period,
@@ -121,7 +122,7 @@ GROUP BY
 
 -- by the first dimension;
 
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -138,13 +139,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -158,12 +159,12 @@ SELECT
   segment AS __segment,
   period AS __period,
   COUNT(*) AS n
-FROM cohort
+FROM cte__cohort
 GROUP BY
   segment,
   period;
 
-WITH starts AS (
+WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
@@ -180,13 +181,13 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), cohort AS (
+), cte__cohort AS (
   SELECT
     segment,
     entity,
     period,
     start_on
-  FROM starts
+  FROM cte__starts
   WHERE
     (
       nth = 1 AND asked = 1
@@ -195,7 +196,7 @@ WITH starts AS (
       start_local >= CAST('2025-10-20 00:00:00' AS TIMESTAMP)
       AND start_local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
     )
-), returns AS (
+), cte__returns AS (
   SELECT DISTINCT
     "user_id" AS entity,
     CAST(DATE_TRUNC('DAY', "started_at") AS TIMESTAMP) AS back_on
@@ -208,26 +209,27 @@ WITH starts AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), pairs AS (
+), cte__pairs AS (
   SELECT
-    cohort.segment,
-    cohort.period,
-    cohort.entity,
-    cohort.start_on,
-    returns.back_on
-  FROM cohort
-  JOIN returns
-    ON returns.entity = cohort.entity AND returns.back_on > cohort.start_on
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    cte__returns.back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
   WHERE
-    returns.back_on < cohort.start_on + INTERVAL '91' DAY
-), own_weeks AS (
+    cte__returns.back_on < cte__cohort.start_on + INTERVAL '91' DAY
+), cte__own_weeks AS (
   SELECT DISTINCT
     segment,
     period,
     entity,
     start_on,
     FLOOR(DATE_DIFF('DAY', start_on, back_on) / 7.0) AS back_on
-  FROM pairs
+  FROM cte__pairs
 )
 SELECT
   segment AS __segment,
@@ -235,7 +237,7 @@ SELECT
   start_on,
   back_on,
   COUNT(*) AS entries
-FROM own_weeks
+FROM cte__own_weeks
 GROUP BY
   segment,
   period,

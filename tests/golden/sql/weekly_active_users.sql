@@ -1,4 +1,4 @@
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     user_id AS entity,
     CAST("started_at" AS DATE) AS day
@@ -14,25 +14,25 @@ WITH active AS (
     AND NOT (
       user_id
     ) IS NULL
-), spans AS (
+), cte__spans AS (
   SELECT
     day,
     LEAD(day) OVER (PARTITION BY entity ORDER BY day) AS following
-  FROM active
-), alike AS (
+  FROM cte__active
+), cte__alike AS (
   SELECT
     day,
     following,
     CAST(COUNT(*) AS BIGINT) AS entities
-  FROM spans
+  FROM cte__spans
   GROUP BY
     day,
     following
-), steps AS (
+), cte__steps AS (
   SELECT
     day,
     entities AS step
-  FROM alike
+  FROM cte__alike
   UNION ALL
   SELECT
     CASE
@@ -41,13 +41,13 @@ WITH active AS (
       ELSE CAST(day + INTERVAL '7' DAY AS DATE)
     END AS day,
     -entities AS step
-  FROM alike
+  FROM cte__alike
 )
 SELECT
   '' AS __segment,
   CAST(day AS TIMESTAMP) AS __period,
   SUM(SUM(step)) OVER (ORDER BY day) AS __value
-FROM steps
+FROM cte__steps
 GROUP BY
   day
 ORDER BY
@@ -55,7 +55,7 @@ ORDER BY
 
 -- by the first dimension;
 
-WITH active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     user_id AS entity,
@@ -72,29 +72,29 @@ WITH active AS (
     AND NOT (
       user_id
     ) IS NULL
-), spans AS (
+), cte__spans AS (
   SELECT
     segment,
     day,
     LEAD(day) OVER (PARTITION BY segment, entity ORDER BY day) AS following
-  FROM active
-), alike AS (
+  FROM cte__active
+), cte__alike AS (
   SELECT
     segment,
     day,
     following,
     CAST(COUNT(*) AS BIGINT) AS entities
-  FROM spans
+  FROM cte__spans
   GROUP BY
     segment,
     day,
     following
-), steps AS (
+), cte__steps AS (
   SELECT
     segment,
     day,
     entities AS step
-  FROM alike
+  FROM cte__alike
   UNION ALL
   SELECT
     segment,
@@ -104,13 +104,13 @@ WITH active AS (
       ELSE CAST(day + INTERVAL '7' DAY AS DATE)
     END AS day,
     -entities AS step
-  FROM alike
+  FROM cte__alike
 )
 SELECT
   segment AS __segment,
   CAST(day AS TIMESTAMP) AS __period,
   SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
-FROM steps
+FROM cte__steps
 GROUP BY
   segment,
   day
