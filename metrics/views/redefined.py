@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -63,7 +64,7 @@ def _moved(world: World, kpi: KpiCommon, before: int, generation: Generation) ->
         return ""
     row = both.sort_values("period").iloc[-1]
     was, now = float(row["value"]), float(row["value_new"])
-    if was == now:
+    if math.isclose(was, now, rel_tol=1e-9):  # the same number, added up in another order
         return ""
     period = fmt.period_text(pd.Timestamp(row["period"]), kpi.grain, world.now.year)
     return f": was {fmt.value_text(was, kpi)}, now {fmt.value_text(now, kpi)} ({period})"
