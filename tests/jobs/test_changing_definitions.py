@@ -120,7 +120,7 @@ def test_numbers_that_moved_without_a_word_are_told_too(shop: Builder) -> None:
     shop.sync(now=NOW + timedelta(days=2))
     assert card(shop.open().world(NOW + timedelta(days=2)), "n").notice == ""
     near = (
-        "dataset: orders\nagg: sum\ngrains: [day]\nexpr: '1.0000000000001'"  # the last bits differ, nothing that shows
+        "dataset: orders\nagg: sum\ngrains: [day]\nexpr: '1.0000000000001'"
     )
     shop.kpi("n", near)
     shop.sync(now=NOW + timedelta(days=3))
