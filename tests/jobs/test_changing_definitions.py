@@ -119,9 +119,7 @@ def test_numbers_that_moved_without_a_word_are_told_too(shop: Builder) -> None:
     shop.kpi("n", "dataset: orders\nagg: count\ngrains: [day]\nfilter: amount > 0")  # another definition, equal numbers
     shop.sync(now=NOW + timedelta(days=2))
     assert card(shop.open().world(NOW + timedelta(days=2)), "n").notice == ""
-    near = (
-        "dataset: orders\nagg: sum\ngrains: [day]\nexpr: '1.0000000000001'"
-    )
+    near = "dataset: orders\nagg: sum\ngrains: [day]\nexpr: '1.0000000000001'"
     shop.kpi("n", near)
     shop.sync(now=NOW + timedelta(days=3))
     assert card(shop.open().world(NOW + timedelta(days=3)), "n").notice == ""
