@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -33,7 +34,14 @@ class Diff:
     @property
     def differs(self) -> bool:
         """Whether any number does."""
-        return any(row["old"] != row["new"] for row in self.rows)
+        return any(_differ(row["old"], row["new"]) for row in self.rows)
+
+
+def _differ(old: float | None, new: float | None) -> bool:
+    """Whether two numbers are not the same; the last bits depend on the order of a sum."""
+    if old is None or new is None:
+        return old is not new
+    return not math.isclose(old, new, rel_tol=1e-9)
 
 
 def diff(project: Project, names: Sequence[str], against: str | None, *, periods: int = PERIODS) -> Diff:
