@@ -14,7 +14,7 @@ import sqlglot
 from sqlalchemy import create_engine, text
 
 from metrics.engine import trees
-from metrics.engine.dialects import render
+from metrics.engine.dialects import SESSION, render
 from tests.conftest import Builder
 from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
 from tests.engine.test_second_opinion_followed import draw
@@ -117,7 +117,8 @@ def test_postgresql_gives_the_same_rows(project: Builder, compiled: list[Any], l
     ask(project, name)
     with loaded.connect() as connection:
         connection.execute(text("SET search_path TO dialects"))
-        connection.execute(text("SET TIME ZONE 'UTC'"))
+        for statement in SESSION["postgres"]:
+            connection.execute(text(statement))
         assert any(len(rows) >= 5 for _, rows in compiled)
         for tree, rows in compiled:
             found = pd.DataFrame(
