@@ -444,7 +444,7 @@ def compare(kpi: str, case: Case, row: Row, parts: Any, q: dict[str, Any]) -> No
         assert list(parts) == pytest.approx(curve, nan_ok=True), (q, parts, curve)
 
 
-FEW = settings(max_examples=260, deadline=None, derandomize=True,
+FEW = settings(max_examples=200, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 MANY = settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
