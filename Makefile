@@ -45,6 +45,8 @@ slow: $(STAMP) ## The long property tests
 bench: $(STAMP) ## Measure (benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/workload.py
+	$(BIN)/python benchmarks/rolling.py
 
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"
