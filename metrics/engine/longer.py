@@ -13,7 +13,7 @@ from metrics.engine.query import FACT_COLUMNS, Scope
 def longer(short: pd.DataFrame, scope: Scope, dataset: str, how: str) -> pd.DataFrame:
     """One value for each period of the scope out of its observed shorter ones. how: last, mean or max.
 
-    With `last` it is complete when its last one is, otherwise when all are. Parts stay those of the last.
+    With `last` it is complete when its last one is, otherwise when all are. It has no parts.
     """
     how = how if how in ("mean", "max") else "last"
     known = short[short["n"].notna()].copy()

@@ -16,7 +16,9 @@ Shape = FunnelShape | RetentionShape | LifecycleShape | SurveyShape
 def shape_of(
     world: World, kpi: KpiCommon, series: Series, where: tuple[Filter, ...] = (), who: str = ""
 ) -> Shape | None:
-    """The shape of a series by its KPI's type; None where the line says it all."""
+    """The shape of a series by its KPI's type; None where the line says it all, or where `period_agg` left no parts."""
+    if not any(isinstance(parts, tuple) for parts in series.frame["parts"]):
+        return None
     if isinstance(kpi, Funnel):
         return funnel_shape(series)
     if isinstance(kpi, Retention):

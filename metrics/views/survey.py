@@ -67,7 +67,7 @@ def survey_shape(world: World, kpi: Survey, series: Series, where: tuple[Filter,
         (name, f"{count:,}", f"{(count or 0) / total * 100:.0f}%")
         for name, count in zip(series.part_names, known, strict=True)
     )
-    before = periods.after(last, series.grain) if series.grain != "hour" else last + pd.Timedelta(hours=1)
+    before = periods.after(last, series.grain)
     said = comments(kpi, world.catalogue, world.reader, before=before, where=where, group=who)
     return SurveyShape(
         LABELS[kpi.scale], tuple(frame["period"]), shares, texts, latest, fmt.period_text(last, series.grain, 0),

@@ -109,5 +109,22 @@ def test_words_from_customers_are_only_those_of_answers_within_the_scale(project
     assert found.latest == (("promoters", "1", "33%"), ("passives", "1", "33%"), ("detractors", "1", "33%"))
 
 
+def test_a_longer_period_made_of_shorter_ones_has_no_shape(project: Builder) -> None:
+    at = pd.date_range("2026-09-01", periods=120, freq="12h")
+    frame = pd.DataFrame({"at": at, "user_id": range(120), "score": [i % 11 for i in range(120)]})
+    project.rows("answers", frame, entity="user_id", watermark="sync")
+    more = "dataset: answers\nperiod_agg: mean\ngrain: week\n"
+    project.kpi("nps", f"type: survey\nscore: score\n{more}")
+    project.kpi("life", f"type: lifecycle\n{more}")
+    project.kpi("back", f"type: retention\nunit: week\nat: 1\n{more}")
+    project.kpi("steps", f"type: funnel\nsteps: [{{name: a}}, {{name: b, filter: score > 5}}]\n{more}")
+    project.sync()
+    world = project.open().world(NOW)
+    for kpi in ("nps", "life", "back", "steps"):
+        page = kpi_page(world, kpi, grain="month", range_="all")
+        assert page.shape is None and page.series.frame["n"].sum() > 0, kpi
+        assert shape(world, kpi, range_="all") is not None
+
+
 def test_other_types_show_their_line_only(demo_world: Any) -> None:
     assert shape(demo_world, "sign_ups") is None and shape(demo_world, "activation") is None

@@ -24,7 +24,7 @@ def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
 
     def count() -> pd.DataFrame:
         how = by_shorter_periods(kpi)
-        if how and scope.grain not in (*GRAINS[: GRAINS.index(kpi.grain) + 1],):
+        if how and scope.grain not in GRAINS[: GRAINS.index(kpi.grain) + 1]:
             home = facts(kpi, shorter_scope(scope, kpi.grain))
             return longer(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
         found: pd.DataFrame = module.facts(kpi, scope)
