@@ -15,7 +15,7 @@ $(STAMP): requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli import main  # imported, not run: its bytecode is cached\n\nmain()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
-	@$(BIN)/python -m compileall -q cli.py connectors jobs metrics ui  # the first command is as fast as the second
+	@$(BIN)/python -m compileall -q cli.py connectors jobs metrics ui verbs  # the first command is as fast as the second
 	@touch $@
 
 setup: $(STAMP) ## Install into .venv; leaves .venv/bin/kpi

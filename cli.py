@@ -5,32 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.errors import KpiError
+from verbs import alerts
+from verbs.command import (
+    DebugOption,
+    JsonOption,
+    NowOption,
+    ProjectOption,
+    clock,
+    open_project_at,
+    print_json,
+    print_table,
+    verb,
+)
 
 if TYPE_CHECKING:
-    from jobs.project import Project
     from metrics.engine.query import Query
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="KPIs from the shell. Exit status: 0 good, 1 what you asked about is wrong, 2 wrong usage.",
 )  # fmt: skip
-
-ProjectOption = Annotated[
-    str | None, typer.Option("--project", envvar="KPI_PROJECT", metavar="DIR", help="Project folder.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-NowOption = Annotated[str | None, typer.Option("--now", metavar="TIMESTAMP", help="Set the clock: tests, replays.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.callback()
@@ -39,65 +39,7 @@ def _before_the_verb(project: ProjectOption = None) -> None:
         os.environ["KPI_PROJECT"] = project
 
 
-@contextmanager
-def _reported(debug: bool) -> Iterator[None]:
-    """A KpiError becomes its text on stderr and exit status 1; anything else too, unless --debug."""
-    try:
-        yield
-    except KpiError as error:
-        if debug:
-            raise
-        typer.echo(f"kpi: {error}", err=True)
-        raise typer.Exit(1) from None
-    except (typer.Exit, typer.Abort, typer.BadParameter, KeyboardInterrupt, BrokenPipeError):
-        raise
-    except Exception as error:
-        if debug:
-            raise
-        typer.echo(f"kpi: unexpected {type(error).__name__}: {error}\nRun again with --debug and report it.", err=True)
-        raise typer.Exit(1) from None
-
-
-def _verb(function: Callable[..., None], *, of: typer.Typer | None = None) -> Callable[..., None]:
-    """A verb of the command, with errors reported. A trailing _ keeps Python's own names free."""
-
-    @wraps(function)
-    def run(*args: Any, **options: Any) -> None:
-        with _reported(bool(options.get("debug"))):
-            function(*args, **options)
-
-    return (of or app).command(function.__name__.rstrip("_"))(run)
-
-
-def _open(folder: str | None, *, lenient: bool = False) -> Project:
-    from jobs.project import open_project
-
-    return open_project(folder, lenient=lenient)
-
-
-def _clock(text: str | None) -> datetime:
-    from jobs.project import utc_now
-
-    if text is None:
-        return utc_now()
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is no timestamp; write 2026-11-23 or 2026-11-23T06:00:00Z") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=None, ensure_ascii=False))
-
-
-def _print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from metrics.views.table import as_table
-
-    typer.echo(as_table(rows, columns), nl=False)
-
-
-@_verb
+@partial(verb, of=app)
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
     from_: Annotated[str | None, typer.Option("--from", metavar="FILE-or-URL", help="Propose KPIs from this.")] = None,
@@ -118,7 +60,7 @@ extend = typer.Typer(no_args_is_help=True, help="Extend a project by a source or
 app.add_typer(extend, name="add")
 
 
-@partial(_verb, of=extend)
+@partial(verb, of=extend)
 def source(
     origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="A file, a web or a database address.")],
     table: Annotated[str | None, typer.Option(help="Table of a database, maybe with its schema.")] = None,
@@ -132,11 +74,11 @@ def source(
     """
     from jobs.add import add_source
 
-    for line in add_source(_open(project), origin, name, table):
+    for line in add_source(open_project_at(project), origin, name, table):
         typer.echo(line)
 
 
-@partial(_verb, of=extend)
+@partial(verb, of=extend)
 def kpi(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the KPI, and of its file.")],
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the definition.")] = None,
@@ -149,11 +91,11 @@ def kpi(
     """
     from jobs.add import add_kpi
 
-    for line in add_kpi(_open(project), name, keys or []):
+    for line in add_kpi(open_project_at(project), name, keys or []):
         typer.echo(line)
 
 
-@_verb
+@partial(verb, of=app)
 def run(
     project: ProjectOption = None,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
@@ -164,13 +106,13 @@ def run(
 
     example: kpi run --project shop --port 8600
     """
-    opened = _open(project)
+    opened = open_project_at(project)
     from jobs.serve import serve
 
     serve(opened, host=host, port=port)
 
 
-@_verb
+@partial(verb, of=app)
 def demo(
     directory: Annotated[str | None, typer.Argument(metavar="DIR", help="Default: the repository's project.")] = None,
     project: ProjectOption = None,
@@ -184,13 +126,13 @@ def demo(
     from jobs.demo import demo as run_demo
     from jobs.demo import demo_project
 
-    result = _follow(run_demo(demo_project(directory or project), now=_clock(now)))
+    result = _follow(run_demo(demo_project(directory or project), now=clock(now)))
     typer.echo(f"demo: generation {result.generation} in {result.seconds:.1f} s" if result.published
                else f"demo: generation {result.generation} is up to date")  # fmt: skip
     raise typer.Exit(1 if result.failed else 0)
 
 
-@_verb
+@partial(verb, of=app)
 def sync(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
     project: ProjectOption = None,
@@ -207,19 +149,20 @@ def sync(
     """
     from jobs.sync import sync as run_sync
 
-    result = _follow(run_sync(_open(project), sources or [], full=full, dry_run=dry_run, now=_clock(now)), events)
+    opened = open_project_at(project)
+    result = _follow(run_sync(opened, sources or [], full=full, dry_run=dry_run, now=clock(now)), events)
     if json_:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
     else:
         rows = [r.as_dict() for r in result.sources]
-        _print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
+        print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
         made = "published" if result.published else "nothing new; live stays"
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
     for run_ in result.sources:
         for text in filter(None, (run_.error, *run_.notes)):
             typer.echo(text, err=True)
-    for problem in result.problems:
-        typer.echo(str(problem), err=True)
+    for line in (*map(str, result.problems), *result.alerts):
+        typer.echo(line, err=True)
     raise typer.Exit(1 if result.failed else 0)
 
 
@@ -241,7 +184,7 @@ def _follow(steps: Any, events: bool = False) -> Any:
     return result
 
 
-@_verb
+@partial(verb, of=app)
 def status(
     project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
 ) -> None:
@@ -251,16 +194,16 @@ def status(
     """
     from jobs.status import status as read
 
-    found = read(_open(project), now=_clock(now))
+    found = read(open_project_at(project), now=clock(now))
     if json_:
-        _print_json(found)
+        print_json(found)
         return
     typer.echo(f"generation {found['generation'] or 'none yet'}, published {found['published_at'] or 'never'}")
-    _print_table(found["datasets"], ["name", "watermark", "state", "rows"])
-    _print_table(found["sources"], ["name", "state", "last_success", "error"])
+    print_table(found["datasets"], ["name", "watermark", "state", "rows"])
+    print_table(found["sources"], ["name", "state", "last_success", "error"])
 
 
-@_verb
+@partial(verb, of=app)
 def sources(project: ProjectOption = None, json_: JsonOption = False, debug: DebugOption = False) -> None:
     """List the source types and their options.
 
@@ -270,12 +213,12 @@ def sources(project: ProjectOption = None, json_: JsonOption = False, debug: Deb
 
     rows = source_options()
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows, ["type", "option", "default", "description"])
+        print_table(rows, ["type", "option", "default", "description"])
 
 
-@_verb
+@partial(verb, of=app)
 def list_(
     project: ProjectOption = None,
     tag: Annotated[str | None, typer.Option(help="Only KPIs with this tag.")] = None,
@@ -290,14 +233,14 @@ def list_(
     """
     from jobs.status import catalogue_rows
 
-    rows = catalogue_rows(_open(project), now=_clock(now), tag=tag, area=area)
+    rows = catalogue_rows(open_project_at(project), now=clock(now), tag=tag, area=area)
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows, ["name", "label", "area", "type", "grain", "owner", "status", "additivity"])
+        print_table(rows, ["name", "label", "area", "type", "grain", "owner", "status", "additivity"])
 
 
-@_verb
+@partial(verb, of=app)
 def validate(
     kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all files.")] = None,
     project: ProjectOption = None,
@@ -311,10 +254,10 @@ def validate(
     """
     from jobs.validate import validate as run_validate
 
-    problems = run_validate(_open(project, lenient=True), kpis or [], now=_clock(now))
+    problems = run_validate(open_project_at(project, lenient=True), kpis or [], now=clock(now))
     ok = not any(p.level == "error" for p in problems)
     if json_:
-        _print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
+        print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
     else:
         for problem in problems:
             typer.echo(str(problem))
@@ -323,7 +266,7 @@ def validate(
     raise typer.Exit(0 if ok else 1)
 
 
-@_verb
+@partial(verb, of=app)
 def check(
     kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all.")] = None,
     project: ProjectOption = None,
@@ -336,15 +279,15 @@ def check(
     """
     from jobs.check import check as run_check
 
-    rows = run_check(_open(project), kpis or [])
+    rows = run_check(open_project_at(project), kpis or [])
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows, ["kpi", "check", "ok", "detail"])
+        print_table(rows, ["kpi", "check", "ok", "detail"])
     raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
 
 
-@_verb
+@partial(verb, of=app)
 def query(
     kpi: Annotated[str, typer.Argument(metavar="KPI", help="Name of a KPI.")],
     grain: Annotated[str | None, typer.Option(metavar="G|total", help="Default: the KPI's home grain.")] = None,
@@ -375,7 +318,7 @@ def query(
     format_ = "json" if json_ else format_
     if format_ not in ("table", "json", "csv"):
         raise typer.BadParameter(f"'{format_}' is no format; write table, json or csv")
-    opened = _open(project)
+    opened = open_project_at(project)
     asked: Query = make_query(kpi, grain, start, end, by, where or [], compare, as_of)
     if sql or explain:
         typer.echo(run_explain(opened, asked, words=explain))
@@ -384,15 +327,15 @@ def query(
     for note in series.notes:
         typer.echo(f"kpi: {note}", err=True)
     if format_ == "json":
-        _print_json(export.as_dict(series))
+        print_json(export.as_dict(series))
     elif format_ == "csv":
         typer.echo(export.as_csv(series), nl=False)
     else:
         rows = export.rows(series)
-        _print_table(rows, list(rows[0]) if rows else ["period", "value"])
+        print_table(rows, list(rows[0]) if rows else ["period", "value"])
 
 
-@_verb
+@partial(verb, of=app)
 def diff(
     kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all that differ.")] = None,
     against: Annotated[str | None, typer.Option(metavar="REV", help="A git revision; default as published.")] = None,
@@ -408,11 +351,11 @@ def diff(
     """
     from jobs.diff import diff as run_diff
 
-    found = run_diff(_open(project), kpis or [], against, periods=periods)
+    found = run_diff(open_project_at(project), kpis or [], against, periods=periods)
     if json_:
-        _print_json(list(found.rows))
+        print_json(list(found.rows))
     elif found.rows:
-        _print_table(list(found.rows), ["kpi", "period", "old", "new"])
+        print_table(list(found.rows), ["kpi", "period", "old", "new"])
     else:
         typer.echo("no definition differs")
     for note in found.notes:
@@ -420,7 +363,7 @@ def diff(
     raise typer.Exit(1 if exit_code and found.differs else 0)
 
 
-@_verb
+@partial(verb, of=app)
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="New file or folder.")],
     project: ProjectOption = None,
@@ -433,12 +376,12 @@ def backup(
     """
     from jobs.backup import backup as run_backup
 
-    made = run_backup(_open(project, lenient=True), target, now=_clock(now))
+    made = run_backup(open_project_at(project, lenient=True), target, now=clock(now))
     size = f"{made.size / (1 << 20):,.1f} MB"
     typer.echo(f"{target}: {len(made.files)} files, {size}, generation {made.generation or 'none'}, verified")
 
 
-@_verb
+@partial(verb, of=app)
 def restore(
     origin: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="What `kpi backup` made.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="New folder of the project.")],
@@ -456,7 +399,7 @@ def restore(
     typer.echo(f"Next: kpi run --project {directory}")
 
 
-@_verb
+@partial(verb, of=app)
 def doctor(
     project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
 ) -> None:
@@ -467,15 +410,15 @@ def doctor(
     from jobs.doctor import FAILED
     from jobs.doctor import doctor as examine
 
-    rows = list(examine(_open(project, lenient=True), now=_clock(now)))
+    rows = list(examine(open_project_at(project, lenient=True), now=clock(now)))
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows, ["check", "state", "detail", "todo"])
+        print_table(rows, ["check", "state", "detail", "todo"])
     raise typer.Exit(1 if any(row["state"] == FAILED for row in rows) else 0)
 
 
-@_verb
+@partial(verb, of=app)
 def schedule(
     kind: Annotated[str, typer.Argument(metavar="cron|systemd|github")] = "cron",
     every: Annotated[str, typer.Option(help="How often, such as 15 min, 1h or 1d.")] = "1d",
@@ -488,7 +431,10 @@ def schedule(
     """
     from jobs.schedule import schedule as lines
 
-    typer.echo(lines(_open(project), kind, every), nl=False)
+    typer.echo(lines(open_project_at(project), kind, every), nl=False)
+
+
+app.add_typer(alerts.app, name="alerts")
 
 
 def main() -> None:

@@ -136,6 +136,18 @@ class ScheduleError(KpiError):
     code = "schedule"
 
 
+class StateError(KpiError):
+    """The state store (incidents, silences, messages) cannot be read or written."""
+
+    code = "state"
+
+
+class ContactError(KpiError):
+    """A contact point does not exist or its address cannot be used."""
+
+    code = "contact"
+
+
 class WarehouseError(KpiError):
     """The engine refused a statement; the text names the definition that caused it."""
 

@@ -34,7 +34,7 @@ Span = Annotated[timedelta, BeforeValidator(span)]
 
 
 class ContactPoint(BaseModel):
-    """Where alerts and snapshots go; used from the alert issue on."""
+    """Where alerts go. {owner} in the address stands for a KPI's owner."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -68,7 +68,9 @@ class Settings(BaseModel):
     )
     memory_limit: str = Field("4GB", description="Most memory one process's queries may take.")
     threads: int = Field(2, ge=1, description="Threads of one process's queries.")
+    url: str = Field("", description="Address of the dashboard, for links in messages; default http://127.0.0.1:8501.")
     contact_points: tuple[ContactPoint, ...] = ()
+    operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
     roles: tuple[Role, ...] = ()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
@@ -89,6 +91,17 @@ class Settings(BaseModel):
         if text != "never" and not span(text):
             raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
+
+    def contact(self, name: str) -> ContactPoint | None:
+        """The contact point of a name; of an owner, the one whose address has {owner}; else `default`; else None."""
+        known = {point.name: point for point in self.contact_points}
+        if name in known:
+            return known[name]
+        if "@" in name:
+            for point in self.contact_points:
+                if "{owner}" in point.url:
+                    return point.model_copy(update={"name": name, "url": point.url.replace("{owner}", name)})
+        return known.get("default")
 
     @property
     def sync_due(self) -> timedelta | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -24,7 +25,8 @@ from metrics.catalog import loading
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.document import Document, read_document, validated
 
-if TYPE_CHECKING:  # loaded when first used: one question from a shell needs neither
+if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
+    from connectors.state.store import StateStore
     from connectors.warehouse.duckdb.staging import DuckStaging
     from metrics.views.world import World
 
@@ -78,6 +80,13 @@ class Project:
                 self._retired = self._reader
                 self._reader = DuckReader(live, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
             return self._reader
+
+    @cached_property
+    def state(self) -> StateStore:
+        """Incidents, silences and messages; connects on first use."""
+        from connectors.state.store import StateStore
+
+        return StateStore(self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}")
 
     def has_data(self) -> bool:
         """Whether anything was published."""
@@ -274,7 +283,10 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
     if problems or document.data is None:
         return Settings(), problems
     try:
-        plain = expand_secrets(document.data, environment(), where=shown_as)
+        # Addresses of contact points are filled in when something is sent: who writes a KPI need not know their keys.
+        plain = dict(document.data) if isinstance(document.data, Mapping) else {}
+        kept = {key: plain.pop(key) for key in ("contact_points",) if key in plain}
+        plain = {**expand_secrets(plain, environment(), where=shown_as), **kept} if plain or kept else document.data
     except SettingsError as error:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
     settings, problems = validated(document, Settings, data=plain)

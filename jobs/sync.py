@@ -40,6 +40,7 @@ class SyncResult:
     problems: tuple[Problem, ...] = ()
     written: int = 0
     seconds: float = 0.0
+    alerts: tuple[str, ...] = ()  # what an operator should know of the evaluation of alerts
 
     @property
     def failed(self) -> bool:
@@ -103,7 +104,20 @@ def sync(
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
             project.write_last_sync(runs, now, odd)
+    if not dry_run and project.has_data():
+        yield Progress(steps, steps, "Evaluating alerts")
+        result = dataclasses.replace(result, alerts=_alerts(project, now))
     yield dataclasses.replace(result, seconds=time.monotonic() - started)
+
+
+def _alerts(project: Project, now: datetime) -> tuple[str, ...]:
+    """Evaluate the alerts on what is live now. What fails there never fails a sync."""
+    from jobs.evaluate_alerts import evaluate, told  # loads the state store, which a sync without rules does not need
+
+    try:
+        return tuple(told(evaluate(project, now=now)))
+    except KpiError as error:
+        return (f"alerts were not evaluated: {error}",)
 
 
 def _pull(

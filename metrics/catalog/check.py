@@ -11,6 +11,7 @@ from connectors.errors import KpiError, Problem, did_you_mean
 from connectors.warehouse.contract import Columns
 from metrics.catalog import sql
 from metrics.catalog.additivity import additivity
+from metrics.catalog.check_alerts import alerts
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.derived import formula
 from metrics.catalog.document import Document
@@ -20,9 +21,7 @@ from metrics.catalog.values import GRAINS
 from metrics.transforms import Transform, option_problems
 
 PARTS = ("period", "value", "numerator", "denominator", "n")
-LATER = {  # keys that are parsed and kept, but do nothing in this version
-    "alerts": "alert rules", "drivers": "drivers", "holidays": "holidays",
-}  # fmt: skip
+LATER = {"drivers": "drivers"}  # keys that are parsed and kept, but do nothing in this version
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
     found += _dimensions(document, item, known)
     found += _grains(document, item, known)
     found += _transforms(document, item, known)
+    found += alerts(item, document, known.datasets)
     return found + _not_used_yet(document, item)
 
 

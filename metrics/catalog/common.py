@@ -50,21 +50,23 @@ class SemiAdditive(Strict):
 
 
 class Alert(Strict):
-    """One alert rule; evaluated from the alert issue on."""
+    """One alert rule. States are counted in complete periods of the home grain."""
 
     name: str = Field(pattern=NAME)
     compare: Literal[
         "value", "previous_period", "same_period_last_week", "same_period_last_year", "target", "expected_range"
-    ] = "value"
-    thresholds: Thresholds | None = None
-    for_: int = Field(1, alias="for", ge=1, description="Consecutive complete periods.")
-    min_volume: float = 0
-    by: tuple[str, ...] = ()
-    no_data: Literal["stale", "ok", "alert"] = "stale"
-    sensitivity: Literal["sensitive", "default", "quiet"] = "default"
-    of: str = ""
-    renotify_after: Duration | None = None
-    notify: tuple[str, ...] = ()
+    ] = Field("value", description="What the thresholds are held against.")
+    thresholds: Thresholds | None = Field(
+        None, description="warning, critical and their _recovery; default the KPI's own, of a target: missing it."
+    )
+    for_: int = Field(1, alias="for", ge=1, description="Complete periods in a row before it fires.")
+    min_volume: float = Field(0, description="Least n of a period that is judged.")
+    by: tuple[str, ...] = Field((), description="Dimensions: one state per segment.")
+    no_data: Literal["stale", "ok", "alert"] = Field("stale", description="What an unknown complete period counts as.")
+    sensitivity: Literal["sensitive", "default", "quiet"] = Field("default", description="Of an expected range.")
+    of: str = Field("", description="A companion series; default the value before transforms.")
+    renotify_after: Duration | None = Field(None, description="Remind while it fires and nobody acknowledged it.")
+    notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
 
 
 class Check(Strict):

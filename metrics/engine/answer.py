@@ -22,8 +22,12 @@ from metrics.engine.query import Query, Scope, Series
 from metrics.engine.to_date import with_to_date
 
 
-def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False) -> Series:
+def answer(
+    query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False, transforms: bool = True
+) -> Series:
     """The answer to one question. from_facts: count rows even where finished values are stored.
+
+    transforms: False = the values before the KPI's transforms, without companions.
 
     Raises UnknownName, DefinitionError, QueryRefused."""
     kpi = catalogue.kpi(query.kpi)
@@ -36,7 +40,8 @@ def answer(query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bo
     scope = _widened(query, kpi, asked, full)
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
     _refuse_unknown_segments(query, frame, full)
-    frame, companions, transformed = _transformed(kpi, frame, catalogue, grain)
+    told = _transformed(kpi, frame, catalogue, grain) if transforms else (frame, (), False)
+    frame, companions, transformed = told
     if query.compare:
         frame = compare.compared(frame, query.compare, kpi, asked, points=kpi.changes_in_points)
     if query.compare == "to_date":

@@ -10,13 +10,13 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.kpi import Conversion, Cumulative, KpiCommon, Simple
+from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query, Series
 from metrics.views import format as fmt
 from metrics.views.redefined import redefinition
 from metrics.views.sparkline import Sparkline, sparkline
 from metrics.views.status import Status, late_reasons, status_of
-from metrics.views.targets import target_at
 from metrics.views.world import World
 
 SHOWN = {"hour": 72, "day": 60, "week": 26, "month": 13, "quarter": 8, "year": 5}

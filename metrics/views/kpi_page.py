@@ -8,6 +8,7 @@ from datetime import date
 import pandas as pd
 
 from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.targets import target_at
 from metrics.catalog.values import GRAINS
 from metrics.engine.answer import answer, default_scope, offered_grains
 from metrics.engine.query import Filter, Query, Series
@@ -16,7 +17,6 @@ from metrics.views import export
 from metrics.views import format as fmt
 from metrics.views.card import Card, card
 from metrics.views.shape import Shape, shape_of
-from metrics.views.targets import target_at
 from metrics.views.world import World
 
 RANGES = {"28d": "28 days", "90d": "90 days", "180d": "6 months", "365d": "12 months", "all": "All"}

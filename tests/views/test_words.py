@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from metrics.catalog.kpi import Simple
+from metrics.catalog.targets import target_at
 from metrics.views import format as fmt
 from metrics.views.card import good_or_bad
 from metrics.views.sparkline import sparkline
 from metrics.views.status import status_of
-from metrics.views.targets import target_at
 
 
 def kpi(**keys: Any) -> Simple:

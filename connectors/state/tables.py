@@ -1,0 +1,124 @@
+"""Tables of the state store: what people and the alerts leave behind. Migrations make them; this describes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Column, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant: kept in UTC, given back with its zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To UTC, without its zone: SQLite keeps none."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """With its zone."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+# One row per rule and segment: where it stands. Periods are naive, as everywhere in metrics.
+standings = Table(
+    "alert_standings", metadata,
+    Column("rule_key", String(200), primary_key=True),  # kpi.rule, or source.NAME
+    Column("segment", String(400), primary_key=True),  # empty = no breakdown
+    Column("kpi", String(100), nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("severity", String(20), nullable=False),  # empty = no open incident
+    Column("since", DateTime),
+    Column("last_period", DateTime),
+    Column("opened_period", DateTime),
+    Column("peak_period", DateTime),
+    Column("value", Float),
+    Column("threshold", Float),
+    Column("words", Text, nullable=False),  # the rule as it was judged
+    Column("why", Text, nullable=False),  # of stale and error
+    Column("phase", String(20), nullable=False),
+    Column("sequence", Integer, nullable=False),  # of the generation judged
+    Column("evaluated_at", Moment, nullable=False),
+)  # fmt: skip
+
+incidents = Table(
+    "alert_incidents", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule_key", String(200), nullable=False),
+    Column("segment", String(400), nullable=False),
+    Column("kpi", String(100), nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("severity", String(20), nullable=False),  # the highest it had
+    Column("opened_at", Moment, nullable=False),
+    Column("opened_period", DateTime),
+    Column("last_period", DateTime),
+    Column("peak_period", DateTime),
+    Column("peak_value", Float),
+    Column("closed_at", Moment),
+    Column("closed_period", DateTime),
+    Column("closed_why", String(30)),  # resolved, dissolved, new_normal, rule_gone
+    Column("place", Text, nullable=False),  # where the change sits, in words
+    Column("ack_by", String(200)),
+    Column("ack_at", Moment),
+    Column("mark", String(20)),  # useful or noise
+    Column("marked_by", String(200)),
+    Column("replayed", Boolean, nullable=False),  # found in the past when the rule was first evaluated; nobody was told
+    Column("notified_at", Moment),
+    Column("notified_severity", String(20)),
+)  # fmt: skip
+Index("ix_alert_incidents_open", incidents.c.rule_key, incidents.c.segment, unique=True,
+      sqlite_where=incidents.c.closed_at.is_(None), postgresql_where=incidents.c.closed_at.is_(None))  # fmt: skip
+Index("ix_alert_incidents_opened", incidents.c.opened_at)
+
+silences = Table(
+    "alert_silences", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule_key", String(200), nullable=False),
+    Column("segment", String(400)),  # NULL = all
+    Column("until", Moment, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)  # fmt: skip
+
+normals = Table(
+    "alert_normals", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule_key", String(200), nullable=False),
+    Column("segment", String(400), nullable=False),
+    Column("period", DateTime, nullable=False),  # from here on the level is normal
+    Column("by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)  # fmt: skip
+
+deliveries = Table(
+    "alert_deliveries", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("contact", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", String(20), nullable=False),  # pending, sending, delivered, failed, unknown
+    Column("attempts", Integer, nullable=False),
+    Column("unknowns", Integer, nullable=False),  # outcomes that nobody knows
+    Column("created_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("host", String(200), nullable=False),
+    Column("error", Text, nullable=False),
+)  # fmt: skip
+Index("ix_alert_deliveries_status", deliveries.c.status)
+
+delivery_items = Table(
+    "alert_delivery_items", metadata,
+    Column("delivery_id", Integer, ForeignKey("alert_deliveries.id"), primary_key=True),
+    Column("incident_id", Integer, ForeignKey("alert_incidents.id"), primary_key=True),
+    Column("event", String(20), primary_key=True),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Alert rules: rule + series + now → state. Pure: no clock, no store, no network."""

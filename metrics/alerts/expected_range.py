@@ -1,0 +1,363 @@
+"""What a KPI's next value is expected to be, and how odd the value is that came: a robust seasonal baseline.
+
+Online: the judgement of a period reads that period and earlier ones only. Measured in docs/alert-quality.md; the idea
+and the figures of other methods are there, too. Not tuned per series: one set of numbers for days, one for hours.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+SENSITIVITIES = ("sensitive", "default", "quiet")
+
+
+class Phase(StrEnum):
+    """How much a baseline knows: nothing yet, a band without alerts, everything."""
+
+    NONE = "none"
+    LEARNING = "learning"
+    READY = "ready"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Numbers of one grain. Counts are periods; scales are those of the transformed value."""
+
+    season: int  # periods after which the shape repeats; 1 = no shape
+    level: float  # share of a residual that moves the level
+    keep: int  # earlier values of the same place in the season that make its offset
+    noise: int  # residuals that the noise is told from
+    renew: int  # periods between two readings of the noise
+    run: int  # periods in a row on one side that count together
+    band_from: int  # known periods before a band is drawn
+    ready_from: int  # known periods before alerts
+    limits: tuple[float, float, float]  # z of sensitive, default, quiet
+    rolling: int = 0  # periods of the plain rolling mean and deviation that are averaged in; 0 = none
+    share: float = 0.0  # its share of the score
+
+
+TUNING = {
+    "hour": Tuning(168, 0.02, 4, 504, 24, 6, 335, 335, (3.5, 4.0, 4.75), 168, 0.4),
+    "day": Tuning(7, 0.25, 4, 70, 7, 3, 14, 56, (3.5, 4.25, 5.0)),
+    "week": Tuning(1, 0.25, 4, 52, 1, 3, 14, 26, (3.5, 4.25, 5.0)),
+    "month": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
+    "quarter": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
+    "year": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
+}
+CLIP = 2.5  # a residual moves the level by no more than this many noises
+OUTLIER = 4.0  # a residual enters the noise with no more than this many noises
+TAIL, TAIL_Z = 0.97, 2.17  # the quantile of absolute residuals that the noise is held to, and a normal's there
+MAD = 1.4826
+FLOOR = 0.01  # least noise of a logarithm: one percent
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One series judged: arrays as long as it, NaN where nothing can be told.
+
+    z: score; positive = above. expected, low, high: in the KPI's unit; outside of low..high a value alone is odd at
+    `limit`. phase: per period. limit: the z that an alert starts at.
+    """
+
+    z: np.ndarray
+    expected: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    phase: tuple[Phase, ...]
+    limit: float
+
+
+class Scale:
+    """The scale in which noise is even: logarithm, square root of small counts, log odds of rates, or as it is."""
+
+    def __init__(self, early: np.ndarray, rate: bool) -> None:
+        known = early[~np.isnan(early)] if not np.isnan(early).all() else np.zeros(1)
+        self.middle = float(np.median(np.abs(known)))
+        if rate and known.min() >= 0 and known.max() <= 1:
+            self.kind, self.floor = "odds", 0.02
+        elif known.min() < 0 or (self.middle == 0 and known.max() == 0):
+            self.kind, self.floor = "raw", FLOOR * max(self.middle, 1e-9)
+        elif self.middle < 20 and bool(np.all(known == np.floor(known))):
+            self.kind, self.floor = "root", 0.3
+        else:
+            self.kind, self.floor = "log", FLOOR
+        self.offset = 0.05 * self.middle or 1.0
+
+    def there(self, values: np.ndarray, n: np.ndarray) -> np.ndarray:
+        """Values on the scale. n: rows behind a rate, which keep 0 and 1 finite."""
+        if self.kind == "log":
+            return np.asarray(np.log(np.maximum(values, 0) + self.offset))
+        if self.kind == "root":
+            return np.asarray(2 * np.sqrt(np.maximum(values, 0) + 0.375))
+        if self.kind == "odds":
+            edge = np.where(n >= 1, 0.5 / np.maximum(n, 1), 0.001)
+            share = np.clip(values, edge, 1 - edge)
+            return np.asarray(np.log(share / (1 - share)))
+        return values
+
+    def back(self, y: np.ndarray) -> np.ndarray:
+        """Scaled numbers as values."""
+        if self.kind == "log":
+            return np.asarray(np.maximum(np.exp(np.minimum(y, 700)) - self.offset, 0))
+        if self.kind == "root":
+            return np.asarray(np.maximum((np.maximum(y, 0) / 2) ** 2 - 0.375, 0))
+        if self.kind == "odds":
+            return np.asarray(1 / (1 + np.exp(-np.clip(y, -700, 700))))
+        return y
+
+    def sampling(self, y: np.ndarray, n: np.ndarray) -> np.ndarray:
+        """The deviation that n rows alone give a rate, on the scale; 0 for what is no rate."""
+        if self.kind != "odds":
+            return np.zeros(len(y))
+        p = 1 / (1 + np.exp(-np.clip(y, -30, 30)))
+        rows = np.where(n >= 1, n, np.inf)
+        return np.asarray(1 / np.sqrt(rows * np.maximum(p * (1 - p), 0.5 / rows)))
+
+
+class Spread:
+    """The noise of the last residuals: the wider of their median and their tail, read from a sorted window."""
+
+    def __init__(self, size: int) -> None:
+        self._window: deque[float] = deque(maxlen=size)
+        self._sorted: list[float] = []
+
+    def add(self, residual: float) -> None:
+        """Take one in; the oldest goes."""
+        size = abs(residual)
+        if len(self._window) == self._window.maxlen:
+            del self._sorted[bisect_left(self._sorted, self._window[0])]
+        self._window.append(size)
+        insort(self._sorted, size)
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def noise(self, floor: float) -> float:
+        """One deviation, not below `floor`."""
+        count = len(self._sorted)
+        place = TAIL * (count - 1)
+        left = int(place)
+        right = min(left + 1, count - 1)
+        tail = self._sorted[left] + (place - left) * (self._sorted[right] - self._sorted[left])
+        return max(MAD * _median(self._sorted), tail / TAIL_Z, floor)
+
+
+class Baseline:
+    """Level, season and noise of one series, period by period."""
+
+    def __init__(self, tuning: Tuning, floor: float) -> None:
+        self.tuning, self.floor = tuning, floor
+        self.known = 0
+        self._early: list[tuple[int, float]] = []
+        self._level = math.nan
+        self._season: dict[int, deque[float]] = {}
+        self._spread, self._jumps = Spread(tuning.noise), Spread(tuning.noise)
+        self._noise = self._jump_noise = math.nan
+        self._phi, self._products, self._squares = 0.0, 0.0, 0.0
+        self._before = 0.0  # the last residual, clipped
+        self._run: deque[float] = deque(maxlen=tuning.run)
+        self._age = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether a value can be judged."""
+        return self._noise == self._noise
+
+    def step(self, place: int, y: float, sampling: float) -> tuple[float, float, float, float, float]:
+        """Judge a value, then learn it.
+
+        Returns (z, level expectation, its noise, expectation after the last residual, its noise), NaN while learning.
+        """
+        self.known += 1
+        if self._level != self._level:
+            self._begin(place, y)
+            return math.nan, math.nan, math.nan, math.nan, math.nan
+        base = self._level + self._offset(place)
+        residual, jump = y - base, y - base - self._phi * self._before
+        self._renew()
+        found = (math.nan, math.nan, math.nan, math.nan, math.nan)
+        clipped = kept = residual
+        if self.ready:
+            noise, jump_noise = max(self._noise, sampling), max(self._jump_noise, sampling)
+            found = (self._score(residual / noise, jump / jump_noise, residual, noise), base, noise,
+                     base + self._phi * self._before, jump_noise)  # fmt: skip
+            clipped = max(-CLIP * noise, min(CLIP * noise, residual))
+            kept = max(-OUTLIER * noise, min(OUTLIER * noise, residual))
+        self._learn(place, y, clipped, kept, jump)
+        return found
+
+    @property
+    def phase(self) -> Phase:
+        """What can be told by now."""
+        if self.ready and self.known > self.tuning.ready_from:
+            return Phase.READY
+        return Phase.LEARNING if self.ready and self.known > self.tuning.band_from else Phase.NONE
+
+    def skip(self) -> None:
+        """A period that is not to be learnt from: a holiday, a gap."""
+        self._before = 0.0
+
+    def rebase(self, recent: Sequence[float]) -> None:
+        """A new normal: the level moves at once by the middle of recent residuals."""
+        if self._level == self._level and recent:
+            self._level += float(np.median(np.array(recent)))
+            self._before = 0.0
+            self._run.clear()
+
+    def residual(self, place: int, y: float) -> float:
+        """Distance from the expectation, without learning."""
+        return y - self._level - self._offset(place)
+
+    def _begin(self, place: int, y: float) -> None:
+        self._early.append((place, y))
+        if len(self._early) < max(self.tuning.season, 4):
+            return
+        self._level = _median(sorted(value for _, value in self._early))
+        for earlier, value in self._early:
+            self._remember(earlier, value - self._level)
+        self._early.clear()
+
+    def _offset(self, place: int) -> float:
+        found = self._season.get(place)
+        return _median(sorted(found)) if found else 0.0
+
+    def _remember(self, place: int, offset: float) -> None:
+        if self.tuning.season > 1:
+            self._season.setdefault(place, deque(maxlen=self.tuning.keep)).append(offset)
+
+    def _renew(self) -> None:
+        self._age += 1
+        if len(self._spread) < min(2 * self.tuning.season, 168) or len(self._spread) < 8:
+            return
+        if self.ready and self._age < self.tuning.renew:
+            return
+        self._age = 0
+        self._noise = self._spread.noise(self.floor)
+        self._jump_noise = self._jumps.noise(0.5 * self._noise)
+        self._phi = min(0.9, max(0.0, self._products / self._squares)) if self._squares > 0 else 0.0
+
+    def _score(self, level_z: float, jump_z: float, residual: float, noise: float) -> float:
+        """The larger of the point's z, odd both as a level and as a jump, and that of a run on one side."""
+        point = math.copysign(min(abs(level_z), abs(jump_z)), level_z) if level_z * jump_z > 0 else 0.0
+        self._run.append(residual)
+        if len(self._run) < self.tuning.run:
+            return point
+        if not (all(r > 0 for r in self._run) or all(r < 0 for r in self._run)):
+            return point
+        size, phi = self.tuning.run, self._phi
+        spread = (size + 2 * sum((size - lag) * phi**lag for lag in range(1, size))) / size**2
+        run = sum(self._run) / size / (noise * math.sqrt(spread))
+        return run if abs(run) > abs(point) else point
+
+    def _learn(self, place: int, y: float, clipped: float, kept: float, jump: float) -> None:
+        forget = 1 - 1 / self.tuning.noise
+        self._products = forget * self._products + clipped * self._before
+        self._squares = forget * self._squares + clipped * clipped
+        self._level += self.tuning.level * clipped
+        self._remember(place, y - self._level)
+        self._spread.add(kept)
+        most = OUTLIER * self._jump_noise if self.ready else math.inf
+        self._jumps.add(max(-most, min(most, jump)))
+        self._before = clipped
+
+
+def expectation(
+    values: pd.Series,
+    grain: str,
+    *,
+    zone: str = "UTC",
+    sensitivity: str = "default",
+    muted: np.ndarray | None = None,
+    n: np.ndarray | None = None,
+    rate: bool = False,
+    normal_from: Sequence[pd.Timestamp] = (),
+) -> Expectation:
+    """Judge every period of one series.
+
+    values: index = periods (naive: UTC for hours, else local), rising; NaN = unknown. muted: periods that neither
+    alert nor are learnt from. n: rows behind each value of a rate. normal_from: periods from which a new level is
+    normal. Memory and time grow with the length only.
+    """
+    tuning, periods = TUNING[grain], pd.DatetimeIndex(values.index)
+    limit = tuning.limits[SENSITIVITIES.index(sensitivity)]
+    plain = values.to_numpy("float64")
+    quiet = np.isnan(plain) if muted is None else np.isnan(plain) | muted
+    sizes = np.full(len(plain), np.nan) if n is None else n.astype("float64")
+    scale = Scale(plain[: tuning.band_from], rate)
+    y = scale.there(plain, sizes)
+    rows, phases = _walked(y, scale.sampling(y, sizes), quiet, _places(periods, grain, zone), scale, tuning,
+                           {int(periods.searchsorted(at)) for at in normal_from})  # fmt: skip
+    z, base, noise, after, jump = rows.T
+    edges = [scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
+             for sign, side in ((-1, np.minimum), (1, np.maximum))]  # fmt: skip
+    if tuning.rolling:
+        z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges)
+    unknown = np.array([phase is Phase.NONE for phase in phases], dtype=bool)
+    z, low, expected, high = (np.where(unknown, np.nan, part) for part in (z, edges[0], scale.back(base), edges[1]))
+    return Expectation(z, expected, low, high, tuple(phases), limit)
+
+
+def _walked(
+    y: np.ndarray, sampling: np.ndarray, quiet: np.ndarray, places: list[int], scale: Scale, tuning: Tuning,
+    rebases: set[int],
+) -> tuple[np.ndarray, list[Phase]]:  # fmt: skip
+    """What `Baseline.step` says of each period, one row each, and what it knows there."""
+    baseline, rows, phases = Baseline(tuning, scale.floor), np.full((len(y), 5), np.nan), list[Phase]()
+    for index, (value, noise, skip, place) in enumerate(
+        zip(y.tolist(), sampling.tolist(), quiet.tolist(), places, strict=True)
+    ):
+        if index in rebases:
+            near = [i for i in range(max(0, index - tuning.run + 1), index + 1) if not quiet[i]]
+            baseline.rebase([baseline.residual(places[i], float(y[i])) for i in near])
+        if skip:
+            baseline.skip()
+        else:
+            rows[index] = baseline.step(place, value, noise)
+        phases.append(baseline.phase)
+    return rows, phases
+
+
+def _with_rolling(
+    plain: np.ndarray, sizes: np.ndarray, rows: np.ndarray, scale: Scale, tuning: Tuning, limit: float,
+    edges: list[np.ndarray],
+) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
+    """The score with that of a plain rolling mean and deviation averaged in, and the band that solves for it."""
+    z, base, noise, after, jump = rows.T
+    window = pd.Series(plain).shift(1).rolling(tuning.rolling, min_periods=48)
+    middle, spread = window.mean().to_numpy(), window.std().to_numpy()
+    spread = np.where(spread > 0, spread, np.inf)
+    joint = tuning.share * np.nan_to_num((plain - middle) / spread) + (1 - tuning.share) * z
+    solved = []
+    for sign, edge in zip((-1, 1), edges, strict=True):
+        other = np.where(np.isfinite(spread), middle + sign * limit * spread, edge)
+        low, high = np.fmin(edge, other), np.fmax(edge, other)
+        for _ in range(30):
+            x = (low + high) / 2
+            y = scale.there(x, sizes)
+            point = np.minimum(sign * (y - base) / noise, sign * (y - after) / jump)
+            inside = tuning.share * np.nan_to_num(sign * (x - middle) / spread) + (1 - tuning.share) * point < limit
+            grows = inside if sign > 0 else ~inside
+            low, high = np.where(grows, x, low), np.where(grows, high, x)
+        solved.append((low + high) / 2)
+    return joint, solved
+
+
+def _places(periods: pd.DatetimeIndex, grain: str, zone: str) -> list[int]:
+    """The place of each period in its season: day of the week, local hour of the week."""
+    if grain == "hour":
+        local = periods.tz_localize("UTC").tz_convert(zone)
+        return [int(p) for p in local.day_of_week * 24 + local.hour]
+    return [int(p) for p in periods.day_of_week] if grain == "day" else [0] * len(periods)
+
+
+def _median(ordered: Sequence[float]) -> float:
+    middle, odd = divmod(len(ordered), 2)
+    return ordered[middle] if odd else 0.5 * (ordered[middle - 1] + ordered[middle])

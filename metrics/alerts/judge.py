@@ -1,0 +1,235 @@
+"""Rule + series → what the rule says of each complete period, before any state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from metrics.alerts import calendars
+from metrics.alerts.expected_range import Phase, expectation
+from metrics.alerts.rules import Rule
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.targets import target_at
+from metrics.catalog.values import Threshold
+from metrics.engine import periods
+
+WARNING, CRITICAL = 1, 2
+SEVERITIES = ("", "warning", "critical")
+WORSE = 1.5  # an expected range is critical from so many times its limit
+CALM = 0.8  # and a firing one recovers below this share of it
+Floats = np.ndarray
+Parts = tuple[Floats, Floats, np.ndarray, Floats, Floats, Floats, Floats, Floats, Phase]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One segment, complete periods only, arrays of one length.
+
+    level: 0 good, 1 warning, 2 critical, as the period alone is. hold: the severity that a firing incident keeps
+    there, by its recovery thresholds. sustained: the level of the last `for` periods together. known: whether the
+    period can be judged. value, low..high (where the rule is quiet; NaN = open), reference: in the KPI's unit.
+    badness: larger is worse, for the peak. notes: why a period was not judged.
+    """
+
+    segment: str
+    periods: pd.DatetimeIndex
+    value: Floats
+    n: Floats
+    level: Floats
+    hold: Floats
+    sustained: Floats
+    known: np.ndarray
+    low: Floats
+    high: Floats
+    reference: Floats
+    badness: Floats
+    critical: Floats  # the bound of critical, NaN = none
+    phase: Phase = Phase.READY  # of an expected range, by now
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What thresholds are compared with: a number per period, and how a limit of it is a value of the KPI."""
+
+    reference: Floats
+    relative: Floats
+    points: Floats
+
+    def of(self, limit: Threshold) -> Floats:
+        return self.relative if limit.unit == "%" else self.points
+
+    def as_value(self, limit: Threshold) -> Floats:
+        bound = limit.limit(None)
+        assert bound is not None
+        return self.reference * (1 + bound) if limit.unit == "%" else self.reference + bound
+
+
+def judge(
+    rule: Rule,
+    kpi: KpiCommon,
+    catalogue: Catalogue,
+    frame: pd.DataFrame,
+    *,
+    segment: str = "",
+    country: str = "",
+    normal_from: Sequence[pd.Timestamp] = (),
+) -> Judged:
+    """Judge one segment. frame: its rows of an answer at the home grain, periods rising, without transforms
+    unless the rule is `of` a companion. country: of the holidays. normal_from: see `expectation`."""
+    column = rule.alert.of or "value"
+    done = frame[frame["complete"]]
+    index = pd.DatetimeIndex(done["period"])
+    value = done[column].to_numpy("float64", na_value=np.nan)
+    n = done["n"].to_numpy("float64", na_value=np.nan)
+    known = ~np.isnan(value)
+    few = known & (np.nan_to_num(n) < rule.alert.min_volume) if rule.alert.min_volume else np.zeros(len(n), dtype=bool)
+    if rule.alert.compare == "expected_range":
+        events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
+        found = _expected(rule, kpi, catalogue, index, value, n, few, country, normal_from, events)
+    else:
+        found = _compared(rule, kpi, catalogue, index, value)
+    level, hold, judged, low, high, reference, badness, critical, phase = found
+    missing = ~known & (rule.alert.no_data != "stale")
+    bad = CRITICAL if rule.alert.no_data == "alert" else 0
+    level, hold = np.where(missing, bad, level), np.where(missing, bad, hold)
+    judged = (judged & known & ~few) | missing
+    level, hold = np.where(judged, level, 0), np.where(judged, hold, 0)
+    return Judged(
+        segment, index, value, n, level, hold, _sustained(level, rule.alert.for_), judged, low, high, reference,
+        np.where(missing & (bad > 0), np.inf, badness), critical, phase,
+    )  # fmt: skip
+
+
+def _sustained(level: Floats, count: int) -> Floats:
+    """The level that the last `count` periods all have."""
+    if count == 1 or not len(level):
+        return level
+    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.zeros(count - 1), level]), count)
+    return np.asarray(windows.min(axis=1))
+
+
+def _compared(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats) -> Parts:
+    """Judged by thresholds on the value, or on its change against a reference."""
+    targets = _targets(kpi, index)
+    measure = None
+    if rule.alert.compare == "value":
+        reference = targets
+    else:
+        reference = targets if rule.alert.compare == "target" else _earlier(rule, kpi, catalogue, index, value)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = np.where(reference != 0, value / reference - 1, np.nan)
+        measure = _Measure(reference, relative, value - reference)
+    known = np.ones(len(value), dtype=bool) if measure is None else ~np.isnan(reference)
+    level, hold, badness = np.zeros(len(value)), np.zeros(len(value)), np.full(len(value), -np.inf)
+    low, high, critical = (np.full(len(value), np.nan) for _ in range(3))
+    recoveries = {"warning": rule.thresholds.warning_recovery, "critical": rule.thresholds.critical_recovery}
+    for name, limit in rule.limits:
+        severity = SEVERITIES.index(name)
+        beyond, distance, bound = _beyond(limit, value, targets, measure)
+        level = np.where(beyond, severity, level)
+        badness = np.maximum(badness, np.where(np.isnan(distance), -np.inf, distance))
+        recovery = recoveries[name]
+        kept = beyond if recovery is None else ~_beyond(recovery, value, targets, measure)[0]
+        hold = np.where(kept, severity, hold)
+        critical = bound if severity == CRITICAL else critical
+        if limit.operator in ("<", "<="):
+            low = np.where(np.isnan(low), bound, np.fmax(low, bound))
+        else:
+            high = np.where(np.isnan(high), bound, np.fmin(high, bound))
+    return level, np.maximum(level, hold), known, low, high, reference, badness, critical, Phase.READY
+
+
+def _beyond(
+    limit: Threshold, value: Floats, targets: Floats, measure: _Measure | None
+) -> tuple[np.ndarray, Floats, Floats]:
+    """Where a threshold is met, how far beyond it, and the bound in the KPI's unit."""
+    if measure is None:
+        bound = targets * (1 + limit.number / 100) if limit.of_target else np.full(len(value), limit.limit(None))
+        seen, edge = value, bound
+    else:
+        plain = limit.limit(None)
+        assert plain is not None
+        seen, bound, edge = measure.of(limit), measure.as_value(limit), np.full(len(value), plain)
+    compare: Callable[..., np.ndarray] = {
+        "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal
+    }[limit.operator]  # fmt: skip
+    sign = -1 if limit.operator in ("<", "<=") else 1
+    return compare(seen, edge), sign * (seen - edge), bound
+
+
+def _targets(kpi: KpiCommon, index: pd.DatetimeIndex) -> Floats:
+    """The target of each period; of a value to date its part of a longer period's target; NaN = none."""
+    if not kpi.targets:
+        return np.full(len(index), np.nan)
+    found = [paced_target(kpi, period) for period in index]
+    return np.array([np.nan if target is None else target for target in found], dtype="float64")
+
+
+def paced_target(kpi: KpiCommon, period: pd.Timestamp) -> float | None:
+    """What the value should be at the end of a home period: a value to date is held against its share of the days."""
+    own = target_at(kpi, period, kpi.grain)
+    longer = kpi.grain_to_date if isinstance(kpi, Cumulative) else None
+    if own is not None or longer is None or longer == kpi.grain:
+        return own
+    start = periods.floor(period, longer)
+    whole = target_at(kpi, start, longer)
+    end, next_start = periods.after(period, kpi.grain), periods.after(start, longer)
+    return None if whole is None else whole * ((end - start) / (next_start - start))
+
+
+def _earlier(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats) -> Floats:
+    """The value that each is compared with. Days of 23 and 25 hours are compared hour for hour, if counts add up."""
+    lag = lag_of(rule.alert.compare, kpi)
+    earlier = pd.Series(value, index=index).reindex(periods.shifted(index.to_series(), kpi.grain, -lag)).to_numpy()
+    if kpi.grain != "day" or not (isinstance(kpi, Simple) and kpi.agg in ("count", "sum") and not kpi.window):
+        return np.asarray(earlier)
+    hours = calendars.hours_of(index, catalogue.timezone)
+    before = calendars.hours_of(index - pd.Timedelta(days=lag), catalogue.timezone)
+    return np.asarray(earlier * hours / before)
+
+
+def lag_of(compare: str, kpi: KpiCommon) -> int:
+    """How many home periods earlier the reference lies; a windowed KPI compares with one whole window earlier."""
+    if compare == "same_period_last_year":
+        return periods.YEAR_BACK[kpi.grain]
+    if compare == "same_period_last_week":
+        return {"hour": 168, "day": 7}.get(kpi.grain, 1)
+    return kpi.window.days if isinstance(kpi, Simple) and kpi.window and kpi.grain == "day" else 1
+
+
+def _expected(
+    rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats, n: Floats,
+    few: np.ndarray, country: str, normal_from: Sequence[pd.Timestamp], events: Iterable[object],
+) -> Parts:  # fmt: skip
+    """Judged by how odd a value is for its level, season and noise."""
+    quiet = calendars.muted(index, kpi.grain, catalogue.timezone, country, events)  # type: ignore[arg-type]
+    found = expectation(
+        pd.Series(value, index=index), kpi.grain, zone=catalogue.timezone, sensitivity=rule.alert.sensitivity,
+        muted=quiet | few, n=n if kpi.is_rate else None, rate=kpi.is_rate, normal_from=normal_from,
+    )  # fmt: skip
+    ready = np.array([phase is Phase.READY for phase in found.phase], dtype=bool)
+    odd = np.nan_to_num(np.abs(found.z))
+    level = np.where(odd >= WORSE * found.limit, CRITICAL, np.where(odd >= found.limit, WARNING, 0)) * ready
+    hold = np.where(odd >= CALM * found.limit, WARNING, 0) * ready
+    phase = found.phase[-1] if found.phase else Phase.NONE
+    return (
+        level,
+        np.maximum(level, hold),
+        ready & ~quiet,
+        found.low,
+        found.high,
+        found.expected,
+        odd,
+        np.full(len(odd), np.nan),
+        phase,
+    )
+
+
+def known_or_none(value: float) -> float | None:
+    """A number for JSON and words: unknown is None."""
+    return None if math.isnan(value) or math.isinf(value) else float(value)

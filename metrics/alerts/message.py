@@ -1,0 +1,112 @@
+"""What people are told of an incident, as plain text. One message per incident and event, grouped per contact point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import pandas as pd
+
+from metrics.alerts.judge import Judged, known_or_none
+from metrics.alerts.observe import filters_of
+from metrics.alerts.rules import Rule
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon
+from metrics.views import format as fmt
+
+NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
+WORDS = {
+    "opened": "", "escalated": "Now critical: ", "reminder": "Still: ", "resolved": "Recovered: ",
+    "dissolved": "Withdrawn: ", "new_normal": "New normal: ", "rule_gone": "No longer watched: ",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One incident for one message. head: one line; lines: what follows it."""
+
+    event: str
+    severity: str
+    head: str
+    lines: tuple[str, ...]
+
+
+def notice(
+    event: str, rule: Rule, judged: Judged, catalogue: Catalogue, *, period: pd.Timestamp, severity: str, place: str,
+    base: str, this_year: int,
+) -> Notice:  # fmt: skip
+    """An incident of a rule at a period."""
+    kpi = catalogue.kpi(rule.kpi)
+    index = int(judged.periods.searchsorted(period))
+    index = min(index, len(judged.periods) - 1)
+    value = fmt.value_text(known_or_none(float(judged.value[index])), kpi)
+    when = fmt.period_text(judged.periods[index], kpi.grain, this_year)
+    what = f"{kpi.title}{f' · {judged.segment}' if judged.segment else ''}"
+    head = f"{WORDS.get(event, '')}{what} {value} ({when})"
+    if event in ("opened", "escalated", "reminder"):
+        head = f"{severity.upper()} {head}"
+    lines = [_expected(rule, judged, index, kpi)]
+    if event == "dissolved":
+        lines.insert(0, "Late data changed the values: nothing of it would raise the alert now.")
+    if place and event in ("opened", "escalated", "reminder"):
+        lines.append(place)
+    lines += near(catalogue, kpi, judged.periods[index])
+    lines.append(f"Owner: {kpi.owner or 'nobody'} · rule {rule.key}")
+    lines.append(link(base, rule, judged.segment))
+    return Notice(event, severity, head, tuple(line for line in lines if line))
+
+
+def _expected(rule: Rule, judged: Judged, index: int, kpi: KpiCommon) -> str:
+    """`Expected 98.8% or more.`"""
+    low, high = (known_or_none(float(side[index])) for side in (judged.low, judged.high))
+    told = fmt.value_text
+    if low is not None and high is not None:
+        text = f"Expected {told(low, kpi)} to {told(high, kpi)}"
+    elif low is not None:
+        text = f"Expected {told(low, kpi)} or more"
+    elif high is not None:
+        text = f"Expected {told(high, kpi)} or less"
+    else:
+        return f"Rule: {rule.words}."
+    against = known_or_none(float(judged.reference[index])) if rule.alert.compare not in ("value",) else None
+    named = {"previous_period": "before", "same_period_last_week": "last week", "same_period_last_year": "last year",
+             "target": "target", "expected_range": "most likely"}.get(rule.alert.compare, "")  # fmt: skip
+    return text + (f" ({named} {told(against, kpi)})." if against is not None else ".")
+
+
+def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str]:
+    """Launches and other marks of the KPI in the days before."""
+    found = []
+    for launch in catalogue.launches:
+        days = (period - pd.Timestamp(launch.starts_on)).days
+        if launch.concerns(kpi.name, kpi.area) and 0 <= days <= NEAR_DAYS:
+            ago = "the same day" if days == 0 else f"{days} day{'s' if days > 1 else ''} before"
+            found.append(f"Near: {launch.kind} {launch.title}, {ago}.")
+    return found
+
+
+def link(base: str, rule: Rule, segment: str) -> str:
+    """The exact view: the KPI, its rule, its segment."""
+    filters = {f.dimension: f.values[0] for f in filters_of(rule, segment)}
+    return f"{base.rstrip('/')}/kpi?{urlencode({'kpi': rule.kpi, 'rule': rule.name, **filters}, quote_via=quote)}"
+
+
+def source_notice(event: str, source: str, reason: str, waiting: Sequence[str], base: str) -> Notice:
+    """A source that is late or failed, and the KPIs that wait for it."""
+    if event != "opened" and event != "reminder":
+        return Notice(event, "warning", f"Data is back: {source}", (f"{base.rstrip('/')}/data",))
+    names = ", ".join(waiting) if waiting else "no KPI"
+    return Notice(
+        event, "warning", f"{WORDS[event]}Data is late: {source}",
+        (reason, f"Waiting for it: {names}.", f"{base.rstrip('/')}/data"),
+    )  # fmt: skip
+
+
+def grouped(notices: Sequence[Notice], project: str) -> tuple[str, str]:
+    """Title and body of one message about all of them, the worst first."""
+    order = {"critical": 0, "warning": 1}
+    ranked = sorted(notices, key=lambda n: (n.event in ("resolved", "dissolved"), order.get(n.severity, 2)))
+    title = ranked[0].head if len(ranked) == 1 else f"{ranked[0].head}, and {len(ranked) - 1} more"
+    parts = ["\n".join((n.head, *n.lines)) for n in ranked]
+    return f"{project}: {title}", "\n\n".join(parts)

@@ -1,0 +1,66 @@
+"""The series that a rule looks at, judged: one per segment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from connectors.warehouse.contract import Reader
+from metrics.alerts.judge import Judged, judge
+from metrics.alerts.rules import Rule
+from metrics.catalog.catalogue import Catalogue
+from metrics.engine.answer import answer
+from metrics.engine.query import Filter, Query
+
+Normals = Mapping[str, Sequence[pd.Timestamp]]  # segment → periods from which a new level is normal
+Answers = dict[tuple[str, str | None, bool, str | None], pd.DataFrame]
+
+
+def observe(
+    rule: Rule,
+    catalogue: Catalogue,
+    reader: Reader,
+    *,
+    country: str = "",
+    normals: Normals | None = None,
+    as_of: str | None = None,
+    answers: Answers | None = None,
+) -> list[Judged]:
+    """Judge every segment of a rule at the KPI's home grain. country: of a project's holidays.
+
+    as_of: a generation's id, for its values instead of today's. answers: shared by the rules of one evaluation.
+    Raises KpiError.
+    """
+    kpi = catalogue.kpi(rule.kpi)
+    found: list[Judged] = []
+    known = {} if answers is None else answers
+    for dimension in rule.alert.by or (None,):
+        key = (kpi.name, dimension, bool(rule.alert.of), as_of)
+        if key not in known:
+            query = Query(kpi.name, by=dimension, as_of=as_of)
+            known[key] = answer(query, catalogue, reader, transforms=bool(rule.alert.of)).frame
+        for value, frame in known[key].groupby("segment", sort=False):
+            segment = segment_name(rule, dimension, str(value))
+            found.append(
+                judge(
+                    rule, kpi, catalogue, frame, segment=segment, country=kpi.holidays or country,
+                    normal_from=(normals or {}).get(segment, ()),
+                )
+            )  # fmt: skip
+    return found
+
+
+def segment_name(rule: Rule, dimension: str | None, value: str) -> str:
+    """How a state is told apart: empty, a value, or dimension=value where a rule has several dimensions."""
+    if dimension is None:
+        return ""
+    return value if len(rule.alert.by) == 1 else f"{dimension}={value}"
+
+
+def filters_of(rule: Rule, segment: str) -> tuple[Filter, ...]:
+    """The filter that shows a segment."""
+    if not rule.alert.by or not segment:
+        return ()
+    dimension, value = (rule.alert.by[0], segment) if len(rule.alert.by) == 1 else segment.split("=", 1)
+    return (Filter(dimension, (value,)),)

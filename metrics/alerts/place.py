@@ -1,0 +1,96 @@
+"""Where the change behind an incident sits: the segment of one dimension that holds most of it, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from connectors.errors import KpiError
+from connectors.warehouse.contract import Reader
+from metrics import drivers
+from metrics.catalog.additivity import additivity
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon
+from metrics.engine import periods
+from metrics.engine.answer import answer
+from metrics.engine.query import Filter, Query
+from metrics.views import format as fmt
+
+MOST = 0.5  # of the change, that the first segment must hold to be named
+BEFORE = {"hour": 168, "day": 28, "week": 8, "month": 6, "quarter": 4, "year": 2}  # periods that are the usual
+
+
+@dataclass(frozen=True)
+class Place:
+    """dimension and segment; words: one sentence."""
+
+    dimension: str
+    segment: str
+    words: str
+
+
+def place_of(
+    kpi: KpiCommon,
+    catalogue: Catalogue,
+    reader: Reader,
+    period: pd.Timestamp,
+    where: tuple[Filter, ...] = (),
+) -> Place | None:
+    """The segment that holds most of the change of a period against those before it; None if none stands out.
+
+    Additive KPIs and rates only: of others the segments' parts do not add up.
+    """
+    best: tuple[float, Place] | None = None
+    for dimension in catalogue.dimensions_of(kpi):
+        if any(f.dimension == dimension for f in where):
+            continue
+        try:
+            split = _split(kpi, catalogue, reader, dimension, period, where)
+        except KpiError:
+            continue
+        if split is None or not split.parts or not split.change:
+            continue
+        top = split.parts[0]
+        share = drivers.share_of_change(split, top)
+        # One of two equal halves stands out less than one of ten: hold it against an even spread.
+        lift = share - 1 / len(split.parts)
+        if share >= MOST and len(split.parts) > 1 and (best is None or lift > best[0]):
+            best = (lift, Place(dimension, top.segment, _words(kpi, dimension, top, share)))
+    return best[1] if best else None
+
+
+def _split(
+    kpi: KpiCommon,
+    catalogue: Catalogue,
+    reader: Reader,
+    dimension: str,
+    period: pd.Timestamp,
+    where: tuple[Filter, ...],
+) -> drivers.Split | None:
+    count = BEFORE[kpi.grain]
+    start = periods.after(period, kpi.grain, -count)
+    end = periods.after(period, kpi.grain)
+    query = Query(kpi.name, kpi.grain, start.date(), end.date() + pd.Timedelta(days=1), dimension, where)
+    frame = answer(query, catalogue, reader, transforms=False).frame
+    frame = frame[(frame["period"] >= start) & (frame["period"] <= period) & frame["complete"]]
+    now, usual = frame[frame["period"] == period], frame[frame["period"] < period]
+    if now.empty or usual.empty:
+        return None
+    if frame["denominator"].notna().any():
+        columns = ["numerator", "denominator"]
+        return drivers.ratio(
+            dimension, usual.groupby("segment")[columns].sum(), now.groupby("segment")[columns].sum()
+        )  # fmt: skip
+    if additivity(kpi) == "non-additive":
+        return None
+    spread = max(1, usual["period"].nunique())
+    return drivers.additive(
+        dimension, usual.groupby("segment")["value"].sum() / spread, now.groupby("segment")["value"].sum()
+    )  # fmt: skip
+
+
+def _words(kpi: KpiCommon, dimension: str, part: drivers.Part, share: float) -> str:
+    before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
+    held = "all" if share >= 0.95 else f"{share:.0%}"
+    return f"{held} of the change sits in {dimension.replace('_', ' ')} {part.segment}: {before} → {after}."

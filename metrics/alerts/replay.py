@@ -1,0 +1,72 @@
+"""What a rule would have done: period by period, on today's values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.alerts.judge import Judged
+from metrics.alerts.machine import Event, Kind, Standing, advance
+from metrics.engine import periods
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One that a replay found. closed: the period that ended it; None = still open. length: periods it lasted."""
+
+    segment: str
+    opened: pd.Timestamp
+    closed: pd.Timestamp | None
+    severity: int
+    peak_period: pd.Timestamp
+    length: int
+
+
+def replayed(judged: Judged) -> list[Event]:
+    """Every event of one segment, from its first period on."""
+    return advance(Standing(), judged)[1]
+
+
+def incidents(judged: Judged) -> list[Incident]:
+    """The incidents of one segment, oldest first."""
+    found: list[Incident] = []
+    for event in replayed(judged):
+        if event.kind is Kind.OPENED:
+            found.append(Incident(judged.segment, event.period, None, event.severity, event.period, 1))
+        elif found:
+            last = found[-1]
+            ended = event.kind is Kind.RESOLVED
+            found[-1] = Incident(
+                last.segment, last.opened, event.period if ended else None, max(last.severity, event.severity),
+                last.peak_period, last.length + (0 if ended else 1),
+            )  # fmt: skip
+    return [_with_peak(incident, judged) for incident in found]
+
+
+def in_words(found: list[Incident], grain: str, since: str) -> str:
+    """`4 incidents in the last 12 months, 2 of one day only.`"""
+    if not found:
+        return f"No incident {since}."
+    count = f"{len(found)} incident{'s' if len(found) > 1 else ''} {since}"
+    short = sum(1 for incident in found if incident.length == 1 and incident.closed is not None)
+    running = sum(1 for incident in found if incident.closed is None)
+    parts = [f"{short} of one {grain} only"] if short else []
+    parts += [f"{running} still open"] if running else []
+    return f"{', '.join([count, *parts])}."
+
+
+def until(incident: Incident, judged: Judged, grain: str) -> pd.Timestamp:
+    """The end of an incident, exclusive: where it closed, or the end of what is known."""
+    return incident.closed if incident.closed is not None else periods.after(judged.periods[-1], grain)
+
+
+def _with_peak(incident: Incident, judged: Judged) -> Incident:
+    end = incident.closed or judged.periods[-1] + pd.Timedelta(days=1)
+    inside = (judged.periods >= incident.opened) & (judged.periods < end) & judged.known
+    if not inside.any():
+        return incident
+    worst = pd.Series(judged.badness[inside], index=judged.periods[inside]).idxmax()
+    return Incident(
+        incident.segment, incident.opened, incident.closed, incident.severity, pd.Timestamp(worst), incident.length
+    )  # fmt: skip

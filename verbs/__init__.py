@@ -1,0 +1,1 @@
+"""Groups of verbs of the `kpi` command; cli.py is where it starts."""
