@@ -114,13 +114,13 @@ def left_out(
     score: ModuleType, labels: Mapping[str, Any], ends: Mapping[str, pd.Timestamp], series: Mapping[str, pd.Series]
 ) -> dict[str, Any]:
     """Leave one origin out: the limit of each grain is chosen on all other origins, the origin is scored with it."""
-    from metrics.alerts.expected_range import Phase, expectation
+    from metrics.alerts.expected_range import expectation
 
     quiet = _quiet(labels, series)
     scores = {}
     for name, values in series.items():
         found = expectation(values, GRAINS[labels[name]["grain"]], muted=quiet[name])
-        ready = np.array([phase is Phase.READY for phase in found.phase]) & ~quiet[name]
+        ready = found.ready & ~quiet[name]
         scores[name] = np.abs(np.nan_to_num(found.z)) * ready
     limits = np.arange(3.0, 5.51, 0.25)
 

@@ -64,15 +64,16 @@ class Expectation:
     """One series judged: arrays as long as it, NaN where nothing can be told.
 
     z: score; positive = above. expected, low, high: in the KPI's unit; outside of low..high a value alone is odd at
-    `limit`. phase: per period. limit: the z that an alert starts at.
+    `limit`. ready: where it may alert. limit: the z that an alert starts at. phase: what is known at the end.
     """
 
     z: np.ndarray
     expected: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    phase: tuple[Phase, ...]
+    ready: np.ndarray
     limit: float
+    phase: Phase
 
 
 class Scale:
@@ -125,15 +126,18 @@ class Scale:
 class Spread:
     """The noise of the last residuals: the wider of their median and their tail, read from a sorted window."""
 
+    __slots__ = ("_full", "_sorted", "_window")
+
     def __init__(self, size: int) -> None:
-        self._window: deque[float] = deque(maxlen=size)
+        self._window: deque[float] = deque()
         self._sorted: list[float] = []
+        self._full = size
 
     def add(self, residual: float) -> None:
         """Take one in; the oldest goes."""
-        size = abs(residual)
-        if len(self._window) == self._window.maxlen:
-            del self._sorted[bisect_left(self._sorted, self._window[0])]
+        size = residual if residual >= 0 else -residual
+        if len(self._sorted) == self._full:
+            del self._sorted[bisect_left(self._sorted, self._window.popleft())]
         self._window.append(size)
         insort(self._sorted, size)
 
@@ -151,55 +155,51 @@ class Spread:
 
 
 class Baseline:
-    """Level, season and noise of one series, period by period."""
+    """Level, season and noise of one series, period by period. The inner loop: plain attributes and comparisons."""
+
+    __slots__ = ("_before", "_early", "_forget", "_jump_noise", "_jumps", "_left", "_level", "_noise", "_offsets",
+                 "_phi", "_products", "_run", "_run_spread", "_same", "_season", "_spread", "_squares", "floor",
+                 "ready", "tuning")  # fmt: skip
 
     def __init__(self, tuning: Tuning, floor: float) -> None:
         self.tuning, self.floor = tuning, floor
-        self.known = 0
-        self._early: list[tuple[int, float]] = []
-        self._level = math.nan
+        self.ready = False  # whether a value can be judged
+        self._early: list[tuple[int, float]] | None = []
+        self._level = 0.0
         self._season: dict[int, deque[float]] = {}
+        self._offsets: dict[int, float] = {}  # the median of each place of the season
         self._spread, self._jumps = Spread(tuning.noise), Spread(tuning.noise)
-        self._noise = self._jump_noise = math.nan
+        self._noise = self._jump_noise = math.inf
         self._phi, self._products, self._squares = 0.0, 0.0, 0.0
+        self._forget = 1 - 1 / tuning.noise
         self._before = 0.0  # the last residual, clipped
         self._run: deque[float] = deque(maxlen=tuning.run)
-        self._age = 0
+        self._same, self._run_spread = 0, 1.0  # residuals in a row on one side; deviation of a run's mean in noises
+        self._left = max(8, min(2 * tuning.season, 168))  # values until the noise is read next
 
-    @property
-    def ready(self) -> bool:
-        """Whether a value can be judged."""
-        return self._noise == self._noise
-
-    def step(self, place: int, y: float, sampling: float) -> tuple[float, float, float, float, float]:
+    def step(self, place: int, y: float, sampling: float) -> tuple[float, float, float, float, float] | None:
         """Judge a value, then learn it.
 
-        Returns (z, level expectation, its noise, expectation after the last residual, its noise), NaN while learning.
+        Returns (z, level expectation, its noise, expectation after the last residual, its noise), None while learning.
         """
-        self.known += 1
-        if self._level != self._level:
-            self._begin(place, y)
-            return math.nan, math.nan, math.nan, math.nan, math.nan
-        base = self._level + self._offset(place)
-        residual, jump = y - base, y - base - self._phi * self._before
-        self._renew()
-        found = (math.nan, math.nan, math.nan, math.nan, math.nan)
-        clipped = kept = residual
-        if self.ready:
-            noise, jump_noise = max(self._noise, sampling), max(self._jump_noise, sampling)
-            found = (self._score(residual / noise, jump / jump_noise, residual, noise), base, noise,
-                     base + self._phi * self._before, jump_noise)  # fmt: skip
-            clipped = max(-CLIP * noise, min(CLIP * noise, residual))
-            kept = max(-OUTLIER * noise, min(OUTLIER * noise, residual))
-        self._learn(place, y, clipped, kept, jump)
-        return found
-
-    @property
-    def phase(self) -> Phase:
-        """What can be told by now."""
-        if self.ready and self.known > self.tuning.ready_from:
-            return Phase.READY
-        return Phase.LEARNING if self.ready and self.known > self.tuning.band_from else Phase.NONE
+        if self._early is not None:
+            self._begin(place, y, self._early)
+            return None
+        base = self._level + self._offsets.get(place, 0.0)
+        after = base + self._phi * self._before
+        residual, jump = y - base, y - after
+        if self._left == 0:
+            self._renew()
+        self._left -= 1
+        if not self.ready:
+            self._learn(place, y, residual, residual, jump)
+            return None
+        noise = sampling if sampling > self._noise else self._noise
+        jump_noise = sampling if sampling > self._jump_noise else self._jump_noise
+        z = self._score(residual / noise, jump / jump_noise, residual, noise)
+        self._learn(place, y, _clip(residual, CLIP * noise), _clip(residual, OUTLIER * noise),
+                    _clip(jump, OUTLIER * jump_noise))  # fmt: skip
+        return z, base, noise, after, jump_noise
 
     def skip(self) -> None:
         """A period that is not to be learnt from: a holiday, a gap."""
@@ -207,65 +207,62 @@ class Baseline:
 
     def rebase(self, recent: Sequence[float]) -> None:
         """A new normal: the level moves at once by the middle of recent residuals."""
-        if self._level == self._level and recent:
-            self._level += float(np.median(np.array(recent)))
-            self._before = 0.0
-            self._run.clear()
+        if self._early is None and recent:
+            self._level += _median(sorted(recent))
+            self._before, self._same = 0.0, 0
 
     def residual(self, place: int, y: float) -> float:
         """Distance from the expectation, without learning."""
-        return y - self._level - self._offset(place)
+        return y - self._level - self._offsets.get(place, 0.0)
 
-    def _begin(self, place: int, y: float) -> None:
-        self._early.append((place, y))
-        if len(self._early) < max(self.tuning.season, 4):
+    def _begin(self, place: int, y: float, early: list[tuple[int, float]]) -> None:
+        early.append((place, y))
+        if len(early) < max(self.tuning.season, 4):
             return
-        self._level = _median(sorted(value for _, value in self._early))
-        for earlier, value in self._early:
+        self._level, self._early = _median(sorted(value for _, value in early)), None
+        for earlier, value in early:
             self._remember(earlier, value - self._level)
-        self._early.clear()
-
-    def _offset(self, place: int) -> float:
-        found = self._season.get(place)
-        return _median(sorted(found)) if found else 0.0
 
     def _remember(self, place: int, offset: float) -> None:
-        if self.tuning.season > 1:
-            self._season.setdefault(place, deque(maxlen=self.tuning.keep)).append(offset)
+        if self.tuning.season == 1:
+            return
+        found = self._season.get(place)
+        if found is None:
+            found = self._season[place] = deque(maxlen=self.tuning.keep)
+        found.append(offset)
+        self._offsets[place] = _median(sorted(found))
 
     def _renew(self) -> None:
-        self._age += 1
-        if len(self._spread) < min(2 * self.tuning.season, 168) or len(self._spread) < 8:
-            return
-        if self.ready and self._age < self.tuning.renew:
-            return
-        self._age = 0
+        self._left, self.ready = self.tuning.renew, True
         self._noise = self._spread.noise(self.floor)
         self._jump_noise = self._jumps.noise(0.5 * self._noise)
         self._phi = min(0.9, max(0.0, self._products / self._squares)) if self._squares > 0 else 0.0
+        size, phi = self.tuning.run, self._phi
+        spread = size + 2 * sum((size - lag) * phi**lag for lag in range(1, size))
+        self._run_spread = math.sqrt(spread) / size
 
     def _score(self, level_z: float, jump_z: float, residual: float, noise: float) -> float:
         """The larger of the point's z, odd both as a level and as a jump, and that of a run on one side."""
-        point = math.copysign(min(abs(level_z), abs(jump_z)), level_z) if level_z * jump_z > 0 else 0.0
+        if level_z > 0:
+            point = (level_z if level_z < jump_z else jump_z) if jump_z > 0 else 0.0
+            self._same = self._same + 1 if self._same > 0 else 1
+        else:
+            point = (level_z if level_z > jump_z else jump_z) if jump_z < 0 else 0.0
+            self._same = self._same - 1 if self._same < 0 else -1
         self._run.append(residual)
-        if len(self._run) < self.tuning.run:
+        if -self.tuning.run < self._same < self.tuning.run:
             return point
-        if not (all(r > 0 for r in self._run) or all(r < 0 for r in self._run)):
-            return point
-        size, phi = self.tuning.run, self._phi
-        spread = (size + 2 * sum((size - lag) * phi**lag for lag in range(1, size))) / size**2
-        run = sum(self._run) / size / (noise * math.sqrt(spread))
+        run = sum(self._run) / self.tuning.run / (noise * self._run_spread)
         return run if abs(run) > abs(point) else point
 
     def _learn(self, place: int, y: float, clipped: float, kept: float, jump: float) -> None:
-        forget = 1 - 1 / self.tuning.noise
+        forget = self._forget
         self._products = forget * self._products + clipped * self._before
         self._squares = forget * self._squares + clipped * clipped
         self._level += self.tuning.level * clipped
         self._remember(place, y - self._level)
         self._spread.add(kept)
-        most = OUTLIER * self._jump_noise if self.ready else math.inf
-        self._jumps.add(max(-most, min(most, jump)))
+        self._jumps.add(jump)
         self._before = clipped
 
 
@@ -293,24 +290,28 @@ def expectation(
     sizes = np.full(len(plain), np.nan) if n is None else n.astype("float64")
     scale = Scale(plain[: tuning.band_from], rate)
     y = scale.there(plain, sizes)
-    rows, phases = _walked(y, scale.sampling(y, sizes), quiet, _places(periods, grain, zone), scale, tuning,
-                           {int(periods.searchsorted(at)) for at in normal_from})  # fmt: skip
+    rows = _walked(y, scale.sampling(y, sizes), quiet, _places(periods, grain, zone), scale, tuning,
+                   {int(periods.searchsorted(at)) for at in normal_from})  # fmt: skip
     z, base, noise, after, jump = rows.T
     edges = [scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
              for sign, side in ((-1, np.minimum), (1, np.maximum))]  # fmt: skip
     if tuning.rolling:
         z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges)
-    unknown = np.array([phase is Phase.NONE for phase in phases], dtype=bool)
-    z, low, expected, high = (np.where(unknown, np.nan, part) for part in (z, edges[0], scale.back(base), edges[1]))
-    return Expectation(z, expected, low, high, tuple(phases), limit)
+    known = np.cumsum(~quiet)
+    band, ready = known > tuning.band_from, (known > tuning.ready_from) & ~np.isnan(base)
+    z, low, expected, high = (np.where(band, part, np.nan) for part in (z, edges[0], scale.back(base), edges[1]))
+    last = int(known[-1]) if len(known) else 0
+    phase = Phase.READY if last > tuning.ready_from else Phase.LEARNING if last > tuning.band_from else Phase.NONE
+    return Expectation(z, expected, low, high, ready, limit, phase)
 
 
 def _walked(
     y: np.ndarray, sampling: np.ndarray, quiet: np.ndarray, places: list[int], scale: Scale, tuning: Tuning,
     rebases: set[int],
-) -> tuple[np.ndarray, list[Phase]]:  # fmt: skip
-    """What `Baseline.step` says of each period, one row each, and what it knows there."""
-    baseline, rows, phases = Baseline(tuning, scale.floor), np.full((len(y), 5), np.nan), list[Phase]()
+) -> np.ndarray:  # fmt: skip
+    """What `Baseline.step` says of each period, one row each."""
+    baseline, nothing = Baseline(tuning, scale.floor), (math.nan,) * 5
+    rows: list[float] = []  # flat: a million small tuples would keep the garbage collector busy
     for index, (value, noise, skip, place) in enumerate(
         zip(y.tolist(), sampling.tolist(), quiet.tolist(), places, strict=True)
     ):
@@ -319,10 +320,10 @@ def _walked(
             baseline.rebase([baseline.residual(places[i], float(y[i])) for i in near])
         if skip:
             baseline.skip()
+            rows += nothing
         else:
-            rows[index] = baseline.step(place, value, noise)
-        phases.append(baseline.phase)
-    return rows, phases
+            rows += baseline.step(place, value, noise) or nothing
+    return np.array(rows, dtype="float64").reshape(len(y), 5)
 
 
 def _with_rolling(
@@ -356,6 +357,10 @@ def _places(periods: pd.DatetimeIndex, grain: str, zone: str) -> list[int]:
         local = periods.tz_localize("UTC").tz_convert(zone)
         return [int(p) for p in local.day_of_week * 24 + local.hour]
     return [int(p) for p in periods.day_of_week] if grain == "day" else [0] * len(periods)
+
+
+def _clip(value: float, most: float) -> float:
+    return most if value > most else -most if value < -most else value
 
 
 def _median(ordered: Sequence[float]) -> float:

@@ -82,10 +82,9 @@ def judge(
     """Judge one segment. frame: its rows of an answer at the home grain, periods rising, without transforms
     unless the rule is `of` a companion. country: of the holidays. normal_from: see `expectation`."""
     column = rule.alert.of or "value"
-    done = frame[frame["complete"]]
-    index = pd.DatetimeIndex(done["period"])
-    value = done[column].to_numpy("float64", na_value=np.nan)
-    n = done["n"].to_numpy("float64", na_value=np.nan)
+    done = frame["complete"].to_numpy(dtype=bool)
+    index = pd.DatetimeIndex(frame["period"].to_numpy()[done])
+    value, n = (frame[name].to_numpy("float64", na_value=np.nan)[done] for name in (column, "n"))
     known = ~np.isnan(value)
     few = known & (np.nan_to_num(n) < rule.alert.min_volume) if rule.alert.min_volume else np.zeros(len(n), dtype=bool)
     if rule.alert.compare == "expected_range":
@@ -212,11 +211,10 @@ def _expected(
         pd.Series(value, index=index), kpi.grain, zone=catalogue.timezone, sensitivity=rule.alert.sensitivity,
         muted=quiet | few, n=n if kpi.is_rate else None, rate=kpi.is_rate, normal_from=normal_from,
     )  # fmt: skip
-    ready = np.array([phase is Phase.READY for phase in found.phase], dtype=bool)
+    ready = found.ready
     odd = np.nan_to_num(np.abs(found.z))
     level = np.where(odd >= WORSE * found.limit, CRITICAL, np.where(odd >= found.limit, WARNING, 0)) * ready
     hold = np.where(odd >= CALM * found.limit, WARNING, 0) * ready
-    phase = found.phase[-1] if found.phase else Phase.NONE
     return (
         level,
         np.maximum(level, hold),
@@ -226,7 +224,7 @@ def _expected(
         found.expected,
         odd,
         np.full(len(odd), np.nan),
-        phase,
+        found.phase,
     )
 
 

@@ -68,14 +68,37 @@ def advance(standing: Standing, judged: Judged) -> tuple[Standing, list[Event]]:
     if standing.severity and standing.opened is not None and standing.last is not None and _dissolved(standing, judged):
         events.append(Event(Kind.DISSOLVED, standing.last, standing.severity, State.OK))
         standing = Standing(State.OK, since=standing.last, last=standing.last)
-    start = 0 if standing.last is None else int(judged.periods.searchsorted(standing.last, side="right"))
-    for index in range(start, len(judged.periods)):
+    index = 0 if standing.last is None else int(judged.periods.searchsorted(standing.last, side="right"))
+    level, hold, sustained, known = (a.tolist() for a in (judged.level, judged.hold, judged.sustained, judged.known))
+    raised = np.flatnonzero(judged.sustained)
+    while index < len(level):
+        if not standing.severity:
+            ahead = int(np.searchsorted(raised, index))
+            end = int(raised[ahead]) if ahead < len(raised) else len(level)
+            standing, index = _calm(standing, judged.periods, level, known, index, end), end
+            if index == len(level):
+                break
         standing, event = step(
-            standing, judged.periods[index], int(judged.level[index]), int(judged.hold[index]),
-            int(judged.sustained[index]), bool(judged.known[index]),
+            standing, judged.periods[index], int(level[index]), int(hold[index]), int(sustained[index]), known[index]
         )  # fmt: skip
         events += [event] if event is not None else []
+        index += 1
     return _with_peak(standing, judged), events
+
+
+def _calm(
+    standing: Standing, periods: pd.DatetimeIndex, level: list[int], known: list[bool], start: int, end: int
+) -> Standing:
+    """The state after periods that raise nothing: only the last ones are looked at."""
+    if start == end:
+        return standing
+    states = [State.NO_DATA if not seen else State.PENDING if bad else State.OK
+              for bad, seen in zip(level[start:end], known[start:end], strict=True)]  # fmt: skip
+    first = len(states) - 1
+    while first and states[first - 1] == states[-1]:
+        first -= 1
+    before = standing.since if first == 0 and standing.state == states[-1] else None
+    return Standing(states[-1], 0, before or periods[start + first], periods[end - 1])
 
 
 def step(

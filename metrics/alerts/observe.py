@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from connectors.warehouse.contract import Reader
@@ -40,8 +42,8 @@ def observe(
         if key not in known:
             query = Query(kpi.name, by=dimension, as_of=as_of)
             known[key] = answer(query, catalogue, reader, transforms=bool(rule.alert.of)).frame
-        for value, frame in known[key].groupby("segment", sort=False):
-            segment = segment_name(rule, dimension, str(value))
+        for value, frame in _segments(known[key]):
+            segment = segment_name(rule, dimension, value)
             found.append(
                 judge(
                     rule, kpi, catalogue, frame, segment=segment, country=kpi.holidays or country,
@@ -49,6 +51,14 @@ def observe(
                 )
             )  # fmt: skip
     return found
+
+
+def _segments(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each segment with its rows: an answer has them together."""
+    names = frame["segment"].to_numpy()
+    edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)] if len(names) else []
+    for start, end in pairwise(edges):
+        yield str(names[start]), frame.iloc[start:end]
 
 
 def segment_name(rule: Rule, dimension: str | None, value: str) -> str:
