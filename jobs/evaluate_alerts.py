@@ -73,7 +73,7 @@ def evaluate(project: Project, *, now: datetime, send: bool = True) -> Evaluatio
         return Evaluation()
     with project.state.reading() as connection:
         normals = kept.normals(connection)
-    looked = look(world, project.settings.holidays, normals)
+    looked = look(world, normals)
     with project.state.writing() as connection:
         ledger = _Ledger(project, world, connection, now)
         for item in looked:
@@ -93,13 +93,11 @@ def told(done: Evaluation) -> list[str]:
     return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 
-def look(
-    world: World, country: str, normals: Mapping[tuple[str, str], Sequence[datetime]], kpi: str = ""
-) -> list[Looked]:
-    """Judge every rule (of one KPI). A KPI whose data is late waits: nothing of it is judged."""
+def look(world: World, normals: Mapping[tuple[str, str], Sequence[datetime]]) -> list[Looked]:
+    """Judge every rule. A KPI whose data is late waits: nothing of it is judged."""
     states = world.reader.dataset_states(world.reader.generation.sequence)
     found: list[Looked] = []
-    for name in [kpi] if kpi else sorted(world.catalogue.kpis):
+    for name in sorted(world.catalogue.kpis):
         item, answers = world.catalogue.kpi(name), Answers()
         rules = rules_of(item)
         if not rules:
@@ -112,7 +110,7 @@ def look(
             mine = {segment: [pd.Timestamp(p) for p in at] for (key, segment), at in normals.items() if key == rule.key}
             try:
                 judged = observe(
-                    rule, world.catalogue, world.reader, country=country, normals=mine, answers=answers
+                    rule, world.catalogue, world.reader, country=world.country, normals=mine, answers=answers
                 )  # fmt: skip
                 found.append(Looked(rule, tuple(judged)))
             except KpiError as error:

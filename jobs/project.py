@@ -88,6 +88,14 @@ class Project:
 
         return StateStore(self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}")
 
+    def state_mark(self) -> tuple[int, ...]:
+        """Changes when an SQLite state store is written to; a server's is looked at anew each minute."""
+        path = self.state.path
+        if path is None:
+            return (int(utc_now().timestamp() // 60),)
+        found = [Path(f"{path}{end}") for end in ("", "-wal")]
+        return tuple(p.stat().st_mtime_ns for p in found if p.exists())
+
     def has_data(self) -> bool:
         """Whether anything was published."""
         return self.generations.live() is not None
@@ -187,8 +195,9 @@ class Project:
         reader = self.reader()
         odd = tuple(Problem(**problem) for problem in self.last_sync().get("warnings", []))
         return World(
-            self.catalogue(reader), reader, self.source_runs(), self.table_sources(), now, self.sync_overdue(now), odd
-        )
+            self.catalogue(reader), reader, self.source_runs(), self.table_sources(), now, self.sync_overdue(now), odd,
+            self.settings.holidays,
+        )  # fmt: skip
 
     def last_sync(self) -> dict[str, Any]:
         """What the last sync reported: finished_at, sources. Empty before the first."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
+from jobs.alert_board import firing_of, normal_periods
+from jobs.project import utc_now
+from metrics.alerts.rules import Rule
 from metrics.engine.answer import offered_grains
 from metrics.engine.query import Filter
 from metrics.engine.types.survey import PARTS
+from metrics.views.alerts import AlertItem
 from metrics.views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
 from metrics.views.origin import Origin, origin
+from metrics.views.rule_chart import Overlay, overlay
 from ui import state, url
+from ui.alerts import alert_card
 from ui.charts import CONFIG, series_figure
 from ui.empty import first_steps
 from ui.filters import both_widths, dimension_filters, draw_dimension_filters
 from ui.hero import hero
 from ui.origin import show_origin
+from ui.rule import chosen_rule, rule_controls
 from ui.shape import show_shape
 from ui.theme import html, text
 
@@ -23,6 +30,19 @@ from ui.theme import html, text
 def view(kpi: str, grain: str, range_: str, compare: str, by: str, where: tuple[Filter, ...], who: str) -> KpiPage:
     """The page of one KPI in the live world."""
     return kpi_page(state.world(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where, who=who)
+
+
+@state.cached_view
+def overlay_of(kpi: str, rule: Rule, where: tuple[Filter, ...]) -> Overlay:
+    """What a rule adds to the chart."""
+    world = state.world()
+    return overlay(world, world.catalogue.kpi(kpi), rule, where, normal_periods(state.project(), rule.key, where))
+
+
+@state.cached_view
+def firing(kpi: str) -> tuple[AlertItem, ...]:
+    """Open incidents of a KPI."""
+    return firing_of(state.project(), kpi, now=utc_now())
 
 
 @state.cached_view
@@ -55,12 +75,16 @@ def page() -> None:
     where = dimension_filters(world, name, dimensions)
     who = url.read("who", PARTS, "")
     found = view(name, grain, range_, compare, by, where, who)
+    rule = chosen_rule(kpi, where)
+    shown = overlay_of(name, rule, where) if rule is not None else None
     st.title(found.card.label)
     html(f"<p class='bw-line'>{text(found.description)}</p>")
     if found.card.draft:
         html("<p class='bw-banner'>Draft: not on the overview until its file says <code>status: live</code>.</p>")
     if found.card.notice:
         html(f"<p class='bw-banner'>{text(found.card.notice)}</p>")
+    for item in firing(name):
+        alert_card(item, link=dict(item.view) != {**dict(st.query_params), "kpi": name})
     hero(found.card)
     if found.so_far:
         html(f"<p class='bw-line'>{text(found.so_far)}</p>")
@@ -79,18 +103,19 @@ def page() -> None:
                 draw_dimension_filters(options, where, place)
 
     both_widths(controls)
-    _chart(found)
+    _chart(found, shown if grain == kpi.grain and not by else None)
+    rule_controls(kpi, where, shown)
     show_shape(found.shape)
     _table(found, name)
     show_origin(origin_of(name))
 
 
-def _chart(found: KpiPage) -> None:
+def _chart(found: KpiPage, shown: Overlay | None) -> None:
     if all(not line.periods for line in found.chart.lines):
         st.info("Nothing in this range. Choose a longer one.")
         return
     words = f"{found.card.label} over time. {found.chart.note}"
-    st.plotly_chart(series_figure(found.chart), config=CONFIG, key="series", alt=words)
+    st.plotly_chart(series_figure(found.chart, shown), config=CONFIG, key="series", alt=words)
     html("".join(f"<p class='bw-line'>{text(note)}</p>" for note in (found.chart.note, *found.notes)))
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
+from jobs.alert_board import firing_words
 from jobs.demo import questions
+from jobs.project import utc_now
+from metrics.views.alerts import AlertItem
 from metrics.views.overview import Overview, overview
 from metrics.views.status import LABELS
 from ui import state
@@ -12,6 +17,8 @@ from ui.cards import cards
 from ui.empty import first_steps
 from ui.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
 from ui.theme import html, text
+
+NAMED = 3  # alerts that the overview names
 
 
 @state.cached_view
@@ -35,6 +42,7 @@ def page() -> None:
         words = f"{', '.join(found.held)}: the definition has an error, so the version published last is shown."
         html(f"<p class='bw-banner'>{text(words)} <a href='data' target='_self'>What is wrong</a></p>")
     st.title(found.headline)
+    _alerts()
     chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         html(f"<p class='bw-line'>{text(found.data_line)}</p><ul class='bw-chips'>{chips}</ul>")
@@ -48,6 +56,26 @@ def page() -> None:
         html(f"<p class='bw-line'>Not known by {text(dimension)}: {text(', '.join(found.left_out))}.</p>")
     if opened:
         st.switch_page("../pages/kpi.py", query_params={"kpi": opened})
+
+
+@state.cached_view
+def firing() -> tuple[AlertItem, ...]:
+    """Incidents that nobody looks after yet."""
+    return firing_words(state.project(), now=utc_now())
+
+
+def _alerts() -> None:
+    """One line: what fires, critical first, each a link to its exact view."""
+    items = firing()
+    if not items:
+        return
+    links = ", ".join(
+        f"<a href='kpi?{text(urlencode(i.view))}' target='_self'>{text(i.title)}</a> since {text(i.since)}"
+        for i in items[:NAMED]
+    )
+    rest = f", <a href='alerts' target='_self'>{len(items) - NAMED} more</a>" if len(items) > NAMED else ""
+    count = "1 alert that nobody looks" if len(items) == 1 else f"{len(items)} alerts that nobody looks"
+    html(f"<p class='bw-banner bw-firing'>{count} after yet: {links}{rest}.</p>")
 
 
 def _demo_strip() -> None:

@@ -8,15 +8,18 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from metrics.views.kpi_page import Chart, Line
+from metrics.views.rule_chart import Overlay
 from ui.theme import BAD, GOOD, LINE, QUIET, RISK, SERIES
 
 MARKS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
 CONFIG = {"displayModeBar": False, "responsive": True}
 
 
-def series_figure(chart: Chart) -> go.Figure:
-    """Lines with limits, target and marks; what is not complete is dashed."""
+def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
+    """Lines with limits, target and marks; what is not complete is dashed. shown: a rule's range and incidents."""
     figure = go.Figure()
+    if shown is not None:
+        _rule(figure, chart, shown)
     colors = iter(SERIES * 4)
     for line in chart.lines:
         _draw(figure, line, next(colors) if line.kind == "segment" else LINE)
@@ -51,6 +54,30 @@ def series_figure(chart: Chart) -> go.Figure:
         tickformat=chart.tick_format, ticksuffix=chart.tick_suffix, automargin=True, nticks=6, zeroline=False
     )
     return figure
+
+
+def _rule(figure: go.Figure, chart: Chart, shown: Overlay) -> None:
+    """The range in which a rule is quiet, and the incidents it would have opened; within the range that is drawn."""
+    drawn = [period for line in chart.lines for period in line.periods]
+    first, last = min(drawn), max(drawn)
+    inside = [i for i, period in enumerate(shown.periods) if first <= period <= last]
+    periods = [shown.periods[i] for i in inside]
+    low, high = ([side[i] for i in inside] for side in (shown.low, shown.high))
+    edge = {"color": QUIET, "width": 1, "dash": "1px,3px"}
+    filled = any(not math.isnan(v) for v in low) and any(not math.isnan(v) for v in high)
+    for values, name in ((low, "Fires below"), (high, "Fires above")):
+        if all(math.isnan(v) for v in values):
+            continue
+        upper = values is high
+        figure.add_scatter(
+            x=periods, y=values, mode="lines", line={**edge, "width": 0.6} if filled else edge, hoverinfo="skip",
+            name="Expected" if filled else name, showlegend=not filled or upper,
+            fill="tonexty" if filled and upper else None, fillcolor="rgba(99,102,241,0.13)",
+        )  # fmt: skip
+    for start, end, severity in shown.spans:
+        if end > first and start <= last:
+            color = BAD if severity == "critical" else RISK
+            figure.add_vrect(x0=max(start, first), x1=min(end, last), fillcolor=color, opacity=0.14, line_width=0)
 
 
 def _dates(chart: Chart) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -24,7 +25,7 @@ def project() -> Project:
 
 
 def fingerprint() -> str:
-    """Changes whenever a view may: generation, definition files, last sync, and the time that ages are told by.
+    """Changes whenever a view may: generation, definition files, last sync, alerts, and the time that ages are told by.
 
     Looked up at most once a second: a rerun asks several times, and looking stats every file.
     """
@@ -32,7 +33,7 @@ def fingerprint() -> str:
     if now - _seen.get("at", 0.0) > 1.0 or "mark" not in _seen:
         opened = project()
         live = opened.generations.live()
-        marks = hash((opened.marks(), opened.last_sync().get("finished_at")))
+        marks = hash((opened.marks(), opened.last_sync().get("finished_at"), opened.state_mark()))
         _seen.update(
             at=now,
             mark=f"{opened.folder}|{live.stem if live else ''}|{marks}|{utc_now().timestamp() // AGES_SECONDS:.0f}",
@@ -71,6 +72,13 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
 def role() -> str:
     """The reader's role. One for everybody until roles come; caches already keep them apart."""
     return "everyone"
+
+
+def who() -> str:
+    """The reader's name, for what people do: signed in, else of the machine's user."""
+    if st.user.get("is_logged_in", False):
+        return str(st.user.get("email") or st.user.get("name") or "somebody")
+    return os.environ.get("USER") or "local user"
 
 
 def world(now: datetime | None = None) -> World:

@@ -144,6 +144,12 @@ class Spread:
     def __len__(self) -> int:
         return len(self._sorted)
 
+    def without_outliers(self, floor: float) -> None:
+        """Hold what came before the noise was known to it: a first day of half a day's data is no noise."""
+        most = OUTLIER * max(MAD * _median(self._sorted), floor)
+        self._window = deque(min(size, most) for size in self._window)
+        self._sorted = sorted(self._window)
+
     def noise(self, floor: float) -> float:
         """One deviation, not below `floor`."""
         count = len(self._sorted)
@@ -233,6 +239,9 @@ class Baseline:
         self._offsets[place] = _median(sorted(found))
 
     def _renew(self) -> None:
+        if not self.ready:
+            self._spread.without_outliers(self.floor)
+            self._jumps.without_outliers(self.floor)
         self._left, self.ready = self.tuning.renew, True
         self._noise = self._spread.noise(self.floor)
         self._jump_noise = self._jumps.noise(0.5 * self._noise)

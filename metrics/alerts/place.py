@@ -75,22 +75,31 @@ def _split(
     frame = answer(query, catalogue, reader, transforms=False).frame
     frame = frame[(frame["period"] >= start) & (frame["period"] <= period) & frame["complete"]]
     now, usual = frame[frame["period"] == period], frame[frame["period"] < period]
-    if now.empty or usual.empty:
+    if now.empty or usual.empty or not _unusual(frame, period):
         return None
     if frame["denominator"].notna().any():
         columns = ["numerator", "denominator"]
-        return drivers.ratio(
-            dimension, usual.groupby("segment")[columns].sum(), now.groupby("segment")[columns].sum()
-        )  # fmt: skip
+        shown = frame["value"] / (frame["numerator"] / frame["denominator"]).where(frame["numerator"] != 0)
+        unit = float(shown.median()) if shown.notna().any() else 1.0  # 100 for a score
+        before, after = (part.groupby("segment")[columns].sum() for part in (usual, now))
+        scaled = (part.assign(numerator=part["numerator"] * unit) for part in (before, after))
+        return drivers.ratio(dimension, *scaled)
     if additivity(kpi) == "non-additive":
         return None
     spread = max(1, usual["period"].nunique())
-    return drivers.additive(
-        dimension, usual.groupby("segment")["value"].sum() / spread, now.groupby("segment")["value"].sum()
-    )  # fmt: skip
+    before, after = usual.groupby("segment")["value"].sum() / spread, now.groupby("segment")["value"].sum()
+    return drivers.additive(dimension, before, after)
+
+
+def _unusual(frame: pd.DataFrame, period: pd.Timestamp) -> bool:
+    """Whether the whole is outside what it was before: parts of an ordinary change are not worth a sentence."""
+    sums = frame.groupby("period")[["value", "numerator", "denominator"]].sum()
+    whole = sums["value"] if frame["denominator"].isna().all() else sums["numerator"] / sums["denominator"]
+    before = whole[whole.index < period]
+    return not float(before.min()) <= float(whole[period]) <= float(before.max())
 
 
 def _words(kpi: KpiCommon, dimension: str, part: drivers.Part, share: float) -> str:
     before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
-    held = "all" if share >= 0.95 else f"{share:.0%}"
+    held = "All" if share >= 0.95 else f"{share:.0%}"
     return f"{held} of the change sits in {dimension.replace('_', ' ')} {part.segment}: {before} → {after}."

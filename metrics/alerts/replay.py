@@ -52,7 +52,8 @@ def in_words(found: list[Incident], grain: str, since: str) -> str:
     short = sum(1 for incident in found if incident.length == 1 and incident.closed is not None)
     running = sum(1 for incident in found if incident.closed is None)
     parts = [f"{short} of one {grain} only"] if short else []
-    parts += [f"{running} still open"] if running else []
+    if running:
+        parts.append("still open" if len(found) == 1 else f"{running} still open")
     return f"{', '.join([count, *parts])}."
 
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from metrics.catalog.common import Alert, KpiCommon
 from metrics.catalog.values import Threshold, Thresholds
 
+AGAINST = {
+    "previous_period": "the period before", "same_period_last_week": "the same time last week",
+    "same_period_last_year": "the same time last year", "target": "target",
+}  # fmt: skip
 DEFAULT_RULE = "thresholds"  # the name of the rule that the KPI's own thresholds are
 
 
@@ -36,13 +40,13 @@ class Rule:
 
     @property
     def words(self) -> str:
-        """`below 98.8%, 2 periods in a row`: what raises it, as the file says it."""
-        parts = [f"{limit.text.strip()} ({level})" for level, limit in self.limits]
-        against = "" if self.alert.compare == "value" else self.alert.compare.replace("_", " ")
+        """`below 98.8% (critical), 2 periods in a row`: what raises it."""
         if self.alert.compare == "expected_range":
-            parts = [f"outside its expected range ({self.alert.sensitivity} sensitivity)"]
-            against = ""
-        text = " or ".join(parts) + (f" against {against}" if against else "")
+            text = f"outside its expected range ({self.alert.sensitivity} sensitivity)"
+        else:
+            text = " or ".join(f"{limit.words} ({level})" for level, limit in self.limits)
+            if self.alert.compare != "value":
+                text = f"change {text} against {AGAINST[self.alert.compare]}"
         return text + (f", {self.alert.for_} periods in a row" if self.alert.for_ > 1 else "")
 
     @property

@@ -69,6 +69,12 @@ class Threshold(BaseModel):
             "text": str(text),
         }
 
+    @property
+    def words(self) -> str:
+        """`below 40%`, `above 5% of target`."""
+        sides = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
+        return f"{sides[self.operator]} {self.text.strip().lstrip('<>= ')}"
+
     def limit(self, target: float | None) -> float | None:
         """The number that the value is compared with; None if it needs a target that is unknown."""
         if self.of_target:

@@ -16,6 +16,7 @@ class World:
     """One generation, its definitions, how sources fared, the clock.
 
     overdue: why no sync is heard of, or empty. odd: what the last sync found valid but surely wrong.
+    country: whose holidays expected ranges keep quiet on.
     """
 
     catalogue: Catalogue
@@ -25,3 +26,4 @@ class World:
     now: datetime
     overdue: str = ""
     odd: tuple[Problem, ...] = ()
+    country: str = ""
