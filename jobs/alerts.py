@@ -138,7 +138,7 @@ def rule_key(project: Project, name: str, *, now: datetime) -> str:
         return same[0]
     if same:
         raise UnknownName(f"{len(same)} KPIs have a rule '{name}'", hint=f"Write one of: {', '.join(same)}.")
-    require(name, sorted(keys), kind="rule")
+    require(name, sorted({key.split(".", 1)[-1] for key in keys} | keys), kind="rule")
     return name
 
 

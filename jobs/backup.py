@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -44,10 +45,11 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
     if target.exists():
         raise BackupError(f"{target} exists already", hint="Name a new file or folder.")
     live = project.generations.live()
-    parts = dict(_parts(project, live))
     fresh = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+    scratch = Path(tempfile.mkdtemp())
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        parts = dict(_parts(project, live, scratch))
         sums = _write_zip(fresh, parts) if target.suffix == ".zip" else _write_folder(fresh, parts)
         manifest = {
             "format": FORMAT, "made_at": iso(now), "project": project.name,
@@ -65,6 +67,7 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
         raise BackupError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
         _remove(fresh)
+        _remove(scratch)
     size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file()) if target.is_dir() else target.stat().st_size
     return Backup(target, live.stem if live else None, sums, size)
 
@@ -119,7 +122,7 @@ def verify(source: Path, *, shown_as: Path) -> Backup:
     return Backup(shown_as, manifest["generation"], files, source.stat().st_size)
 
 
-def _parts(project: Project, live: Path | None) -> Iterator[tuple[str, Path]]:
+def _parts(project: Project, live: Path | None, scratch: Path) -> Iterator[tuple[str, Path]]:
     for name in DEFINITIONS:
         path = project.folder / name
         for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
@@ -127,9 +130,12 @@ def _parts(project: Project, live: Path | None) -> Iterator[tuple[str, Path]]:
                 yield str(PurePosixPath(file.relative_to(project.folder))), file
     if live is not None:
         yield f"data/generations/{live.name}", live
-    for name in ("last_sync.json", "state.sqlite"):
-        if (project.data / name).exists():
-            yield f"data/{name}", project.data / name
+    if (project.data / "last_sync.json").exists():
+        yield "data/last_sync.json", project.data / "last_sync.json"
+    if project.state.path is not None and project.state.exists():
+        copy = scratch / "state.sqlite"  # what is not in the file yet, but beside it, comes along
+        project.state.copy_to(copy)
+        yield "data/state.sqlite", copy
 
 
 def _write_zip(path: Path, parts: dict[str, Path]) -> dict[str, str]:

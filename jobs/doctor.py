@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from connectors.errors import KpiError
+from jobs.alerts import read_state
 from jobs.project import REPOSITORY, Project
 from jobs.validate import validate
 
@@ -24,6 +25,7 @@ def doctor(project: Project, *, now: datetime) -> Iterator[dict[str, str]]:
     checks: list[tuple[str, Callable[[Project, datetime], tuple[str, str, str]]]] = [
         ("python", _python), ("packages", _packages), ("folder", _folder), ("disk", _disk), ("clock", _clock),
         ("definitions", _definitions), ("generation", _generation), ("last sync", _last_sync),
+        ("contact points", _contacts),
     ]  # fmt: skip
     for name, check in checks:
         yield _row(name, lambda check=check: check(project, now))  # type: ignore[misc]
@@ -67,6 +69,18 @@ def _packages(_project: Project, _now: datetime) -> tuple[str, str, str]:
         if found != match.group(2):
             wrong.append(f"{match.group(1)} is {found}, pinned {match.group(2)}")
     return (WARNING, "; ".join(wrong), "make setup") if wrong else (OK, f"{count} as pinned", "")
+
+
+def _contacts(project: Project, now: datetime) -> tuple[str, str, str]:
+    """Whether messages arrive where they should."""
+    points = project.settings.contact_points
+    if not points:
+        return OK, "none: alerts are on the page only", ""
+    dead = [c for c in read_state(project, now=now).contacts if c.dead]
+    if dead:
+        told = "; ".join(f"{c.name}: {c.error}" for c in dead)
+        return WARNING, told, f"kpi alerts test {dead[0].name}"
+    return OK, f"{len(points)} in settings.yml", ""
 
 
 def _folder(project: Project, _now: datetime) -> tuple[str, str, str]:

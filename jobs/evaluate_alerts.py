@@ -15,7 +15,7 @@ from connectors.errors import KpiError
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.deliver import Sent, deliver
-from jobs.project import Project
+from jobs.project import Project, utc_now
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.message import Notice, grouped, notice, source_notice
@@ -270,7 +270,10 @@ class _Ledger:
                 by_contact.setdefault(contact, []).append((number, event, text))
         for contact, items in by_contact.items():
             title, body = grouped([text for _, _, text in items], self.project.name)
-            kept.add_delivery(self.connection, contact, title, body, self.now, {n: event for n, event, _ in items})
+            about = {number: event for number, event, _ in items}
+            kept.add_delivery(
+                self.connection, contact, title, body, utc_now(), about
+            )  # sent in the world, not at --now
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
         """What is to be told of an open incident now; empty if nothing."""

@@ -118,10 +118,36 @@ def test_the_name_is_the_files_stem_and_yaml_is_called_yml(tmp_path: Path) -> No
 
 def test_features_of_later_versions_are_kept_and_told(tmp_path: Path) -> None:
     found = catalogue(
-        tmp_path, x="dataset: events\nagg: count\nalerts: [{name: low, thresholds: {warning: '< 3'}, for: 2}]"
+        tmp_path,
+        x="dataset: events\nagg: count\ndrivers: [y]\nalerts: [{name: low, thresholds: {warning: '< 3'}, for: 2}]",
     )
     assert told(found) == [] and {p.code for p in found.problems} == {"not_used_yet"}
     assert found.kpis["x"].alerts[0].for_ == 2
+
+
+@pytest.mark.parametrize(("rule", "code", "says"), [
+    ("{name: a, compare: previous_period}", "missing_key", "rule 'a' has no threshold"),
+    ("{name: a}", "missing_key", "rule 'a' has no threshold"),
+    ("{name: a, thresholds: {critical: '< 3'}, by: [contry]}", "unknown_dimension", "unknown dimension 'contry'"),
+    ("{name: a, thresholds: {critical: '< 3'}, of: trend}", "unknown_companion", "`of: trend` is no companion"),
+    ("{name: a, thresholds: {critical: '< 3', critical_recovery: '< 4'}}", "not_allowed", "recovers in the direction"),
+    ("{name: a, compare: target, thresholds: {critical: '< -5% of target'}}", "not_allowed", "'of target' goes with"),
+    ("{name: a, compare: yesterday}", "not_allowed", "cannot be 'yesterday'"),
+    ("{name: a, thresholds: {critical: '< 3'}, for: 0}", "wrong_value", "must be at least 1"),
+    ("{name: a, thresholds: {critical: low}}", "wrong_value", "'low' is not a threshold"),
+])  # fmt: skip
+def test_a_wrong_rule_is_told_with_its_line(tmp_path: Path, rule: str, code: str, says: str) -> None:
+    text = f"name: x\ndataset: events\nagg: count\ndimensions: [country]\nalerts:\n  - {rule}"
+    found = catalogue(tmp_path, x=text.removeprefix("name: x\n"))
+    problems = [p for p in found.problems if p.level == "error"]
+    assert [p.code for p in problems] == [code] and says in problems[0].message, problems
+    assert problems[0].line == 6
+
+
+def test_rules_are_named_once_and_thresholds_of_an_expected_range_are_ignored_aloud(tmp_path: Path) -> None:
+    rule = "{name: a, compare: expected_range, thresholds: {critical: '< 3'}}"
+    found = catalogue(tmp_path, x=f"dataset: events\nagg: count\nalerts: [{rule}, {rule}]\nholidays: XX")
+    assert sorted(p.code for p in found.problems) == ["not_used", "twice", "unknown_country"]
 
 
 def test_the_hash_changes_with_numbers_and_not_with_words(tmp_path: Path) -> None:

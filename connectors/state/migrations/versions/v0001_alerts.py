@@ -11,6 +11,19 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables of alerts."""
+    _states()
+    _wishes()
+    _messages()
+    open_only = sa.text("closed_at IS NULL")
+    op.create_index(
+        "ix_alert_incidents_open", "alert_incidents", ["rule_key", "segment"], unique=True,
+        sqlite_where=open_only, postgresql_where=open_only,
+    )  # fmt: skip
+    op.create_index("ix_alert_incidents_opened", "alert_incidents", ["opened_at"])
+    op.create_index("ix_alert_deliveries_status", "alert_deliveries", ["status"])
+
+
+def _states() -> None:
     op.create_table(
         "alert_standings",
         sa.Column("rule_key", sa.String(200), primary_key=True),
@@ -56,6 +69,9 @@ def upgrade() -> None:
         sa.Column("notified_at", sa.DateTime),
         sa.Column("notified_severity", sa.String(20)),
     )
+
+
+def _wishes() -> None:
     op.create_table(
         "alert_silences",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -74,6 +90,9 @@ def upgrade() -> None:
         sa.Column("by", sa.String(200), nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
     )
+
+
+def _messages() -> None:
     op.create_table(
         "alert_deliveries",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -96,10 +115,3 @@ def upgrade() -> None:
         sa.Column("incident_id", sa.Integer, sa.ForeignKey("alert_incidents.id"), primary_key=True),
         sa.Column("event", sa.String(20), primary_key=True),
     )
-    open_only = sa.text("closed_at IS NULL")
-    op.create_index(
-        "ix_alert_incidents_open", "alert_incidents", ["rule_key", "segment"], unique=True,
-        sqlite_where=open_only, postgresql_where=open_only,
-    )  # fmt: skip
-    op.create_index("ix_alert_incidents_opened", "alert_incidents", ["opened_at"])
-    op.create_index("ix_alert_deliveries_status", "alert_deliveries", ["status"])
