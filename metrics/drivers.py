@@ -16,7 +16,10 @@ TOP = 3  # segments that a dimension is ranked by
 
 @dataclass(frozen=True)
 class Part:
-    """One segment's part of the change, in the KPI's unit. rate and mix add up to change; mix is 0 if additive."""
+    """One segment's part of the change, in the KPI's unit. rate and mix add up to change; mix is 0 if additive.
+
+    weight: its share of the whole, the mean of both periods: the part of an even change that it would have.
+    """
 
     segment: str
     before: float
@@ -24,6 +27,7 @@ class Part:
     change: float
     rate: float
     mix: float
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ def additive(dimension: str, before: pd.Series, after: pd.Series) -> Split:
     """Segments' values of two periods, whose sums are the totals."""
     index = before.index.union(after.index)
     old, new = before.reindex(index).fillna(0.0), after.reindex(index).fillna(0.0)
+    size = (old.abs() + new.abs()) / max(float((old.abs() + new.abs()).sum()), 1e-300)
     parts = [
-        Part(str(s), float(old[s]), float(new[s]), float(new[s] - old[s]), float(new[s] - old[s]), 0.0) for s in index
+        Part(str(s), float(old[s]), float(new[s]), float(new[s] - old[s]), float(new[s] - old[s]), 0.0, float(size[s]))
+        for s in index
     ]
     return _split(dimension, parts)
 
@@ -63,10 +69,11 @@ def ratio(dimension: str, before: pd.DataFrame, after: pd.DataFrame) -> Split:
     mean_share, mean_rate = (shares[0] + shares[1]) / 2, (rate_old + rate_new) / 2
     rate = mean_share * (rate_new - rate_old)
     mix = (mean_rate - (totals[0] + totals[1]) / 2) * (shares[1] - shares[0])
+    change = rate + mix
     parts = [
-        Part(str(s), float(rate_old[s]), float(rate_new[s]), float(rate[s] + mix[s]), float(rate[s]), float(mix[s]))
+        Part(str(s), *(float(column[s]) for column in (rate_old, rate_new, change, rate, mix, mean_share)))
         for s in index
-    ]
+    ]  # fmt: skip
     return _split(dimension, parts)
 
 

@@ -20,11 +20,10 @@ COLORS = {"critical": "off_track", "warning": "at_risk", "": "no_target"}
 
 def alert_card(item: AlertItem, *, link: bool = True) -> None:
     """What fires, where, since when; then its buttons."""
-    with st.container(
-        key=f"alert_{item.incident or item.rule_key.replace('.', '_')}_{_slug(item.segment)}", border=True
-    ):
+    name = _slug(f"{item.rule_key} {item.segment}")
+    with st.container(key=f"alert_{name}", border=True, gap="small"):
         html(_words(item, link=link))
-        with st.container(horizontal=True, key=f"do_{item.incident}_{item.rule_key}_{item.segment}", gap="small"):
+        with st.container(horizontal=True, key=f"do_{name}", gap="small"):
             _actions(item)
 
 
@@ -51,7 +50,7 @@ def _words(item: AlertItem, *, link: bool) -> str:
 
 def _actions(item: AlertItem) -> None:
     number = item.incident
-    key = f"{number}_{item.rule_key}_{item.segment}"
+    key = _slug(f"{item.rule_key} {item.segment}")
     if number and not item.acknowledged:
         st.button("Acknowledge", key=f"ack_{key}", type="primary", on_click=_acknowledge, args=(number,))
     with st.popover("Silence"):
@@ -101,5 +100,5 @@ def _done(act: object, words: str) -> None:
         st.toast(f"{error.message} {error.hint}")
 
 
-def _slug(segment: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in segment)
+def _slug(words: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in words).strip("_")

@@ -18,6 +18,7 @@ from metrics.engine.query import Filter, Query
 from metrics.views import format as fmt
 
 MOST = 0.5  # of the change, that the first segment must hold to be named
+LIFT = 0.2  # and how much more of it than of the whole
 BEFORE = {"hour": 168, "day": 28, "week": 8, "month": 6, "quarter": 4, "year": 2}  # periods that are the usual
 
 
@@ -53,9 +54,8 @@ def place_of(
             continue
         top = split.parts[0]
         share = drivers.share_of_change(split, top)
-        # One of two equal halves stands out less than one of ten: hold it against an even spread.
-        lift = share - 1 / len(split.parts)
-        if share >= MOST and len(split.parts) > 1 and (best is None or lift > best[0]):
+        lift = share - top.weight  # a segment with most of the people has most of any change: that is no news
+        if share >= MOST and lift >= LIFT and (best is None or lift > best[0]):
             best = (lift, Place(dimension, top.segment, _words(kpi, dimension, top, share)))
     return best[1] if best else None
 

@@ -17,6 +17,7 @@ from metrics.views import export
 from metrics.views import format as fmt
 from metrics.views.card import Card, card
 from metrics.views.shape import Shape, shape_of
+from metrics.views.today import today_so_far
 from metrics.views.world import World
 
 RANGES = {"28d": "28 days", "90d": "90 days", "180d": "6 months", "365d": "12 months", "all": "All"}
@@ -109,7 +110,7 @@ def kpi_page(
 def _so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
     """`November so far, 22 of 30 days: $45.2k, against $43.9k at the same point of the month before (+3.0%)`."""
     if kpi.grain not in LONG:
-        return ""
+        return today_so_far(world, kpi, where)
     states = world.reader.dataset_states(world.reader.generation.sequence)
     scope = default_scope(kpi, kpi.grain, world.catalogue, world.reader, states)
     found = running(kpi, scope)

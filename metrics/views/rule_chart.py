@@ -20,7 +20,7 @@ from metrics.views.world import World
 
 YEAR = pd.Timedelta(days=365)
 TRY_LIMIT, TRY_RANGE = "try_limit", "try_range"  # rules that are not in the file yet
-STEPS = 200
+STEPS = 100  # about so many places of a slider
 
 
 @dataclass(frozen=True)

@@ -5,51 +5,22 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.conftest import ROOT, Builder, Server, run_cli
+from tests.e2e.conftest import Open, settled
 
 pytestmark = pytest.mark.xdist_group("browser")
 PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
-         "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data")  # fmt: skip
-Open = Callable[..., Any]
+         "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data", "alerts",
+         "kpi?kpi=sign_ups&rule=try_limit")  # fmt: skip
 SHAPES = {"kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
           "kpi?kpi=quick_ratio": ".st-key-lifecycle",
           "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr"}  # fmt: skip
-
-
-@pytest.fixture
-def visit(browser: Any, served_demo: Server) -> Iterator[Open]:
-    """Open an address; every request to another host and every script error fails the test."""
-    contexts, strangers, errors = [], [], []
-
-    def go(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light", base: str = "") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        own = base or served_demo.url
-        page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((own, "data:", "blob:")) else None)
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        page.goto(f"{own}/{path}")
-        page.wait_for_selector("h1", timeout=40_000)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert strangers == [], "requests to other hosts"
-    assert errors == []
-
-
-def settled(page: Any) -> None:
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=40_000)
-    page.wait_for_timeout(400)
 
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
@@ -147,7 +118,7 @@ def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: O
         assert max(heights) <= 66
 
 
-@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "kpis", "data"])
+@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "kpis", "data", "alerts"])
 def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
     """A fresh server whose gate says no: the very first request is a page's own address."""
     project = Builder(tmp_path / "closed")

@@ -1,0 +1,93 @@
+"""Alerts in a real Chromium: from the incident to its place and an acknowledgement; a threshold that moves."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Open, settled
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def shot(page: Any, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    page.screenshot(path=str(tmp_path_factory.getbasetemp() / f"{name}.png"))
+
+
+def test_three_clicks_from_the_incident_to_its_place_and_an_acknowledgement(
+    visit: Open, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = visit("")
+    banner = page.locator(".bw-firing")
+    banner.wait_for()
+    assert (
+        "Error-free sessions since" in banner.inner_text()
+        and "Error-free sessions · android since" in banner.inner_text()
+    )
+    shot(page, "alert_1_overview", tmp_path_factory)
+    banner.get_by_role("link", name="Error-free sessions · android").click()  # one: the exact view
+    page.wait_for_url(re.compile(r"rule=crashes&platform=android"))
+    settled(page)
+    card = page.locator(".bw-alert", has_text="· android")
+    expect(card).to_contain_text("Critical")
+    expect(card).to_contain_text("expected 98.8% or more")
+    expect(page.locator(".bw-alert", has_text="91% of the change sits in platform android")).to_have_count(1)
+    assert float(page.inner_text("[data-testid=kpi-value]").rstrip("%")) < 97, "the page shows the segment"
+    shot(page, "alert_2_place", tmp_path_factory)
+    own = page.locator(".st-key-alert_error_free_sessions_crashes_android")
+    own.get_by_role("button", name="Acknowledge").click()  # two
+    expect(card).to_contain_text("looks after it since", timeout=20_000)
+    shot(page, "alert_3_acknowledged", tmp_path_factory)
+    page = visit("alerts")
+    expect(page.locator(".bw-alert", has_text="· android")).to_contain_text("looks after it since")
+    page = visit("")
+    page.locator(".bw-firing").wait_for()
+    assert "android" not in page.locator(".bw-firing").inner_text()
+
+
+def test_the_page_has_what_fires_what_waits_and_what_was(visit: Open) -> None:
+    page = visit("alerts")
+    settled(page)
+    assert re.fullmatch(r"\d alerts are firing", page.inner_text("h1"))
+    labels = page.locator(".bw-alert .bw-chip").all_inner_texts()
+    assert labels[0] == "Critical" and labels == sorted(labels), "critical first"
+    expect(page.get_by_role("heading", name="Data is late")).to_be_visible()
+    expect(page.locator(".bw-alert", has_text="Source support_desk")).to_have_count(1)
+    expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+
+
+def test_a_silence_takes_an_alert_out_of_the_firing_ones(visit: Open) -> None:
+    page = visit("alerts")
+    card = page.locator(".st-key-alert_nps_thresholds")
+    card.get_by_role("button", name="Silence").click()
+    page.get_by_role("button", name="1 day").click()
+    expect(page.get_by_role("heading", name="Silenced")).to_be_visible(timeout=20_000)
+    expect(page.locator(".bw-alert", has_text="Silenced until")).to_contain_text("NPS")
+
+
+def test_a_threshold_that_moves_says_at_once_what_it_would_have_done(visit: Open) -> None:
+    page = visit("kpi?kpi=p95_load_time&rule=try_limit&limit=2.4&range=365d")
+    settled(page)
+    would = page.locator("[data-testid=would]")
+    expect(would).to_contain_text(re.compile(r"incidents? in the last 12 months"))
+    before = would.inner_text()
+    assert page.locator("code").filter(has_text='critical: "> 2.4"').count() == 1
+    slider = page.locator(".st-key-limit input[type=range]")
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowLeft")
+    expect(would).not_to_have_text(before, timeout=20_000)
+    assert re.search(r"limit=[\d.]+", page.url) and "limit=2.4&" not in page.url + "&"
+    page.reload()
+    settled(page)
+    expect(would).not_to_have_text(before, timeout=20_000)
+
+
+def test_an_expected_range_is_drawn_as_a_band(visit: Open) -> None:
+    page = visit("kpi?kpi=daily_active_users")
+    page.locator(".js-plotly-plot .legendtext", has_text="Expected").wait_for()
+    expect(page.locator("[data-testid=would]")).to_contain_text("In the last 90 days: sensitive")

@@ -1,0 +1,110 @@
+"""The state store: migrations, SQLite and PostgreSQL alike, what is told when it fails."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from connectors.errors import StateError
+from connectors.state import alerts as kept
+from connectors.state.store import HEAD, MIGRATIONS, StateStore
+from connectors.state.tables import metadata
+from jobs.alerts import acknowledge, read_state
+from jobs.evaluate_alerts import evaluate
+from tests.conftest import NOW, ROOT, Builder
+
+
+def test_migrations_make_what_the_tables_say_and_the_newest_is_known(tmp_path: Path) -> None:
+    store = StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    with store.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with StateStore(f"sqlite:///{path}").reading():
+        pass
+    with sqlite3.connect(path) as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StateError, match="newer version"), StateStore(f"sqlite:///{path}").reading():
+        pass
+
+
+def test_a_writer_that_fails_keeps_nothing(tmp_path: Path) -> None:
+    store = StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    with pytest.raises(ZeroDivisionError), store.writing() as connection:
+        kept.add_silence(connection, kept.Silence("k.low", None, NOW, "ana", NOW))
+        raise ZeroDivisionError
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM alert_silences")).scalar() == 0
+
+
+def test_processes_that_open_a_new_store_at_once_make_it_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from connectors.state.store import StateStore; from connectors.state import alerts\n"
+        f"with StateStore('sqlite:///{tmp_path}/state.sqlite').writing() as c: print(len(alerts.standings(c)))"
+    )
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    all_of_them = [subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe) for _ in range(4)]
+    assert [p.communicate()[1] for p in all_of_them] == [b""] * 4
+    assert [p.returncode for p in all_of_them] == [0] * 4
+
+
+@pytest.mark.parametrize("url", ["nothing://x", "sqlite:////no/such/folder/for/us\0/x"])
+def test_an_address_that_cannot_be_used_is_told(url: str) -> None:
+    with pytest.raises((StateError, ValueError, OSError)), StateStore(url).reading():
+        pass
+
+
+def fired(project: Builder, state: str) -> None:
+    project.settings(f"name: Shop\nstate: '{state}'\n" if state else "name: Shop\n")
+    days = pd.date_range("2026-11-01", periods=10) + pd.Timedelta(hours=12)
+    project.rows("t", pd.DataFrame({"at": days, "v": [10.0] * 9 + [1.0]}), watermark="whole_days")
+    project.kpi("k", 'dataset: t\nagg: sum\nexpr: v\nthresholds: {critical: "< 5"}')
+    project.sync()
+
+
+def facts(project: Builder) -> list[Any]:
+    state = read_state(project.open(), now=NOW)
+    return [[(i.rule_key, i.severity, i.peak_value, i.ack_by) for i in state.history],
+            [(s.rule_key, s.state, s.value, s.threshold) for s in state.standings]]  # fmt: skip
+
+
+def test_postgresql_keeps_what_sqlite_keeps(project: Builder, tmp_path: Path, postgres: str) -> None:
+    name = f"state_{uuid.uuid4().hex[:8]}"
+    admin = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = postgres.replace("/postgres?", f"/{name}?", 1)
+    other = Builder(tmp_path / "other")
+    for one, state in ((project, url), (other, "")):
+        fired(one, state)
+        evaluate(one.open(), now=NOW)
+        acknowledge(one.open(), read_state(one.open(), now=NOW).open[0].id, by="ana", now=NOW)
+    assert facts(project) == facts(other)
+    assert facts(project)[0] == [("k.thresholds", "critical", 1.0, "ana")]
+    assert not list(project.open().data.glob("state.sqlite*"))
+    admin.dispose()
+
+
+def test_a_broken_store_never_fails_a_sync(project: Builder) -> None:
+    fired(project, "")
+    for path in project.open().data.glob("state.sqlite*"):
+        path.unlink()
+    (project.open().data / "state.sqlite").write_text("this is no database")
+    result = project.sync(full=True)
+    assert result.published and "alerts were not evaluated" in result.alerts[0]
+    assert not result.failed
