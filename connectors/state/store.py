@@ -126,13 +126,14 @@ def _for_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _version(connection: Connection) -> str:
-    if not connection.dialect.has_table(connection, "alembic_version"):
-        return ""
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if connection.dialect.name != "sqlite":
+def _version(connection: Connection, *, keep: bool = False) -> str:
+    """The newest migration that a database has seen. keep: stay in the transaction that this begins."""
+    found = ""
+    if connection.dialect.has_table(connection, "alembic_version"):
+        found = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    if connection.dialect.name != "sqlite" and not keep:
         connection.rollback()
-    return str(found or "")
+    return found
 
 
 def _migrate(connection: Connection) -> None:
@@ -151,12 +152,8 @@ def _migrate(connection: Connection) -> None:
             f"the state store was made by a newer version (migration {now})", hint="Update this installation."
         )
     if connection.dialect.name != "sqlite":
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
-    try:
-        if _version(connection) != HEAD:
-            command.upgrade(config, "head")
-    finally:
-        if connection.dialect.name != "sqlite":
-            connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
-            connection.commit()
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    if _version(connection, keep=True) != HEAD:
+        command.upgrade(config, "head")
+    if connection.dialect.name != "sqlite":
+        connection.commit()
