@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from connectors.errors import StateError
 
@@ -116,8 +117,10 @@ class StateStore:
 
     @property
     def _options(self) -> dict[str, Any]:
-        # autocommit: BEGIN is ours, so that a write lock is taken before the first read
-        return {"isolation_level": "AUTOCOMMIT"} if self.path is not None else {}
+        # No pool: nothing stays open between two evaluations. Autocommit: BEGIN is ours, so that a write lock is taken
+        # before the first read.
+        own = {"isolation_level": "AUTOCOMMIT"} if self.path is not None else {}
+        return {"poolclass": NullPool, **own}
 
 
 def _for_sqlite(connection: Any, _record: Any) -> None:
