@@ -47,6 +47,7 @@ bench: $(STAMP) ## Measure (benchmarks/README.md)
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/workload.py
 	$(BIN)/python benchmarks/rolling.py
+	$(BIN)/python benchmarks/alert_speed.py
 
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"

@@ -22,6 +22,7 @@ from metrics.alerts.message import Notice, grouped, notice, source_notice
 from metrics.alerts.observe import Answers, filters_of, observe
 from metrics.alerts.place import place_of
 from metrics.alerts.rules import Rule, rules_of
+from metrics.alerts.telling import Told, to_tell
 from metrics.engine import periods
 from metrics.views.status import dataset_late, late_reasons
 from metrics.views.world import World
@@ -277,15 +278,12 @@ class _Ledger:
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
         """What is to be told of an open incident now; empty if nothing."""
-        if self._silenced(*key) or incident.replayed:
-            return ""
-        if incident.notified_at is None:
-            return "" if incident.ack_by else "opened"
-        if SEVERITIES.index(incident.severity) > SEVERITIES.index(incident.notified_severity or ""):
-            return "escalated"
+        told = Told(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
         rule = self._live[key][0] if key in self._live else None
-        after = rule.alert.renotify_after if rule else None
-        return "reminder" if after and not incident.ack_by and self.now - incident.notified_at >= after else ""
+        return to_tell(
+            SEVERITIES.index(incident.severity), told, self.now, silenced=self._silenced(*key),
+            acknowledged=incident.ack_by is not None, renotify_after=rule.alert.renotify_after if rule else None,
+        )  # fmt: skip
 
     def _tell(self, incident: Incident, event: str) -> None:
         found = self._notice(incident, event)
@@ -295,9 +293,9 @@ class _Ledger:
         contacts = []
         for name in names:
             point = self.project.settings.contact(name)
-            if point is None:
+            if point is None and self.project.settings.contact_points:  # without any the page says so
                 self.untold.add(name)
-            elif point.name not in contacts:
+            elif point is not None and point.name not in contacts:
                 contacts.append(point.name)
         if not contacts:
             return

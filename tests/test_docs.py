@@ -15,10 +15,12 @@ import pytest
 import connectors.errors
 from connectors.settings import Settings
 from connectors.sources.contract import SourceOptions, source_types
+from jobs.validate import validate
+from metrics.alerts.rules import rules_of
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import AGGS, KPI_TYPES
 from metrics.transforms import known_transforms
-from tests.conftest import ROOT, Builder, Server, run_cli
+from tests.conftest import NOW, ROOT, Builder, Server, run_cli
 
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -164,3 +166,20 @@ def test_no_file_names_a_place_on_the_machine_it_was_written_on() -> None:
     places = {str(ROOT), str(Path.home()) + "/"} - {"//"}
     text = {name: (ROOT / name).read_text(errors="ignore") for name in listed if (ROOT / name).is_file()}
     assert [name for name, words in text.items() if any(place in words for place in places)] == []
+
+
+def test_the_rules_and_contact_points_of_the_docs_are_valid(project: Builder) -> None:
+    rows = pd.DataFrame({"at": pd.to_datetime(["2026-11-01"]), "plan": ["free"]})
+    project.rows("t", rows, dimensions="{plan: plan}")
+    rules = re.search(r"```yaml\n# kpis/weekly_active_users.yml\n(.*?)```", words("alerts.md"), re.DOTALL)
+    points = re.search(r"```yaml\n(contact_points:.*?)```", words("settings.md"), re.DOTALL)
+    assert rules and points
+    project.kpi("weekly_active_users", f"dataset: t\nagg: count\nowner: ana@example.com\n{rules.group(1)}")
+    project.settings(points.group(1))
+    project.sync()
+    opened = project.open()
+    assert [p for p in validate(opened, [], now=NOW) if p.code not in ("constant",)] == []
+    assert [rule.name for rule in rules_of(opened.catalogue().kpi("weekly_active_users"))] == [
+        "thresholds", "drop", "unusual"
+    ]  # fmt: skip
+    assert opened.settings.contact("ana@example.com").url.endswith("?to=ana@example.com")  # type: ignore[union-attr]

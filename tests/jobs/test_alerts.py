@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from aiosmtpd.controller import Controller
@@ -30,6 +31,9 @@ from jobs.alerts import acknowledge, contacts_of, mark, new_normal, read_state, 
 from jobs.deliver import GIVE_UP, deliver
 from jobs.evaluate_alerts import evaluate
 from jobs.project import Project
+from metrics.alerts.machine import Kind, Standing, advance
+from metrics.alerts.observe import observe
+from metrics.alerts.rules import rules_of
 from tests.conftest import ROOT, Builder, run_cli
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -151,6 +155,55 @@ def test_late_data_pages_nobody_again(project: Builder, web: Web) -> None:
     write(project, {**GOOD, 5: 10, 6: 100})
     project.sync(day(7, 3))
     assert len(web.got) == 2, "an old period that turns bad again is restated, not news"
+
+
+def test_a_replay_of_every_generation_is_what_was_live(project: Builder) -> None:
+    """Rows arrive late and change over many syncs; what the store holds is what replaying each generation gives."""
+    random = np.random.default_rng(11)
+    rule = '{name: low, thresholds: {critical: "< 50", warning: "< 80", warning_recovery: "> 85"}, for: 2}'
+    values = {n: float(v) for n, v in enumerate(random.integers(20, 130, 4))}
+    make(project, values, rule)
+    for number in range(4, 16):
+        values |= {number: float(random.integers(20, 130))}
+        for late in random.integers(0, number, 2):
+            values[int(late)] = float(random.integers(20, 130))
+        write(project, values)
+        project.sync(day(number + 1))
+    opened = project.open()
+    world = opened.world(day(17))
+    found, standing, first = [], Standing(), True
+    for generation in world.reader.generations():
+        judged = observe(rules_of(world.catalogue.kpi("k"))[0], world.catalogue, world.reader, as_of=generation.id)[0]
+        standing, new = advance(standing, judged)
+        for event in new:
+            if event.kind is Kind.OPENED:
+                found.append([event.period, None, "open", first])
+            elif event.kind in (Kind.RESOLVED, Kind.DISSOLVED):
+                found[-1][1:3] = [event.period, str(event.kind)]
+        first = False
+    with opened.state.reading() as connection:
+        kept_ones = sorted(kept.history(connection), key=lambda item: (item.opened_period, item.id))
+    live = [[i.opened_period, i.closed_period, i.closed_why or "open"] for i in kept_ones]
+    assert live == [[a, b, c] for a, b, c, _ in sorted(found, key=lambda f: f[0])]
+    assert len(live) >= 3 and {why for _, _, why in live} >= {"resolved"}
+
+
+def test_a_message_says_where_the_change_sits_and_what_is_near(project: Builder, web: Web) -> None:
+    make(project, GOOD, LOW, contact=web.url)
+    rows = [(n, p, 10.0 if (n, p) == (5, "b") else 50.0) for n in range(6) for p in ("a", "b", "c")]
+    at = [pd.Timestamp(START.date()) + pd.Timedelta(days=n, hours=12) for n, _, _ in rows]
+    frame = pd.DataFrame({"at": at, "p": [p for _, p, _ in rows], "v": [v for _, _, v in rows]})
+    frame.to_parquet(project.folder / "files" / "events.parquet")
+    text = "name: events\nsource: events\ntime_dimension: at\nwatermark: whole_days\ndimensions: {shop: p}\n"
+    project.write("datasets", "events", text)
+    rule = '{name: low, compare: previous_period, thresholds: {critical: "< -20%"}, notify: [team]}'
+    project.kpi("k", f"label: Orders\ndataset: events\nagg: sum\nexpr: v\nalerts: [{rule}]")
+    project.write("launches", "checkout", "name: checkout\nlabel: New checkout\non: 2026-11-04\nkpis: [k]\n")
+    project.sync(day(6))
+    assert web.got[0]["message"].splitlines()[1:4] == [
+        "Expected 120 or more (before 150).", "All of the change sits in shop b: 50 → 10.",
+        "Near: launch New checkout, 2 days before.",
+    ]  # fmt: skip
 
 
 def test_what_was_before_the_first_look_is_recorded_and_told_to_nobody(project: Builder, web: Web) -> None:

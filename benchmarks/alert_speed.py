@@ -1,0 +1,76 @@
+"""How long an evaluation takes: 200 KPIs, each told by 10 segments, thirteen months of days. Target: under 10 s.
+
+python benchmarks/alert_speed.py [--kpis 200] [--segments 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
+LAST_WEEK = "compare: same_period_last_week, thresholds: {critical: '< -30%'}, for: 2"
+RULES = {"expected_range": ["compare: expected_range"], "half of each": ["compare: expected_range", LAST_WEEK]}
+
+
+def project(folder: Path, kpis: int, segments: int, rules: list[str]) -> None:
+    """Poisson counts a day and segment, seed 1."""
+    for part in ("datasets", "kpis", "files"):
+        (folder / part).mkdir(parents=True)
+    random, days = np.random.default_rng(1), pd.date_range("2025-10-24", "2026-11-22")
+    frame = pd.DataFrame({
+        "at": np.repeat(days + pd.Timedelta(hours=3), segments), "seg": [f"s{i}" for i in range(segments)] * len(days),
+        "v": random.poisson(100, len(days) * segments).astype(float),
+    })  # fmt: skip
+    frame.to_parquet(folder / "files" / "e.parquet")
+    (folder / "settings.yml").write_text("sync_every: never\n")
+    (folder / "sources.yml").write_text("- {name: e, type: files, table: e, path: files/e.parquet}\n")
+    (folder / "datasets" / "e.yml").write_text(
+        "name: e\nsource: e\ntime_dimension: at\nwatermark: whole_days\ndimensions: [seg]\n"
+    )
+    for number in range(kpis):
+        rule = f"{{name: rule, by: [seg], {rules[number % len(rules)]}}}"
+        (folder / "kpis" / f"k{number:03d}.yml").write_text(
+            f"name: k{number:03d}\ndataset: e\nagg: sum\nexpr: v * {number + 1}\ngrains: [day]\nalerts: [{rule}]\n"
+        )
+
+
+def main() -> int:
+    """Print seconds; 1 if the target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kpis", type=int, default=200)
+    parser.add_argument("--segments", type=int, default=10)
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    from jobs.evaluate_alerts import evaluate
+    from jobs.project import open_project
+    from jobs.sync import sync
+
+    worst = 0.0
+    for name, rules in RULES.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "p"
+            project(folder, options.kpis, options.segments, rules)
+            for _ in sync(open_project(folder), now=NOW):
+                pass
+            times = []
+            for _ in range(3):
+                started, cpu = time.perf_counter(), time.process_time()
+                evaluate(open_project(folder), now=NOW)
+                times.append((time.perf_counter() - started, time.process_time() - cpu))
+            best = min(times)
+            worst = max(worst, best[0])
+            print(f"{options.kpis} KPIs x {options.segments} segments, {name}: {best[0]:.1f} s, CPU {best[1]:.1f} s")
+    return 1 if worst > 10 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
