@@ -116,6 +116,8 @@ def look(world: World, normals: Mapping[tuple[str, str], Sequence[datetime]]) ->
                 found.append(Looked(rule, tuple(judged)))
             except KpiError as error:
                 found.append(Looked(rule, error=error.message))
+            except Exception as error:  # whatever one rule meets, the others are judged
+                found.append(Looked(rule, error=f"unexpected {type(error).__name__}: {error}"))
     return found
 
 
@@ -172,7 +174,11 @@ class _Ledger:
             self._follow(rule, judged, old, standing, events)
             rows.append(_row(rule, judged, standing, self))
         gone = {key for key in self._standings if key[0] == rule.key} - {(rule.key, row.segment) for row in rows}
-        kept.drop_standings(self.connection, [key for key in gone if not item.stale and not item.error])
+        if item.stale or item.error:
+            gone.clear()
+        for key in gone & set(self._open):
+            self._end(key, "rule_gone")
+        kept.drop_standings(self.connection, gone)
         kept.put_standings(self.connection, rows)
 
     def _follow(
@@ -311,9 +317,9 @@ class _Ledger:
             reason, waiting = (late.reason, late.waiting) if late else ("", ())
             names = self.project.settings.operators or ("default",)
             return names, source_notice(event, incident.segment, reason, waiting, base)
-        if (incident.rule_key, incident.segment) not in self._live:
-            return None  # its data is late: it waits
-        rule, judged = self._live[(incident.rule_key, incident.segment)]
+        rule, judged = self._live.get((incident.rule_key, incident.segment), (None, None))
+        if rule is None or judged is None or not len(judged.periods):
+            return None  # its data is late or gone: it waits
         at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
         period = pd.Timestamp(at or incident.opened_period)
         return rule.contacts, notice(

@@ -118,6 +118,8 @@ def _alerts(project: Project, now: datetime) -> tuple[str, ...]:
         return tuple(told(evaluate(project, now=now)))
     except KpiError as error:
         return (f"alerts were not evaluated: {error}",)
+    except Exception as error:
+        return (f"alerts were not evaluated: unexpected {type(error).__name__}: {error}",)
 
 
 def _pull(

@@ -556,3 +556,21 @@ def test_a_rule_that_cannot_be_computed_says_so_and_stops_nobody(project: Builde
     )
     project.sync(day(6))
     assert events(project) == [("low", "open")]
+
+
+def test_a_segment_that_is_gone_and_a_table_that_is_emptied_close_quietly(project: Builder, web: Web) -> None:
+    make(project, GOOD, LOW, contact=web.url)
+    at = [pd.Timestamp(START.date()) + pd.Timedelta(days=n, hours=12) for n in range(5) for _ in "ab"]
+    frame = pd.DataFrame({"at": at, "p": ["a", "b"] * 5, "v": [100.0] * 9 + [1.0]})
+    frame.to_parquet(project.folder / "files" / "events.parquet")
+    text = "name: events\nsource: events\ntime_dimension: at\nwatermark: whole_days\ndimensions: {p: p}\n"
+    project.write("datasets", "events", text)
+    project.kpi("k", f"dataset: events\nagg: sum\nexpr: v\nalerts: [{LOW[:-1]}, by: [p]}}]")
+    project.sync(day(5))
+    assert events(project) == [("low", "open")]
+    frame[frame["p"] == "a"].to_parquet(project.folder / "files" / "events.parquet")
+    project.sync(day(5, 2))
+    assert events(project) == [("low", "rule_gone")]
+    frame.head(0).to_parquet(project.folder / "files" / "events.parquet")
+    assert "alerts were not" not in str(project.sync(day(5, 3)).alerts)
+    assert "alerts were not" not in str(project.sync(day(5, 4)).alerts)
