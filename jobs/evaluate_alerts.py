@@ -163,8 +163,8 @@ class _Ledger:
         rule, rows = item.rule, []
         if item.stale or item.error:
             state, why = (State.STALE, item.stale) if item.stale else (State.ERROR, item.error)
-            mine = [row for (key, _), row in self._standings.items() if key == rule.key] or [_blank(rule, self)]
-            rows = [replace(row, state=state, why=why, evaluated_at=self.now, words=rule.words) for row in mine]
+            known = [row for (key, _), row in self._standings.items() if key == rule.key] or [_blank(rule, self)]
+            rows = [replace(row, state=state, why=why, evaluated_at=self.now, words=rule.words) for row in known]
         for judged in item.judged:
             old = self._standings.get((rule.key, judged.segment))
             if old is not None and old.sequence > self._sequence:
@@ -173,12 +173,12 @@ class _Ledger:
             self._live[(rule.key, judged.segment)] = (rule, judged)
             self._follow(rule, judged, old, standing, events)
             rows.append(_row(rule, judged, standing, self))
-        gone = {key for key in self._standings if key[0] == rule.key} - {(rule.key, row.segment) for row in rows}
-        if item.stale or item.error:
-            gone.clear()
-        for key in gone & set(self._open):
-            self._end(key, "rule_gone")
-        kept.drop_standings(self.connection, gone)
+        mine = {key: row for key, row in self._standings.items() if key[0] == rule.key}
+        if item.judged and all(row.sequence <= self._sequence for row in mine.values()):
+            gone = set(mine) - {(rule.key, judged.segment) for judged in item.judged}
+            for key in gone & set(self._open):
+                self._end(key, "rule_gone")
+            kept.drop_standings(self.connection, gone)
         kept.put_standings(self.connection, rows)
 
     def _follow(

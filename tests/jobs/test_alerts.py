@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -574,3 +574,16 @@ def test_a_segment_that_is_gone_and_a_table_that_is_emptied_close_quietly(projec
     frame.head(0).to_parquet(project.folder / "files" / "events.parquet")
     assert "alerts were not" not in str(project.sync(day(5, 3)).alerts)
     assert "alerts were not" not in str(project.sync(day(5, 4)).alerts)
+
+
+def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(project: Builder) -> None:
+    make(project, {**GOOD, 5: 10}, LOW)
+    project.sync(day(6))
+    with project.open().state.writing() as connection:
+        kept.put_standings(connection, [replace(row, sequence=99) for row in kept.standings(connection).values()])
+        before = kept.standings(connection)
+    write(project, GOOD)
+    project.sync(day(7))
+    with project.open().state.reading() as connection:
+        assert kept.standings(connection) == before
+    assert events(project) == [("low", "open")]
