@@ -323,6 +323,12 @@ def test_mail_to_the_owner(project: Builder) -> None:
     assert "CRITICAL Orders 10" in got[0][1]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call waits for what is due in some seconds."""
+    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
+
+
 def fire(project: Builder, web: Web, *answers: Any) -> None:
     web.answers += answers
     make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
@@ -389,7 +395,7 @@ class Gone:
         return Outcome("failed", "gone")
 
 
-def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, web: Web) -> None:
+def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, web: Web, impatient: None) -> None:
     fire(project, web, *[500] * 10)
     start, waits = datetime.now(UTC), []
     for _ in range(8):
@@ -525,7 +531,7 @@ def test_wrong_names_are_told(project: Builder, web: Web, arguments: tuple[str, 
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_secret_is_a_failed_message_not_a_broken_project(project: Builder, web: Web) -> None:
+def test_a_missing_secret_is_a_failed_message_not_a_broken_project(project: Builder, web: Web, impatient: None) -> None:
     make(project, {**GOOD, 5: 10}, LOW, contact="json://127.0.0.1/${NO_SUCH_HOOK}")
     project.sync(day(6))
     assert "NO_SUCH_HOOK is not set" in messages(project)[0].error

@@ -75,7 +75,7 @@ def test_a_threshold_that_moves_says_at_once_what_it_would_have_done(visit: Open
     would = page.locator("[data-testid=would]")
     expect(would).to_contain_text(re.compile(r"incidents? in the last 12 months"))
     before = would.inner_text()
-    assert page.locator("code").filter(has_text='critical: "> 2.4"').count() == 1
+    expect(page.locator("code", has_text='critical: "> 2.4"')).to_have_count(1, timeout=20_000)
     slider = page.locator(".st-key-limit input[type=range]")
     slider.focus()
     for _ in range(30):
