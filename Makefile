@@ -56,4 +56,4 @@ golden: $(STAMP) ## Rewrite the golden files; read the diff
 	$(BIN)/python -m pytest -q tests -k golden --update-golden
 
 clean: ## Remove .venv and generated data
-	rm -rf .venv data/demo data/generations data/live data/*.json data/sync.lock
+	rm -rf .venv data/demo data/generations data/live data/*.json data/*.lock data/state.sqlite*

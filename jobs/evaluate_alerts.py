@@ -77,11 +77,13 @@ def evaluate(project: Project, *, now: datetime, send: bool = True) -> Evaluatio
     looked = look(world, normals)
     with project.state.writing() as connection:
         ledger = _Ledger(project, world, connection, now)
-        for item in looked:
-            ledger.record(item)
-        ledger.record_sources(late)
-        ledger.close_gone({item.rule.key for item in looked})
-        ledger.notify()
+        live = project.generations.live()
+        if live is None or live.stem == world.reader.generation.id:  # else a sync has published: its evaluation counts
+            for item in looked:
+                ledger.record(item)
+            ledger.record_sources(late)
+            ledger.close_gone({item.rule.key for item in looked})
+            ledger.notify()
     sent = deliver(project) if send else Sent()
     return Evaluation(len(looked), tuple(ledger.events), sent, tuple(sorted(ledger.untold)))
 
@@ -167,15 +169,13 @@ class _Ledger:
             rows = [replace(row, state=state, why=why, evaluated_at=self.now, words=rule.words) for row in known]
         for judged in item.judged:
             old = self._standings.get((rule.key, judged.segment))
-            if old is not None and old.sequence > self._sequence:
-                continue  # another evaluator has seen a newer generation
             standing, events = advance(_standing(old), judged)
             self._live[(rule.key, judged.segment)] = (rule, judged)
             self._follow(rule, judged, old, standing, events)
             rows.append(_row(rule, judged, standing, self))
-        mine = {key: row for key, row in self._standings.items() if key[0] == rule.key}
-        if item.judged and all(row.sequence <= self._sequence for row in mine.values()):
-            gone = set(mine) - {(rule.key, judged.segment) for judged in item.judged}
+        if item.judged:
+            mine = {key for key in self._standings if key[0] == rule.key}
+            gone = mine - {(rule.key, judged.segment) for judged in item.judged}
             for key in gone & set(self._open):
                 self._end(key, "rule_gone")
             kept.drop_standings(self.connection, gone)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +29,7 @@ from connectors.channels.contract import Message, Outcome
 from connectors.state import alerts as kept
 from jobs.alerts import acknowledge, contacts_of, mark, new_normal, read_state, silence, status_rows
 from jobs.deliver import GIVE_UP, deliver
-from jobs.evaluate_alerts import evaluate
+from jobs.evaluate_alerts import Looked, evaluate, look
 from jobs.project import Project
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
@@ -582,14 +582,33 @@ def test_a_segment_that_is_gone_and_a_table_that_is_emptied_close_quietly(projec
     assert "alerts were not" not in str(project.sync(day(5, 4)).alerts)
 
 
-def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(project: Builder) -> None:
+def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(
+    project: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(project, {**GOOD, 5: 10}, LOW)
     project.sync(day(6))
-    with project.open().state.writing() as connection:
-        kept.put_standings(connection, [replace(row, sequence=99) for row in kept.standings(connection).values()])
-        before = kept.standings(connection)
-    write(project, GOOD)
+
+    def slowly(*arguments: Any) -> list[Looked]:
+        """While it looks, a sync publishes what mends the day, and evaluates it."""
+        monkeypatch.setattr("jobs.evaluate_alerts.look", look)
+        found = look(*arguments)
+        write(project, {**GOOD, 5: 100})
+        project.sync(day(6, 3))
+        return found
+
+    monkeypatch.setattr("jobs.evaluate_alerts.look", slowly)
+    evaluate(project.open(), now=day(6, 2))
+    assert events(project) == [("low", "dissolved")]
+
+
+def test_generations_that_start_anew_are_judged(project: Builder) -> None:
+    """Somebody deletes the generations and syncs again; incidents stay and go on."""
+    make(project, {**GOOD, 5: 10}, LOW)
+    for hour in (1, 2, 3):
+        write(project, {**GOOD, 5: 10 + hour})
+        project.sync(day(6, hour))
+    for path in [project.open().data / "live", *(project.open().data / "generations").glob("*")]:
+        path.unlink()
+    write(project, {**GOOD, 5: 10, 6: 100})
     project.sync(day(7))
-    with project.open().state.reading() as connection:
-        assert kept.standings(connection) == before
-    assert events(project) == [("low", "open")]
+    assert events(project) == [("low", "resolved")]
