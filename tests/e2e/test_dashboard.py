@@ -20,7 +20,8 @@ PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range
          "kpi?kpi=sign_ups&rule=try_limit")  # fmt: skip
 SHAPES = {"kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
           "kpi?kpi=quick_ratio": ".st-key-lifecycle",
-          "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr"}  # fmt: skip
+          "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
+          "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]"}  # fmt: skip
 
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
