@@ -431,9 +431,10 @@ def prepared(project: Builder, web: Web) -> Project:
     return opened
 
 
-@pytest.mark.parametrize(
-    "moment", ["connectors.state.alerts.claim", "connectors.channels.by_apprise.AppriseChannel.send"]
-)
+CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.by_apprise.AppriseChannel.send"
+
+
+@pytest.mark.parametrize("moment", [SEND, pytest.param(CLAIM, marks=pytest.mark.slow)])
 def test_kill_9_between_record_and_send_loses_nothing(project: Builder, web: Web, moment: str, tmp_path: Path) -> None:
     """The process dies as it reaches a step of sending; the next evaluation sends what it had recorded."""
     opened = prepared(project, web)
