@@ -62,7 +62,7 @@ class Evaluation:
     untold: tuple[str, ...] = ()  # owners and contacts without a contact point
 
 
-def evaluate(project: Project, *, now: datetime, send: bool = True) -> Evaluation:
+def evaluate(project: Project, *, now: datetime) -> Evaluation:
     """Evaluate all rules on the live generation. Safe beside another evaluator; a second call changes nothing.
 
     Raises NoData, StateError.
@@ -84,8 +84,7 @@ def evaluate(project: Project, *, now: datetime, send: bool = True) -> Evaluatio
             ledger.record_sources(late)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
-    sent = deliver(project) if send else Sent()
-    return Evaluation(len(looked), tuple(ledger.events), sent, tuple(sorted(ledger.untold)))
+    return Evaluation(len(looked), tuple(ledger.events), deliver(project), tuple(sorted(ledger.untold)))
 
 
 def told(done: Evaluation) -> list[str]:

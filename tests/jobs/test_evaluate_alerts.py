@@ -1,118 +1,22 @@
-"""Evaluating, telling and acting on alerts: real HTTP and SMTP servers, killed processes, evaluators side by side."""
+"""Evaluating, telling and acting on alerts, with a real web server that is told, over real syncs."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from aiosmtpd.controller import Controller
 
-from connectors.channels.by_apprise import AppriseChannel
-from connectors.channels.contract import Message, Outcome
 from connectors.state import alerts as kept
-from jobs.alerts import acknowledge, contacts_of, mark, new_normal, read_state, silence, status_rows
-from jobs.deliver import GIVE_UP, deliver
+from jobs.alerts import acknowledge, mark, new_normal, read_state, silence, status_rows
 from jobs.evaluate_alerts import Looked, evaluate, look
-from jobs.project import Project
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
 from metrics.alerts.rules import rules_of
-from tests.conftest import ROOT, Builder, run_cli
-
-START = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def day(number: int, hour: int = 1) -> datetime:
-    return START + timedelta(days=number, hours=hour)
-
-
-@dataclass
-class Web:
-    """A real HTTP server: what it was sent, and how it answers next."""
-
-    got: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[Any] = field(default_factory=list)  # status codes, "hang" or "cut"; then 200
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.port}/hook-secret-token?rto=2"
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    state = Web()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.got.append(body)
-            answer = state.answers.pop(0) if state.answers else 200
-            if answer == "hang":
-                time.sleep(6)
-            elif answer == "cut":
-                self.connection.close()
-            else:
-                self.send_response(answer)
-                self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield state
-    server.shutdown()
-    server.server_close()
-
-
-def make(project: Builder, values: dict[int, float], rule: str, *, contact: str = "", more: str = "") -> None:
-    """One row a day at noon; the KPI's owner is ana@example.com."""
-    points = f"contact_points: [{{name: team, url: '{contact}'}}]\n" if contact else ""
-    project.settings(f"timezone: UTC\nname: Shop\n{points}{more}")
-    write(project, values)
-    project.kpi("k", f"label: Orders\ndataset: events\nagg: sum\nexpr: v\nowner: ana@example.com\nalerts:\n  - {rule}")
-    if not (project.folder / "sources.yml").exists():
-        project.source("- {name: events, type: files, table: events, path: files/events.parquet, load: replace}")
-        project.write("datasets", "events", "name: events\nsource: events\ntime_dimension: at\nwatermark: whole_days\n")
-
-
-def write(project: Builder, values: dict[int, float]) -> None:
-    days = [pd.Timestamp(START.date()) + pd.Timedelta(days=n, hours=12) for n in values]
-    pd.DataFrame({"at": days, "v": list(values.values())}).to_parquet(project.folder / "files" / "events.parquet")
-
-
-def events(project: Builder) -> list[tuple[str, str]]:
-    with project.open().state.reading() as connection:
-        found = kept.history(connection)
-    return [(item.rule, item.closed_why or "open") for item in reversed(found)]
-
-
-def messages(project: Builder) -> list[kept.Delivery]:
-    with project.open().state.reading() as connection:
-        return list(reversed(kept.deliveries(connection)))
-
-
-GOOD = dict.fromkeys(range(5), 100.0)
-LOW = '{name: low, thresholds: {critical: "< 50", warning: "< 80"}, notify: [team]}'
+from tests.conftest import Builder, run_cli
+from tests.jobs.conftest import GOOD, LOW, START, Web, day, events, make, messages, write
 
 
 def test_one_message_when_it_fires_and_one_when_it_is_over(project: Builder, web: Web) -> None:
@@ -300,195 +204,6 @@ def test_incidents_of_one_evaluation_are_one_message_per_contact(project: Builde
     assert "WARNING Other 10" in web.got[0]["message"]
 
 
-def test_mail_to_the_owner(project: Builder) -> None:
-    got: list[Any] = []
-
-    class Inbox:
-        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-            got.append((envelope.rcpt_tos, envelope.content.decode()))
-            return "250 ok"
-
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    controller = Controller(Inbox(), hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        make(project, {**GOOD, 5: 10}, LOW.replace(", notify: [team]", ""))
-        address = f"mailto://127.0.0.1:{port}?from=kpi@example.com&to={{owner}}"
-        project.settings(f"name: Shop\ncontact_points: [{{name: mail, url: '{address}'}}]\n")
-        project.sync(day(6))
-    finally:
-        controller.stop()
-    assert [to for to, _ in got] == [["ana@example.com"]]
-    assert "CRITICAL Orders 10" in got[0][1]
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call waits for what is due in some seconds."""
-    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
-
-
-def fire(project: Builder, web: Web, *answers: Any) -> None:
-    web.answers += answers
-    make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
-    project.sync(day(6))
-
-
-def test_a_confirmed_failure_is_tried_again(project: Builder, web: Web) -> None:
-    fire(project, web, 500, 503)
-    assert len(web.got) == 3
-    assert [(m.status, m.attempts) for m in messages(project)] == [("delivered", 3)]
-
-
-def test_a_dead_channel_is_seen_and_nothing_is_lost(project: Builder, web: Web) -> None:
-    port, web.port = web.port, 9  # nobody listens there
-    fire(project, web)
-    state = read_state(project.open(), now=day(6))
-    assert [(c.name, c.dead, c.waiting) for c in state.contacts] == [("team", True, 1)]
-    assert "refused" in state.contacts[0].error and "secret-token" not in state.contacts[0].error
-    web.port = port
-    make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
-    deliver(project.open(), clock=lambda: datetime.now(UTC) + timedelta(hours=9))
-    assert len(web.got) == 1 and messages(project)[0].status == "delivered"
-    assert not read_state(project.open(), now=day(6)).contacts[0].dead
-
-
-@pytest.mark.parametrize("answer", ["hang", "cut"])
-def test_an_unknown_outcome_is_sent_once_more_and_no_more_often(project: Builder, web: Web, answer: str) -> None:
-    fire(project, web, answer, answer, answer)
-    assert len(web.got) == 2
-    assert [(m.status, m.unknowns) for m in messages(project)] == [("unknown", 2)]
-    deliver(project.open())
-    evaluate(project.open(), now=day(7))
-    assert len(web.got) == 2
-    assert read_state(project.open(), now=day(7)).contacts[0].dead
-
-
-def test_a_server_that_answers_for_ever_is_cut_off() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-
-        def drip() -> None:
-            client, _ = server.accept()
-            try:
-                client.sendall(b"HTTP/1.1 200 OK\r\n")
-                while True:
-                    time.sleep(0.3)
-                    client.sendall(b"X: y\r\n")
-            except OSError:
-                client.close()
-
-        threading.Thread(target=drip, daemon=True).start()
-        started = time.monotonic()
-        url = f"json://127.0.0.1:{server.getsockname()[1]}/"
-        assert AppriseChannel(limit_seconds=3).send(url, Message("t", "b")).status == "unknown"
-        assert time.monotonic() - started < 6
-
-
-class Gone:
-    """A channel that always fails for sure."""
-
-    def problem(self, url: str) -> str:
-        return ""
-
-    def send(self, url: str, message: Message) -> Outcome:
-        return Outcome("failed", "gone")
-
-
-def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, web: Web, impatient: None) -> None:
-    fire(project, web, *[500] * 10)
-    start, waits = datetime.now(UTC), []
-    for _ in range(8):
-        with project.open().state.reading() as connection:
-            upcoming = kept.next_due(connection)
-        assert upcoming is not None
-        waits.append((upcoming - start).total_seconds())
-        deliver(project.open(), Gone(), clock=lambda at=upcoming: at)
-    gaps = [round(b - a) for a, b in pairwise(waits)][1:]
-    assert gaps == sorted(gaps) and gaps[-1] >= 3600
-    deliver(project.open(), Gone(), clock=lambda: start + GIVE_UP + timedelta(hours=5))
-    assert messages(project)[0].status == "failed"
-    assert contacts_of(messages(project))[0].dead
-
-
-EVALUATE = [sys.executable, str(ROOT / "cli.py"), "alerts", "evaluate", "--now", "2026-11-07T01:00:00Z", "--project"]
-
-
-def started(opened: Project) -> subprocess.Popen[bytes]:
-    """An evaluation in a process group of its own."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*EVALUATE, str(opened.folder)], stdout=pipe, stderr=pipe, start_new_session=True)
-
-
-def prepared(project: Builder, web: Web) -> Project:
-    """Synced, with a KPI that fires, and not evaluated."""
-    make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
-    project.sync(day(6))
-    web.got.clear()
-    opened = project.open()
-    for path in opened.data.glob("state.sqlite*"):
-        path.unlink()
-    return opened
-
-
-CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.by_apprise.AppriseChannel.send"
-
-
-@pytest.mark.parametrize("moment", [SEND, pytest.param(CLAIM, marks=pytest.mark.slow)])
-def test_kill_9_between_record_and_send_loses_nothing(project: Builder, web: Web, moment: str, tmp_path: Path) -> None:
-    """The process dies as it reaches a step of sending; the next evaluation sends what it had recorded."""
-    opened = prepared(project, web)
-    module, _, name = moment.rpartition(".")
-    code = (
-        "import os, signal, sys, importlib\n"
-        f"parts = {module!r}.split('.')\nowner = None\n"
-        "for i in range(len(parts), 0, -1):\n"
-        "    try:\n        owner = importlib.import_module('.'.join(parts[:i]))\n        break\n"
-        "    except ImportError:\n        continue\n"
-        "for part in parts[i:]:\n    owner = getattr(owner, part)\n"
-        f"setattr(owner, {name!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))\n"
-        f"sys.argv = ['kpi', *{EVALUATE[2:]!r}, {str(opened.folder)!r}]\nimport cli\ncli.main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert web.got == []
-    again = subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
-    assert len(web.got) == 1, again.stderr
-    assert events(project) == [("low", "open")]
-    subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
-    assert len(web.got) == 1
-
-
-def test_kill_9_while_the_other_side_is_silent_sends_once_more(project: Builder, web: Web) -> None:
-    opened = prepared(project, web)
-    web.answers += ["hang"]
-    process = subprocess.Popen(
-        [*EVALUATE, str(opened.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    for _ in range(200):
-        if web.got:
-            break
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert len(web.got) == 1
-    subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
-    assert len(web.got) == 2, "nobody knows whether it arrived, so it is sent once more"
-    assert messages(project)[0].status == "delivered"
-
-
-def test_evaluators_started_at_once_open_and_tell_once(project: Builder, web: Web) -> None:
-    opened = prepared(project, web)
-    both = [
-        subprocess.Popen([*EVALUATE, str(opened.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    told = [process.communicate() for process in both]
-    assert [p.returncode for p in both] == [0, 0, 0], told
-    assert len(web.got) == 1
-    assert events(project) == [("low", "open")]
-
-
 def test_the_commands(project: Builder, web: Web) -> None:
     make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
     project.sync(day(6))
@@ -530,13 +245,6 @@ def test_wrong_names_are_told(project: Builder, web: Web, arguments: tuple[str, 
     done = run_cli("alerts", *arguments, "--project", str(project.folder))
     assert done.returncode == 1 and says in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_missing_secret_is_a_failed_message_not_a_broken_project(project: Builder, web: Web, impatient: None) -> None:
-    make(project, {**GOOD, 5: 10}, LOW, contact="json://127.0.0.1/${NO_SUCH_HOOK}")
-    project.sync(day(6))
-    assert "NO_SUCH_HOOK is not set" in messages(project)[0].error
-    assert run_cli("query", "k", "--project", str(project.folder)).returncode == 0
 
 
 def test_a_rule_that_goes_takes_its_incident_along(project: Builder, web: Web) -> None:
