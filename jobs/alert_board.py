@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from connectors.state.alerts import Incident, StandingRow, normals
+from connectors.state.alerts import Incident, StandingRow
 from jobs.alerts import AlertState, read_state
-from jobs.evaluate_alerts import is_silenced
+from jobs.evaluate_alerts import is_silenced, normals_of
 from jobs.project import Project
 from metrics.alerts.rules import Rule, rules_of
 from metrics.catalog.catalogue import Catalogue
@@ -46,7 +46,7 @@ def firing_of(project: Project, kpi: str, *, now: datetime) -> tuple[AlertItem, 
     return tuple(item for item in items_of(project.catalogue(), state, now) if item.incident and item.kpi)
 
 
-def firing_words(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
+def unattended(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
     """What the overview names: incidents that nobody looks after yet, and are not silenced."""
     found = items_of(project.catalogue(), read_state(project, now=now), now)
     return tuple(i for i in found if i.incident and i.kpi and not i.silenced and not i.acknowledged)
@@ -54,14 +54,9 @@ def firing_words(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
 
 def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> tuple[pd.Timestamp, ...]:
     """Periods from which people called a new level normal, of the segment that is filtered on."""
-    if not project.state.exists():
-        return ()
     values = {"", *(value for item in where for value in item.values)}
-    with project.state.reading() as connection:
-        known = normals(connection)
-    return tuple(
-        pd.Timestamp(p) for (key, segment), at in known.items() if key == rule_key and segment in values for p in at
-    )
+    known = normals_of(project).get(rule_key, {})
+    return tuple(period for segment, at in known.items() if segment in values for period in at)
 
 
 def items_of(catalogue: Catalogue, state: AlertState, now: datetime) -> list[AlertItem]:

@@ -189,7 +189,7 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
         if period is not None:
             kept.add_normal(connection, found.rule_key, found.segment, period, by, now)
         if row is not None:
-            calm = replace(row, state="ok", severity="", opened_period=None, peak_period=None, since=row.last_period)
+            calm = replace(row, state="ok", severity="", opened_period=None, since=row.last_period)
             kept.put_standings(connection, [calm])
 
 

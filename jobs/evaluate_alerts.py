@@ -19,7 +19,7 @@ from jobs.project import Project, utc_now
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.message import Notice, grouped, notice, source_notice
-from metrics.alerts.observe import Answers, filters_of, observe
+from metrics.alerts.observe import Answers, Normals, filters_of, observe
 from metrics.alerts.place import place_of
 from metrics.alerts.rules import Rule, rules_of
 from metrics.alerts.telling import Told, to_tell
@@ -72,9 +72,7 @@ def evaluate(project: Project, *, now: datetime) -> Evaluation:
     has_rules = any(rules_of(kpi) for kpi in world.catalogue.kpis.values())
     if not (has_rules or late or project.state.exists()):
         return Evaluation()
-    with project.state.reading() as connection:
-        normals = kept.normals(connection)
-    looked = look(world, normals)
+    looked = look(world, normals_of(project))
     with project.state.writing() as connection:
         ledger = _Ledger(project, world, connection, now)
         live = project.generations.live()
@@ -95,7 +93,17 @@ def told(done: Evaluation) -> list[str]:
     return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 
-def look(world: World, normals: Mapping[tuple[str, str], Sequence[datetime]]) -> list[Looked]:
+def normals_of(project: Project) -> dict[str, Normals]:
+    """Rule key → segment → periods from which people called a new level normal."""
+    found: dict[str, dict[str, list[pd.Timestamp]]] = {}
+    if project.state.exists():
+        with project.state.reading() as connection:
+            for (key, segment), at in kept.normals(connection).items():
+                found.setdefault(key, {})[segment] = [pd.Timestamp(period) for period in at]
+    return dict(found)
+
+
+def look(world: World, normals: Mapping[str, Normals]) -> list[Looked]:
     """Judge every rule. A KPI whose data is late waits: nothing of it is judged."""
     states = world.reader.dataset_states(world.reader.generation.sequence)
     found: list[Looked] = []
@@ -109,8 +117,8 @@ def look(world: World, normals: Mapping[tuple[str, str], Sequence[datetime]]) ->
             if late:
                 found.append(Looked(rule, stale=late[0]))
                 continue
-            mine = {segment: [pd.Timestamp(p) for p in at] for (key, segment), at in normals.items() if key == rule.key}
             try:
+                mine = normals.get(rule.key)
                 judged = observe(
                     rule, world.catalogue, world.reader, country=world.country, normals=mine, answers=answers
                 )  # fmt: skip
@@ -357,7 +365,7 @@ def _standing(row: StandingRow | None) -> Standing:
     if row is None:
         return Standing()
     times = {name: None if at is None else pd.Timestamp(at) for name, at in (
-        ("since", row.since), ("last", row.last_period), ("opened", row.opened_period), ("peak_period", row.peak_period)
+        ("since", row.since), ("last", row.last_period), ("opened", row.opened_period),
     )}  # fmt: skip
     state = State(row.state) if row.state in (State.OK, State.PENDING, State.FIRING, State.RECOVERING) else (
         State.FIRING if row.severity else State.OK
@@ -372,8 +380,7 @@ def _row(rule: Rule, judged: Judged, standing: Standing, ledger: _Ledger) -> Sta
         threshold = threshold_of(judged, len(judged.periods) - 1, standing.severity)
     plain: dict[str, Any] = {
         name: at.to_pydatetime() if at is not None else None
-        for name, at in (("since", standing.since), ("last_period", standing.last), ("opened_period", standing.opened),
-                         ("peak_period", standing.peak_period))
+        for name, at in (("since", standing.since), ("last_period", standing.last), ("opened_period", standing.opened))
     }  # fmt: skip
     return StandingRow(
         rule.key, judged.segment, rule.kpi, rule.name, standing.state, SEVERITIES[standing.severity], value=value,
@@ -395,17 +402,15 @@ def threshold_of(judged: Judged, index: int, severity: int) -> float | None:
 
 def _blank(rule: Rule, ledger: _Ledger) -> StandingRow:
     return StandingRow(
-        rule.key, "", rule.kpi, rule.name, State.OK, "", None, None, None, None, None, None, rule.words, "", "ready",
+        rule.key, "", rule.kpi, rule.name, State.OK, "", None, None, None, None, None, rule.words, "", "ready",
         ledger._sequence, ledger.now,
     )  # fmt: skip
 
 
 def _peaked(incident: Incident, judged: Judged) -> Incident:
     """With the worst value between opening and the last period seen."""
-    inside = (judged.periods >= incident.opened_period) & (judged.periods <= incident.last_period) & judged.known
-    if not inside.any():
+    index = judged.worst(pd.Timestamp(incident.opened_period), pd.Timestamp(incident.last_period))
+    if index is None:
         return incident
-    worst = pd.Series(judged.badness[inside], index=range(int(inside.sum()))).idxmax()
-    index = inside.nonzero()[0][worst]
     value = known_or_none(float(judged.value[index]))
     return replace(incident, peak_period=judged.periods[index].to_pydatetime(), peak_value=value)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import require
+from jobs.evaluate_alerts import normals_of
 from jobs.project import Project
 from metrics.alerts.judge import SEVERITIES, Judged, known_or_none
 from metrics.alerts.observe import observe
@@ -30,10 +31,13 @@ def replay(project: Project, name: str, *, rule: str = "", start: str = "", end:
         require(rule, [r.name for r in rules], kind="rule", where=name)
     first, last = (parse_day(text, where=f"--{at}") if text else None for text, at in ((start, "start"), (end, "end")))
     rows: list[dict[str, Any]] = []
+    normals = normals_of(project)
     for item in rules:
         if rule and item.name != rule:
             continue
-        for judged in observe(item, catalogue, reader, country=project.settings.holidays):
+        for judged in observe(
+            item, catalogue, reader, country=project.settings.holidays, normals=normals.get(item.key)
+        ):
             rows += [row for period, row in _rows(judged, item.name, kpi.grain) if _inside(period, first, last)]
     return rows
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from jobs.alert_board import firing_words
+from jobs.alert_board import unattended
 from jobs.demo import questions
 from jobs.project import utc_now
 from metrics.views.alerts import AlertItem
@@ -61,7 +61,7 @@ def page() -> None:
 @state.cached_view
 def firing() -> tuple[AlertItem, ...]:
     """Incidents that nobody looks after yet."""
-    return firing_words(state.project(), now=utc_now())
+    return unattended(state.project(), now=utc_now())
 
 
 def _alerts() -> None:

@@ -27,7 +27,6 @@ class StandingRow:
     since: datetime | None
     last_period: datetime | None
     opened_period: datetime | None
-    peak_period: datetime | None
     value: float | None
     threshold: float | None
     words: str

@@ -39,7 +39,6 @@ standings = Table(
     Column("since", DateTime),
     Column("last_period", DateTime),
     Column("opened_period", DateTime),
-    Column("peak_period", DateTime),
     Column("value", Float),
     Column("threshold", Float),
     Column("words", Text, nullable=False),  # the rule as it was judged

@@ -33,7 +33,7 @@ class Judged:
     level: 0 good, 1 warning, 2 critical, as the period alone is. hold: the severity that a firing incident keeps
     there, by its recovery thresholds. sustained: the level of the last `for` periods together. known: whether the
     period can be judged. value, low..high (where the rule is quiet; NaN = open), reference: in the KPI's unit.
-    badness: larger is worse, for the peak. notes: why a period was not judged.
+    badness: larger is worse, for the peak.
     """
 
     segment: str
@@ -50,6 +50,11 @@ class Judged:
     badness: Floats
     critical: Floats  # the bound of critical, NaN = none
     phase: Phase = Phase.READY  # of an expected range, by now
+
+    def worst(self, first: pd.Timestamp, last: pd.Timestamp) -> int | None:
+        """Index of the worst judged period of a range, both ends inclusive; None if none was judged."""
+        inside = np.flatnonzero((self.periods >= first) & (self.periods <= last) & self.known)
+        return int(inside[int(np.argmax(self.badness[inside]))]) if len(inside) else None
 
 
 @dataclass(frozen=True)

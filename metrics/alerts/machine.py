@@ -41,7 +41,7 @@ class Kind(StrEnum):
 class Standing:
     """One rule and segment by now. severity: 0 = no open incident. since: first period of the state.
 
-    last: the latest period judged. opened: period of the open incident. peak, peak_period: its worst value.
+    last: the latest period judged. opened: period of the open incident.
     """
 
     state: State = State.OK
@@ -49,7 +49,6 @@ class Standing:
     since: pd.Timestamp | None = None
     last: pd.Timestamp | None = None
     opened: pd.Timestamp | None = None
-    peak_period: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def advance(standing: Standing, judged: Judged) -> tuple[Standing, list[Event]]:
         )  # fmt: skip
         events += [event] if event is not None else []
         index += 1
-    return _with_peak(standing, judged), events
+    return standing, events
 
 
 def _calm(
@@ -108,7 +107,7 @@ def step(
     if standing.severity:
         return _firing(standing, period, level, hold, sustained, known)
     if sustained:
-        opened = Standing(State.FIRING, sustained, period, period, period, period)
+        opened = Standing(State.FIRING, sustained, period, period, period)
         return opened, Event(Kind.OPENED, period, sustained, State.FIRING)
     state = State.NO_DATA if not known else State.PENDING if level else State.OK
     since = standing.since if standing.state == state else period
@@ -137,12 +136,3 @@ def _dissolved(standing: Standing, judged: Judged) -> bool:
     """Whether no period of the open incident would raise it as the values are now. A gap dissolves nothing."""
     inside = (judged.periods >= standing.opened) & (judged.periods <= standing.last)
     return bool(inside.any()) and bool(judged.known[inside].any()) and not judged.sustained[inside].any()
-
-
-def _with_peak(standing: Standing, judged: Judged) -> Standing:
-    if not standing.severity:
-        return standing
-    inside = np.flatnonzero((judged.periods >= standing.opened) & (judged.periods <= standing.last) & judged.known)
-    if not len(inside):
-        return standing
-    return replace(standing, peak_period=judged.periods[inside[int(np.argmax(judged.badness[inside]))]])

@@ -19,7 +19,6 @@ class Incident:
     opened: pd.Timestamp
     closed: pd.Timestamp | None
     severity: int
-    peak_period: pd.Timestamp
     length: int
 
 
@@ -33,15 +32,15 @@ def incidents(judged: Judged) -> list[Incident]:
     found: list[Incident] = []
     for event in replayed(judged):
         if event.kind is Kind.OPENED:
-            found.append(Incident(judged.segment, event.period, None, event.severity, event.period, 1))
+            found.append(Incident(judged.segment, event.period, None, event.severity, 1))
         elif found:
             last = found[-1]
             ended = event.kind is Kind.RESOLVED
             found[-1] = Incident(
                 last.segment, last.opened, event.period if ended else None, max(last.severity, event.severity),
-                last.peak_period, last.length + (0 if ended else 1),
+                last.length + (0 if ended else 1),
             )  # fmt: skip
-    return [_with_peak(incident, judged) for incident in found]
+    return found
 
 
 def in_words(found: list[Incident], grain: str, since: str) -> str:
@@ -60,14 +59,3 @@ def in_words(found: list[Incident], grain: str, since: str) -> str:
 def until(incident: Incident, judged: Judged, grain: str) -> pd.Timestamp:
     """The end of an incident, exclusive: where it closed, or the end of what is known."""
     return incident.closed if incident.closed is not None else periods.after(judged.periods[-1], grain)
-
-
-def _with_peak(incident: Incident, judged: Judged) -> Incident:
-    end = incident.closed or judged.periods[-1] + pd.Timedelta(days=1)
-    inside = (judged.periods >= incident.opened) & (judged.periods < end) & judged.known
-    if not inside.any():
-        return incident
-    worst = pd.Series(judged.badness[inside], index=judged.periods[inside]).idxmax()
-    return Incident(
-        incident.segment, incident.opened, incident.closed, incident.severity, pd.Timestamp(worst), incident.length
-    )  # fmt: skip

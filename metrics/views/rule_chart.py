@@ -108,7 +108,7 @@ def overlay(
     found = [i for i in incidents(judged) if i.closed is None or i.closed > last_year]
     words = in_words(found, kpi.grain, "in the last 12 months")
     if rule.alert.compare == "expected_range":
-        words += " " + _by_sensitivity(world, kpi, rule, frame, country)
+        words += " " + _by_sensitivity(world, kpi, rule, frame, country, normals)
     elif rule.alert.by and not where:
         words += f" Told for everybody together; the rule tells {', '.join(rule.alert.by)} apart."
     spans = tuple((i.opened, until(i, judged, kpi.grain), SEVERITIES[i.severity]) for i in found)
@@ -127,12 +127,16 @@ def _last_year(judged: Judged) -> pd.Timestamp:
     return judged.periods[-1] - YEAR if len(judged.periods) else pd.Timestamp(0)
 
 
-def _by_sensitivity(world: World, kpi: KpiCommon, rule: Rule, frame: pd.DataFrame, country: str) -> str:
+def _by_sensitivity(
+    world: World, kpi: KpiCommon, rule: Rule, frame: pd.DataFrame, country: str, normals: tuple[pd.Timestamp, ...]
+) -> str:
     """How often each sensitivity would have alerted in the last 90 days."""
     told = []
     for name in SENSITIVITIES:
         alert = rule.alert.model_copy(update={"sensitivity": name})
-        judged = judge(Rule(rule.kpi, alert, rule.thresholds), kpi, world.catalogue, frame, country=country)
+        judged = judge(
+            Rule(rule.kpi, alert, rule.thresholds), kpi, world.catalogue, frame, country=country, normal_from=normals
+        )
         since = judged.periods[-1] - pd.Timedelta(days=90) if len(judged.periods) else pd.Timestamp(0)
         count = sum(1 for incident in incidents(judged) if incident.opened >= since)
         told.append(f"{name} {count}")

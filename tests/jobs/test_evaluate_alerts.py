@@ -12,6 +12,7 @@ import pytest
 from connectors.state import alerts as kept
 from jobs.alerts import acknowledge, mark, new_normal, read_state, silence, status_rows
 from jobs.evaluate_alerts import Looked, evaluate, look
+from jobs.replay import replay
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
 from metrics.alerts.rules import rules_of
@@ -161,6 +162,8 @@ def test_a_new_normal_ends_an_incident_and_starts_the_range_there(project: Build
     project.sync(day(8))
     assert [row.state for row in read_state(project.open(), now=day(8)).standings] == ["ok"]
     assert [why for _, why in events(project)][-1] == "new_normal"
+    late = [r for r in replay(project.open(), "k") if r["period"] > "2026-11-03"]
+    assert late == [] or [r["event"] for r in late] == ["resolved"], "a replay knows what people called normal"
 
 
 def test_marks_are_counted_per_rule(project: Builder) -> None:

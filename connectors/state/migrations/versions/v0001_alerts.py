@@ -35,7 +35,6 @@ def _states() -> None:
         sa.Column("since", sa.DateTime),
         sa.Column("last_period", sa.DateTime),
         sa.Column("opened_period", sa.DateTime),
-        sa.Column("peak_period", sa.DateTime),
         sa.Column("value", sa.Float),
         sa.Column("threshold", sa.Float),
         sa.Column("words", sa.Text, nullable=False),
