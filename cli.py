@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verbs import alerts
+from verbs import alerts, launch
 from verbs.command import (
     DebugOption,
     JsonOption,
@@ -435,6 +435,7 @@ def schedule(
 
 
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(launch.app, name="launch")
 
 
 def main() -> None:

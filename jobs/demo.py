@@ -33,6 +33,24 @@ hypothesis: A checklist at the start brings more new people to their first docum
 audience: platform = 'web'
 control: platform != 'web'
 success: [{kpi: activation, expect: +4pp}]
+guardrails: [{kpi: sign_ups, limit: "> 2,340"}, {kpi: trial_to_paid, limit: "> 7.5%"}]
+go_to_market:
+      - {audience: New accounts on the web, message: A first document in ten minutes, channel: App, done: true}
+      - {audience: Support, message: What the checklist asks for, channel: Team meeting, done: true}
+""",
+    "mobile_onboarding": """\
+label: Mobile onboarding
+on: day+9
+area: Growth
+owner: growth@larkspur.example
+hypothesis: The checklist that works on the web brings new people on phones to their first document, too.
+audience: platform != 'web'
+control: platform = 'web'
+success: [{kpi: activation, expect: +4pp}]
+guardrails: [{kpi: sign_ups, limit: "> 2,340"}]
+go_to_market:
+      - {audience: New accounts on phones, message: A first document in ten minutes, channel: App, done: false}
+      - {audience: Support, message: What the checklist asks for, channel: Team meeting, done: true}
 """,
     "activation_redefined": """\
 label: Activation redefined
@@ -57,9 +75,16 @@ rollout:
       - {on: day-4, share: 1.0}
 owner: editor@larkspur.example
 hypothesis: People who write together stay longer.
+adoption: {dataset: sessions, used: editor = 'new'}
+feedback: nps
 success: [{kpi: stickiness, expect: +1pp}, {kpi: new_editor_adoption, expect: 25%}]
 guardrails: [{kpi: p95_load_time, limit: "< 2.6"}, {kpi: nps, limit: "> 40"}]
 kpis: [weekly_active_users]
+go_to_market:
+      - {audience: Teams of ten and more, message: Tables that behave, channel: E-mail, done: true}
+      - {audience: Everybody, message: The new editor is here, channel: Blog and in the app, done: true}
+      - {audience: Support, message: How to go back to the classic editor, channel: Handbook, done: false}
+links: {Plan: "https://larkspur.example/plans/new-editor", Design: "https://larkspur.example/design/new-editor"}
 """,
     "android_8_2": """\
 label: Android 8.2
@@ -131,5 +156,5 @@ def _write_launches(folder: Path, story: larkspur.Story) -> None:
     """The story's dated marks. They follow yesterday, so they are written here and not kept in git."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in MARKS.items():
-        dated = re.sub(r"day-(\d+)", lambda found: story.on(int(found[1])).isoformat(), text)
+        dated = re.sub(r"day([+-]\d+)", lambda found: story.on(-int(found[1])).isoformat(), text)
         (folder / f"{name}.yml").write_text(f"name: {name}\n{dated}")

@@ -50,6 +50,7 @@ class Project:
     _fed: tuple[int, dict[str, str]] | None = field(default=None, repr=False, init=False)
     _retired: DuckReader | None = field(default=None, repr=False, init=False)
     _catalogue: tuple[Any, Catalogue] | None = field(default=None, repr=False, init=False)
+    _merged: tuple[tuple[int, ...], Catalogue] | None = field(default=None, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -106,8 +107,19 @@ class Project:
         key = (reader.generation.id if reader else "", self.marks())
         with self._lock:
             if self._catalogue is None or self._catalogue[0] != key:
-                self._catalogue = (key, self._load(reader))
-            return self._catalogue[1]
+                self._catalogue, self._merged = (key, self._load(reader)), None
+            return self._with_kept_launches(self._catalogue[1])
+
+    def _with_kept_launches(self, catalogue: Catalogue) -> Catalogue:
+        """With the launches of the state store, which were made on a page; a file of the same name wins."""
+        if not self.state.exists():
+            return catalogue
+        mark = self.state_mark()
+        if self._merged is None or self._merged[0] != mark:
+            from jobs.kept_launches import merged
+
+            self._merged = (mark, merged(self, catalogue))
+        return self._merged[1]
 
     def catalogue_of(self, kpi: str, reader: Reader) -> Catalogue:
         """The definitions that one KPI is made of, for one question; all of them if it does not exist or is wrong."""

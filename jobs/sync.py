@@ -15,6 +15,8 @@ from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
 from jobs.project import Project
 from metrics.catalog.catalogue import Catalogue
+from metrics.engine.answer import offered_grains
+from metrics.engine.measured import lacks_measured
 from metrics.engine.oddities import oddities
 from metrics.engine.refresh import dataset_states, refresh
 
@@ -106,7 +108,9 @@ def sync(
             project.write_last_sync(runs, now, odd)
     if not dry_run and project.has_data():
         yield Progress(steps, steps, "Evaluating alerts")
-        result = dataclasses.replace(result, alerts=_alerts(project, now))
+        alerts = _alerts(project, now)
+        yield Progress(steps, steps, "Reading launches")
+        result = dataclasses.replace(result, alerts=(*alerts, *_launches(project, now)))
     yield dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
@@ -120,6 +124,20 @@ def _alerts(project: Project, now: datetime) -> tuple[str, ...]:
         return (f"alerts were not evaluated: {error}",)
     except Exception as error:
         return (f"alerts were not evaluated: unexpected {type(error).__name__}: {error}",)
+
+
+def _launches(project: Project, now: datetime) -> tuple[str, ...]:
+    """Verdicts whose day has come, and guardrails. What fails there never fails a sync."""
+    if not project.catalogue().launches:
+        return ()
+    from jobs.read_launches import read_launches, told  # scipy and the state store, which few syncs need
+
+    try:
+        return tuple(told(read_launches(project, now=now)))
+    except KpiError as error:
+        return (f"launches were not read: {error}",)
+    except Exception as error:
+        return (f"launches were not read: unexpected {type(error).__name__}: {error}",)
 
 
 def _pull(
@@ -188,6 +206,8 @@ def _news(staging: DuckStaging, catalogue: Catalogue, states: Mapping[str, Datas
     for name, kpi in catalogue.kpis.items():
         if name in stored:
             if stored[name] != catalogue.definition(name):
+                return True
+            if lacks_measured(staging, kpi, catalogue, offered_grains(kpi)):
                 return True
         else:  # it had no value: trying again makes sense once it, or what it is counted over, reads differently
             keys = [f"kpi:{name}", *(f"dataset:{d}" for d in catalogue.datasets_of(kpi))]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal, cast
@@ -20,6 +18,7 @@ from verbs.command import (
     print_json,
     print_table,
     verb,
+    who,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, look, replay, silence, acknowledge.")
@@ -147,7 +146,7 @@ def silence(
     ends: datetime = span_from(at, until) or clock(until)
     if ends <= at:
         raise typer.BadParameter(f"--until {until} is not in the future")
-    made = run(open_project_at(project), rule, ends, by=_who(by), now=at, segment=segment)
+    made = run(open_project_at(project), rule, ends, by=who(by), now=at, segment=segment)
     typer.echo(f"{made.rule_key}{f' · {segment}' if segment else ''} is silent until {ends:%Y-%m-%dT%H:%M:%SZ}")
 
 
@@ -165,7 +164,7 @@ def ack(
     """
     from jobs.alerts import acknowledge
 
-    found = acknowledge(open_project_at(project), incident, by=_who(by), now=clock(now))
+    found = acknowledge(open_project_at(project), incident, by=who(by), now=clock(now))
     typer.echo(f"incident {incident} ({found.rule_key}) is with {found.ack_by}")
 
 
@@ -188,10 +187,3 @@ def test(
     words = "not delivered" if found.status == "failed" else "nobody can say whether it arrived"
     typer.echo(f"kpi: {contact}: {words}: {found.detail}", err=True)
     raise typer.Exit(1)
-
-
-def _who(name: str | None) -> str:
-    try:
-        return name or os.environ.get("USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container without users
-        return "somebody"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -84,3 +86,11 @@ def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
     from metrics.views.table import as_table
 
     typer.echo(as_table(rows, columns), nl=False)
+
+
+def who(name: str | None) -> str:
+    """`--by`, or the machine's user."""
+    try:
+        return name or os.environ.get("USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container without users
+        return "somebody"

@@ -21,7 +21,7 @@ from connectors.demo import voices
 
 SEED = 20261122
 DAYS = 395
-FORMAT = 6  # raise it when the files change, so that a demo made earlier is made again
+FORMAT = 7  # raise it when the files change, so that a demo made earlier is made again
 PLATFORMS = ("web", "ios", "android")
 COUNTRIES = ("US", "DE", "GB", "IN", "FR", "BR", "JP")
 COUNTRY_SHARES = (0.33, 0.15, 0.12, 0.13, 0.10, 0.08, 0.05, 0.04)  # the last: unknown
@@ -31,6 +31,7 @@ PRICES = {"pro": 49.0, "team": 129.0, "business": 299.0}
 # Days before yesterday, as the story counts them.
 CAMPAIGN, ONBOARDING, OUTAGE, EDITOR, ANDROID, SUPPORT_STOPS = 100, 70, 33, 18, 3, 3
 QUARANTINED = 37
+POLLED = 0.09  # of the sessions in the new editor
 
 Draws = np.random.Generator
 Column = Any  # a numpy array
@@ -240,10 +241,21 @@ def _feedback(rng: Draws, story: Story, sessions: pd.DataFrame) -> pd.DataFrame:
     day = ((sessions["started_at"] - pd.Timestamp(story.first)) // pd.Timedelta(days=1)).to_numpy()
     per_day = np.bincount(day, minlength=DAYS)
     asked = sessions[_systematic(rng, np.minimum(1.0, 48.0 / np.maximum(per_day, 48))[day])]
-    day = day[asked.index]
+    noise = _noise(rng, DAYS // 7 + 1, 0.015)
+    heard = _answers(rng, asked, day[asked.index], noise)
+    # Who works in the new editor is asked there, too: a poll of its own, so that its users are heard.
+    poll = np.random.default_rng(SEED + 2)
+    inside = sessions[_systematic(poll, np.where(sessions["editor"] == "new", POLLED, 0.0))]
+    polled = _answers(poll, inside, day[inside.index], noise, speaks_share=0.25)
+    answers = pd.concat([heard, polled]).sort_values(["submitted_at", "user_id"], kind="stable", ignore_index=True)
+    return answers.assign(response_id=np.arange(1, len(answers) + 1))
+
+
+def _answers(rng: Draws, asked: pd.DataFrame, day: Column, noise: Column, speaks_share: float = 1.0) -> pd.DataFrame:
     adopter = (asked["editor"] == "new").to_numpy()
     # Passives stay 28%; NPS = 100 × (promoters − detractors).
-    nps = 0.465 * _noise(rng, DAYS // 7 + 1, 0.015)[np.minimum(day // 7, DAYS // 7)] - 0.06 * adopter
+    level = 0.465 + 0.012 * (day >= Story.day(EDITOR))
+    nps = level * noise[np.minimum(day // 7, DAYS // 7)] - 0.06 * adopter
     crashes = (asked["app_version"] == "android 8.2").to_numpy()
     nps = nps - 0.10 * crashes
     promoter = (0.72 + nps) / 2
@@ -253,8 +265,8 @@ def _feedback(rng: Draws, story: Story, sessions: pd.DataFrame) -> pd.DataFrame:
         [group == 2, group == 1], [rng.choice([9, 10], len(asked), p=[0.45, 0.55]), rng.choice([7, 8], len(asked))],
         rng.choice(7, len(asked), p=[.04, .04, .08, .12, .16, .24, .32]),
     )  # fmt: skip
-    since = day >= story.day(120)
-    speaks = since & _systematic(rng, np.where(since, np.where(group == 0, 0.22, 0.085), 0.0))
+    since = day >= Story.day(120)
+    speaks = since & _systematic(rng, np.where(since, speaks_share * np.where(group == 0, 0.22, 0.085), 0.0))
     ago = DAYS - 1 - day
     said: list[str | None] = [None] * len(asked)
     rows = zip(np.flatnonzero(speaks), asked[speaks].to_dict("records"), strict=True)
@@ -262,7 +274,7 @@ def _feedback(rng: Draws, story: Story, sessions: pd.DataFrame) -> pd.DataFrame:
         themes = _themes(row, int(ago[i]), int(score[i]))
         said[i] = voices.comment(rng, themes, int(score[i]))
     return pd.DataFrame({
-        "response_id": np.arange(1, len(asked) + 1),
+        "response_id": 0,
         "user_id": asked["user_id"].to_numpy(),
         "submitted_at": asked["started_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "score": score,

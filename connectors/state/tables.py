@@ -121,3 +121,47 @@ delivery_items = Table(
     Column("incident_id", Integer, ForeignKey("alert_incidents.id"), primary_key=True),
     Column("event", String(20), primary_key=True),
 )  # fmt: skip
+
+# Launches and other marks that were made on a page or with `kpi launch add`; those in files are not here.
+launches = Table(
+    "launches", metadata,
+    Column("name", String(100), primary_key=True),
+    Column("text", Text, nullable=False),  # as a file of launches/ would read
+    Column("by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)  # fmt: skip
+
+# Verdicts: made once, never changed. terms: the launch as it was read. document: metrics.launches.reading, as JSON.
+launch_readings = Table(
+    "launch_readings", metadata,
+    Column("launch", String(100), primary_key=True),
+    Column("kpi", String(100), primary_key=True),
+    Column("days", Integer, primary_key=True),
+    Column("generation", String(200), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)  # fmt: skip
+
+launch_breaches = Table(
+    "launch_breaches", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("launch", String(100), nullable=False),
+    Column("kpi", String(100), nullable=False),
+    Column("since", DateTime, nullable=False),  # first period beyond the limit
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+)  # fmt: skip
+Index("ix_launch_breaches_launch", launch_breaches.c.launch)
+
+launch_decisions = Table(
+    "launch_decisions", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("launch", String(100), nullable=False),
+    Column("decision", String(20), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("decided_at", Moment, nullable=False),
+)  # fmt: skip
+Index("ix_launch_decisions_launch", launch_decisions.c.launch)

@@ -44,6 +44,16 @@ class Catalogue:
     transforms: Mapping[str, Transform] = field(default_factory=dict)
     held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
+    def launch(self, name: str) -> Launch:
+        """The launch or other mark. Raises UnknownName."""
+        require(name, sorted(item.name for item in self.launches), kind="launch")
+        return next(item for item in self.launches if item.name == name)
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """Names of KPIs that launches are measured by."""
+        return frozenset(name for item in self.launches for name in item.measured)
+
     def held_problems(self, name: str) -> tuple[Problem, ...]:
         """What is wrong with the files of a KPI that is shown by its last good version; empty if nothing is."""
         kpi = self.kpi(name)

@@ -16,7 +16,6 @@ from metrics.catalog.dataset import Dataset
 from metrics.catalog.derived import formula
 from metrics.catalog.document import Document
 from metrics.catalog.kpi import Cohort, Derived, Funnel, KpiCommon, Measure, Simple, Sql, Survey
-from metrics.catalog.launch import Launch
 from metrics.catalog.values import GRAINS
 from metrics.transforms import Transform, option_problems
 
@@ -106,18 +105,6 @@ def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
         )
         for key, what in LATER.items() if getattr(item, key)
     ]  # fmt: skip
-
-
-def launch(item: Launch, document: Document, kpis: Collection[str]) -> list[Problem]:
-    """KPIs that a launch names and nobody defined."""
-    named = [("kpis", i, k) for i, k in enumerate(item.kpis)]
-    named += [("success", i, s.kpi) for i, s in enumerate(item.success)]
-    named += [("guardrails", i, g.kpi) for i, g in enumerate(item.guardrails)]
-    return [
-        document.problem((key, i), "unknown_kpi", f"unknown KPI '{name}'", did_you_mean(name, sorted(kpis)))
-        for key, i, name in named
-        if name not in kpis
-    ]
 
 
 def references(item: KpiCommon) -> list[tuple[tuple[str, ...], str]]:

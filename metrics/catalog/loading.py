@@ -9,6 +9,7 @@ from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
 from metrics.catalog import check, check_joins
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.check_launch import launch_problems
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
 from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure
@@ -202,7 +203,7 @@ class _Reading:
         for path in self._files("launches", None):
             launch, document, found = self._one(path, Launch)
             if launch is not None:
-                found += check.launch(launch, document, [*self.kpis, *self.broken])
+                found += launch_problems(launch, document, [*self.kpis, *self.broken], self.datasets)
             self.problems += found
             if launch is not None and not _errors(found):
                 launches.append(launch)

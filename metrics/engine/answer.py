@@ -17,6 +17,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.kpi import KpiCommon, Sql, Stickiness
 from metrics.catalog.values import GRAINS
 from metrics.engine import compare, frames, periods, trees, types
+from metrics.engine.measured import measured_grain
 from metrics.engine.parts import part_names
 from metrics.engine.query import Query, Scope, Series
 from metrics.engine.to_date import with_to_date
@@ -95,7 +96,8 @@ def default_scope(
 
 def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> None:
     if grain != periods.TOTAL:
-        require(grain, [*offered_grains(kpi), periods.TOTAL], kind="grain", where=kpi.name)
+        more = [measured_grain(kpi, catalogue)] if query.measured else []
+        require(grain, [*offered_grains(kpi), *filter(None, more), periods.TOTAL], kind="grain", where=kpi.name)
     dimensions = catalogue.dimensions_of(kpi)
     for name in [query.by, *(f.dimension for f in query.where)]:
         if name is not None:

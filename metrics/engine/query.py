@@ -40,6 +40,7 @@ class Query:
     grain: None = the KPI's home grain; `total` = one exact row for the whole range.
     start inclusive, end exclusive, both widened to whole periods; None = first event, watermark.
     row_scope: filters of the reader's role. entities: only these are counted. Both bypass stored values.
+    measured: the grain that launches are measured by is allowed, also where the KPI does not offer it.
     """
 
     kpi: str
@@ -52,6 +53,7 @@ class Query:
     as_of: str | None = None
     row_scope: tuple[Filter, ...] = ()
     entities: EntitySet | None = None
+    measured: bool = False
 
 
 @dataclass(frozen=True)

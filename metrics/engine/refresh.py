@@ -20,6 +20,7 @@ from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import KpiCommon
 from metrics.engine import trees, types
 from metrics.engine.answer import default_scope, offered_grains
+from metrics.engine.measured import lacks_measured, stored_grains
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.touched import FAR, Days, clipped, dataset_days, kpi_days, ranges, tables
@@ -66,6 +67,8 @@ def refresh(
         try:
             definition = catalogue.definition(name)
             changed = kpi_days(kpi, catalogue, days) if live.get(name) == definition else None
+            if changed is not None and lacks_measured(staging, kpi, catalogue, offered_grains(kpi)):
+                changed = None  # a launch has come to name it
             if changed is not None and not changed:
                 yield Refreshed(name, 0)
                 continue
@@ -89,7 +92,7 @@ def values(
     changed: Days | None = None,
     memo: dict[Any, pd.DataFrame] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Stored values that may differ: of each offered grain, all rows together and each dimension of few values.
+    """Stored values that may differ: of each stored grain, all rows together and each dimension of few values.
 
     changed: the days that a sync touched; None = all. Returns the values and, for each grain and dimension, the
     ranges of periods that they stand for (TOUCHED columns): what is stored there otherwise is no longer valid.
@@ -97,7 +100,8 @@ def values(
     parts: list[pd.DataFrame] = []
     touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        grains = [g for g in offered_grains(kpi) if g != "hour" or dimension == NO_DIMENSION]
+        stored = stored_grains(kpi, catalogue, offered_grains(kpi))
+        grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
         scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo) for g in grains]
         pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
         if pieces is None:

@@ -211,7 +211,7 @@ def aggregate(measure: Measure, dataset: Dataset) -> dict[str, exp.Expr]:
         mean = exp.Div(this=exp.cast(total.copy(), "DOUBLE"), expression=exp.func("NULLIF", count.copy(), 0))
         return {"value": mean, "n": count, "numerator": total, "denominator": count.copy()}
     if measure.agg in ("first", "last"):
-        return {"value": _pick(measure.agg, x, dataset), "n": count}
+        return {"value": pick(measure.agg, x, dataset), "n": count}
     if measure.agg in ("median", "percentile"):
         share = measure.percentile if measure.percentile is not None else 0.5
         quantile = exp.Anonymous(this="QUANTILE_CONT", expressions=[x, exp.Literal.number(share)])
@@ -227,7 +227,7 @@ def starts_at_zero(measure: Measure) -> bool:
     return isinstance(sql.expression(measure.sql).unnest(), (exp.Count, exp.Sum, exp.CountIf, exp.Filter))
 
 
-def _pick(which: str, x: exp.Expr, dataset: Dataset) -> exp.Expr:
+def pick(which: str, x: exp.Expr, dataset: Dataset) -> exp.Expr:
     """First or last value by time, the primary key deciding between rows of the same moment."""
     order: list[exp.Expr] = [_time_column(dataset)]
     order += [exp.column(key, quoted=True) for key in dataset.primary_key]

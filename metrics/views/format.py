@@ -141,6 +141,16 @@ def iso(at: datetime | None) -> str | None:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at is not None else None
 
 
+def signed(value: float, decimals: int, *, plus: bool = False) -> str:
+    """A number with its sign: a true minus and, if wanted, a plus."""
+    return _signed(value, decimals, plus=plus)
+
+
+def number(value: float, decimals: int) -> str:
+    """A plain number, grouped."""
+    return _signed(value, decimals)
+
+
 def _short(value: float) -> str:
     for limit, name in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if abs(value) >= limit:

@@ -1,0 +1,67 @@
+"""Answers of a survey in a span of time: the scores given, and what was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.warehouse.contract import Reader
+from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import Survey
+from metrics.engine import trees
+from metrics.engine.query import EntitySet, Filter, Scope
+from metrics.engine.types import survey
+
+MOST_COMMENTS = 5000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Whose answers, of when: start <= local time < end."""
+
+    kpi: Survey
+    start: pd.Timestamp
+    end: pd.Timestamp
+    where: tuple[Filter, ...] = ()
+    entities: EntitySet | None = None
+
+    def scope(self, catalogue: Catalogue, reader: Reader) -> Scope:
+        """As the engine counts."""
+        return Scope(
+            catalogue, reader, {}, "day", self.start, self.end, filters=self.where, entities=self.entities
+        )  # fmt: skip
+
+
+def scores(asked: Answers, catalogue: Catalogue, reader: Reader) -> pd.DataFrame:
+    """How often each score was given: score (float), who (a name of survey.PARTS), answers (int). Raises KpiError."""
+    scope = asked.scope(catalogue, reader)
+    score = exp.paren(sql.expression(asked.kpi.score))
+    query = survey.answers(
+        asked.kpi, scope, exp.cast(score, "DOUBLE").as_("score"), survey.group(asked.kpi).as_("who"),
+        exp.Count(this=exp.Star()).as_("answers"),
+    )  # fmt: skip
+    return trees.run(query.group_by(exp.Literal.number(1), exp.Literal.number(2)), scope)
+
+
+def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: str | None = None) -> pd.DataFrame:
+    """Comments, the latest first: said_at (local), score, who, segment (of `by`, else empty), comment.
+
+    At most MOST_COMMENTS. Empty where the KPI names no comment. Raises KpiError.
+    """
+    columns = ["said_at", "score", "who", "segment", "comment"]
+    if not asked.kpi.comment:
+        return pd.DataFrame(columns=columns)
+    scope = asked.scope(catalogue, reader)
+    dataset = catalogue.datasets[asked.kpi.dataset]
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    text = exp.Trim(this=exp.cast(sql.expression(asked.kpi.comment), "TEXT"))
+    query = survey.answers(
+        asked.kpi, scope, local.copy().as_("said_at"), exp.paren(sql.expression(asked.kpi.score)).as_("score"),
+        survey.group(asked.kpi).as_("who"), trees.segment(dataset, by).as_("segment"), text.as_("comment"),
+    )  # fmt: skip
+    query = query.where(exp.NEQ(this=text.copy(), expression=exp.Literal.string("")))
+    latest = exp.Ordered(this=exp.column("said_at"), desc=True)
+    return trees.run(query.order_by(latest, "comment").limit(MOST_COMMENTS), scope)[columns]

@@ -1,0 +1,1 @@
+"""Launch + series → scorecard. Pure: values in, values out."""

@@ -1,0 +1,242 @@
+"""The series that a launch is read from: who got it, who did not, when, on which scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from connectors.errors import KpiError, QueryRefused
+from connectors.warehouse.contract import Reader
+from metrics.alerts.calendars import public_holidays
+from metrics.catalog.additivity import additivity
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.launch import Launch
+from metrics.catalog.segments import Segments, segments
+from metrics.engine import periods
+from metrics.engine.answer import answer
+from metrics.engine.measured import measured_grain
+from metrics.engine.query import Query
+from metrics.launches.impact import Panel
+
+WHOLE = "everybody"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A KPI as a launch is measured by it. panel: None = it cannot be, `why` says so in one sentence.
+
+    logarithm: the panel's scale; effects are shares then, else in the KPI's unit. treated, control: in words; control
+    is empty without one. notes: what a reader must know. complete_to: the first moment that is not complete.
+    definition, level: of the values. left_out: holidays inside the window.
+    """
+
+    panel: Panel | None
+    why: str = ""
+    logarithm: bool = False
+    treated: str = WHOLE
+    control: str = ""
+    notes: tuple[str, ...] = ()
+    complete_to: pd.Timestamp | None = None
+    definition: str = ""
+    level: str = ""
+    holidays: tuple[pd.Timestamp, ...] = ()
+
+
+def observe(
+    launch: Launch, kpi: KpiCommon, catalogue: Catalogue, reader: Reader, *, as_of: str | None = None, country: str = ""
+) -> Observed:
+    """Everything an impact is computed from. as_of: a generation's id, for the values published then."""
+    grain = measured_grain(kpi, catalogue)
+    if grain is None:
+        return Observed(None, why=f"{kpi.title} has one value a {kpi.grain}, or adds up over time: name a KPI that "
+                                  "has a value of each day or week.")  # fmt: skip
+    found = _Read(launch, kpi, catalogue, reader, grain, as_of)
+    try:
+        return found.observed(kpi.holidays or country)
+    except KpiError as error:
+        return Observed(None, why=f"{error.message}. {error.hint}".strip())
+
+
+class _Read:
+    """One KPI's series for one launch."""
+
+    def __init__(
+        self, launch: Launch, kpi: KpiCommon, catalogue: Catalogue, reader: Reader, grain: str, as_of: str | None
+    ) -> None:
+        self.launch, self.kpi, self.catalogue, self.reader = launch, kpi, catalogue, reader
+        self.grain, self.as_of, self.notes = grain, as_of, list[str]()
+        self.definition = self.level = ""
+        self._frames: dict[tuple[str, str | None], pd.DataFrame] = {}
+
+    def observed(self, country: str) -> Observed:
+        if any(step.segment for step in self.launch.rollout):
+            treated, exposure, names = self._staged()
+            controls = pd.DataFrame(index=treated.index)
+            control = "those that did not have it yet"
+        else:
+            treated, names = self._audience()
+            controls, control = self._controls(treated.index)
+            exposure = pd.DataFrame({c: self._exposure(treated.index) for c in treated.columns})
+        done = self._complete()
+        kept = treated.index < done if done is not None else np.zeros(len(treated), dtype=bool)
+        treated, exposure, controls = (frame.loc[kept] for frame in (treated, exposure, controls))
+        quiet = self._holidays(pd.DatetimeIndex(treated.index), country)
+        treated = treated.mask(treated.index.isin(quiet), np.nan) if len(quiet) else treated
+        logarithm = self._logarithm(treated, controls)
+        if logarithm:
+            treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))
+        panel = Panel(treated, exposure, controls, self.grain)
+        return Observed(
+            panel if len(treated) else None, "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
+            logarithm, names, control, tuple(dict.fromkeys(self.notes)), done, self.definition, self.level, quiet,
+        )  # fmt: skip
+
+    def frame(self, name: str, by: str | None) -> pd.DataFrame:
+        """An answer at the grain of the panel, untransformed."""
+        key = (name, by)
+        if key not in self._frames:
+            query = Query(name, self.grain, by=by, as_of=self.as_of, measured=True)
+            series = answer(query, self.catalogue, self.reader, transforms=False)
+            if name == self.kpi.name:
+                self.definition, self.level = series.definition, series.level
+            self._frames[key] = series.frame
+        return self._frames[key]
+
+    def _complete(self) -> pd.Timestamp | None:
+        """End of the last complete period of all series read."""
+        ends = []
+        for frame in self._frames.values():
+            done = frame.loc[frame["complete"], "period"]
+            if done.empty:
+                return None
+            ends.append(periods.after(done.max(), self.grain))
+        return min(ends) if ends else None
+
+    def _audience(self) -> tuple[pd.DataFrame, str]:
+        named = segments(self.launch.audience) if self.launch.audience else None
+        if named is not None and self._splits(named) and not self._known(named):
+            raise QueryRefused(
+                f"nobody is in the audience: {self.kpi.title} has no {named.words}",
+                hint=f"It has: {', '.join(self._segments(named.dimension)[:8])}.",
+            )
+        if self.launch.audience and not self._known(named):
+            what = f"`{self.launch.audience}`" if named is None else named.dimension.replace("_", " ")
+            self.notes.append(
+                f"{self.kpi.title} cannot be split by {what}, so everybody is counted: an effect on a part of them "
+                "looks smaller than it is."
+            )  # fmt: skip
+            named = None
+        if named is None:
+            return self._whole(self.kpi.name), WHOLE
+        return self._pooled(named), named.words
+
+    def _controls(self, index: pd.Index) -> tuple[pd.DataFrame, str]:
+        text = self.launch.control
+        empty = pd.DataFrame(index=index)
+        if not text:
+            return empty, ""
+        if text in self.catalogue.kpis:
+            other = self.catalogue.kpi(text)
+            if other.is_rate != self.kpi.is_rate or measured_grain(other, self.catalogue) != self.grain:
+                self.notes.append(f"{other.title} is no control of it: it is not of the same kind or grain.")
+                return empty, ""
+            return self._whole(text).reindex(index).set_axis([text], axis=1), other.title
+        named = segments(text)
+        if not self._known(named):
+            what = f"`{text}`" if named is None else named.dimension.replace("_", " ")
+            self.notes.append(f"{self.kpi.title} cannot be split by {what}, so there is no control.")
+            return empty, ""
+        assert named is not None
+        if not self.launch.audience:
+            self.notes.append("The launch names a control, but no audience: the control is a part of what is measured.")
+        return self._pooled(named).reindex(index), named.words
+
+    def _staged(self) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+        """A column per step of the rollout, and one for segments that never get it."""
+        named = [segments(step.segment) for step in self.launch.rollout]
+        dimension = named[0].dimension if named[0] else ""
+        if not all(self._known(n) and n is not None and n.dimension == dimension for n in named):
+            self.notes.append(f"{self.kpi.title} cannot be split by the segments of the rollout: it is read in whole.")
+            whole = self._whole(self.kpi.name)
+            return whole, pd.DataFrame({c: self._exposure(whole.index) for c in whole.columns}), WHOLE
+        columns, shares = {}, {}
+        for step, part in zip(self.launch.rollout, named, strict=True):
+            assert part is not None
+            values = self._pooled(part)
+            columns[part.words] = values.mean(axis=1)
+            index = pd.DatetimeIndex(values.index)
+            shares[part.words] = self._spread(pd.Series((index >= pd.Timestamp(step.on)) * step.share, index))
+        taken = {value for part in named if part for value in part.values}
+        rest = [s for s in self._segments(dimension) if s not in taken]
+        if rest:
+            others = self._pooled(Segments(dimension, tuple(rest)))
+            columns["the others"] = others.mean(axis=1)
+            shares["the others"] = pd.Series(0.0, others.index)
+        return pd.DataFrame(columns), pd.DataFrame(shares), f"{len(named)} steps by {dimension.replace('_', ' ')}"
+
+    def _splits(self, named: Segments) -> bool:
+        return named.dimension in self.catalogue.dimensions_of(self.kpi)
+
+    def _known(self, named: Segments | None) -> bool:
+        """Whether the KPI can be split so, and has such a segment."""
+        return named is not None and self._splits(named) and bool(named.chosen(self._segments(named.dimension)))
+
+    def _segments(self, dimension: str) -> list[str]:
+        return [str(s) for s in dict.fromkeys(self.frame(self.kpi.name, dimension)["segment"])]
+
+    def _whole(self, name: str) -> pd.DataFrame:
+        return self.frame(name, None).set_index("period")[["value"]].set_axis([WHOLE], axis=1).astype(float)
+
+    def _pooled(self, named: Segments) -> pd.DataFrame:
+        """Segments as one series where their parts add up; else a column for each, which count the same."""
+        frame = self.frame(self.kpi.name, named.dimension)
+        chosen = named.chosen(self._segments(named.dimension))
+        frame = frame[frame["segment"].isin(chosen)]
+        if len(chosen) == 1:
+            return frame.set_index("period")[["value"]].set_axis([named.words], axis=1).astype(float)
+        if frame["denominator"].notna().any():
+            parts = frame.groupby("period")[["numerator", "denominator"]].sum(min_count=1)
+            sizes = frame["value"] / (frame["numerator"] / frame["denominator"]).where(frame["numerator"] != 0)
+            unit = float(sizes.median()) if sizes.notna().any() else 1.0  # 100 for a score
+            value = unit * parts["numerator"] / parts["denominator"].where(parts["denominator"] != 0)
+            return value.to_frame(named.words).astype(float)
+        if additivity(self.kpi) != "non-additive":
+            return frame.groupby("period")["value"].sum(min_count=len(chosen)).to_frame(named.words).astype(float)
+        return frame.pivot(index="period", columns="segment", values="value").astype(float)
+
+    def _exposure(self, index: pd.Index) -> pd.Series:
+        """Share of each period (and of a window's days) that had it."""
+        days = pd.date_range(index[0], periods.after(index[-1], self.grain), freq="D", inclusive="left")
+        share = pd.Series([self.launch.share_on(day.date()) for day in days], days, dtype=float)
+        return self._spread(share).reindex(index)
+
+    def _spread(self, share: pd.Series) -> pd.Series:
+        """Share by day as share by period: a week that had it for three days, a window of seven days on its second."""
+        if self.grain == "week":
+            start = share.index[0]
+            week = pd.DatetimeIndex(start + pd.to_timedelta((share.index - start).days // 7 * 7, unit="D"))
+            return share.groupby(week).mean()
+        window: timedelta | None = getattr(self.kpi, "window", None)
+        looks_back = window is not None and self.kpi.type == "simple"
+        return share.rolling(window.days, min_periods=1).mean() if looks_back and window else share
+
+    def _holidays(self, index: pd.DatetimeIndex, country: str) -> tuple[pd.Timestamp, ...]:
+        if not country or self.grain != "day" or index.empty:
+            return ()
+        try:
+            known = public_holidays(country, index[0].year, index[-1].year)
+        except (NotImplementedError, KeyError):
+            return ()
+        return tuple(day for day in index if day in known)
+
+    def _logarithm(self, *frames: pd.DataFrame) -> bool:
+        """Whether effects are shares: of what is no rate or score, and always above zero."""
+        if self.kpi.changes_in_points or self.kpi.type == "survey":
+            return False
+        values: Mapping[str, np.ndarray] = {str(i): f.to_numpy(dtype=float) for i, f in enumerate(frames)}
+        return all(bool((v[np.isfinite(v)] > 0).all()) for v in values.values())

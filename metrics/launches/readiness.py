@@ -1,0 +1,73 @@
+"""Before the day: is there enough history, is tracking seen, is the effect hoped for large enough to be seen?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.launch import FIRM_DAYS, Launch
+from metrics.launches.impact import FEWEST_BEFORE, WEEK, Panel, history_needed, impact
+from metrics.launches.observe import Observed
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the readiness list. state: ok, warning or missing. about: a KPI's name, or empty."""
+
+    state: str
+    words: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The smallest effect that a reading at D+14 would tell from noise, in the reading's unit."""
+
+    size: float
+    relative: bool
+    calibrated: bool
+
+
+def history(launch: Launch, kpi: KpiCommon, observed: Observed) -> Check:
+    """Whether there is enough before the launch to read it, and to calibrate."""
+    if observed.panel is None:
+        return Check("missing", observed.why, kpi.name)
+    grain, known = observed.panel.grain, _before(launch, observed)
+    after = FIRM_DAYS * WEEK[grain] // 7
+    if known < FEWEST_BEFORE[grain]:
+        return Check("missing", f"{kpi.title}: {known} {grain}s of history, {FEWEST_BEFORE[grain]} are needed for any "
+                                "verdict.", kpi.name)  # fmt: skip
+    if known < history_needed(grain, after):
+        return Check("warning", f"{kpi.title}: {known} {grain}s of history; verdicts stay uncalibrated below "
+                                f"{history_needed(grain, after)}.", kpi.name)  # fmt: skip
+    return Check("ok", f"{kpi.title}: {known} {grain}s of history.", kpi.name)
+
+
+def visible(launch: Launch, observed: Observed) -> Visible | None:
+    """What the method could have seen at D+14 of a launch at the latest date before this one."""
+    if observed.panel is None or not len(observed.panel.treated):
+        return None
+    panel = observed.panel
+    index = pd.DatetimeIndex(panel.treated.index)
+    after = FIRM_DAYS * WEEK[panel.grain] // 7
+    first = min(int(index.searchsorted(pd.Timestamp(launch.starts_on))), len(index)) - after
+    if first < FEWEST_BEFORE[panel.grain]:
+        return None
+    since = (np.arange(len(index)) >= first).astype(float)
+    treated = panel.treated.iloc[:, :1] if panel.treated.shape[1] > 1 and not panel.controls.shape[1] else panel.treated
+    exposure = pd.DataFrame(dict.fromkeys(treated.columns, since), index)
+    found = impact(Panel(treated, exposure, panel.controls, panel.grain), index[first], index[first + after - 1]
+                   + pd.Timedelta(hours=1))  # fmt: skip
+    if found is None:
+        return None
+    size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest
+    return Visible(size, observed.logarithm, found.factor is not None)
+
+
+def _before(launch: Launch, observed: Observed) -> int:
+    assert observed.panel is not None
+    treated = observed.panel.treated
+    return int(treated.loc[treated.index < pd.Timestamp(launch.starts_on)].notna().all(axis=1).sum())

@@ -1,0 +1,338 @@
+"""The scorecard: everything there is to say about one launch, as values. Pages, exports and JSON make words of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+
+from connectors.errors import KpiError
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon, Survey
+from metrics.catalog.launch import READINGS, Launch
+from metrics.catalog.segments import segments
+from metrics.engine import feedback
+from metrics.engine.adoption import adoption as adoption_table
+from metrics.engine.adoption import observed_to, uses_before
+from metrics.engine.feedback import Answers
+from metrics.engine.query import EntitySet, Filter
+from metrics.launches.adoption import Adoption, summarized
+from metrics.launches.guardrail import Guard, guard
+from metrics.launches.observe import Observed, observe
+from metrics.launches.readiness import Check, Visible, history, visible
+from metrics.launches.reading import Looked, Reading, complete_days, read
+from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
+from metrics.views.world import World
+
+VOICE_BEFORE = timedelta(days=60)
+SAME = 1e-9  # relative: two readings of the same values
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A published reading: made once, from that generation, at that moment."""
+
+    reading: Reading
+    generation: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True)
+class Restated:
+    """What a published reading would say on today's values, and why it differs."""
+
+    reading: Reading
+    cause: str  # late data, or definition
+
+
+@dataclass(frozen=True)
+class KpiScore:
+    """One KPI of the launch. role: success or guardrail. wish: what its file expects. today: a look, no verdict."""
+
+    kpi: KpiCommon
+    role: str
+    wish: str
+    today: Looked
+    kept: tuple[Kept, ...] = ()
+    restated: Mapping[int, Restated] = field(default_factory=dict)
+    guard: Guard | None = None
+    observed: Observed | None = None
+
+    @property
+    def latest(self) -> Kept | None:
+        """The verdict that counts: the last one published."""
+        return self.kept[-1] if self.kept else None
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What customers say. groups: whose answers → score before and after. comments: said_at, score, who, segment
+    (used it, or has not), comment; latest first.
+    """
+
+    kpi: Survey
+    groups: tuple[tuple[str, ScoreChange], ...]
+    apart: ScoreChange | None
+    comments: pd.DataFrame
+    words: tuple[Word, ...]
+    start: date
+    end: pd.Timestamp
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """phase: planned, running or read (after its last reading). day: complete days since launch, least of its KPIs."""
+
+    launch: Launch
+    phase: str
+    day: int
+    readiness: tuple[Check, ...]
+    scores: tuple[KpiScore, ...]
+    adoption: Adoption | None
+    adoption_why: str
+    voice: Voice | None
+    voice_why: str
+    overlaps: tuple[str, ...]
+    sees: Mapping[str, Visible] = field(default_factory=dict)
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """Where each guardrail stands."""
+        return tuple(score.guard for score in self.scores if score.guard is not None)
+
+
+def scorecard(
+    world: World, launch: Launch, kept: Sequence[Kept] = (), firing: Sequence[str] = (), *, full: bool = True
+) -> Scorecard:
+    """Everything known about a launch on the live data. firing: open alerts on its KPIs, in words.
+
+    full: with readiness, restatements and voice; a list of launches does without.
+    """
+    seen = {name: _observed(world, launch, name) for name in launch.measured if name in world.catalogue.kpis}
+    scores = tuple(_scores(world, launch, seen, kept, full))
+    days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
+    today = world.now.date()
+    phase = "planned" if launch.starts_on > today else "running"
+    if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in scores):
+        phase = "read"
+    used, used_why = _adoption(world, launch, full)
+    voice, voice_why = _voice(world, launch) if full else (None, "")
+    sees = {}
+    if full:
+        sees = {name: found for name, o in seen.items() if (found := visible(launch, o)) is not None}
+    ready = _readiness(world, launch, seen) if full else ()
+    overlaps = (*_overlaps(world.catalogue, launch), *firing)
+    return Scorecard(
+        launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, sees
+    )  # fmt: skip
+
+
+def _observed(world: World, launch: Launch, name: str) -> Observed:
+    return observe(launch, world.catalogue.kpi(name), world.catalogue, world.reader, country=world.country)
+
+
+def _scores(
+    world: World, launch: Launch, seen: Mapping[str, Observed], kept: Sequence[Kept], full: bool
+) -> list[KpiScore]:
+    found = []
+    wishes = [(s.kpi, "success", s.expect, None) for s in launch.success]
+    wishes += [(g.kpi, "guardrail", g.limit, g) for g in launch.guardrails]  # type: ignore[misc]
+    for name, role, wish, rail in wishes:
+        if name not in seen:
+            continue
+        kpi, observed = world.catalogue.kpi(name), seen[name]
+        mine = tuple(sorted((k for k in kept if k.reading.kpi == name), key=lambda k: k.reading.days))
+        blank = Looked(Reading(name, 0, launch.starts_on, launch.starts_on))
+        today = read(launch, kpi, observed) if full or not mine else blank
+        again = restated(launch, kpi, observed, mine) if full else {}
+        state = guard(rail, world.catalogue, world.reader, launch.starts_on) if rail is not None else None
+        found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
+    return found
+
+
+def restated(launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[Kept]) -> dict[int, Restated]:
+    """Published readings that today's values would not give."""
+    found = {}
+    for item in kept:
+        now = read(launch, kpi, observed, item.reading.days).reading
+        if not same(now, item.reading):
+            cause = "definition" if now.definition != item.reading.definition else "late data"
+            found[item.reading.days] = Restated(now, cause)
+    return found
+
+
+def same(one: Reading, other: Reading) -> bool:
+    """Whether two readings say the same: verdict and numbers."""
+    if one.verdict != other.verdict:
+        return False
+    for name in ("effect", "low", "high", "level", "expected"):
+        a, b = getattr(one, name), getattr(other, name)
+        if (a is None) != (b is None) or (a is not None and abs(a - b) > SAME * max(1.0, abs(a))):
+            return False
+    return True
+
+
+def _adoption(world: World, launch: Launch, full: bool) -> tuple[Adoption | None, str]:
+    if launch.adoption is None:
+        return None, "The launch does not say how using it is seen: write `adoption: {dataset: …, used: …}`."
+    item = launch.adoption
+    dataset = world.catalogue.datasets.get(item.dataset)
+    end = observed_to(world.catalogue, world.reader, item.dataset) if dataset else None
+    if dataset is None or end is None:
+        return None, f"Dataset {item.dataset} has no data."
+    if end <= pd.Timestamp(launch.starts_on):
+        return None, "It has not started."
+    audience = _filter_of(launch, item.dataset, world.catalogue)
+    tables = {}
+    for by in (None, *(dataset.dimensions if full else ())):
+        try:
+            tables[by] = adoption_table(
+                world.catalogue, world.reader, dataset=item.dataset, used=item.used, audience=audience,
+                start=launch.starts_on, end=end, by=by,
+            )  # fmt: skip
+        except KpiError as error:
+            if by is None:
+                return None, error.message
+    found = summarized(tables.pop(None), {str(k): v for k, v in tables.items()}, pd.Timestamp(launch.starts_on), end)
+    if not found.audience:
+        return None, f"The audience is empty: no row of {item.dataset} since {launch.starts_on:%-d %b} is of it."
+    return found, ""
+
+
+def _filter_of(launch: Launch, dataset: str, catalogue: Catalogue) -> str:
+    """The audience as a condition on a dataset's rows: by the column behind a dimension, where it names one."""
+    named = segments(launch.audience) if launch.audience else None
+    if named is None or named.dimension not in catalogue.datasets[dataset].dimensions:
+        return launch.audience
+    column = catalogue.datasets[dataset].dimensions[named.dimension]
+    values = ", ".join("'" + value.replace("'", "''") + "'" for value in named.values)
+    return f"coalesce(CAST({column} AS TEXT), '(none)') {'NOT ' if named.others else ''}IN ({values})"
+
+
+def survey_of(launch: Launch, catalogue: Catalogue) -> Survey | None:
+    """The survey whose answers are its customers' voice."""
+    surveys = [kpi for kpi in catalogue.kpis.values() if isinstance(kpi, Survey)]
+    if launch.feedback:
+        return next((kpi for kpi in surveys if kpi.name == launch.feedback), None)
+    named = [kpi for kpi in surveys if kpi.name in launch.measured]
+    return (named or surveys)[0] if named or len(surveys) == 1 else None
+
+
+def _voice(world: World, launch: Launch) -> tuple[Voice | None, str]:
+    kpi = survey_of(launch, world.catalogue)
+    if kpi is None:
+        return None, "No survey KPI is named in `feedback`, and there is not exactly one."
+    end = observed_to(world.catalogue, world.reader, kpi.dataset)
+    start = pd.Timestamp(launch.starts_on)
+    if end is None or end <= start:
+        return None, "It has not started."
+    where = _feedback_filters(launch, kpi, world.catalogue)
+    spans = {"before": (start - VOICE_BEFORE, start), "after": (start, end)}
+    whole = {k: Answers(kpi, *span, where) for k, span in spans.items()}
+    try:
+        found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in whole.items()}
+        said = {k: feedback.written(a, world.catalogue, world.reader) for k, a in whole.items()}
+        whom = f"Audience, {_words_of(launch)}" if where else "Everybody"
+        groups = [(whom, changed(found["before"], found["after"]))]
+        users, apart = _users(world, launch, whole)
+        groups += users
+    except KpiError as error:
+        return None, error.message
+    comments = said["after"]
+    words = changed_words(said["before"]["comment"], comments["comment"])
+    return Voice(kpi, tuple(groups), apart, comments, words, launch.starts_on, end), ""
+
+
+def _users(
+    world: World, launch: Launch, whole: Mapping[str, Answers]
+) -> tuple[list[tuple[str, ScoreChange]], ScoreChange | None]:
+    """The answers of those who used it, before and after; and against those who did not, since launch."""
+    item, kpi = launch.adoption, whole["after"].kpi
+    dataset = world.catalogue.datasets[kpi.dataset]
+    if item is None or not dataset.entity:
+        return [], None
+    start = whole["after"].start
+    entities = EntitySet(item.dataset, used_since(item.used, start, world.catalogue, item.dataset))
+    mine = {k: replace(a, entities=entities) for k, a in whole.items()}
+    found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in mine.items()}
+    everybody = scored(feedback.scores(whole["after"], world.catalogue, world.reader), kpi.scale)
+    others = _without(everybody, found["after"])
+    return [("Those who used it", changed(found["before"], found["after"]))], changed(others, found["after"])
+
+
+def used_since(used: str, start: pd.Timestamp, catalogue: Catalogue, dataset: str) -> str:
+    """The condition of a use since launch."""
+    column = catalogue.datasets[dataset].time_dimension
+    return f"({used}) AND \"{column}\" >= TIMESTAMP '{start:%Y-%m-%d}'"
+
+
+def _without(whole: Scored, part: Scored) -> Scored:
+    """The rest: the whole less a part of it."""
+    n = whole.n - part.n
+    if n < 1 or whole.value is None:
+        return Scored(None, 0)
+    inside = part.value or 0.0
+    mean = (whole.value * whole.n - inside * part.n) / n
+    squares = whole.variance * max(1, whole.n - 1) + whole.n * whole.value**2
+    squares -= part.variance * max(1, part.n - 1) + part.n * inside**2
+    return Scored(mean, n, max(0.0, (squares - n * mean**2) / max(1, n - 1)))
+
+
+def _feedback_filters(launch: Launch, kpi: Survey, catalogue: Catalogue) -> tuple[Filter, ...]:
+    named = segments(launch.audience) if launch.audience else None
+    if named is None or named.others or named.dimension not in catalogue.datasets[kpi.dataset].dimensions:
+        return ()
+    return (Filter(named.dimension, named.values),)
+
+
+def _words_of(launch: Launch) -> str:
+    named = segments(launch.audience)
+    return named.words if named else launch.audience
+
+
+def _readiness(world: World, launch: Launch, seen: Mapping[str, Observed]) -> tuple[Check, ...]:
+    found = [history(launch, world.catalogue.kpi(name), observed) for name, observed in seen.items()]
+    item = launch.adoption
+    if item is not None and item.dataset in world.catalogue.datasets:
+        try:
+            uses = uses_before(
+                world.catalogue, world.reader, dataset=item.dataset, used=item.used, end=pd.Timestamp(world.now.date())
+            )
+            found.append(
+                Check("ok", f"Tracking is seen: {uses:,} uses in the data.") if uses
+                else Check("missing", f"No use is in the data yet: no row of {item.dataset} meets `{item.used}`.")
+            )  # fmt: skip
+        except KpiError as error:
+            found.append(Check("missing", f"Tracking cannot be checked: {error.message}"))
+    else:
+        found.append(Check("warning", "Adoption is not tracked: the launch names no event of use."))
+    found += [Check("missing", f"{name} is not defined, so it cannot be read.") for name in launch.measured
+              if name not in world.catalogue.kpis]  # fmt: skip
+    if not launch.success:
+        found.append(Check("missing", "No success KPI is named: there is nothing to read."))
+    if not launch.guardrails:
+        found.append(Check("warning", "No guardrail is named."))
+    if not launch.control and not any(step.segment for step in launch.rollout):
+        found.append(Check("warning", "Nobody is left out as a control: verdicts stay directional."))
+    if not launch.owner:
+        found.append(Check("warning", "It has no owner: nobody is told."))
+    return tuple(found)
+
+
+def _overlaps(catalogue: Catalogue, launch: Launch) -> tuple[str, ...]:
+    """Other marks on its KPIs in the days that are read."""
+    first, last = launch.starts_on, launch.reading_on(READINGS[-1])
+    found = []
+    for other in catalogue.launches:
+        if other.name == launch.name:
+            continue
+        ends = other.until or other.starts_on
+        if other.kind == "launch":
+            ends = max(ends, other.reading_on(READINGS[0]))
+        names = [n for n in launch.measured if n in catalogue.kpis and other.concerns(n, catalogue.kpi(n).area)]
+        if names and other.starts_on < last and ends >= first:
+            titles = ", ".join(catalogue.kpi(n).title for n in names)
+            found.append(f"{other.title} ({other.kind}, {other.starts_on:%-d %b}) touches {titles} in the same days.")
+    return tuple(found)

@@ -1,0 +1,404 @@
+"""One launch as people read it: page, exports and the line in a list are made of this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pandas as pd
+
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.launch import READINGS, Launch
+from metrics.catalog.segments import segments
+from metrics.launches import words
+from metrics.launches.adoption import Adoption, Share
+from metrics.launches.reading import Reading, is_good
+from metrics.launches.scorecard import Kept, KpiScore, Scorecard, Voice
+from metrics.views import format as fmt
+
+SPOKEN = {True: "good", False: "bad", None: "quiet"}
+CAUSES = {"late data": "late data", "definition": "the definition changed"}
+
+
+@dataclass(frozen=True)
+class ReadingRow:
+    """One reading date. state: read, restated, waiting or none."""
+
+    day: str
+    on: str
+    words: str
+    slug: str
+    badges: tuple[str, ...]
+    published: str
+    restated: str = ""
+
+
+@dataclass(frozen=True)
+class Path:
+    """The before/after chart: per period in the KPI's unit; tick_format for the axis."""
+
+    periods: tuple[pd.Timestamp, ...]
+    actual: tuple[float, ...]
+    expected: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    texts: tuple[str, ...]
+    tick_format: str
+    tick_suffix: str
+
+
+@dataclass(frozen=True)
+class KpiBlock:
+    """One KPI of the launch. slug: good, bad or quiet. links: its page."""
+
+    name: str
+    title: str
+    role: str
+    verdict: str
+    slug: str
+    level: str
+    wish: str
+    wish_met: str
+    badges: tuple[str, ...]
+    compared: str
+    calibration: str
+    visible: str
+    today: str
+    notes: tuple[str, ...]
+    readings: tuple[ReadingRow, ...]
+    path: Path | None
+    guard: str = ""
+    guard_slug: str = ""
+
+
+@dataclass(frozen=True)
+class AdoptionBlock:
+    """Shares as texts, the curve as numbers."""
+
+    line: str
+    within: tuple[tuple[str, str, str], ...]
+    again: str
+    curve: tuple[tuple[pd.Timestamp, float], ...]
+    segments: tuple[tuple[str, tuple[tuple[str, str, float], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One comment."""
+
+    when: str
+    score: str
+    who: str
+    words: str
+
+
+@dataclass(frozen=True)
+class VoiceBlock:
+    """groups: whose answers, what they say, slug. words: (word, before, after, more or less)."""
+
+    title: str
+    groups: tuple[tuple[str, str, str], ...]
+    comments: tuple[Said, ...]
+    words: tuple[tuple[str, int, int, bool], ...]
+    line: str
+
+
+@dataclass(frozen=True)
+class LaunchPage:
+    """Everything a page or an export shows."""
+
+    name: str
+    title: str
+    phase: str
+    headline: str
+    slug: str
+    line: str
+    hypothesis: str
+    owner: str
+    steps: tuple[str, ...]
+    blocks: tuple[KpiBlock, ...]
+    adoption: AdoptionBlock | None
+    adoption_why: str
+    voice: VoiceBlock | None
+    voice_why: str
+    readiness: tuple[tuple[str, str], ...]
+    assumptions: tuple[str, ...]
+    overlaps: tuple[str, ...]
+    go_to_market: tuple[tuple[str, str, str, bool], ...]
+    links: tuple[tuple[str, str], ...]
+    decisions: tuple[tuple[str, str, str], ...]
+    breaches: tuple[str, ...]
+    data_line: str
+
+
+def launch_page(
+    card: Scorecard,
+    catalogue: Catalogue,
+    *,
+    now: datetime,
+    decisions: Sequence[tuple[str, str, str, datetime]] = (),
+    breaches: Sequence[tuple[str, datetime, datetime | None]] = (),
+    data_to: datetime | None = None,
+) -> LaunchPage:
+    """decisions: decision, why, by, at. breaches: KPI, since, until; the latest first."""
+    launch, year = card.launch, now.year
+    blocks = tuple(_block(score, card, year) for score in card.scores)
+    slug, headline = _headline(card, blocks, now.date())
+    assumed: tuple[str, ...] = words.ASSUMPTIONS
+    if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
+        assumed = (*assumed, words.CONTROL)
+    return LaunchPage(
+        launch.name, launch.title, card.phase, headline, slug, _line(launch, now.date()), launch.hypothesis,
+        launch.owner, _steps(launch), blocks, _adoption(card.adoption) if card.adoption else None, card.adoption_why,
+        _voice(card.voice) if card.voice else None, card.voice_why, _readiness(card), assumed,
+        card.overlaps or ("Nothing else is known to have touched its KPIs in these days.",),
+        tuple((g.audience, g.message, g.channel, g.done) for g in launch.go_to_market), tuple(launch.links.items()),
+        tuple((what.capitalize(), why, f"{by}, {fmt.moment_text(at)}") for what, why, by, at in decisions),
+        tuple(_breach(catalogue, *breach) for breach in breaches if breach[0] in catalogue.kpis),
+        f"Data to {fmt.day_text(data_to)}.",
+    )  # fmt: skip
+
+
+def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple[str, str]:
+    """slug and one sentence or two: what a PM must see first."""
+    launch = card.launch
+    if card.phase == "planned":
+        days = (launch.starts_on - today).days
+        ready = sum(check.state == "ok" for check in card.readiness)
+        left = f" {ready} of {len(card.readiness)} checks are fine." if card.readiness else ""
+        return "quiet", f"Starts in {days} day{'s' if days != 1 else ''}.{left}"
+    verdicts = [b for b in blocks if b.role == "success" and card_of(card, b.name).latest]
+    read = [b for b in verdicts if _latest(card, b.name).verdict]
+    facts = [*_tried(card), *_rails(card), *_heard(card)]
+    if not read:
+        early = f"Too early for a verdict ({min(card.day, READINGS[0])} of {READINGS[0]})."
+        if card.day >= READINGS[0] and blocks:
+            waits = next((b.today for b in blocks if b.role == "success" and b.today), "")
+            early = "No verdict yet." + (f" {waits}" if waits else "")
+        return _worse("quiet", card), " ".join([early, _joined(facts)]).strip()
+    said = [f"{b.title} {b.verdict.split(' (')[0]}" for b in read]
+    slugs = {b.slug for b in read}
+    slug = "bad" if "bad" in slugs else "good" if "good" in slugs else "quiet"
+    return _worse(slug, card), " ".join([f"{'; '.join(said)}.", _joined(facts)]).strip()
+
+
+def _joined(facts: Sequence[str]) -> str:
+    text = "; ".join(facts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _worse(slug: str, card: Scorecard) -> str:
+    return "bad" if any(g.holds is False for g in card.guards) else slug
+
+
+def _tried(card: Scorecard) -> list[str]:
+    used = card.adoption
+    return [f"{used.used:,} of {used.audience:,} tried it"] if used else []
+
+
+def _rails(card: Scorecard) -> list[str]:
+    if not card.guards:
+        return []
+    fine = sum(guard.holds is True for guard in card.guards)
+    broken = [next(s.kpi.title for s in card.scores if s.guard is g) for g in card.guards if g.holds is False]
+    tail = f", {' and '.join(broken)} breached" if broken else ""
+    return [f"guardrails {fine} of {len(card.guards)}{tail}"]
+
+
+def _heard(card: Scorecard) -> list[str]:
+    if card.voice is None:
+        return []
+    count = len(card.voice.comments)
+    return [f"{count} comment{'s' if count != 1 else ''}"]
+
+
+def card_of(card: Scorecard, name: str) -> KpiScore:
+    """The score of one KPI."""
+    return next(score for score in card.scores if score.kpi.name == name)
+
+
+def _latest(card: Scorecard, name: str) -> Reading:
+    kept = card_of(card, name).latest
+    assert kept is not None
+    return kept.reading
+
+
+def _line(launch: Launch, today: date) -> str:
+    start = pd.Timestamp(launch.starts_on)
+    day = f"{start:%a} {start.day} {start:%b %Y}"
+    named = segments(launch.audience) if launch.audience else None
+    whom = f" for {named.words if named else launch.audience}" if launch.audience else ""
+    if launch.starts_on > today:
+        return f"Planned for {day}{whom}"
+    return f"Launched on {day}{whom}, {(today - launch.starts_on).days} days ago"
+
+
+def _steps(launch: Launch) -> tuple[str, ...]:
+    found = []
+    for step in launch.rollout:
+        named = segments(step.segment) if step.segment else None
+        who = named.words if named else f"{step.share:.0%}"
+        found.append(f"{step.on:%-d %b}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
+    return tuple(found)
+
+
+def _block(score: KpiScore, card: Scorecard, year: int) -> KpiBlock:
+    kpi, latest = score.kpi, score.latest
+    reading = latest.reading if latest and latest.reading.verdict else score.today.reading
+    published = latest.reading if latest and latest.reading.verdict else None
+    look = score.today.reading
+    today = words.verdict(kpi, look) if look.verdict else look.why
+    if look.verdict:
+        today = f"To {_last_day(look)}: {today}"
+    sees = card.sees.get(kpi.name)
+    guard = score.guard
+    return KpiBlock(
+        kpi.name, kpi.title, score.role, words.verdict(kpi, published) if published else "no verdict yet",
+        SPOKEN[is_good(kpi, published)] if published else "quiet", words.levels(kpi, reading), _wish(score),
+        _wish_met(score, published), published.badges if published else (), words.compared(reading),
+        words.calibration(reading), words.visible_words(kpi, sees) + "." if sees and sees.size > 1e-6 else "", today,
+        tuple(dict.fromkeys((*reading.notes, *look.notes))), tuple(_rows(score, card.launch)),
+        _path(score), words.guard_words(kpi, guard, year) if guard else "",
+        "" if guard is None else "quiet" if guard.holds is None else "good" if guard.holds else "bad",
+    )  # fmt: skip
+
+
+def _wish(score: KpiScore) -> str:
+    if not score.wish:
+        return ""
+    text = score.wish.replace("pp", " points").replace("-", fmt.MINUS)
+    return f"Expected {text}" if score.role == "success" else ""
+
+
+def _wish_met(score: KpiScore, reading: Reading | None) -> str:
+    """Whether the effect hoped for lies in the interval; levels to reach are held against the level."""
+    wish = score.wish.replace(" ", "")
+    if score.role != "success" or not wish or reading is None or reading.low is None or reading.high is None:
+        return ""
+    number = float(wish.rstrip("%p").replace("+", ""))
+    if wish[0] not in "+-":
+        level = number / 100 if wish.endswith("%") else number
+        reached = reading.level is not None and reading.level >= level
+        return "reached" if reached else "not reached"
+    asked = number / 100 if wish.endswith("%") or (wish.endswith("pp") and score.kpi.is_rate) else number
+    if wish.endswith("%") != reading.relative:
+        return ""
+    if asked > 0:
+        return "below what was expected" if reading.high < asked else "in line" if reading.low <= asked else "above it"
+    return "short of what was expected" if reading.low > asked else "in line" if reading.high >= asked else "beyond it"
+
+
+def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
+    found = []
+    kept = {item.reading.days: item for item in score.kept}
+    for days in READINGS:
+        on = f"{launch.reading_on(days):%-d %b %Y}"
+        item = kept.get(days)
+        if item is None:
+            found.append(ReadingRow(f"D+{days}", on, "not read yet", "quiet", (), ""))
+            continue
+        again = score.restated.get(days)
+        now = ""
+        if again is not None:
+            said = words.verdict(score.kpi, again.reading)
+            now = f"Restated since: now {said} ({CAUSES[again.cause]}). The published verdict stays."
+        found.append(ReadingRow(
+            f"D+{days}", on, words.verdict(score.kpi, item.reading), SPOKEN[is_good(score.kpi, item.reading)],
+            item.reading.badges, _published(item, launch), now,
+        ))  # fmt: skip
+    return found
+
+
+def _published(item: Kept, launch: Launch) -> str:
+    late = (item.taken_at.date() - launch.reading_on(item.reading.days)).days
+    tail = f", {late} days after its day" if late > 14 else ""
+    return f"Published {fmt.moment_text(item.taken_at)}{tail}, from generation {item.generation}"
+
+
+def _last_day(reading: Reading) -> str:
+    return f"{pd.Timestamp(reading.end) - pd.Timedelta(days=1):%-d %b}"
+
+
+def _path(score: KpiScore) -> Path | None:
+    path, kpi = score.today.path, score.kpi
+    if path.empty:
+        return None
+    shown = path.tail(75 if score.today.reading.grain == "day" else 40)
+    texts = tuple(
+        f"{fmt.value_text(float(row.actual), kpi)}, expected {fmt.value_text(float(row.expected), kpi)}"
+        for row in shown.itertuples()
+    )
+    actual, expected, low, high = (tuple(float(v) for v in shown[c]) for c in ("actual", "expected", "low", "high"))
+    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi))
+
+
+def _ticks(kpi: KpiCommon) -> tuple[str, str]:
+    if kpi.is_rate:
+        return ".1%", ""
+    return ("", " s") if kpi.format == "duration" else ("", "")
+
+
+def _adoption(found: Adoption) -> AdoptionBlock:
+    share = fmt.UNKNOWN if found.share is None else f"{found.share:.1%}"
+    within = tuple((s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "nobody is there that long") for s in
+                   found.within)  # fmt: skip
+    again = f"{found.again:,} of {found.used:,} came back to it on another day" if found.used else ""
+    parts = tuple(
+        (dimension.replace("_", " "), tuple((s.name, f"{_share(s)} ({s.used:,} of {s.of:,})", s.value or 0.0)
+                                            for s in shares))
+        for dimension, shares in found.segments
+    )  # fmt: skip
+    line = f"{found.used:,} of {found.audience:,} seen since launch used it: {share}"
+    return AdoptionBlock(line, within, again, found.curve, parts)
+
+
+def _share(share: Share) -> str:
+    return fmt.UNKNOWN if share.value is None else f"{share.value:.1%}"
+
+
+def _voice(found: Voice) -> VoiceBlock:
+    slugs = {"up": "good", "down": "bad"}
+    groups = [(name, words.score_words(change), slugs.get(words.score_verdict(change), "quiet")) for name, change in
+              found.groups]  # fmt: skip
+    if found.apart is not None:
+        said = words.score_words(found.apart).replace(" → ", " of the others, ", 1)
+        groups.append(("Those who used it, against those who did not", said, slugs.get(
+            words.score_verdict(found.apart), "quiet")))  # fmt: skip
+    comments = tuple(
+        Said(f"{pd.Timestamp(row.said_at):%-d %b}", f"{float(row.score):g}", str(row.who), str(row.comment))
+        for row in found.comments.itertuples()
+    )
+    start = pd.Timestamp(found.start)
+    line = f"{found.kpi.title}: answers from {start:%-d %b} on against the 60 days before. Intervals of 95%."
+    return VoiceBlock(
+        found.kpi.title, tuple(groups), comments, tuple((w.word, w.before, w.after, w.z > 0) for w in found.words), line
+    )  # fmt: skip
+
+
+def _readiness(card: Scorecard) -> tuple[tuple[str, str], ...]:
+    found = [(check.state, check.words) for check in card.readiness]
+    for score in card.scores:
+        sees = card.sees.get(score.kpi.name)
+        if score.role == "success" and sees is not None and sees.size > 1e-6:
+            asked = _asked(score)
+            small = asked is not None and abs(asked) < sees.size
+            tail = f", more than the {score.wish} hoped for" if small else ""
+            found.append(("warning" if small else "ok", f"{words.visible_words(score.kpi, sees)}{tail}."))
+    return tuple(found)
+
+
+def _asked(score: KpiScore) -> float | None:
+    wish = score.wish.replace(" ", "")
+    if not wish or wish[0] not in "+-":
+        return None
+    number = float(wish.rstrip("%p"))
+    return number / 100 if wish.endswith("%") or (wish.endswith("pp") and score.kpi.is_rate) else number
+
+
+def _breach(catalogue: Catalogue, name: str, since: datetime, until: datetime | None) -> str:
+    kpi = catalogue.kpi(name)
+    start = fmt.period_text(pd.Timestamp(since), kpi.grain, since.year)
+    end = f"holds again since {fmt.moment_text(until)}" if until else "still beyond it"
+    return f"{kpi.title} beyond its limit from {start}; {end}"
