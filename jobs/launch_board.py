@@ -79,7 +79,7 @@ def scorecard_dict(project: Project, name: str, *, now: datetime) -> dict[str, A
     return {
         "launch": launch.name, "label": launch.title, "kind": launch.kind, "start": launch.starts_on.isoformat(),
         "owner": launch.owner or None, "phase": card.phase, "day": card.day,
-        "headline": page_of(project, name, now=now).headline, "kpis": [_score(score) for score in card.scores],
+        "headline": page_of(project, name, now=now).summary, "kpis": [_score(score) for score in card.scores],
         "adoption": _adoption(card.adoption), "voice": _voice(card),
         "readiness": [{"state": c.state, "words": c.words} for c in card.readiness], "overlaps": list(card.overlaps),
         "decisions": [

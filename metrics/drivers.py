@@ -77,6 +77,26 @@ def ratio(dimension: str, before: pd.DataFrame, after: pd.DataFrame) -> Split:
     return _split(dimension, parts)
 
 
+def between(dimension: str, before: pd.DataFrame, after: pd.DataFrame, *, adds_up: bool) -> Split | None:
+    """The change from the periods of `before` to those of `after`, by segment; None where no parts of it add up.
+
+    Frames: segment, period, value, numerator, denominator (engine answers). Rates: over all periods of each side;
+    values that add up: the mean period of each side. A factor between parts and value (100 of a score) is kept.
+    """
+    if before.empty or after.empty:
+        return None
+    both = pd.concat([before, after])
+    if both["denominator"].notna().any():
+        shown = both["value"] / (both["numerator"] / both["denominator"]).where(both["numerator"] != 0)
+        unit = float(shown.median()) if shown.notna().any() else 1.0
+        sums = [side.groupby("segment")[["numerator", "denominator"]].sum() for side in (before, after)]
+        return ratio(dimension, *(side.assign(numerator=side["numerator"] * unit) for side in sums))
+    if not adds_up:
+        return None
+    return additive(dimension, *(side.groupby("segment")["value"].sum() / max(1, side["period"].nunique())
+                                 for side in (before, after)))  # fmt: skip
+
+
 def _split(dimension: str, parts: list[Part]) -> Split:
     ordered = sorted(parts, key=lambda part: (-abs(part.change), part.segment))
     change = float(np.sum([part.change for part in ordered])) if ordered else 0.0

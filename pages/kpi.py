@@ -11,11 +11,13 @@ from metrics.engine.answer import offered_grains
 from metrics.engine.query import Filter
 from metrics.engine.types.survey import PARTS
 from metrics.views.alerts import AlertItem
+from metrics.views.change import ChangeBlock, where_it_sits
 from metrics.views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
 from metrics.views.origin import Origin, origin
 from metrics.views.rule_chart import Overlay, overlay
 from ui import state, url
 from ui.alerts import alert_card
+from ui.change import show_change
 from ui.charts import CONFIG, series_figure
 from ui.empty import first_steps
 from ui.filters import both_widths, dimension_filters, draw_dimension_filters
@@ -43,6 +45,12 @@ def overlay_of(kpi: str, rule: Rule, where: tuple[Filter, ...]) -> Overlay:
 def firing(kpi: str) -> tuple[AlertItem, ...]:
     """Open incidents of a KPI."""
     return firing_of(state.project(), kpi, now=utc_now())
+
+
+@state.cached_view
+def change_of(kpi: str, where: tuple[Filter, ...]) -> tuple[ChangeBlock, ...]:
+    """Where its last change sits."""
+    return where_it_sits(state.world(), kpi, where)
 
 
 @state.cached_view
@@ -106,6 +114,7 @@ def page() -> None:
     _chart(found, shown if grain == kpi.grain and not by else None)
     rule_controls(kpi, where, shown)
     show_shape(found.shape)
+    show_change(change_of(name, where), found.card.against)
     _table(found, name)
     show_origin(origin_of(name))
 

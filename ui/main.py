@@ -15,7 +15,15 @@ from connectors.errors import KpiError  # noqa: E402
 from ui import state, theme  # noqa: E402
 from ui.gate import require_sign_in  # noqa: E402
 
-FIRST = ("overview", "alerts", "kpi", "kpis", "data")  # the order of the navigation; any other page follows by name
+FIRST = (
+    "overview",
+    "alerts",
+    "launches",
+    "launch",
+    "kpi",
+    "kpis",
+    "data",
+)  # the order of the navigation; any other page follows by name
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 
 

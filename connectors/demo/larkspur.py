@@ -31,7 +31,7 @@ PRICES = {"pro": 49.0, "team": 129.0, "business": 299.0}
 # Days before yesterday, as the story counts them.
 CAMPAIGN, ONBOARDING, OUTAGE, EDITOR, ANDROID, SUPPORT_STOPS = 100, 70, 33, 18, 3, 3
 QUARANTINED = 37
-POLLED = 0.09  # of the sessions in the new editor
+ASKED, POLLED = 150.0, 0.1  # answers a day; share of the sessions in the new editor that are asked besides
 
 Draws = np.random.Generator
 Column = Any  # a numpy array
@@ -240,21 +240,21 @@ def _subscriptions(rng: Draws, story: Story, users: pd.DataFrame) -> pd.DataFram
 def _feedback(rng: Draws, story: Story, sessions: pd.DataFrame) -> pd.DataFrame:
     day = ((sessions["started_at"] - pd.Timestamp(story.first)) // pd.Timedelta(days=1)).to_numpy()
     per_day = np.bincount(day, minlength=DAYS)
-    asked = sessions[_systematic(rng, np.minimum(1.0, 48.0 / np.maximum(per_day, 48))[day])]
+    asked = sessions[_systematic(rng, np.minimum(1.0, ASKED / np.maximum(per_day, ASKED))[day])]
     noise = _noise(rng, DAYS // 7 + 1, 0.015)
-    heard = _answers(rng, asked, day[asked.index], noise)
+    heard = _answers(rng, asked, day[asked.index], noise, speaks_share=48.0 / ASKED)
     # Who works in the new editor is asked there, too: a poll of its own, so that its users are heard.
     poll = np.random.default_rng(SEED + 2)
     inside = sessions[_systematic(poll, np.where(sessions["editor"] == "new", POLLED, 0.0))]
-    polled = _answers(poll, inside, day[inside.index], noise, speaks_share=0.25)
+    polled = _answers(poll, inside, day[inside.index], noise, speaks_share=0.1)
     answers = pd.concat([heard, polled]).sort_values(["submitted_at", "user_id"], kind="stable", ignore_index=True)
     return answers.assign(response_id=np.arange(1, len(answers) + 1))
 
 
-def _answers(rng: Draws, asked: pd.DataFrame, day: Column, noise: Column, speaks_share: float = 1.0) -> pd.DataFrame:
+def _answers(rng: Draws, asked: pd.DataFrame, day: Column, noise: Column, speaks_share: float) -> pd.DataFrame:
     adopter = (asked["editor"] == "new").to_numpy()
     # Passives stay 28%; NPS = 100 × (promoters − detractors).
-    level = 0.465 + 0.012 * (day >= Story.day(EDITOR))
+    level = 0.465 + 0.03 * (day >= Story.day(EDITOR))
     nps = level * noise[np.minimum(day // 7, DAYS // 7)] - 0.06 * adopter
     crashes = (asked["app_version"] == "android 8.2").to_numpy()
     nps = nps - 0.10 * crashes

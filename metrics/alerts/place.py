@@ -77,18 +77,7 @@ def _split(
     now, usual = frame[frame["period"] == period], frame[frame["period"] < period]
     if now.empty or usual.empty or not _unusual(frame, period):
         return None
-    if frame["denominator"].notna().any():
-        columns = ["numerator", "denominator"]
-        shown = frame["value"] / (frame["numerator"] / frame["denominator"]).where(frame["numerator"] != 0)
-        unit = float(shown.median()) if shown.notna().any() else 1.0  # 100 for a score
-        before, after = (part.groupby("segment")[columns].sum() for part in (usual, now))
-        scaled = (part.assign(numerator=part["numerator"] * unit) for part in (before, after))
-        return drivers.ratio(dimension, *scaled)
-    if additivity(kpi) == "non-additive":
-        return None
-    spread = max(1, usual["period"].nunique())
-    before, after = usual.groupby("segment")["value"].sum() / spread, now.groupby("segment")["value"].sum()
-    return drivers.additive(dimension, before, after)
+    return drivers.between(dimension, usual, now, adds_up=additivity(kpi) != "non-additive")
 
 
 def _unusual(frame: pd.DataFrame, period: pd.Timestamp) -> bool:

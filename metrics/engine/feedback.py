@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from sqlglot import exp
@@ -20,13 +20,18 @@ MOST_COMMENTS = 5000
 
 @dataclass(frozen=True)
 class Answers:
-    """Whose answers, of when: start <= local time < end."""
+    """Whose answers, of when: start <= local time < end.
+
+    entities: of these people only. since_use: (dataset, condition): only answers from the day on that their people
+    first had such a row since `start`.
+    """
 
     kpi: Survey
     start: pd.Timestamp
     end: pd.Timestamp
     where: tuple[Filter, ...] = ()
     entities: EntitySet | None = None
+    since_use: EntitySet | None = None
 
     def scope(self, catalogue: Catalogue, reader: Reader) -> Scope:
         """As the engine counts."""
@@ -43,7 +48,24 @@ def scores(asked: Answers, catalogue: Catalogue, reader: Reader) -> pd.DataFrame
         asked.kpi, scope, exp.cast(score, "DOUBLE").as_("score"), survey.group(asked.kpi).as_("who"),
         exp.Count(this=exp.Star()).as_("answers"),
     )  # fmt: skip
+    query = _since_use(query, asked, scope)
     return trees.run(query.group_by(exp.Literal.number(1), exp.Literal.number(2)), scope)
+
+
+def _since_use(query: exp.Select, asked: Answers, scope: Scope) -> exp.Select:
+    """Answers from the day of their people's first use on."""
+    if asked.since_use is None:
+        return query
+    own, other = (scope.catalogue.datasets[name] for name in (asked.kpi.dataset, asked.since_use.dataset))
+    local = trees.local_time(other, scope, trees.time_type(other, scope))
+    first = exp.Min(this=trees.period(local, scope)).as_("first_used_on")
+    uses = exp.select(exp.column(other.entity, quoted=True).as_("user_of_it"), first)
+    uses = trees.scanned(uses, other, replace(scope, filters=(), entities=None), trees.time_type(other, scope),
+                         asked.since_use.condition).group_by(exp.Literal.number(1))  # fmt: skip
+    same = exp.EQ(this=exp.column(own.entity, quoted=True), expression=exp.column("user_of_it"))
+    said = trees.period(trees.local_time(own, scope, trees.time_type(own, scope)), scope)
+    late = exp.GTE(this=said, expression=exp.column("first_used_on"))
+    return query.join(uses.subquery("uses"), on=exp.and_(same, late))
 
 
 def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: str | None = None) -> pd.DataFrame:

@@ -254,8 +254,11 @@ def _users(
     if item is None or not dataset.entity:
         return [], None
     start = whole["after"].start
-    entities = EntitySet(item.dataset, used_since(item.used, start, world.catalogue, item.dataset))
-    mine = {k: replace(a, entities=entities) for k, a in whole.items()}
+    users = EntitySet(item.dataset, used_since(item.used, start, world.catalogue, item.dataset))
+    mine = {
+        "before": replace(whole["before"], entities=users),
+        "after": replace(whole["after"], since_use=EntitySet(item.dataset, item.used)),
+    }
     found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in mine.items()}
     everybody = scored(feedback.scores(whole["after"], world.catalogue, world.reader), kpi.scale)
     others = _without(everybody, found["after"])

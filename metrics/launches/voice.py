@@ -1,7 +1,7 @@
 """Customer voice: scores before and after with an interval, and the words that are said more or less often since.
 
 Words: each comment counts a word once. A word's change is the logarithm of its odds after over those before, shrunk
-towards how common it is in all comments, divided by its standard error; no list of stop words, no language model
+towards how common it is in all comments, divided by its standard error. No language model
 (docs/launches.md, "Most changed words").
 """
 
@@ -23,6 +23,14 @@ WORD = re.compile(r"[^\W\d_][\w'’-]*[^\W_]|[^\W\d_]")
 PRIOR = 20.0  # comments' worth of the whole that each side is shrunk by
 FEWEST = 3  # comments with a word, for it to be named
 CLEAR = 1.96
+# Words that carry no meaning alone; of other languages the surest changes show without such a list, too.
+_LISTED = (
+    "a about after all also am an and any are as at be because been before but by can could did do does for "
+    "from get had has have he her him his how if in into is it its just me more my no nor not now of off on "
+    "one only or our out own she so some such than that the their them then there these they this those to "
+    "too up us very was we were what when where which who why will with would you your"
+)  # fmt: skip
+FUNCTION_WORDS = frozenset(_LISTED.split())
 POINTS = {"nps": {"promoters": 100.0, "passives": 0.0, "detractors": -100.0},
           "csat": {"promoters": 1.0, "passives": 0.0, "detractors": 0.0}}  # fmt: skip
 
@@ -91,8 +99,9 @@ def changed(before: Scored, after: Scored) -> ScoreChange:
 
 
 def words_of(comment: str) -> set[str]:
-    """The words of a comment, small, each once; two letters at least."""
-    return {word.lower().replace("’", "'") for word in WORD.findall(comment) if len(word) > 1}
+    """The words of a comment, small, each once; two letters at least, no function words."""
+    words = {word.lower().replace("’", "'") for word in WORD.findall(comment) if len(word) > 1}
+    return words - FUNCTION_WORDS
 
 
 def changed_words(before: Iterable[str], after: Iterable[str], *, most: int = 8) -> tuple[Word, ...]:

@@ -24,21 +24,14 @@ BADGES = {
 
 def amount(kpi: KpiCommon, value: float | None, *, relative: bool, plus: bool = True) -> str:
     """An effect: `+4.6 points` of rates and scores, `+8.4%` of others where relative, else in the KPI's unit."""
-    if value is None:
-        return fmt.UNKNOWN
-    if relative:
+    if relative and value is not None:
         return fmt.signed(value * 100, 1, plus=plus) + "%"
-    if kpi.is_rate:
-        return fmt.signed(value * 100, 1, plus=plus) + " points"
-    if kpi.type == "survey" or kpi.delta == "points":
-        return fmt.signed(value, 1, plus=plus) + " points"
-    text = fmt.value_text(abs(value), kpi)
-    return text if not plus else (fmt.MINUS if value < 0 else "+") + text
+    return fmt.difference_text(value, kpi, plus=plus)
 
 
 def bare(kpi: KpiCommon, value: float | None, *, relative: bool) -> str:
     """An end of an interval, without its unit where that follows."""
-    return amount(kpi, value, relative=relative).removesuffix(" points")
+    return amount(kpi, value, relative=relative).removesuffix(" points").removesuffix(" point")
 
 
 def verdict(kpi: KpiCommon, reading: Reading) -> str:

@@ -52,6 +52,18 @@ def change_text(change: float | None, kpi: KpiCommon) -> str:
     return f"{_signed(change * 100, 1, plus=True)}%"
 
 
+def difference_text(value: float | None, kpi: KpiCommon, *, plus: bool = True) -> str:
+    """A difference of two values in the KPI's own unit; points for rates and scores."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if kpi.is_rate or kpi.type == "survey" or kpi.delta == "points":
+        text = _signed(value * 100 if kpi.is_rate else value, 1, plus=plus)
+        return f"{text} point" + ("" if text.lstrip("+-−") == "1.0" else "s")
+    if not plus:
+        return value_text(abs(value), kpi)
+    return (MINUS if value < 0 else "+") + value_text(abs(value), kpi)
+
+
 def gap_text(value: float, target: float, kpi: KpiCommon) -> str:
     """How far a value is from its target, in the KPI's own unit."""
     gap = value - target

@@ -205,10 +205,12 @@ def _marks(world: World, kpi: KpiCommon, frame: pd.DataFrame) -> tuple[Mark, ...
         if launch.concerns(kpi.name, kpi.area) and first <= on <= last:
             until = pd.Timestamp(launch.until) if launch.until else None
             found.append(Mark(on, launch.title, launch.kind, until))
+    marked = {mark.on for mark in found if mark.kind == "redefinition"}
     for change in kpi.changes:
-        if first <= pd.Timestamp(change.on) <= last:
-            found.append(Mark(pd.Timestamp(change.on), f"Redefined: {change.why}", "redefinition"))
-    return tuple(found)
+        on = pd.Timestamp(change.on)
+        if first <= on <= last and on not in marked:
+            found.append(Mark(on, f"Redefined: {change.why}", "redefinition"))
+    return tuple(sorted(found, key=lambda mark: mark.on))
 
 
 def _ticks(kpi: KpiCommon) -> tuple[str, str]:

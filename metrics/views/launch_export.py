@@ -25,7 +25,7 @@ def markdown(page: LaunchPage, link: str = "") -> str:
     lines = [
         f"# {m(page.title)}",
         "",
-        f"**{m(page.headline)}**",
+        f"**{m(page.summary)}**",
         "",
         f"{m(page.line)}. Owner: {m(page.owner or 'nobody')}.",
     ]
@@ -57,8 +57,9 @@ def markdown(page: LaunchPage, link: str = "") -> str:
 def html(page: LaunchPage, link: str = "") -> str:
     """The scorecard as one HTML file: no script, nothing from the network, charts inline."""
     t = escape
+    headline = " ".join(f"<b class='{slug}'>{t(said)}</b>" for said, slug in page.headline)
     body = [
-        f"<h1>{t(page.title)}</h1><p class='{page.slug}'><b>{t(page.headline)}</b></p>",
+        f"<h1>{t(page.title)}</h1><p>{headline}</p>",
         f"<p class='q'>{t(page.line)}. Owner: {t(page.owner or 'nobody')}.</p>",
         f"<blockquote>{t(page.hypothesis)}</blockquote>" if page.hypothesis else "",
         "<h2>KPIs</h2>", *(_block(block) for block in page.blocks),

@@ -14,11 +14,13 @@ from metrics.catalog.launch import READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
+from metrics.launches.impact import Words
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import Kept, KpiScore, Scorecard, Voice
 from metrics.views import format as fmt
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
+SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
 CAUSES = {"late data": "late data", "definition": "the definition changed"}
 
 
@@ -112,8 +114,7 @@ class LaunchPage:
     name: str
     title: str
     phase: str
-    headline: str
-    slug: str
+    headline: tuple[tuple[str, str], ...]  # sentences, each with its slug
     line: str
     hypothesis: str
     owner: str
@@ -132,6 +133,11 @@ class LaunchPage:
     breaches: tuple[str, ...]
     data_line: str
 
+    @property
+    def summary(self) -> str:
+        """The headline as one text."""
+        return " ".join(said for said, _ in self.headline)
+
 
 def launch_page(
     card: Scorecard,
@@ -145,13 +151,13 @@ def launch_page(
     """decisions: decision, why, by, at. breaches: KPI, since, until; the latest first."""
     launch, year = card.launch, now.year
     blocks = tuple(_block(score, card, year) for score in card.scores)
-    slug, headline = _headline(card, blocks, now.date())
     assumed: tuple[str, ...] = words.ASSUMPTIONS
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
+    headline = _headline(card, blocks, now.date())
     return LaunchPage(
-        launch.name, launch.title, card.phase, headline, slug, _line(launch, now.date()), launch.hypothesis,
-        launch.owner, _steps(launch), blocks, _adoption(card.adoption) if card.adoption else None, card.adoption_why,
+        launch.name, launch.title, card.phase, headline, _line(launch, now.date()), launch.hypothesis, launch.owner,
+        _steps(launch), blocks, _adoption(card.adoption) if card.adoption else None, card.adoption_why,
         _voice(card.voice) if card.voice else None, card.voice_why, _readiness(card), assumed,
         card.overlaps or ("Nothing else is known to have touched its KPIs in these days.",),
         tuple((g.audience, g.message, g.channel, g.done) for g in launch.go_to_market), tuple(launch.links.items()),
@@ -161,68 +167,53 @@ def launch_page(
     )  # fmt: skip
 
 
-def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple[str, str]:
-    """slug and one sentence or two: what a PM must see first."""
+def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple[tuple[str, str], ...]:
+    """Sentences with their slugs: what a PM must see first."""
     launch = card.launch
     if card.phase == "planned":
         days = (launch.starts_on - today).days
-        ready = sum(check.state == "ok" for check in card.readiness)
-        left = f" {ready} of {len(card.readiness)} checks are fine." if card.readiness else ""
-        return "quiet", f"Starts in {days} day{'s' if days != 1 else ''}.{left}"
-    verdicts = [b for b in blocks if b.role == "success" and card_of(card, b.name).latest]
-    read = [b for b in verdicts if _latest(card, b.name).verdict]
-    facts = [*_tried(card), *_rails(card), *_heard(card)]
+        checks = _readiness(card)
+        ready = sum(state == "ok" for state, _ in checks)
+        left = f" {ready} of {len(checks)} checks are fine." if checks else ""
+        return ((f"Starts in {days} day{'s' if days != 1 else ''}.{left}", "quiet"),)
+    read = [b for b in blocks if b.role == "success" and _verdict_of(card, b.name)]
+    said = [(f"{b.title} {b.verdict.split(' (')[0]}.", b.slug) for b in read]
     if not read:
         early = f"Too early for a verdict ({min(card.day, READINGS[0])} of {READINGS[0]})."
         if card.day >= READINGS[0] and blocks:
             waits = next((b.today for b in blocks if b.role == "success" and b.today), "")
-            early = "No verdict yet." + (f" {waits}" if waits else "")
-        return _worse("quiet", card), " ".join([early, _joined(facts)]).strip()
-    said = [f"{b.title} {b.verdict.split(' (')[0]}" for b in read]
-    slugs = {b.slug for b in read}
-    slug = "bad" if "bad" in slugs else "good" if "good" in slugs else "quiet"
-    return _worse(slug, card), " ".join([f"{'; '.join(said)}.", _joined(facts)]).strip()
+            early = f"No verdict yet. {waits}".strip()
+        said = [(early, "quiet")]
+    used, count = card.adoption, len(card.voice.comments) if card.voice else 0
+    if used is not None:
+        said.append((f"{used.used:,} of {used.audience:,} tried it.", "quiet"))
+    said += _rails(card)
+    if card.voice is not None:
+        said.append(_heard(card.voice, count))
+    return tuple(said)
 
 
-def _joined(facts: Sequence[str]) -> str:
-    text = "; ".join(facts)
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
-
-
-def _worse(slug: str, card: Scorecard) -> str:
-    return "bad" if any(g.holds is False for g in card.guards) else slug
-
-
-def _tried(card: Scorecard) -> list[str]:
-    used = card.adoption
-    return [f"{used.used:,} of {used.audience:,} tried it"] if used else []
-
-
-def _rails(card: Scorecard) -> list[str]:
+def _rails(card: Scorecard) -> list[tuple[str, str]]:
     if not card.guards:
         return []
     fine = sum(guard.holds is True for guard in card.guards)
-    broken = [next(s.kpi.title for s in card.scores if s.guard is g) for g in card.guards if g.holds is False]
-    tail = f", {' and '.join(broken)} breached" if broken else ""
-    return [f"guardrails {fine} of {len(card.guards)}{tail}"]
+    broken = [s.kpi.title for s in card.scores if s.guard is not None and s.guard.holds is False]
+    tail = f": {' and '.join(broken)} breached" if broken else ""
+    return [(f"Guardrails {fine} of {len(card.guards)}{tail}.", "bad" if broken else "quiet")]
 
 
-def _heard(card: Scorecard) -> list[str]:
-    if card.voice is None:
-        return []
-    count = len(card.voice.comments)
-    return [f"{count} comment{'s' if count != 1 else ''}"]
+def _heard(voice: Voice, count: int) -> tuple[str, str]:
+    apart = voice.apart
+    if apart is not None and apart.words in (Words.UP, Words.DOWN) and apart.change is not None:
+        side = "above" if apart.words == Words.UP else "below"
+        text = f"{voice.kpi.title} of those who used it is {abs(apart.change):.1f} {side} the others."
+        return f"{text} {count} comments.", "good" if apart.words == Words.UP else "bad"
+    return f"{count} comment{'s' if count != 1 else ''}.", "quiet"
 
 
-def card_of(card: Scorecard, name: str) -> KpiScore:
-    """The score of one KPI."""
-    return next(score for score in card.scores if score.kpi.name == name)
-
-
-def _latest(card: Scorecard, name: str) -> Reading:
-    kept = card_of(card, name).latest
-    assert kept is not None
-    return kept.reading
+def _verdict_of(card: Scorecard, name: str) -> str:
+    kept = next(score for score in card.scores if score.kpi.name == name).latest
+    return kept.reading.verdict if kept else ""
 
 
 def _line(launch: Launch, today: date) -> str:
@@ -268,7 +259,7 @@ def _block(score: KpiScore, card: Scorecard, year: int) -> KpiBlock:
 def _wish(score: KpiScore) -> str:
     if not score.wish:
         return ""
-    text = score.wish.replace("pp", " points").replace("-", fmt.MINUS)
+    text = score.wish.replace("pp", " point" if score.wish.strip("+- ") == "1pp" else " points").replace("-", fmt.MINUS)
     return f"Expected {text}" if score.role == "success" else ""
 
 
@@ -325,7 +316,8 @@ def _path(score: KpiScore) -> Path | None:
     path, kpi = score.today.path, score.kpi
     if path.empty:
         return None
-    shown = path.tail(75 if score.today.reading.grain == "day" else 40)
+    before = pd.Timedelta(days=SHOWN_BEFORE[score.today.reading.grain])
+    shown = path[path.index >= pd.Timestamp(score.today.reading.start) - before]
     texts = tuple(
         f"{fmt.value_text(float(row.actual), kpi)}, expected {fmt.value_text(float(row.expected), kpi)}"
         for row in shown.itertuples()

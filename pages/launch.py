@@ -1,0 +1,91 @@
+"""Launch: did it work? The scorecard of one launch, to be shared."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from jobs.kept_launches import text_of
+from jobs.launch_board import link_to, page_of
+from jobs.project import utc_now
+from metrics.views.launch_export import html as as_html
+from metrics.views.launch_export import markdown
+from metrics.views.launch_page import LaunchPage
+from ui import state, url
+from ui.charts import CONFIG
+from ui.empty import first_steps
+from ui.launch import edit_launch, kpi_markup, show_adoption, show_basis, show_decision, show_voice
+from ui.launch_charts import path_figure
+from ui.theme import html, text
+
+
+@state.cached_view
+def view(name: str) -> LaunchPage:
+    """Everything the page shows."""
+    return page_of(state.project(), name, now=utc_now())
+
+
+def page() -> None:
+    """Choose, headline, verdicts, chart, adoption, voice, decision, basis."""
+    if not state.project().has_data():
+        first_steps(state.project())
+        return
+    known = [x for x in state.world().catalogue.launches if x.kind == "launch"]
+    if not known:
+        st.title("No launches yet")
+        html("<p class='bw-line'><a href='launches' target='_self'>Make the first one</a></p>")
+        return
+    begun = [x for x in known if x.starts_on <= utc_now().date()]
+    labels = {x.name: x.title for x in reversed(known)}
+    name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
+    found = view(name)
+    launch = state.world().catalogue.launch(name)
+    st.title(found.title)
+    said = " ".join(f"<span class='bw-{slug}'>{text(sentence)}</span>" for sentence, slug in found.headline)
+    html(f"<p class='bw-headline'>{said}</p>")
+    told = [found.line, " → ".join(found.steps), f"Owner {found.owner}" if found.owner else "", found.data_line]
+    html(f"<p class='bw-line'>{' · '.join(text(x) for x in told if x)}</p>")
+    if found.hypothesis:
+        html(f"<p class='bw-quote'>{text(found.hypothesis)}</p>")
+    _exports(found)
+    _verdicts(found)
+    _chart(found, pd.Timestamp(launch.starts_on))
+    show_adoption(found)
+    show_voice(found)
+    show_decision(found)
+    show_basis(found)
+    kept = text_of(state.project(), name)
+    if kept is not None:
+        edit_launch(name, kept)
+
+
+def _exports(found: LaunchPage) -> None:
+    link = link_to(state.project(), found.name)
+    with st.container(horizontal=True, key="exports", gap="small"):
+        st.download_button("Export HTML", as_html(found, link), f"{found.name}.html", "text/html", on_click="ignore")
+        st.download_button("Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown",
+                           on_click="ignore")  # fmt: skip
+
+
+def _verdicts(found: LaunchPage) -> None:
+    st.header("Did it work?")
+    if not found.blocks:
+        html("<p class='bw-line'>No KPI is named: there is nothing to read.</p>")
+        return
+    html(f"<div class='bw-scores'>{''.join(kpi_markup(block) for block in found.blocks)}</div>")
+
+
+def _chart(found: LaunchPage, start: pd.Timestamp) -> None:
+    drawn = {block.name: block.title for block in found.blocks if block.path is not None}
+    if not drawn:
+        return
+    st.header("Before and after")
+    name = url.choose("chart", "KPI drawn", drawn, next(iter(drawn)), buttons=True)
+    block = next(b for b in found.blocks if b.name == name)
+    assert block.path is not None
+    words = f"{block.title}: as seen, and as expected without the launch, with a band of 95%"
+    st.plotly_chart(path_figure(block.path, start), config=CONFIG, key="path", alt=words)
+    html(f"<p class='bw-line'>{text(words)}. {text(block.today)}</p>")
+
+
+page()
