@@ -19,6 +19,7 @@ from jobs.validate import validate
 from metrics.alerts.rules import rules_of
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import AGGS, KPI_TYPES
+from metrics.catalog.launch import Launch
 from metrics.transforms import known_transforms
 from tests.conftest import NOW, ROOT, Builder, Server, run_cli
 
@@ -35,7 +36,8 @@ def documented(names: set[str], text: str) -> set[str]:
 
 def test_every_verb_is_documented() -> None:
     verbs = set(re.findall(r"^  (\w+)  ", run_cli("--help").stdout, re.MULTILINE))
-    verbs |= {f"alerts {v}" for v in re.findall(r"^  (\w+)  ", run_cli("alerts", "--help").stdout, re.MULTILINE)}
+    for group in ("alerts", "launch"):
+        verbs |= {f"{group} {v}" for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)}
     assert verbs and {v for v in verbs if f"`kpi {v}" not in words("cli.md")} == set()
 
 
@@ -183,3 +185,8 @@ def test_the_rules_and_contact_points_of_the_docs_are_valid(project: Builder) ->
         "thresholds", "drop", "unusual"
     ]  # fmt: skip
     assert opened.settings.contact("ana@example.com").url.endswith("?to=ana@example.com")  # type: ignore[union-attr]
+
+
+def test_every_key_of_launches_is_documented() -> None:
+    text = words("definitions.md").split("## Launches")[1].split("\n## ")[0]
+    assert {k for k in Launch.model_fields if f"`{k}`" not in text} - {"name", "meta"} == set()

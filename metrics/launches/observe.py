@@ -86,7 +86,8 @@ class _Read:
         kept = treated.index < done if done is not None else np.zeros(len(treated), dtype=bool)
         treated, exposure, controls = (frame.loc[kept] for frame in (treated, exposure, controls))
         quiet = self._holidays(pd.DatetimeIndex(treated.index), country)
-        treated = treated.mask(treated.index.isin(quiet), np.nan) if len(quiet) else treated
+        if quiet:
+            treated = treated.where(~np.asarray(treated.index.isin(list(quiet)))[:, None])
         logarithm = self._logarithm(treated, controls)
         if logarithm:
             treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))

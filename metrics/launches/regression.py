@@ -62,15 +62,16 @@ class Fit:
 def fit(y: Floats, step: Floats, base: Floats, at: tuple[int, ...]) -> Fit:
     """Regress series y (t, series) on one common step (t, series) and each on its own base (t, column).
 
-    at: the observations' positions, rising; some may be missing. Raises ValueError if there are too few.
+    at: the observations' positions from 0, rising; some may be missing. Raises ValueError if there are too few.
     """
     (count, columns), series = base.shape, y.shape[1]
     freedom = series * (count - columns) - 1
     if freedom < 1 or count <= columns:
         raise ValueError(f"{count} observations cannot tell {columns + 1} things")
-    whiten, logs = _noises(at)
-    white = whiten @ np.column_stack([base, step, y])
-    x, z, v = white[:, :, :columns], white[:, :, columns : columns + series], white[:, :, columns + series :]
+    whiten, logs = _noises(at[-1] + 1)
+    white = whiten @ _on_every_day(base, step, y, at)
+    own = white.shape[2] - 2 * series
+    x, z, v = white[:, :, :own], white[:, :, own : own + series], white[:, :, own + series :]
     turned = x.transpose(0, 2, 1)
     information = turned @ x
     known = np.linalg.inv(information)
@@ -83,20 +84,36 @@ def fit(y: Floats, step: Floats, base: Floats, at: tuple[int, ...]) -> Fit:
     likelihood = -0.5 * (freedom * np.log(variances) + determinants)
     weights = np.exp(likelihood - likelihood.max())
     weights = weights / weights.sum()
-    own = (known @ (turned @ (v[:, :, :1] - steps[:, None, None] * z[:, :, :1])))[:, :, 0]
-    base_mean = np.asarray(weights @ own, dtype=np.float64)
-    covariance = np.asarray(known, dtype=np.float64)
+    fitted = (known @ (turned @ (v[:, :, :1] - steps[:, None, None] * z[:, :, :1])))[:, :columns, 0]
+    base_mean = np.asarray(weights @ fitted, dtype=np.float64)
+    covariance = np.asarray(known[:, :columns, :columns], dtype=np.float64)
     return Fit(steps, np.sqrt(variances / power), weights, freedom, base_mean, covariance, variances)
 
 
+def _on_every_day(base: Floats, step: Floats, y: Floats, at: tuple[int, ...]) -> Floats:
+    """Base, step and series on a grid without holes: (t, column).
+
+    A day that is missing gets a column of its own, which takes up whatever would have been seen then. That is the same
+    as leaving the day out, but what whitens the noise stays that of a whole grid.
+    """
+    days = at[-1] + 1
+    whole = np.zeros((days, base.shape[1] + step.shape[1] + y.shape[1]))
+    whole[list(at)] = np.column_stack([base, step, y])
+    missing = sorted(set(range(days)) - set(at))
+    holes = np.zeros((days, len(missing)))
+    holes[missing, range(len(missing))] = 1.0
+    return np.insert(whole, [base.shape[1]] * len(missing), holes, axis=1)
+
+
 @lru_cache(maxsize=64)
-def _noises(at: tuple[int, ...]) -> tuple[Floats, Floats]:
+def _noises(days: int) -> tuple[Floats, Floats]:
     """What turns each candidate noise into white noise, (candidate, t, t), and the log determinant of its correlation.
 
-    The same for every series of these positions: 26 earlier dates cost one.
+    The same for every series of that many days: 26 earlier dates cost one.
     """
+    at = np.arange(days)
     apart = np.abs(np.subtract.outer(at, at))
-    eye = np.eye(len(at))
+    eye = np.eye(days)
     found = [eye]
     for memory in MEMORY:
         signed = np.where(apart % 2 == 0, 1.0, np.sign(memory)) * np.abs(memory) ** apart

@@ -130,7 +130,7 @@ def changed_words(before: Iterable[str], after: Iterable[str], *, most: int = 8)
 
 
 def _surety(old: int, new: int, before: int, after: int) -> float:
-    share = (old + new) / (before + after)
+    share = (old + new + 0.5) / (before + after + 1)  # a word of every comment, too, might have been left out
     prior = PRIOR * share, PRIOR * (1 - share)
     odds = [np.log((k + prior[0]) / (n - k + prior[1])) for k, n in ((old, before), (new, after))]
     variance = 1 / (old + prior[0]) + 1 / (new + prior[0])

@@ -17,11 +17,12 @@ from tests.e2e.conftest import Open, settled
 pytestmark = pytest.mark.xdist_group("browser")
 PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
          "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data", "alerts",
-         "kpi?kpi=sign_ups&rule=try_limit")  # fmt: skip
+         "kpi?kpi=sign_ups&rule=try_limit", "launches", "launch?launch=new_editor")  # fmt: skip
 SHAPES = {"kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
           "kpi?kpi=quick_ratio": ".st-key-lifecycle",
           "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
-          "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]"}  # fmt: skip
+          "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]", "launches": ".bw-launch",
+          "launch?launch=new_editor": ".bw-score"}  # fmt: skip
 
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
@@ -119,7 +120,10 @@ def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: O
         assert max(heights) <= 66
 
 
-@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "kpis", "data", "alerts"])
+SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in ("kpis", "data", "alerts", "launches")]
+
+
+@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "launch", *SLOW_GATES])
 def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
     """A fresh server whose gate says no: the very first request is a page's own address."""
     project = Builder(tmp_path / "closed")
