@@ -123,12 +123,12 @@ def _mark(figure: go.Figure, chart: Chart, first: pd.Timestamp, last: pd.Timesta
         late = mark.on > first + (last - first) * 0.6  # its label goes to the left, or it would widen the axis
         figure.add_annotation(
             x=mark.on, y=1, yref="paper", yshift=30 - 14 * (index % 3), xanchor="right" if late else "left",
-            xshift=-4 if late else 4, showarrow=False, text=_short(mark.label),
+            xshift=-4 if late else 4, showarrow=False, text=shortened(mark.label),
             font={"size": 11, "color": color},
         )  # fmt: skip
 
 
-def _short(label: str) -> str:
+def shortened(label: str) -> str:
     """A label that leaves room for its neighbours."""
     cut = label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1].rstrip() + "…"
     return cut.replace("<", "&lt;")

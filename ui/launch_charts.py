@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from metrics.views.launch_page import AdoptionBlock, Path
 from metrics.views.launches import Bar
-from ui.theme import BAD, GOOD, LINE, QUIET, RISK
+from ui.charts import MARKS, shortened
+from ui.theme import LINE, QUIET
 
-KINDS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
 BAND = "rgba(99,102,241,0.14)"
 LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None}
 
@@ -34,6 +34,15 @@ def path_figure(path: Path, start: pd.Timestamp) -> go.Figure:
         x=periods, y=[None if math.isnan(v) else v for v in path.actual], mode="lines", name="As seen",
         line={"color": LINE, "width": 2.2}, text=list(path.texts), hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
+    for index, mark in enumerate(path.marks):
+        color = MARKS[mark.kind]
+        if mark.until is not None and mark.until > mark.on:
+            figure.add_vrect(x0=mark.on, x1=mark.until, fillcolor=color, opacity=0.09, line_width=0)
+        figure.add_vline(x=mark.on, line={"color": color, "width": 1, "dash": "2px,3px"})
+        figure.add_annotation(
+            x=mark.on, y=0, yref="paper", yshift=10 + 13 * (index % 3), xanchor="left", xshift=4, showarrow=False,
+            text=shortened(mark.label), font={"size": 10, "color": color},
+        )  # fmt: skip
     figure.add_vline(x=start, line={"color": LINE, "width": 1.2})
     figure.add_annotation(x=start, y=1, yref="paper", yshift=14, xanchor="left", xshift=4, showarrow=False,
                           text="Launch", font={"size": 11, "color": LINE})  # fmt: skip
@@ -61,7 +70,7 @@ def timeline_figure(bars: tuple[Bar, ...], today: pd.Timestamp) -> go.Figure:
     figure = go.Figure()
     rows = [bar.title.replace("<", "&lt;") for bar in bars]
     for bar, row in zip(bars, rows, strict=True):
-        color, start, end = KINDS[bar.kind], pd.Timestamp(bar.start), pd.Timestamp(bar.end)
+        color, start, end = MARKS[bar.kind], pd.Timestamp(bar.start), pd.Timestamp(bar.end)
         if end > start:
             figure.add_scatter(
                 x=[start, end], y=[row, row], mode="lines", line={"color": color, "width": 9}, opacity=0.45,

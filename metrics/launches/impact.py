@@ -17,8 +17,8 @@ from scipy import special
 
 from metrics.launches.regression import Fit, Floats, fit
 
-BEFORE = {"day": 120, "week": 26}  # periods that the level before is read from, where there are as many
-PLACEBO_BEFORE = {"day": 60, "week": 16}  # that an earlier date needs before it
+BEFORE = {"day": 60, "week": 16}  # periods that the level before is read from, where there are as many
+BEFORE_COMPARED = {"day": 120, "week": 26}  # beside a control: what both have, as the time of the year, is gone
 PLACEBOS = 26
 FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
@@ -86,7 +86,7 @@ class Impact:
 
 def history_needed(grain: str, after: int) -> int:
     """Periods before the launch that calibration needs: 249 days at D+14."""
-    return PLACEBO_BEFORE[grain] + (PLACEBOS - 1) * WEEK[grain] + after
+    return BEFORE[grain] + (PLACEBOS - 1) * WEEK[grain] + after
 
 
 def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | None:
@@ -122,7 +122,7 @@ class _Fitted:
 def _fitted(panel: Panel, first: int, after: int, share: Floats) -> _Fitted | None:
     """The model at one date. share (period, segment): exposure of the periods from `first` on."""
     grain = panel.grain
-    begin = max(0, first - BEFORE[grain])
+    begin = max(0, first - (BEFORE_COMPARED if panel.compared else BEFORE)[grain])
     if first - begin < FEWEST_BEFORE[grain]:
         return None
     window = slice(begin, first + after)
@@ -180,7 +180,7 @@ def _shape(rows: np.ndarray, begin: int, index: pd.DatetimeIndex, grain: str) ->
 def _placebos(panel: Panel, first: int, after: int, share: Floats) -> list[float]:
     """|estimate| / half-width at earlier dates a week apart whose days since do not reach the launch."""
     tried = []
-    week, before = WEEK[panel.grain], PLACEBO_BEFORE[panel.grain]
+    week, before = WEEK[panel.grain], BEFORE[panel.grain]
     for back in range(PLACEBOS):
         at = first - after - back * week
         if at < before:

@@ -146,7 +146,8 @@ def _scores(
         mine = tuple(sorted((k for k in kept if k.reading.kpi == name), key=lambda k: k.reading.days))
         blank = Looked(Reading(name, 0, launch.starts_on, launch.starts_on))
         today = read(launch, kpi, observed) if full or not mine else blank
-        again = restated(launch, kpi, observed, mine) if full else {}
+        older = [item for item in mine if item.generation != world.reader.generation.id]
+        again = restated(launch, kpi, observed, older) if full else {}
         state = guard(rail, world.catalogue, world.reader, launch.starts_on) if rail is not None else None
         found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
     return found

@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.kpi import KpiCommon
 from metrics.catalog.targets import target_at
 from metrics.catalog.values import GRAINS
@@ -198,9 +199,13 @@ def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon,
 def _marks(world: World, kpi: KpiCommon, frame: pd.DataFrame) -> tuple[Mark, ...]:
     if frame.empty:
         return ()
-    first, last = frame["period"].min(), frame["period"].max() + pd.Timedelta(days=31)
+    return marks_on(world.catalogue, kpi, frame["period"].min(), frame["period"].max() + pd.Timedelta(days=31))
+
+
+def marks_on(catalogue: Catalogue, kpi: KpiCommon, first: pd.Timestamp, last: pd.Timestamp) -> tuple[Mark, ...]:
+    """Launches, other marks and redefinitions of a KPI in a span of days, in their order."""
     found = []
-    for launch in world.catalogue.launches:
+    for launch in catalogue.launches:
         on = pd.Timestamp(launch.starts_on)
         if launch.concerns(kpi.name, kpi.area) and first <= on <= last:
             until = pd.Timestamp(launch.until) if launch.until else None

@@ -18,6 +18,7 @@ from metrics.launches.impact import Words
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import Kept, KpiScore, Scorecard, Voice
 from metrics.views import format as fmt
+from metrics.views.kpi_page import Mark, marks_on
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
@@ -49,6 +50,7 @@ class Path:
     texts: tuple[str, ...]
     tick_format: str
     tick_suffix: str
+    marks: tuple[Mark, ...] = ()  # of the KPI, but the launch itself
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def launch_page(
 ) -> LaunchPage:
     """decisions: decision, why, by, at. breaches: KPI, since, until; the latest first."""
     launch, year = card.launch, now.year
-    blocks = tuple(_block(score, card, year) for score in card.scores)
+    blocks = tuple(_block(score, card, catalogue, year) for score in card.scores)
     assumed: tuple[str, ...] = words.ASSUMPTIONS
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
@@ -235,7 +237,7 @@ def _steps(launch: Launch) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _block(score: KpiScore, card: Scorecard, year: int) -> KpiBlock:
+def _block(score: KpiScore, card: Scorecard, catalogue: Catalogue, year: int) -> KpiBlock:
     kpi, latest = score.kpi, score.latest
     reading = latest.reading if latest and latest.reading.verdict else score.today.reading
     published = latest.reading if latest and latest.reading.verdict else None
@@ -251,7 +253,7 @@ def _block(score: KpiScore, card: Scorecard, year: int) -> KpiBlock:
         _wish_met(score, published), published.badges if published else (), words.compared(reading),
         words.calibration(reading), words.visible_words(kpi, sees) + "." if sees and sees.size > 1e-6 else "", today,
         tuple(dict.fromkeys((*reading.notes, *look.notes))), tuple(_rows(score, card.launch)),
-        _path(score), words.guard_words(kpi, guard, year) if guard else "",
+        _path(score, card.launch, catalogue), words.guard_words(kpi, guard, year) if guard else "",
         "" if guard is None else "quiet" if guard.holds is None else "good" if guard.holds else "bad",
     )  # fmt: skip
 
@@ -312,7 +314,7 @@ def _last_day(reading: Reading) -> str:
     return f"{pd.Timestamp(reading.end) - pd.Timedelta(days=1):%-d %b}"
 
 
-def _path(score: KpiScore) -> Path | None:
+def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
     path, kpi = score.today.path, score.kpi
     if path.empty:
         return None
@@ -323,7 +325,9 @@ def _path(score: KpiScore) -> Path | None:
         for row in shown.itertuples()
     )
     actual, expected, low, high = (tuple(float(v) for v in shown[c]) for c in ("actual", "expected", "low", "high"))
-    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi))
+    near = marks_on(catalogue, kpi, shown.index[0], shown.index[-1])
+    marks = tuple(mark for mark in near if mark.label != launch.title)
+    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi), marks)
 
 
 def _ticks(kpi: KpiCommon) -> tuple[str, str]:

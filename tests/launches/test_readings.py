@@ -10,8 +10,8 @@ import pytest
 
 from jobs.launches import decide, decisions_of, published, read_again
 from metrics.launches.words import verdict
-from tests.conftest import Builder, run_cli
-from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, launch, product, score, write_acts
+from tests.conftest import Builder
+from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts
 
 DAY = pd.Timedelta(days=1)
 
@@ -69,7 +69,7 @@ def test_a_verdict_is_read_again_identically_and_late_data_shows_as_restated(pro
     assert set(found.restated) == {7, 14}
     assert found.restated[14].cause == "late data" and found.restated[14].reading.effect > 0.15
     assert found.kept[1].reading.effect < 0.10
-    done = run_cli("launch", "show", "wizard", "--json", "--project", str(project.folder), "--now", "2026-10-21")
+    done = kpi("launch", "show", "wizard", "--json", "--project", str(project.folder), "--now", "2026-10-21")
     told = json.loads(done.stdout)["kpis"][0]["readings"][1]["restated"]
     assert told["cause"] == "late data" and told["effect"] == pytest.approx(found.restated[14].reading.effect)
     launch(project, WEB.replace("2026-10-05", "2026-09-28"))  # the file is changed: the verdict was read by the old one
@@ -150,7 +150,7 @@ def test_a_planned_launch_says_when_and_what_is_ready(project: Builder) -> None:
     product(project, acts(LAUNCH + 14 * DAY))
     launch(project, "on: 2026-12-01\naudience: platform = 'web'\nsuccess: [{kpi: acted, expect: +1%}]")
     project.sync(day(14))
-    done = run_cli("launch", "show", "wizard", "--json", "--project", str(project.folder), "--now", "2026-10-19")
+    done = kpi("launch", "show", "wizard", "--json", "--project", str(project.folder), "--now", "2026-10-19")
     told = json.loads(done.stdout)
     assert told["phase"] == "planned" and told["headline"].startswith("Starts in 43 days.")
     words = [check["words"] for check in told["readiness"]]
@@ -204,8 +204,8 @@ def test_the_decision_has_a_name_a_reason_and_a_date(project: Builder) -> None:
     decide(project.open(), "wizard", "roll back", "it broke", by="bob", now=at)
     assert [(d.decision, d.by, d.decided_at) for d in decisions_of(project.open(), "wizard")] == [
         ("roll back", "bob", at), ("keep", "ana", at)]  # fmt: skip
-    bad = run_cli("launch", "decide", "wizard", "shrug", "--project", str(project.folder))
-    assert bad.returncode == 1 and "Known: keep, change, roll back, wait." in bad.stderr
+    bad = kpi("launch", "decide", "wizard", "shrug", "--project", str(project.folder))
+    assert bad.exit_code == 1 and "Known: keep, change, roll back, wait." in bad.stderr
 
 
 def test_launches_in_the_past_are_read_at_once_from_the_days_of_then(project: Builder) -> None:

@@ -12,10 +12,10 @@ import pytest
 from connectors.state import launches as kept
 from jobs.launches import published
 from jobs.read_launches import read_launches
-from tests.conftest import ROOT, Builder, run_cli
+from tests.conftest import ROOT, Builder
 from tests.jobs.conftest import Web, messages
 from tests.jobs.conftest import web as web
-from tests.launches.conftest import LAUNCH, WEB, acts, day, launch, product, score, write_acts
+from tests.launches.conftest import LAUNCH, WEB, acts, day, kpi, launch, product, score, write_acts
 
 DAY = pd.Timedelta(days=1)
 RAIL = WEB + "\nguardrails: [{kpi: acted, limit: '< 2300'}]"
@@ -89,23 +89,23 @@ def test_a_launch_is_kept_edited_and_removed_from_the_shell(project: Builder) ->
     product(project, acts(LAUNCH + 14 * DAY, lift=1.08))
     project.sync(day(14))
     at = ["--project", str(project.folder), "--now", "2026-10-19T03:00:00Z"]
-    made = run_cli("launch", "add", "wizard", "--on", "2026-10-05", "--audience", "platform = 'web'", "--control",
+    made = kpi("launch", "add", "wizard", "--on", "2026-10-05", "--audience", "platform = 'web'", "--control",
                    "platform != 'web'", "--success", "acted:+8%", "--guardrail", "acted:< 9,999", *at)  # fmt: skip
-    assert made.returncode == 0 and "wizard: Wizard, launch on 2026-10-05" in made.stdout, made.stderr
-    twice = run_cli("launch", "add", "wizard", "--on", "2026-10-06", *at)
-    assert twice.returncode == 1 and "there is a launch 'wizard' already" in twice.stderr
-    wrong = run_cli("launch", "add", "other", "--on", "2026-10-06", "--success", "actd", *at)
-    assert wrong.returncode == 1 and "unknown KPI 'actd'" in wrong.stderr and "Did you mean 'acted'?" in wrong.stderr
-    assert run_cli("launch", "read", *at).returncode == 0
+    assert made.exit_code == 0 and "wizard: Wizard, launch on 2026-10-05" in made.stdout, made.stderr
+    twice = kpi("launch", "add", "wizard", "--on", "2026-10-06", *at)
+    assert twice.exit_code == 1 and "there is a launch 'wizard' already" in twice.stderr
+    wrong = kpi("launch", "add", "other", "--on", "2026-10-06", "--success", "actd", *at)
+    assert wrong.exit_code == 1 and "unknown KPI 'actd'" in wrong.stderr and "Did you mean 'acted'?" in wrong.stderr
+    assert kpi("launch", "read", *at).exit_code == 0
     assert score(project, day(14)).kept[-1].reading.verdict == "moved up"
-    shown = run_cli("launch", "show", "wizard", "--format", "markdown", *at).stdout
+    shown = kpi("launch", "show", "wizard", "--format", "markdown", *at).stdout
     assert shown.startswith("# Wizard\n") and "| Acts (success) | moved up by " in shown
-    verified = run_cli("launch", "show", "wizard", "--verify", "--json", *at)
-    assert verified.returncode == 0 and '"identical": true' in verified.stdout
-    assert run_cli("launch", "remove", "wizard", "--project", str(project.folder)).returncode == 0
-    assert '"wizard"' not in run_cli("launch", "list", "--json", *at).stdout
-    gone = run_cli("launch", "show", "wizard", *at)
-    assert gone.returncode == 1 and "unknown launch 'wizard'" in gone.stderr
+    verified = kpi("launch", "show", "wizard", "--verify", "--json", *at)
+    assert verified.exit_code == 0 and '"identical": true' in verified.stdout
+    assert kpi("launch", "remove", "wizard", "--project", str(project.folder)).exit_code == 0
+    assert '"wizard"' not in kpi("launch", "list", "--json", *at).stdout
+    gone = kpi("launch", "show", "wizard", *at)
+    assert gone.exit_code == 1 and "unknown launch 'wizard'" in gone.stderr
 
 
 @pytest.mark.parametrize("form", ["markdown", "html"])
@@ -114,8 +114,8 @@ def test_hostile_words_are_harmless_in_exports(project: Builder, form: str) -> N
     nasty = "<script>alert(1)</script> " + "ا" * 30 + " | [x](javascript:1) `"
     launch(project, f"{WEB}\nhypothesis: '{nasty}'\nlinks: {{'<b>': 'javascript:alert(1)'}}")
     project.sync(day(7))
-    done = run_cli("launch", "show", "wizard", "--format", form, "--project", str(project.folder))
-    assert done.returncode == 0 and "<script>" not in done.stdout
+    done = kpi("launch", "show", "wizard", "--format", form, "--project", str(project.folder))
+    assert done.exit_code == 0 and "<script>" not in done.stdout
     assert "href='javascript" not in done.stdout and (form == "html" or "\\]\\(javascript" not in done.stdout)
     assert form == "html" or "\\[x\\](javascript" in done.stdout, "a link that is none"
     assert ("&lt;script&gt;" in done.stdout) == (form == "html")

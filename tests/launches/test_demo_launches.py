@@ -1,0 +1,63 @@
+"""The story of the demo, read by its scorecards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jobs.launch_board import board, page_of
+from jobs.launches import card_of, read_again
+from jobs.project import Project, open_project
+from tests.conftest import NOW
+
+
+@pytest.fixture(scope="module")
+def demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("launches") / "demo"
+    shutil.copytree(demo_folder, folder, symlinks=True)
+    return open_project(folder)
+
+
+def test_guided_onboarding_moved_activation_up_with_mobile_as_its_control(demo: Project) -> None:
+    card = card_of(demo, "guided_onboarding", now=NOW)
+    activation = card.scores[0]
+    assert [k.reading.days for k in activation.kept] == [7, 14, 28] and card.phase == "read"
+    for item in activation.kept:
+        reading = item.reading
+        assert reading.verdict == "moved up" and reading.control == "platform other than web"
+        assert reading.low < 0.05 < reading.high, "the true five points"
+        assert "directional" not in reading.badges and "uncalibrated" not in reading.badges
+    notes = " ".join(activation.kept[-1].reading.notes)
+    assert "Activation was redefined on 13 Oct 2026" in notes
+    assert page_of(demo, "guided_onboarding", now=NOW).summary.startswith("Activation moved up by 4.6 points.")
+
+
+def test_the_new_editor_is_a_decision_to_take(demo: Project) -> None:
+    card = card_of(demo, "new_editor", now=NOW)
+    by = {score.kpi.name: score for score in card.scores}
+    assert by["stickiness"].kept[-1].reading.verdict == "moved up"
+    p95 = by["p95_load_time"].guard
+    assert p95 is not None and p95.holds is False and f"{p95.since:%Y-%m-%d}" == "2026-11-18"
+    assert card.voice is not None and card.voice.apart is not None
+    assert card.voice.apart.words == "moved down" and card.voice.apart.low < -6 < card.voice.apart.high
+    assert card.adoption is not None and card.adoption.used > 3000
+    page = page_of(demo, "new_editor", now=NOW)
+    assert "Guardrails 1 of 2: p95 load time breached." in page.summary
+    assert "NPS of those who used it is" in page.summary and "below the others." in page.summary
+
+
+def test_every_verdict_of_the_demo_is_read_again_identically(demo: Project) -> None:
+    for name in ("guided_onboarding", "new_editor"):
+        rows = read_again(demo, name, now=NOW)
+        assert rows and all(row["identical"] for row in rows), rows
+
+
+def test_the_board_has_one_running_one_planned_one_read(demo: Project) -> None:
+    found = board(demo, now=NOW)
+    assert [i.title for i in found.running] == ["New editor"]
+    assert [i.title for i in found.planned] == ["Mobile onboarding"]
+    assert [i.title for i in found.read] == ["Guided onboarding"]
+    assert {light.title: light.slug for light in found.running[0].lights} == {"p95 load time": "bad", "NPS": "good"}
+    assert found.headline.endswith("One with a guardrail breached. 2 with a verdict and no decision.")
