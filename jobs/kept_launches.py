@@ -17,6 +17,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.check_launch import launch_problems
 from metrics.catalog.document import parse_document, validated
 from metrics.catalog.launch import Launch
+from metrics.catalog.segments import segments
 
 
 def merged(project: Project, catalogue: Catalogue) -> Catalogue:
@@ -48,9 +49,12 @@ def parsed(text: str, catalogue: Catalogue) -> tuple[Launch | None, list[Problem
     return (None if any(p.level == "error" for p in found) else launch), found
 
 
-def add(project: Project, text: str, *, by: str, now: datetime, replace: bool = False) -> Launch:
+def add(
+    project: Project, text: str, *, by: str, now: datetime, replace: bool = False, from_page: bool = False
+) -> Launch:
     """Keep a launch, given as its file would read. replace: one of that name may be there.
 
+    from_page: its filters may name values of one column and nothing else, for whoever can open a page could write them.
     Raises DefinitionError with every problem, StateError.
     """
     catalogue = project.catalogue()
@@ -58,6 +62,8 @@ def add(project: Project, text: str, *, by: str, now: datetime, replace: bool = 
     if launch is None:
         hint = "\n".join(map(str, problems))
         raise DefinitionError("this launch cannot be kept", hint=hint, problems=tuple(problems))
+    if from_page:
+        _refuse_sql(launch)
     if launch.name in files_of(project):
         raise DefinitionError(f"launches/{launch.name}.yml is there already", hint="Edit that file, or choose a name.")
     with project.state.writing() as connection:
@@ -66,6 +72,16 @@ def add(project: Project, text: str, *, by: str, now: datetime, replace: bool = 
             raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
         kept.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
     return launch
+
+
+def _refuse_sql(launch: Launch) -> None:
+    given = [launch.audience, launch.adoption.used if launch.adoption else ""]
+    for text in given:
+        if text and segments(text) is None:
+            raise DefinitionError(
+                f"`{text}` is more than a page may ask for",
+                hint="Write it as editor = 'new' or country IN ('DE', 'FR'); other SQL goes into a file in launches/.",
+            )
 
 
 def remove(project: Project, name: str) -> None:

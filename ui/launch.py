@@ -188,7 +188,7 @@ def edit_launch(name: str, kept: str) -> None:
         with st.container(horizontal=True):
             if st.button("Save", type="primary", key="save_edit"):
                 try:
-                    add(state.project(), changed, by=state.who(), now=utc_now(), replace=True)
+                    add(state.project(), changed, by=state.who(), now=utc_now(), replace=True, from_page=True)
                     state.changed()
                     st.rerun()
                 except KpiError as error:

@@ -120,7 +120,7 @@ def _save(values: dict[str, Any]) -> None:
         st.error("It needs a name.")
         return
     try:
-        made = add(state.project(), as_text(values), by=state.who(), now=utc_now())
+        made = add(state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
     except KpiError as error:
         st.error(f"{error.message}\n\n{error.hint}")
         return

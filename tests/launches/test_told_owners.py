@@ -9,7 +9,9 @@ import sys
 import pandas as pd
 import pytest
 
+from connectors.errors import DefinitionError
 from connectors.state import launches as kept
+from jobs.kept_launches import add
 from jobs.launches import published
 from jobs.read_launches import read_launches
 from tests.conftest import ROOT, Builder
@@ -119,3 +121,13 @@ def test_hostile_words_are_harmless_in_exports(project: Builder, form: str) -> N
     assert "href='javascript" not in done.stdout and (form == "html" or "\\]\\(javascript" not in done.stdout)
     assert form == "html" or "\\[x\\](javascript" in done.stdout, "a link that is none"
     assert ("&lt;script&gt;" in done.stdout) == (form == "html")
+
+
+def test_a_page_cannot_bring_sql(project: Builder) -> None:
+    product(project, acts(LAUNCH + 7 * DAY))
+    project.sync(day(7))
+    text = "name: wizard\non: 2026-10-05\nsuccess: [{kpi: acted}]\naudience: "
+    for bad in ("platform = repeat('x', 1500000000)", "v > (SELECT max(v) FROM acts)", "platform = 'a' OR 1 = 1"):
+        with pytest.raises(DefinitionError, match="more than a page may ask for"):
+            add(project.open(), text + bad, by="ana", now=day(7), from_page=True)
+    assert add(project.open(), text + "platform IN ('web')", by="ana", now=day(7), from_page=True).name == "wizard"
