@@ -176,6 +176,7 @@ def test_infinities_and_not_a_number(shop: Builder) -> None:
     assert total(shop) == TOTAL and run_cli("query", "total", "--json", "--project", str(shop.folder)).returncode == 0
 
 
+@pytest.mark.slow
 def test_one_line_of_100_mb(shop: Builder) -> None:
     path = shop.folder / "files" / "2.csv"
     with path.open("w") as file:
@@ -401,6 +402,7 @@ def test_a_yaml_bomb(shop: Builder) -> None:
     assert "aliases" in problems(shop)[0].message
 
 
+@pytest.mark.slow
 def test_yaml_nested_without_end(shop: Builder) -> None:
     shop.kpi("bad", "meta: " + "[" * 1500 + "]" * 1500)
     assert "nested too deep" in problems(shop)[0].message
@@ -460,6 +462,7 @@ def test_settings_that_are_wrong(shop: Builder) -> None:
     assert result.returncode == 1 and "Did you mean 'Europe/Berlin'" in result.stderr and "4GB" in result.stderr
 
 
+@pytest.mark.slow
 def test_ten_thousand_kpis(shop: Builder) -> None:
     """One wrong among ten thousand is found; one question does not read them all."""
     for number in range(10_000):

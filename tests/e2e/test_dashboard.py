@@ -18,7 +18,9 @@ pytestmark = pytest.mark.xdist_group("browser")
 PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
          "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data", "alerts",
          "kpi?kpi=sign_ups&rule=try_limit", "launches", "launch?launch=new_editor")  # fmt: skip
-SHAPES = {"kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
+SHAPES = {"kpi?kpi=activation&by=channel&range=365d": ".js-plotly-plot .legendtext",
+          "kpi?kpi=error_free_sessions": "[data-testid=kpi-value]",
+          "kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
           "kpi?kpi=quick_ratio": ".st-key-lifecycle",
           "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
           "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]", "launches": ".bw-launch",
@@ -120,10 +122,10 @@ def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: O
         assert max(heights) <= 66
 
 
-SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in ("kpis", "data", "alerts", "launches")]
+SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in ("", "kpis", "data", "alerts", "launches")]
 
 
-@pytest.mark.parametrize("path", ["", "kpi?kpi=orders", "launch", *SLOW_GATES])
+@pytest.mark.parametrize("path", ["kpi?kpi=orders", "launch", *SLOW_GATES])
 def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
     """A fresh server whose gate says no: the very first request is a page's own address."""
     project = Builder(tmp_path / "closed")
@@ -163,10 +165,12 @@ def test_hostile_texts_are_shown_not_run(visit: Open, tmp_path: Path) -> None:
     project.kpi(
         "orders", f"dataset: t\nagg: count\nlabel: {label}\ndescription: {label}\nowner: {label}\narea: {label}"
     )
+    project.write("launches", "l", f"name: l\non: 2026-11-02\nsuccess: [{{kpi: orders}}]\nlabel: {label}\n"
+                                   f"hypothesis: {label}\nlinks: {{x: 'javascript:window.hit=1'}}\n")  # fmt: skip
     assert run_cli("sync", "--project", str(project.folder)).returncode == 0
     server = Server(project.folder)
     try:
-        for path in ("", "kpi?kpi=orders&by=name", "kpis", "data"):
+        for path in ("", "kpi?kpi=orders&by=name", "launches", "launch"):
             page = visit(path, base=server.url)
             settled(page)
             page.wait_for_timeout(500)
