@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
+from sqlalchemy import Connection
 
 from connectors.errors import DefinitionError, Problem, StateError, require
 from connectors.state import launches as kept
@@ -18,6 +19,7 @@ from metrics.catalog.check_launch import launch_problems
 from metrics.catalog.document import parse_document, validated
 from metrics.catalog.launch import Launch
 from metrics.catalog.segments import segments
+from metrics.launches.scorecard import terms_of
 
 
 def merged(project: Project, catalogue: Catalogue) -> Catalogue:
@@ -70,6 +72,7 @@ def add(
         known = {row.name for row in kept.launches(connection)}
         if launch.name in known and not replace:
             raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
+        _refuse_other_terms(connection, launch)
         kept.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
     return launch
 
@@ -84,12 +87,27 @@ def _refuse_sql(launch: Launch) -> None:
             )
 
 
+def _refuse_other_terms(connection: Connection, launch: Launch) -> None:
+    """Whoever launches the same thing again, or to others, makes a new launch: its verdicts are others."""
+    for row in kept.readings(connection, launch.name):
+        if terms_of(Launch.model_validate_json(row.terms)) != terms_of(launch):
+            raise DefinitionError(
+                f"verdicts of {launch.name} were published: its days, audience and control stay as they are",
+                hint="Make a launch of another name.",
+            )
+
+
 def remove(project: Project, name: str) -> None:
-    """Forget a kept launch; its readings and decisions stay. Raises UnknownName, DefinitionError, StateError."""
+    """Forget a kept launch that has no verdicts yet. Raises UnknownName, DefinitionError, StateError."""
     if name in files_of(project):
         raise DefinitionError(f"{name} is a file: launches/{name}.yml", hint="Delete the file.")
     with project.state.writing() as connection:
         require(name, [row.name for row in kept.launches(connection)], kind="launch")
+        if kept.readings(connection, name):
+            raise DefinitionError(
+                f"verdicts of {name} were published, so it stays",
+                hint="Decide to roll it back, and say why: `kpi launch decide`.",
+            )
         kept.drop_launch(connection, name)
 
 

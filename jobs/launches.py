@@ -56,7 +56,8 @@ def published_by_launch(project: Project) -> dict[str, list[Kept]]:
 
 def kept_of(row: ReadingRow) -> Kept:
     """A row as the scorecard knows it."""
-    return Kept(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at)
+    terms = Launch.model_validate_json(row.terms)
+    return Kept(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at, terms)
 
 
 def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
@@ -94,7 +95,8 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
     with project.state.reading() as connection:
         rows = kept.readings(connection, name)
     for row in rows:
-        old, terms = kept_of(row).reading, Launch.model_validate_json(row.terms)
+        was = kept_of(row)
+        old, terms = was.reading, was.terms
         plain = {"kpi": row.kpi, "days": row.days, "generation": row.generation, "verdict": old.verdict or None}
         if row.kpi not in world.catalogue.kpis:
             found.append({**plain, "identical": None, "why": "the KPI is gone"})

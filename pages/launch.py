@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from jobs.kept_launches import text_of
@@ -39,7 +38,6 @@ def page() -> None:
     labels = {x.name: x.title for x in reversed(known)}
     name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
     found = view(name)
-    launch = state.world().catalogue.launch(name)
     st.title(found.title)
     said = " ".join(f"<span class='bw-{slug}'>{text(sentence)}</span>" for sentence, slug in found.headline)
     html(f"<p class='bw-headline'>{said}</p>")
@@ -49,7 +47,7 @@ def page() -> None:
         html(f"<p class='bw-quote'>{text(found.hypothesis)}</p>")
     _exports(found)
     _verdicts(found)
-    _chart(found, pd.Timestamp(launch.starts_on))
+    _chart(found)
     show_adoption(found)
     show_voice(found)
     show_decision(found)
@@ -75,7 +73,7 @@ def _verdicts(found: LaunchPage) -> None:
     html(f"<div class='bw-scores'>{''.join(kpi_markup(block) for block in found.blocks)}</div>")
 
 
-def _chart(found: LaunchPage, start: pd.Timestamp) -> None:
+def _chart(found: LaunchPage) -> None:
     drawn = {block.name: block.title for block in found.blocks if block.path is not None}
     if not drawn:
         return
@@ -84,7 +82,7 @@ def _chart(found: LaunchPage, start: pd.Timestamp) -> None:
     block = next(b for b in found.blocks if b.name == name)
     assert block.path is not None
     words = f"{block.title}: as seen, and as expected without the launch, with a band of 95%"
-    st.plotly_chart(path_figure(block.path, start), config=CONFIG, key="path", alt=words)
+    st.plotly_chart(path_figure(block.path), config=CONFIG, key="path", alt=words)
     html(f"<p class='bw-line'>{text(words)}. {text(block.today)}</p>")
 
 

@@ -119,9 +119,13 @@ def _comments(comments: tuple[Said, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="voice_filters"):
         groups = {"": "All scores", "promoters": "High", "passives": "Middle", "detractors": "Low"}
         who = url.choose("who", "Whose words", groups, "", buttons=True)
+        segment = _segment(comments)
         word = st.text_input("Word", key="word", placeholder="Only with this word", label_visibility="collapsed",
                              width=220)  # fmt: skip
-    wanted = [c for c in comments if (not who or c.who == who) and word.lower() in c.words.lower()]
+    wanted = [
+        c for c in comments
+        if (not who or c.who == who) and (not segment or segment in c.where) and word.lower() in c.words.lower()
+    ]  # fmt: skip
     items = [
         f"<li class='bw-{c.who}'><p>{text(c.words)}</p>"
         f"<p class='bw-note'><b>{text(c.score)}</b> · {text(c.when)}</p></li>"
@@ -132,6 +136,18 @@ def _comments(comments: tuple[Said, ...]) -> None:
     if len(items) > FIRST:
         with st.expander("More"):
             html(f"<ul class='bw-voices'>{''.join(items[FIRST:60])}</ul>")
+
+
+def _segment(comments: tuple[Said, ...]) -> tuple[str, str] | None:
+    """A choice of one segment of those that commented."""
+    known = {f"{d}:{v}": (d, v) for c in comments for d, v in c.where}
+    if not known:
+        return None
+    options = {
+        "": "All segments",
+        **{k: f"{d.replace('_', ' ').capitalize()}: {v}" for k, (d, v) in sorted(known.items())},
+    }
+    return known.get(url.choose("said_by", "Segment", options, ""))
 
 
 def show_decision(page: LaunchPage) -> None:

@@ -16,7 +16,7 @@ BAND = "rgba(99,102,241,0.14)"
 LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None}
 
 
-def path_figure(path: Path, start: pd.Timestamp) -> go.Figure:
+def path_figure(path: Path) -> go.Figure:
     """As seen, against what would have been expected without the launch, with its 95% band."""
     figure = go.Figure()
     periods = list(path.periods)
@@ -43,8 +43,8 @@ def path_figure(path: Path, start: pd.Timestamp) -> go.Figure:
             x=mark.on, y=0, yref="paper", yshift=10 + 13 * (index % 3), xanchor="left", xshift=4, showarrow=False,
             text=shortened(mark.label), font={"size": 10, "color": color},
         )  # fmt: skip
-    figure.add_vline(x=start, line={"color": LINE, "width": 1.2})
-    figure.add_annotation(x=start, y=1, yref="paper", yshift=14, xanchor="left", xshift=4, showarrow=False,
+    figure.add_vline(x=path.start, line={"color": LINE, "width": 1.2})
+    figure.add_annotation(x=path.start, y=1, yref="paper", yshift=14, xanchor="left", xshift=4, showarrow=False,
                           text="Launch", font={"size": 11, "color": LINE})  # fmt: skip
     _layout(figure, 340, top=26)
     figure.update_yaxes(tickformat=path.tick_format, ticksuffix=path.tick_suffix, nticks=6)

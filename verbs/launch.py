@@ -155,7 +155,7 @@ def decide(
 
 @partial(verb, of=app)
 def remove(name: NameArgument, project: ProjectOption = None, debug: DebugOption = False) -> None:
-    """Forget a launch that was made on a page or with add. Its readings and decisions stay.
+    """Forget a launch that was made on a page or with add, and has no verdicts yet.
 
     example: kpi launch remove offline_mode
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -68,12 +69,12 @@ def _since_use(query: exp.Select, asked: Answers, scope: Scope) -> exp.Select:
     return query.join(uses.subquery("uses"), on=exp.and_(same, late))
 
 
-def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: str | None = None) -> pd.DataFrame:
-    """Comments, the latest first: said_at (local), score, who, segment (of `by`, else empty), comment.
+def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Comments, the latest first: said_at (local), score, who, comment, and the value of each dimension of `by`.
 
     At most MOST_COMMENTS. Empty where the KPI names no comment. Raises KpiError.
     """
-    columns = ["said_at", "score", "who", "segment", "comment"]
+    columns = ["said_at", "score", "who", "comment", *by]
     if not asked.kpi.comment:
         return pd.DataFrame(columns=columns)
     scope = asked.scope(catalogue, reader)
@@ -82,7 +83,8 @@ def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: str | None
     text = exp.Trim(this=exp.cast(sql.expression(asked.kpi.comment), "TEXT"))
     query = survey.answers(
         asked.kpi, scope, local.copy().as_("said_at"), exp.paren(sql.expression(asked.kpi.score)).as_("score"),
-        survey.group(asked.kpi).as_("who"), trees.segment(dataset, by).as_("segment"), text.as_("comment"),
+        survey.group(asked.kpi).as_("who"), text.as_("comment"),
+        *(trees.segment(dataset, name).as_(name, quoted=True) for name in by),
     )  # fmt: skip
     query = query.where(exp.NEQ(this=text.copy(), expression=exp.Literal.string("")))
     latest = exp.Ordered(this=exp.column("said_at"), desc=True)

@@ -32,11 +32,12 @@ SAME = 1e-9  # relative: two readings of the same values
 
 @dataclass(frozen=True)
 class Kept:
-    """A published reading: made once, from that generation, at that moment."""
+    """A published reading: made once, from that generation, at that moment. terms: the launch as it was read."""
 
     reading: Reading
     generation: str
     taken_at: datetime
+    terms: Launch
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Restated:
     """What a published reading would say on today's values, and why it differs."""
 
     reading: Reading
-    cause: str  # late data, or definition
+    cause: str  # late data, definition, or launch
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class KpiScore:
 
 @dataclass(frozen=True)
 class Voice:
-    """What customers say. groups: whose answers → score before and after. comments: said_at, score, who, segment
-    (used it, or has not), comment; latest first.
+    """What customers say. groups: whose answers → score before and after. comments: said_at, score, who, a column for
+    each of `dimensions`, comment; latest first.
     """
 
     kpi: Survey
@@ -78,7 +79,7 @@ class Voice:
     comments: pd.DataFrame
     words: tuple[Word, ...]
     start: date
-    end: pd.Timestamp
+    dimensions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def scorecard(
     days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
     today = world.now.date()
     phase = "planned" if launch.starts_on > today else "running"
-    if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in scores):
+    readable = [s for s in scores if s.observed is not None and s.observed.panel is not None]
+    if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in readable):
         phase = "read"
     used, used_why = _adoption(world, launch, full)
     voice, voice_why = _voice(world, launch) if full else (None, "")
@@ -160,8 +162,14 @@ def restated(launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[
         now = read(launch, kpi, observed, item.reading.days).reading
         if not same(now, item.reading):
             cause = "definition" if now.definition != item.reading.definition else "late data"
+            cause = "launch" if terms_of(item.terms) != terms_of(launch) else cause
             found[item.reading.days] = Restated(now, cause)
     return found
+
+
+def terms_of(launch: Launch) -> tuple[object, ...]:
+    """What of a launch its readings depend on."""
+    return launch.starts_on, launch.rollout, launch.audience, launch.control
 
 
 def same(one: Reading, other: Reading) -> bool:
@@ -229,12 +237,13 @@ def _voice(world: World, launch: Launch) -> tuple[Voice | None, str]:
     start = pd.Timestamp(launch.starts_on)
     if end is None or end <= start:
         return None, "It has not started."
-    where = _feedback_filters(launch, kpi, world.catalogue)
+    where = _feedback_filters(launch, kpi, world)
     spans = {"before": (start - VOICE_BEFORE, start), "after": (start, end)}
     whole = {k: Answers(kpi, *span, where) for k, span in spans.items()}
     try:
         found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in whole.items()}
-        said = {k: feedback.written(a, world.catalogue, world.reader) for k, a in whole.items()}
+        by = world.catalogue.dimensions_of(kpi)
+        said = {k: feedback.written(a, world.catalogue, world.reader, by) for k, a in whole.items()}
         whom = f"Audience, {_words_of(launch)}" if where else "Everybody"
         groups = [(whom, changed(found["before"], found["after"]))]
         users, apart = _users(world, launch, whole)
@@ -243,7 +252,7 @@ def _voice(world: World, launch: Launch) -> tuple[Voice | None, str]:
         return None, error.message
     comments = said["after"]
     words = changed_words(said["before"]["comment"], comments["comment"])
-    return Voice(kpi, tuple(groups), apart, comments, words, launch.starts_on, end), ""
+    return Voice(kpi, tuple(groups), apart, comments, words, launch.starts_on, by), ""
 
 
 def _users(
@@ -284,11 +293,15 @@ def _without(whole: Scored, part: Scored) -> Scored:
     return Scored(mean, n, max(0.0, (squares - n * mean**2) / max(1, n - 1)))
 
 
-def _feedback_filters(launch: Launch, kpi: Survey, catalogue: Catalogue) -> tuple[Filter, ...]:
+def _feedback_filters(launch: Launch, kpi: Survey, world: World) -> tuple[Filter, ...]:
+    """The audience, where the survey knows it; else everybody's answers count."""
     named = segments(launch.audience) if launch.audience else None
-    if named is None or named.others or named.dimension not in catalogue.datasets[kpi.dataset].dimensions:
+    if named is None or named.dimension not in world.catalogue.dimensions_of(kpi):
         return ()
-    return (Filter(named.dimension, named.values),)
+    sequence = world.reader.generation.sequence
+    stored = world.reader.stored_values(kpi.name, kpi.grain, named.dimension, sequence)
+    known = list(dict.fromkeys(stored.frame["segment"])) if stored is not None else list(named.values)
+    return (Filter(named.dimension, named.chosen(known) or named.values),)
 
 
 def _words_of(launch: Launch) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+import pandas as pd
+
 from metrics.views.launch_page import KpiBlock, LaunchPage, Path
 
 QUIET, LINE = "#667085", "#4f46e5"
@@ -107,7 +109,7 @@ def _block(block: KpiBlock) -> str:
 
 
 def _svg(path: Path, title: str) -> str:
-    """Actual, expected and band: 640 × 150."""
+    """Actual, expected and band, the day of the launch, first and last day: 640 × 170."""
     values = [*path.actual, *path.low, *path.high]
     known = [v for v in values if v == v]
     least, most = min(known), max(known)
@@ -118,9 +120,19 @@ def _svg(path: Path, title: str) -> str:
 
     band = " ".join([*points(path.low), *reversed(points(path.high))])
     expected, actual = (" ".join(points(series)) for series in (path.expected, path.actual))
+    part = (path.start - path.periods[0]) / max(path.periods[-1] - path.periods[0], pd.Timedelta(days=1))
+    at = min(max(float(part), 0.0), 1.0) * 640
+    side, gap = ("end", -5) if at > 320 else ("start", 5)
+    first, last = (f"{day:%-d %b %Y}" for day in (path.periods[0], path.periods[-1]))
+    words = f"fill='{QUIET}' font-size='11'"
     label = escape(f"{title}: as seen, and as expected without the launch", quote=True)
     return (
-        f"<svg viewBox='0 0 640 150' role='img' aria-label='{label}'>"
+        f"<svg viewBox='0 0 640 170' role='img' aria-label='{label}'>"
+        f"<line x1='{at:.1f}' x2='{at:.1f}' y1='4' y2='146' stroke='{LINE}'/>"
+        f"<text x='0' y='164' {words}>{first}</text><text x='640' y='164' text-anchor='end' {words}>{last}</text>"
+        f"<text x='{at + gap:.1f}' y='12' text-anchor='{side}' {words}>Launch</text>"
+        f"<text x='0' y='12' {words}>{escape(path.ends[1])}</text>"
+        f"<text x='0' y='145' {words}>{escape(path.ends[0])}</text>"
         f"<polygon points='{band}' fill='{LINE}' opacity='.12'/>"
         f"<polyline points='{expected}' fill='none' stroke='{QUIET}' stroke-dasharray='4 4'/>"
         f"<polyline points='{actual}' fill='none' stroke='{LINE}' stroke-width='2'/></svg>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,7 +23,7 @@ from metrics.views.kpi_page import Mark, marks_on
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
-CAUSES = {"late data": "late data", "definition": "the definition changed"}
+CAUSES = {"late data": "late data", "definition": "the definition changed", "launch": "the launch was edited"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ReadingRow:
 
 @dataclass(frozen=True)
 class Path:
-    """The before/after chart: per period in the KPI's unit; tick_format for the axis."""
+    """The before/after chart, per period in the KPI's unit. ends: least and most, as texts."""
 
     periods: tuple[pd.Timestamp, ...]
     actual: tuple[float, ...]
@@ -50,6 +51,8 @@ class Path:
     texts: tuple[str, ...]
     tick_format: str
     tick_suffix: str
+    start: pd.Timestamp
+    ends: tuple[str, str]
     marks: tuple[Mark, ...] = ()  # of the KPI, but the launch itself
 
 
@@ -96,6 +99,7 @@ class Said:
     score: str
     who: str
     words: str
+    where: tuple[tuple[str, str], ...] = ()  # dimension, segment
 
 
 @dataclass(frozen=True)
@@ -327,7 +331,10 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
     actual, expected, low, high = (tuple(float(v) for v in shown[c]) for c in ("actual", "expected", "low", "high"))
     near = marks_on(catalogue, kpi, shown.index[0], shown.index[-1])
     marks = tuple(mark for mark in near if mark.label != launch.title)
-    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi), marks)
+    known = [v for v in (*actual, *low, *high) if not math.isnan(v)]
+    ends = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
+    start = pd.Timestamp(launch.starts_on)
+    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi), start, ends, marks)
 
 
 def _ticks(kpi: KpiCommon) -> tuple[str, str]:
@@ -363,9 +370,12 @@ def _voice(found: Voice) -> VoiceBlock:
         groups.append(("Those who used it, against those who did not", said, slugs.get(
             words.score_verdict(found.apart), "quiet")))  # fmt: skip
     comments = tuple(
-        Said(f"{pd.Timestamp(row.said_at):%-d %b}", f"{float(row.score):g}", str(row.who), str(row.comment))
-        for row in found.comments.itertuples()
-    )
+        Said(
+            f"{pd.Timestamp(row['said_at']):%-d %b}", f"{float(row['score']):g}", str(row["who"]), str(row["comment"]),
+            tuple((name, str(row[name])) for name in found.dimensions),
+        )
+        for row in found.comments.to_dict("records")
+    )  # fmt: skip
     start = pd.Timestamp(found.start)
     line = f"{found.kpi.title}: answers from {start:%-d %b} on against the 60 days before. Intervals of 95%."
     return VoiceBlock(

@@ -74,6 +74,7 @@ def test_a_verdict_is_read_again_identically_and_late_data_shows_as_restated(pro
     assert told["cause"] == "late data" and told["effect"] == pytest.approx(found.restated[14].reading.effect)
     launch(project, WEB.replace("2026-10-05", "2026-09-28"))  # the file is changed: the verdict was read by the old one
     assert [row["identical"] for row in read_again(project.open(), "wizard", now=day(16))] == [True, True]
+    assert score(project, day(16)).restated[14].cause == "launch"
 
 
 def test_a_redefined_kpi_says_so_and_its_verdict_is_restated_by_definition(project: Builder) -> None:

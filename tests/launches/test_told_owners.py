@@ -105,10 +105,15 @@ def test_a_launch_is_kept_edited_and_removed_from_the_shell(project: Builder) ->
     assert shown.startswith("# Wizard\n") and "| Acts (success) | moved up by " in shown
     verified = kpi("launch", "show", "wizard", "--verify", "--json", *at)
     assert verified.exit_code == 0 and '"identical": true' in verified.stdout
-    assert kpi("launch", "remove", "wizard", "--project", str(project.folder)).exit_code == 0
-    assert '"wizard"' not in kpi("launch", "list", "--json", *at).stdout
-    gone = kpi("launch", "show", "wizard", *at)
-    assert gone.exit_code == 1 and "unknown launch 'wizard'" in gone.stderr
+    stays = kpi("launch", "remove", "wizard", "--project", str(project.folder))
+    assert stays.exit_code == 1 and "verdicts of wizard were published, so it stays" in stays.stderr
+    moved = kpi("launch", "add", "wizard", "--on", "2026-10-06", "--success", "acted", "--replace", *at)
+    assert moved.exit_code == 1 and "Make a launch of another name." in moved.stderr
+    assert kpi("launch", "add", "later", "--on", "2026-12-01", "--success", "acted", *at).exit_code == 0
+    assert kpi("launch", "remove", "later", "--project", str(project.folder)).exit_code == 0
+    assert '"later"' not in kpi("launch", "list", "--json", *at).stdout
+    gone = kpi("launch", "show", "later", *at)
+    assert gone.exit_code == 1 and "unknown launch 'later'" in gone.stderr
 
 
 @pytest.mark.parametrize("form", ["markdown", "html"])

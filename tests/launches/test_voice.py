@@ -55,7 +55,7 @@ def test_scores_before_and_after_with_welchs_interval(asked: tuple[Builder, pd.D
     assert voice is not None
     (name, everybody), (_, users) = voice.groups
     assert name == "Everybody"
-    start, end = pd.Timestamp("2026-11-10"), pd.Timestamp(voice.end)
+    start, end = pd.Timestamp("2026-11-10"), pd.Timestamp("2026-12-01")
     before = rows[(rows["at"] < start) & (rows["at"] >= start - pd.Timedelta(days=60))]
     after = rows[(rows["at"] >= start) & (rows["at"] < end)]
     for change, keep in ((everybody, None), (users, 100)):
@@ -87,6 +87,7 @@ def test_comments_and_words_since_launch(asked: tuple[Builder, pd.DataFrame]) ->
     voice = card(project, NOW).voice
     said = rows[(rows["at"] >= "2026-11-10") & rows["said"].notna()]
     assert list(voice.comments["comment"]) == list(said.sort_values("at", ascending=False)["said"])
+    assert voice.dimensions == ("platform",) and set(voice.comments["platform"]) == {"web"}
     words = {w.word: (w.before, w.after) for w in voice.words}
     slow = int((said["said"] == "so slow to load").sum())
     assert words["slow"] == (0, slow) and words["load"] == (0, slow)
