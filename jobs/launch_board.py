@@ -32,7 +32,11 @@ def board(project: Project, *, now: datetime) -> LaunchBoard:
 
 def page_of(project: Project, name: str, *, now: datetime) -> LaunchPage:
     """The page Launch. Raises NoData, UnknownName, StateError."""
-    card = card_of(project, name, now=now)
+    return _page(project, card_of(project, name, now=now), now)
+
+
+def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
+    name = card.launch.name
     ends = [score.observed.complete_to for score in card.scores if score.observed and score.observed.complete_to]
     world = project.world(now)
     mark = None
@@ -79,7 +83,7 @@ def scorecard_dict(project: Project, name: str, *, now: datetime) -> dict[str, A
     return {
         "launch": launch.name, "label": launch.title, "kind": launch.kind, "start": launch.starts_on.isoformat(),
         "owner": launch.owner or None, "phase": card.phase, "day": card.day,
-        "headline": page_of(project, name, now=now).summary, "kpis": [_score(score) for score in card.scores],
+        "headline": _page(project, card, now).summary, "kpis": [_score(score) for score in card.scores],
         "adoption": _adoption(card.adoption), "voice": _voice(card),
         "readiness": [{"state": c.state, "words": c.words} for c in card.readiness], "overlaps": list(card.overlaps),
         "decisions": [

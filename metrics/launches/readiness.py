@@ -15,11 +15,10 @@ from metrics.launches.observe import Observed
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the readiness list. state: ok, warning or missing. about: a KPI's name, or empty."""
+    """One line of the readiness list. state: ok, warning or missing."""
 
     state: str
     words: str
-    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,22 +27,21 @@ class Visible:
 
     size: float
     relative: bool
-    calibrated: bool
 
 
 def history(launch: Launch, kpi: KpiCommon, observed: Observed) -> Check:
     """Whether there is enough before the launch to read it, and to calibrate."""
     if observed.panel is None:
-        return Check("missing", observed.why, kpi.name)
+        return Check("missing", observed.why)
     grain, known = observed.panel.grain, _before(launch, observed)
     after = FIRM_DAYS * WEEK[grain] // 7
     if known < FEWEST_BEFORE[grain]:
         return Check("missing", f"{kpi.title}: {known} {grain}s of history, {FEWEST_BEFORE[grain]} are needed for any "
-                                "verdict.", kpi.name)  # fmt: skip
+                                "verdict.")  # fmt: skip
     if known < history_needed(grain, after):
         return Check("warning", f"{kpi.title}: {known} {grain}s of history; verdicts stay uncalibrated below "
-                                f"{history_needed(grain, after)}.", kpi.name)  # fmt: skip
-    return Check("ok", f"{kpi.title}: {known} {grain}s of history.", kpi.name)
+                                f"{history_needed(grain, after)}.")  # fmt: skip
+    return Check("ok", f"{kpi.title}: {known} {grain}s of history.")
 
 
 def visible(launch: Launch, observed: Observed) -> Visible | None:
@@ -64,7 +62,7 @@ def visible(launch: Launch, observed: Observed) -> Visible | None:
     if found is None:
         return None
     size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest
-    return Visible(size, observed.logarithm, found.factor is not None)
+    return Visible(size, observed.logarithm)
 
 
 def _before(launch: Launch, observed: Observed) -> int:

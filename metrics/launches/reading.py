@@ -108,15 +108,15 @@ def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0) -> L
     if observed.panel is None:
         return Looked(replace(blank, why=observed.why))
     blank = replace(blank, grain=observed.panel.grain)
-    done = complete_days(launch, observed)
-    if done < READINGS[0]:
-        return Looked(replace(blank, why=_early(launch, kpi, observed, done)))
     end = _last(launch, observed, days) if days else observed.complete_to
-    assert end is not None
+    done = complete_days(launch, observed)
+    if end is None or observed.complete_to is None or observed.complete_to < end or (not days and done < READINGS[0]):
+        return Looked(replace(blank, why=_early(launch, kpi, observed, done)))
     first, whole = _first(observed, start), _whole_periods(observed, start, end)
     blank = replace(blank, end=end.date(), notes=(*blank.notes, *_notes(launch, kpi, observed, end)))
     if first is None or not whole:
-        return Looked(replace(blank, why=f"It waits for the first whole {observed.panel.grain} since launch."))
+        span = f"in the {days} days since launch" if days else "since launch yet"
+        return Looked(replace(blank, why=f"No whole {observed.panel.grain} {span}."))
     found = impact(observed.panel, first, end)
     if found is None:
         return Looked(replace(blank, why=_young(kpi, observed, first)))

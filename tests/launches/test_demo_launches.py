@@ -38,6 +38,8 @@ def test_the_new_editor_is_a_decision_to_take(demo: Project) -> None:
     card = card_of(demo, "new_editor", now=NOW)
     by = {score.kpi.name: score for score in card.scores}
     assert by["stickiness"].kept[-1].reading.verdict == "moved up"
+    early = by["stickiness"].kept[0].reading
+    assert (early.days, early.verdict, early.why) == (7, "", "No whole week in the 7 days since launch.")
     p95 = by["p95_load_time"].guard
     assert p95 is not None and p95.holds is False and f"{p95.since:%Y-%m-%d}" == "2026-11-18"
     assert card.voice is not None and card.voice.apart is not None
