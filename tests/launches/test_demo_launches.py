@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jobs.demo import MARKS
 from jobs.launch_board import board, page_of
 from jobs.launches import card_of, read_again
 from jobs.project import Project, open_project
-from tests.conftest import NOW
+from tests.conftest import NOW, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,8 @@ def test_the_board_has_one_running_one_planned_one_read(demo: Project) -> None:
     assert [i.title for i in found.read] == ["Guided onboarding"]
     assert {light.title: light.slug for light in found.running[0].lights} == {"p95 load time": "bad", "NPS": "good"}
     assert found.headline.endswith("One with a guardrail breached. 2 with a verdict and no decision.")
+
+
+def test_the_demos_dated_launches_stay_out_of_git() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert [name for name in MARKS if f"/metrics/definitions/launches/{name}.yml" not in ignored] == []
