@@ -12,6 +12,7 @@ from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts import read_state
 from jobs.project import Project
 from metrics.catalog.launch import Launch
+from metrics.launches.impact import METHOD
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, read
 from metrics.launches.scorecard import Kept, Scorecard, same, scorecard
@@ -111,6 +112,8 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
             continue
         again = read(terms, kpi, observed, row.days).reading
         why = "" if observed.panel is not None else observed.why
+        if old.method != METHOD:
+            why = f"it was measured by version {old.method} of the method, which is now {METHOD}"
         found.append({**plain, "identical": same(again, old) if not why else None, "why": why})
     return found
 

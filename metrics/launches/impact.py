@@ -20,6 +20,7 @@ from metrics.launches.regression import Fit, Floats, fit
 BEFORE = {"day": 60, "week": 16}  # periods that the level before is read from, where there are as many
 BEFORE_COMPARED = {"day": 120, "week": 26}  # beside a control: what both have, as the time of the year, is gone
 PLACEBOS = 26
+METHOD = 1  # raise it when the same values give another effect or interval
 FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
 LEVEL = 0.95

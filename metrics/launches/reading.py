@@ -13,7 +13,7 @@ import pandas as pd
 
 from metrics.catalog.kpi import KpiCommon
 from metrics.catalog.launch import FIRM_DAYS, READINGS, Launch
-from metrics.launches.impact import FEWEST_BEFORE, Impact, Words, history_needed, impact
+from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
 from metrics.launches.observe import Observed
 
 DIGITS = 10  # significant ones that are kept: the same on every machine
@@ -26,7 +26,7 @@ class Reading:
     days: 7, 14 or 28 since launch; 0 = a look in between, which is no verdict. verdict: empty = none, `why` says so.
     start, end: the days looked at, half-open. level, expected: means since launch, as seen and without it.
     factor: how much wider calibration made the interval; None = uncalibrated. cried: how many of `placebos` earlier
-    dates looked like an effect. smallest: what is smaller cannot be seen.
+    dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement.
     """
 
     kpi: str
@@ -54,6 +54,7 @@ class Reading:
     control: str = ""
     notes: tuple[str, ...] = ()
     definition: str = ""
+    method: int = METHOD
 
     @property
     def badges(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
 from metrics.launches.guardrail import Guard, guard
+from metrics.launches.impact import METHOD
 from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
 from metrics.launches.reading import Looked, Reading, complete_days, read
@@ -45,7 +46,7 @@ class Restated:
     """What a published reading would say on today's values, and why it differs."""
 
     reading: Reading
-    cause: str  # late data, definition, or launch
+    cause: str  # late data, definition, launch or method
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def restated(launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[
         if not same(now, item.reading):
             cause = "definition" if now.definition != item.reading.definition else "late data"
             cause = "launch" if terms_of(item.terms) != terms_of(launch) else cause
+            cause = "method" if item.reading.method != METHOD else cause
             found[item.reading.days] = Restated(now, cause)
     return found
 

@@ -23,7 +23,8 @@ from metrics.views.kpi_page import Mark, marks_on
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
-CAUSES = {"late data": "late data", "definition": "the definition changed", "launch": "the launch was edited"}
+CAUSES = {"late data": "late data", "definition": "the definition changed", "launch": "the launch was edited",
+          "method": "the method changed"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
+from sqlalchemy import update
 
+from connectors.state import launches as kept
+from connectors.state.tables import launch_readings
 from jobs.launches import decide, decisions_of, published, read_again
 from metrics.launches.words import verdict
 from tests.conftest import Builder
@@ -217,3 +220,18 @@ def test_launches_in_the_past_are_read_at_once_from_the_days_of_then(project: Bu
     assert [k.reading.days for k in kept] == [7, 14, 28]
     assert [k.reading.end for k in kept] == [(LAUNCH + d * DAY).date() for d in (7, 14, 28)]
     assert FIRST < LAUNCH
+
+
+def test_a_verdict_of_an_earlier_method_is_named_as_such(project: Builder) -> None:
+    product(project, acts(LAUNCH + 7 * DAY, lift=1.08))
+    launch(project, WEB)
+    project.sync(day(7))
+    with project.open().state.writing() as connection:
+        row = kept.readings(connection, "wizard")[0]
+        document = {**json.loads(row.document), "method": 0, "low": 0.01}
+        connection.execute(update(launch_readings).values(document=json.dumps(document), generation=row.generation))
+    (again,) = read_again(project.open(), "wizard", now=day(7))
+    assert again["identical"] is None and again["why"] == "it was measured by version 0 of the method, which is now 1"
+    write_acts(project, acts(LAUNCH + 8 * DAY, lift=1.08))
+    project.sync(day(8))
+    assert score(project, day(8)).restated[7].cause == "method"
