@@ -69,10 +69,18 @@ def _since_use(query: exp.Select, asked: Answers, scope: Scope) -> exp.Select:
     return query.join(uses.subquery("uses"), on=exp.and_(same, late))
 
 
-def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: Sequence[str] = ()) -> pd.DataFrame:
+def written(
+    asked: Answers,
+    catalogue: Catalogue,
+    reader: Reader,
+    by: Sequence[str] = (),
+    *,
+    group: str = "",
+    limit: int = MOST_COMMENTS,
+) -> pd.DataFrame:
     """Comments, the latest first: said_at (local), score, who, comment, and the value of each dimension of `by`.
 
-    At most MOST_COMMENTS. Empty where the KPI names no comment. Raises KpiError.
+    group: only those of promoters, passives or detractors. Empty where the KPI names no comment. Raises KpiError.
     """
     columns = ["said_at", "score", "who", "comment", *by]
     if not asked.kpi.comment:
@@ -87,5 +95,7 @@ def written(asked: Answers, catalogue: Catalogue, reader: Reader, by: Sequence[s
         *(trees.segment(dataset, name).as_(name, quoted=True) for name in by),
     )  # fmt: skip
     query = query.where(exp.NEQ(this=text.copy(), expression=exp.Literal.string("")))
+    if group:
+        query = query.where(exp.EQ(this=survey.group(asked.kpi), expression=exp.Literal.string(group)))
     latest = exp.Ordered(this=exp.column("said_at"), desc=True)
-    return trees.run(query.order_by(latest, "comment").limit(MOST_COMMENTS), scope)[columns]
+    return trees.run(query.order_by(latest, "comment").limit(limit), scope)[columns]

@@ -185,7 +185,7 @@ def _chart(world: World, kpi: KpiCommon, series: Series, *, whole: bool) -> Char
     elif open_periods:
         note += f" {open_periods} {grain}{'s' if open_periods > 1 else ''} not complete yet, so without a value."
     return Chart(
-        tuple(lines), tuple(limits), target, _marks(world, kpi, frame), *_ticks(kpi), note + more,
+        tuple(lines), tuple(limits), target, _marks(world, kpi, frame), *ticks(kpi), note + more,
     )  # fmt: skip
 
 
@@ -218,7 +218,7 @@ def marks_on(catalogue: Catalogue, kpi: KpiCommon, first: pd.Timestamp, last: pd
     return tuple(sorted(found, key=lambda mark: mark.on))
 
 
-def _ticks(kpi: KpiCommon) -> tuple[str, str]:
+def ticks(kpi: KpiCommon) -> tuple[str, str]:
     """d3 format and suffix of the value axis."""
     if kpi.is_rate:
         return ".1%", ""

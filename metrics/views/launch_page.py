@@ -10,7 +10,6 @@ from datetime import date, datetime
 import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
 from metrics.catalog.launch import READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.launches import words
@@ -19,7 +18,7 @@ from metrics.launches.impact import Words
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import Kept, KpiScore, Scorecard, Voice
 from metrics.views import format as fmt
-from metrics.views.kpi_page import Mark, marks_on
+from metrics.views.kpi_page import Mark, marks_on, ticks
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
@@ -275,12 +274,11 @@ def _wish_met(score: KpiScore, reading: Reading | None) -> str:
     wish = score.wish.replace(" ", "")
     if score.role != "success" or not wish or reading is None or reading.low is None or reading.high is None:
         return ""
-    number = float(wish.rstrip("%p").replace("+", ""))
-    if wish[0] not in "+-":
+    asked = _asked(score)
+    if asked is None:
+        number = float(wish.rstrip("%p"))
         level = number / 100 if wish.endswith("%") else number
-        reached = reading.level is not None and reading.level >= level
-        return "reached" if reached else "not reached"
-    asked = number / 100 if wish.endswith("%") or (wish.endswith("pp") and score.kpi.is_rate) else number
+        return "reached" if reading.level is not None and reading.level >= level else "not reached"
     if wish.endswith("%") != reading.relative:
         return ""
     if asked > 0:
@@ -335,13 +333,7 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
     known = [v for v in (*actual, *low, *high) if not math.isnan(v)]
     ends = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
     start = pd.Timestamp(launch.starts_on)
-    return Path(tuple(shown.index), actual, expected, low, high, texts, *_ticks(kpi), start, ends, marks)
-
-
-def _ticks(kpi: KpiCommon) -> tuple[str, str]:
-    if kpi.is_rate:
-        return ".1%", ""
-    return ("", " s") if kpi.format == "duration" else ("", "")
+    return Path(tuple(shown.index), actual, expected, low, high, texts, *ticks(kpi), start, ends, marks)
 
 
 def _adoption(found: Adoption) -> AdoptionBlock:
@@ -397,6 +389,7 @@ def _readiness(card: Scorecard) -> tuple[tuple[str, str], ...]:
 
 
 def _asked(score: KpiScore) -> float | None:
+    """The effect hoped for, in the reading's unit; None for a level to reach."""
     wish = score.wish.replace(" ", "")
     if not wish or wish[0] not in "+-":
         return None

@@ -8,12 +8,14 @@ import pandas as pd
 
 from metrics.catalog.kpi import Survey
 from metrics.engine import periods
-from metrics.engine.comments import comments
+from metrics.engine.answer import default_scope
+from metrics.engine.feedback import Answers, written
 from metrics.engine.query import Filter, Series
 from metrics.views import format as fmt
 from metrics.views.export import counts
 from metrics.views.world import World
 
+COMMENTS = 30  # the latest ones
 LABELS = {
     "nps": {"promoters": "Promoters (9–10)", "passives": "Passives (7–8)", "detractors": "Detractors (0–6)"},
     "csat": {"promoters": "Satisfied (4–5)", "passives": "Neutral (3)", "detractors": "Dissatisfied (1–2)"},
@@ -67,8 +69,10 @@ def survey_shape(world: World, kpi: Survey, series: Series, where: tuple[Filter,
         (name, f"{count:,}", f"{(count or 0) / total * 100:.0f}%")
         for name, count in zip(series.part_names, known, strict=True)
     )
-    before = periods.after(last, series.grain)
-    said = comments(kpi, world.catalogue, world.reader, before=before, where=where, group=who)
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    full = default_scope(kpi, "day", world.catalogue, world.reader, states)
+    asked = Answers(kpi, full.start, min(periods.after(last, series.grain), full.end), where)
+    said = written(asked, world.catalogue, world.reader, group=who, limit=COMMENTS)
     return SurveyShape(
         LABELS[kpi.scale], tuple(frame["period"]), shares, texts, latest, fmt.period_text(last, series.grain, 0),
         tuple(
