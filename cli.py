@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verbs import alerts, launch
+from verbs import alerts, launch, snapshot
 from verbs.command import (
     DebugOption,
     JsonOption,
@@ -436,6 +436,7 @@ def schedule(
 
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(launch.app, name="launch")
+app.add_typer(snapshot.app, name="snapshot")
 
 
 def main() -> None:

@@ -142,6 +142,12 @@ class StateError(KpiError):
     code = "state"
 
 
+class SnapshotError(KpiError):
+    """A week cannot be taken, shown or sent: it is not over, has no data, or was not taken."""
+
+    code = "snapshot"
+
+
 class ContactError(KpiError):
     """A contact point does not exist or its address cannot be used."""
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from connectors.errors import SettingsError, did_you_mean
 
+LOCAL = "http://127.0.0.1:8501"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -92,6 +93,11 @@ class Settings(BaseModel):
             raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
 
+    @property
+    def address(self) -> str:
+        """Where the dashboard is, without a slash at its end."""
+        return (self.url or LOCAL).rstrip("/")
+
     def contact(self, name: str) -> ContactPoint | None:
         """The contact point of a name; of an owner, the one whose address has {owner}; else `default`; else None."""
         known = {point.name: point for point in self.contact_points}
@@ -102,6 +108,11 @@ class Settings(BaseModel):
                 if "{owner}" in point.url:
                     return point.model_copy(update={"name": name, "url": point.url.replace("{owner}", name)})
         return known.get("default")
+
+    def recipient(self, name: str) -> ContactPoint | None:
+        """The contact point that reaches exactly this name or e-mail address: `default` does not stand in for it."""
+        found = self.contact(name)
+        return found if found is not None and found.name == name else None
 
     @property
     def sync_due(self) -> timedelta | None:

@@ -13,7 +13,7 @@ from connectors.errors import ContactError, SettingsError, UnknownName, require
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
-from jobs.evaluate_alerts import LOCAL, is_silenced
+from jobs.evaluate_alerts import is_silenced
 from jobs.project import Project
 from metrics.views.format import iso
 
@@ -211,7 +211,7 @@ def send_test(project: Project, name: str) -> Outcome:
     channel = AppriseChannel()
     if problem := channel.problem(url):
         raise ContactError(f"the address of '{name}' cannot be used: {problem}", where="settings.yml")
-    body = f"Alerts of {project.name} will come this way.\n{project.settings.url or LOCAL}"
+    body = f"Alerts of {project.name} will come this way.\n{project.settings.address}"
     return channel.send(url, Message(f"{project.name}: a test", body))
 
 

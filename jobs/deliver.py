@@ -18,6 +18,7 @@ from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
 from connectors.state.alerts import Delivery
 from jobs.project import Project, utc_now
+from jobs.snapshot_message import dressed
 
 # After how long a confirmed failure is tried again, by attempts made; the last one is repeated.
 BACK_OFF = [timedelta(seconds=s) for s in (1, 3, 5, 60, 300, 900, 3600, 4 * 3600)]
@@ -90,7 +91,12 @@ def _send(project: Project, channel: Channel, message: Delivery) -> Outcome:
         url = str(expand_secrets(point.url, environment(), where=f"contact point {point.name}"))
     except SettingsError as error:
         return Outcome("failed", error.message)
-    return channel.send(url, Message(message.title, message.body))
+    plain = Message(message.title, message.body, id=f"{message.created_at:%Y%m%d%H%M%S%f}.{message.id}")
+    try:
+        whole = dressed(project, message.id, plain)
+    except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
+        return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
+    return channel.send(url, whole)
 
 
 def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,17 +76,22 @@ def _strict(project: Project) -> Project:
     return dataclasses.replace(project, hold=False)
 
 
+def defined_by(project: Project, texts: Mapping[str, str], scratch: Path) -> Project:
+    """The project with these definitions ("kpi:name" → text) in place of its own, written to an empty folder."""
+    for key, text in texts.items():
+        kind, _, name = key.partition(":")
+        path = scratch / f"{kind}s" / f"{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    if (project.folder / "transforms").is_dir():
+        (scratch / "transforms").symlink_to(project.folder / "transforms")
+    return dataclasses.replace(project, folder=scratch, hold=False)
+
+
 def _old(project: Project, against: str | None, scratch: Path) -> Project:
     """The project with its definitions as published, or as of a revision."""
     if against is None:
-        for key, text in project.reader().published_files().items():
-            kind, _, name = key.partition(":")
-            path = scratch / f"{kind}s" / f"{name}.yml"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        if (project.folder / "transforms").is_dir():
-            (scratch / "transforms").symlink_to(project.folder / "transforms")
-        return dataclasses.replace(project, folder=scratch, hold=False)
+        return defined_by(project, project.reader().published_files(), scratch)
     for name in _git(project, "ls-tree", "-r", "--name-only", "-z", against, "--", ".").split("\0"):
         if name.split("/")[0] in PARTS or name == "settings.yml":
             path = scratch / name

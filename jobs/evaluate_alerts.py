@@ -30,7 +30,6 @@ from metrics.views.world import World
 FRESHNESS = "freshness"  # the rule of every source
 LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
 MOST_PLACES = 25  # incidents of one evaluation whose place is looked for
-LOCAL = "http://127.0.0.1:8501"
 
 
 @dataclass(frozen=True)
@@ -318,7 +317,7 @@ class _Ledger:
         )  # fmt: skip
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
-        base = self.project.settings.url or LOCAL
+        base = self.project.settings.address
         if not incident.kpi:
             late = self._late.get(incident.segment)
             reason, waiting = (late.reason, late.waiting) if late else ("", ())

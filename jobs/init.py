@@ -14,6 +14,7 @@ from connectors.errors import LoadError, ProjectError, SourceError
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
 from connectors.warehouse.duckdb.staging import DuckStaging
+from jobs.project import PARTS
 
 Make = Callable[[str, Path], Source]  # (date format, folder that paths are relative to) → what is pulled
 TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
@@ -35,6 +36,16 @@ SETTINGS = """\
 # docs/settings.md lists every key.
 timezone: UTC            # whose midnights bound days, weeks and months
 week_start: monday
+"""
+
+
+SNAPSHOT = """\
+# One weekly snapshot: frozen once the week is complete, sent to `recipients`. docs/snapshots.md lists every key.
+name: weekly
+title: Weekly snapshot
+# sections:                       # default: one for each area
+#   - {title: Growth, kpis: [sign_ups, {kpi: activation, where: {platform: ios}}]}
+# recipients: [leads]             # contact points of settings.yml
 """
 
 
@@ -73,6 +84,7 @@ def init(directory: Path, origin: str | None) -> Iterator[str]:
     if origin is None:
         _write(directory, {
             "settings.yml": SETTINGS,
+            "snapshots/weekly.yml": SNAPSHOT,
             "sources.yml": "# - {name: orders, type: files, table: orders, path: orders.csv}\n",
         })  # fmt: skip
         yield f"Made {directory}."
@@ -192,6 +204,7 @@ def proposal(name: str, entry: str, guess: Guess) -> dict[str, str]:
     files = {
         "settings.yml": SETTINGS,
         "sources.yml": f"- name: {name}\n  table: {name}\n{entry}",
+        "snapshots/weekly.yml": SNAPSHOT,
         f"datasets/{name}.yml": _dataset(name, guess),
     }
     files[f"kpis/{name}_count.yml"] = _kpi(
@@ -285,7 +298,7 @@ def _date_formats(staging: DuckStaging, table: str, columns: list[Column]) -> li
 def _write(directory: Path, files: dict[str, str]) -> None:
     fresh = not directory.exists()
     try:
-        for part in ("datasets", "kpis", "launches", "transforms"):
+        for part in PARTS:
             (directory / part).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (directory / name).write_text(content, encoding="utf-8")

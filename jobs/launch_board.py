@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from connectors.state import launches as kept
-from jobs.evaluate_alerts import LOCAL
 from jobs.launches import breaches_of, card_of, cards, decisions_of, published_by_launch
 from jobs.project import Project
 from metrics.launches.adoption import Adoption
@@ -51,7 +50,7 @@ def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
 
 def link_to(project: Project, name: str) -> str:
     """Where the page is."""
-    return f"{(project.settings.url or LOCAL).rstrip('/')}/launch?launch={name}"
+    return f"{project.settings.address}/launch?launch={name}"
 
 
 def shown(project: Project, name: str, *, now: datetime, html: bool) -> str:

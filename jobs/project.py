@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # loaded when first used: one question from a shell needs non
     from metrics.views.world import World
 
 PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^@\s]+@")  # one that is written out
+PARTS = ("datasets", "kpis", "launches", "snapshots", "transforms")  # folders of definitions
 EVERY = {"1d": "day", "1h": "hour", "1 d": "day", "1 h": "hour"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
@@ -269,7 +270,7 @@ class Project:
 
     def marks(self) -> tuple[tuple[str, int, int], ...]:
         """Name, time and size of every definition file: changes when one does."""
-        found = [p for part in ("datasets", "kpis", "launches", "transforms") for p in (self.folder / part).glob("*.*")]
+        found = [p for part in PARTS for p in (self.folder / part).glob("*.*")]
         stats = [(str(p), p.stat()) for p in sorted(found)]
         return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 

@@ -16,7 +16,6 @@ from connectors.state import alerts as outbox
 from connectors.state import launches as kept
 from connectors.state.launches import Breach, ReadingRow
 from jobs.deliver import Sent, deliver
-from jobs.evaluate_alerts import LOCAL
 from jobs.project import Project, utc_now
 from metrics.catalog.launch import READINGS, Launch
 from metrics.launches.guardrail import Guard, guard
@@ -145,5 +144,5 @@ class _Ledger:
             if self.project.settings.contact_points:
                 self.untold.add(name)
             return
-        title, body = launch_message(launch, lines, self.project.name, self.project.settings.url or LOCAL)
+        title, body = launch_message(launch, lines, self.project.name, self.project.settings.address)
         outbox.add_delivery(self.connection, point.name, title, body, utc_now(), {})

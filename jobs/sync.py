@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -107,37 +107,54 @@ def sync(
         if not dry_run:
             project.write_last_sync(runs, now, odd)
     if not dry_run and project.has_data():
-        yield Progress(steps, steps, "Evaluating alerts")
-        alerts = _alerts(project, now)
-        yield Progress(steps, steps, "Reading launches")
-        result = dataclasses.replace(result, alerts=(*alerts, *_launches(project, now)))
+        told: list[str] = []
+        for doing, failed, job in AFTERWARDS:
+            yield Progress(steps, steps, doing)
+            told += _done(failed, job, project, now)
+        result = dataclasses.replace(result, alerts=tuple(told))
     yield dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
-def _alerts(project: Project, now: datetime) -> tuple[str, ...]:
-    """Evaluate the alerts on what is live now. What fails there never fails a sync."""
+def _alerts(project: Project, now: datetime) -> Iterable[str]:
+    """Evaluate the alerts on what is live now."""
     from jobs.evaluate_alerts import evaluate, told  # loads the state store, which a sync without rules does not need
 
-    try:
-        return tuple(told(evaluate(project, now=now)))
-    except KpiError as error:
-        return (f"alerts were not evaluated: {error}",)
-    except Exception as error:
-        return (f"alerts were not evaluated: unexpected {type(error).__name__}: {error}",)
+    return told(evaluate(project, now=now))
 
 
-def _launches(project: Project, now: datetime) -> tuple[str, ...]:
-    """Verdicts whose day has come, and guardrails. What fails there never fails a sync."""
+def _launches(project: Project, now: datetime) -> Iterable[str]:
+    """Verdicts whose day has come, and guardrails."""
     if not project.catalogue().launches:
         return ()
     from jobs.read_launches import read_launches, told  # scipy and the state store, which few syncs need
 
+    return told(read_launches(project, now=now))
+
+
+def _snapshots(project: Project, now: datetime) -> Iterable[str]:
+    """Weeks that are complete, frozen and sent; after alerts and launches, which are in them."""
+    if not project.catalogue().snapshots:
+        return ()
+    from jobs.snapshots import take_due, told  # the state store, which few syncs need
+
+    return told(take_due(project, now=now))
+
+
+AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]]], ...] = (
+    ("Evaluating alerts", "alerts were not evaluated", _alerts),
+    ("Reading launches", "launches were not read", _launches),
+    ("Taking snapshots", "snapshots were not taken", _snapshots),
+)
+
+
+def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], project: Project, now: datetime) -> list[str]:
+    """What a job after the sync has to tell. What fails there never fails a sync."""
     try:
-        return tuple(told(read_launches(project, now=now)))
+        return list(job(project, now))
     except KpiError as error:
-        return (f"launches were not read: {error}",)
+        return [f"{failed}: {error}"]
     except Exception as error:
-        return (f"launches were not read: unexpected {type(error).__name__}: {error}",)
+        return [f"{failed}: unexpected {type(error).__name__}: {error}"]
 
 
 def _pull(

@@ -54,4 +54,12 @@ def untold(project: Project, catalogue: Catalogue) -> list[Problem]:
             text = f"the owner '{kpi.owner}' has no contact point, so nobody is told of its alerts"
             hint = "Add one named `default`, or one whose address has {owner}."
             found.append(document.problem(("owner",), "unknown_contact", text, hint, "warning"))
+    for snapshot in catalogue.snapshots:
+        document = catalogue.documents[f"snapshot:{snapshot.name}"]
+        for place, name in enumerate(snapshot.recipients):
+            if project.settings.recipient(name) is None:
+                known = [point.name for point in project.settings.contact_points]
+                text = f"no contact point '{name}' in settings.yml, so it is not sent there"
+                here = ("recipients", place)
+                found.append(document.problem(here, "unknown_contact", text, did_you_mean(name, known), "warning"))
     return found

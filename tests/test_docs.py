@@ -20,6 +20,7 @@ from metrics.alerts.rules import rules_of
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import AGGS, KPI_TYPES
 from metrics.catalog.launch import Launch
+from metrics.catalog.snapshot import Schedule, Section, Snapshot
 from metrics.transforms import known_transforms
 from tests.conftest import NOW, ROOT, Builder, Server, run_cli
 
@@ -36,7 +37,7 @@ def documented(names: set[str], text: str) -> set[str]:
 
 def test_every_verb_is_documented() -> None:
     verbs = set(re.findall(r"^  (\w+)  ", run_cli("--help").stdout, re.MULTILINE))
-    for group in ("alerts", "launch"):
+    for group in ("alerts", "launch", "snapshot"):
         verbs |= {f"{group} {v}" for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)}
     assert verbs and {v for v in verbs if f"`kpi {v}" not in words("cli.md")} == set()
 
@@ -190,3 +191,21 @@ def test_the_rules_and_contact_points_of_the_docs_are_valid(project: Builder) ->
 def test_every_key_of_launches_is_documented() -> None:
     text = words("definitions.md").split("## Launches")[1].split("\n## ")[0]
     assert {k for k in Launch.model_fields if f"`{k}`" not in text} - {"name", "meta"} == set()
+
+
+def test_every_key_of_snapshots_is_documented_and_the_example_is_valid(project: Builder) -> None:
+    text = words("snapshots.md")
+    keys = {*Snapshot.model_fields, *Section.model_fields, *Schedule.model_fields}
+    assert keys - documented(keys, text) == set()
+    example = re.search(r"```yaml\n# snapshots/weekly.yml\n(.*?)```", text, re.DOTALL)
+    assert example
+    rows = pd.DataFrame({"at": pd.to_datetime(["2026-11-01"]), "platform": ["ios"]})
+    project.rows("t", rows, dimensions="[platform]")
+    project.kpi("paid_share", "dataset: t\nagg: count\narea: Sales")
+    project.kpi("weekly_buyers", "dataset: t\nagg: count\ngrain: week")
+    (project.folder / "snapshots").mkdir()
+    project.write("snapshots", "weekly", example.group(1))
+    project.settings(
+        "contact_points: [{name: leads, url: 'json://x.example'}, {name: o, url: 'mailto://x.example?to={owner}'}]"
+    )
+    assert validate(project.open(), [], now=NOW) == []

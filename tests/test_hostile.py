@@ -402,6 +402,13 @@ def test_a_yaml_bomb(shop: Builder) -> None:
     assert "aliases" in problems(shop)[0].message
 
 
+def test_half_a_letter(shop: Builder) -> None:
+    shop.kpi("bad", 'dataset: t\nagg: count\nlabel: "\\ud83d"')
+    assert "half a letter" in problems(shop)[0].message and problems(shop)[0].line == 4
+    shop.kpi("bad", "dataset: t\nagg: count\nlabel: '\\ud83d is how JSON writes it'")
+    assert shop.open().catalogue().kpis["bad"].label.startswith("\\ud83d")
+
+
 @pytest.mark.slow
 def test_yaml_nested_without_end(shop: Builder) -> None:
     shop.kpi("bad", "meta: " + "[" * 1500 + "]" * 1500)

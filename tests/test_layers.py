@@ -22,7 +22,7 @@ ALLOWED = {  # first match wins
     "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),
     "connectors.errors": (),
     "connectors.settings": ("connectors.errors",),
-    "connectors.channels": ("connectors.channels.contract", "connectors.settings", "connectors.errors"),
+    "connectors.channels": ("connectors.channels", "connectors.settings", "connectors.errors"),
     "connectors.sources": ("connectors.sources.contract", "connectors.settings", "connectors.errors"),
     "connectors": ("connectors",),
 }

@@ -28,7 +28,9 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path, page: str) -> AppTest:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_on_the_demo(monkeypatch: pytest.MonkeyPatch, demo_folder: Path, page: str) -> None:
     app = run(monkeypatch, demo_folder, page)
-    assert not app.exception and not app.error and app.title
+    assert not app.exception and not app.error
+    headings = [element.proto.body for element in app.get("html") if "<h1>" in element.proto.body]
+    assert len(app.title) + len(headings) == 1, "one heading of the first level"
 
 
 @pytest.mark.filterwarnings("default")

@@ -20,6 +20,7 @@ FIRST = (
     "alerts",
     "launches",
     "launch",
+    "snapshots",
     "kpi",
     "kpis",
     "data",

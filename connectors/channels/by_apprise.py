@@ -12,11 +12,16 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.channels.contract import Message, Outcome
+from connectors.channels import mail
+from connectors.channels.contract import Attachment, Message, Outcome
 
 LIMIT_SECONDS = 20.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +50,7 @@ class AppriseChannel:
 
     def send(self, url: str, message: Message) -> Outcome:
         """Send in a child process, so that nothing of it can last longer than `limit_seconds`."""
-        job = json.dumps({"url": url, "title": message.title, "body": message.body})
+        job = json.dumps({"url": url, "message": asdict(message)}, default=lambda data: b64encode(data).decode())
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "connectors.channels.by_apprise"]
         try:
@@ -102,20 +107,56 @@ class _Lines(logging.Handler):
             self.lines.append(text)
 
 
-def _send(url: str, title: str, body: str) -> Outcome:
+def _send(url: str, message: Message) -> Outcome:
     import apprise
+    from apprise.plugins.email import NotifyEmail
 
     lines, log = _Lines(), logging.getLogger("apprise")
     log.setLevel(logging.DEBUG)
     log.addHandler(lines)
-    service = apprise.Apprise()
-    if not service.add(url):
+    service = apprise.Apprise.instantiate(url)
+    if service is None:
         return Outcome("failed", "the address cannot be used")
-    delivered = service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+    if message.html and isinstance(service, NotifyEmail):
+        return mail.send(message, _mailbox(service))
+    several = apprise.Apprise()
+    several.add(service)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = None
+        if message.picture is not None:
+            path = Path(scratch) / message.picture.name
+            path.write_bytes(message.picture.data)
+            files = apprise.AppriseAttachment(str(path))
+        delivered = several.notify(
+            body=message.body, title=message.title, body_format=apprise.NotifyFormat.TEXT, attach=files
+        )
     return outcome(bool(delivered), lines.lines)
+
+
+def _mailbox(service: Any) -> mail.Mailbox:
+    """Server, sender and receivers of an e-mail address as apprise reads it."""
+    name, sender = service.from_addr[0], str(service.from_addr[1])
+    name = "" if name == service.app_id else name  # "Apprise", where the address names nobody
+    return mail.Mailbox(
+        host=str(service.smtp_host), port=int(service.port or 0), mode=str(service.secure_mode),
+        user=str(service.user or ""), password=str(service.password or ""), sender_name=str(name or ""), sender=sender,
+        to=tuple(str(address) for _, address in service.targets), cc=tuple(sorted(map(str, service.cc))),
+        bcc=tuple(sorted(map(str, service.bcc))),
+    )  # fmt: skip
+
+
+def _message(plain: dict[str, Any]) -> Message:
+    """A message as `send` wrote it into its job."""
+    several = {key: tuple(_attachment(item) for item in plain[key]) for key in ("inline", "files")}
+    picture = _attachment(plain["picture"]) if plain["picture"] else None
+    return Message(**{**plain, **several, "picture": picture})
+
+
+def _attachment(plain: dict[str, str]) -> Attachment:
+    return Attachment(plain["name"], plain["mime"], b64decode(plain["data"]))
 
 
 if __name__ == "__main__":
     job = json.load(sys.stdin)
-    found = _send(job["url"], job["title"], job["body"])
+    found = _send(job["url"], _message(job["message"]))
     sys.stdout.write(json.dumps({"status": found.status, "detail": found.detail}) + "\n")

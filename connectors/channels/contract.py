@@ -7,11 +7,29 @@ from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a message. name: with its ending; mime: such as image/png."""
+
+    name: str
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Message:
-    """Plain text; the channel dresses it."""
+    """Plain text; the channel dresses it, and takes of the rest what it can show.
+
+    html: for mails; it shows `inline` by `cid:NAME`. files: for mails. picture: for chats. id: the same for every
+    attempt to send one message, so that a mail that arrived twice can be told.
+    """
 
     title: str
     body: str
+    html: str = ""
+    inline: tuple[Attachment, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    picture: Attachment | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True)

@@ -165,3 +165,39 @@ launch_decisions = Table(
     Column("decided_at", Moment, nullable=False),
 )  # fmt: skip
 Index("ix_launch_decisions_launch", launch_decisions.c.launch)
+
+# Snapshots: taken once, never changed; taking a week again adds a revision. document: metrics.snapshots.document.
+snapshots = Table(
+    "snapshots", metadata,
+    Column("name", String(100), primary_key=True),
+    Column("week", String(10), primary_key=True),  # 2026-W46
+    Column("revision", Integer, primary_key=True),
+    Column("generation", String(200), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("headline", Text, nullable=False),  # for the archive, which opens no documents
+    Column("document", Text, nullable=False),
+)  # fmt: skip
+
+snapshot_notes = Table(
+    "snapshot_notes", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False),
+    Column("week", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)  # fmt: skip
+Index("ix_snapshot_notes_week", snapshot_notes.c.name, snapshot_notes.c.week)
+
+# Who was sent which revision: at most once each.
+snapshot_sends = Table(
+    "snapshot_sends", metadata,
+    Column("name", String(100), primary_key=True),
+    Column("week", String(10), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("recipient", String(200), primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("alert_deliveries.id"), nullable=False),
+    Column("by", String(200), nullable=False),
+)  # fmt: skip
+Index("ix_snapshot_sends_delivery", snapshot_sends.c.delivery_id)

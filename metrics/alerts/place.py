@@ -37,9 +37,12 @@ def place_of(
     reader: Reader,
     period: pd.Timestamp,
     where: tuple[Filter, ...] = (),
+    *,
+    against: pd.Timestamp | None = None,
 ) -> Place | None:
     """The segment that holds most of the change of a period against those before it; None if none stands out.
 
+    against: one earlier period, then however ordinary the change is; default the usual, if the period is not that.
     Additive KPIs and rates only: of others the segments' parts do not add up.
     """
     best: tuple[float, Place] | None = None
@@ -47,7 +50,7 @@ def place_of(
         if any(f.dimension == dimension for f in where):
             continue
         try:
-            split = _split(kpi, catalogue, reader, dimension, period, where)
+            split = _split(kpi, catalogue, reader, dimension, period, where, against)
         except KpiError:
             continue
         if split is None or not split.parts or not split.change:
@@ -67,15 +70,17 @@ def _split(
     dimension: str,
     period: pd.Timestamp,
     where: tuple[Filter, ...],
+    against: pd.Timestamp | None,
 ) -> drivers.Split | None:
-    count = BEFORE[kpi.grain]
-    start = periods.after(period, kpi.grain, -count)
+    start = against if against is not None else periods.after(period, kpi.grain, -BEFORE[kpi.grain])
     end = periods.after(period, kpi.grain)
     query = Query(kpi.name, kpi.grain, start.date(), end.date() + pd.Timedelta(days=1), dimension, where)
     frame = answer(query, catalogue, reader, transforms=False).frame
     frame = frame[(frame["period"] >= start) & (frame["period"] <= period) & frame["complete"]]
     now, usual = frame[frame["period"] == period], frame[frame["period"] < period]
-    if now.empty or usual.empty or not _unusual(frame, period):
+    if against is not None:
+        usual = usual[usual["period"] == against]
+    elif not now.empty and not usual.empty and not _unusual(frame, period):
         return None
     return drivers.between(dimension, usual, now, adds_up=additivity(kpi) != "non-additive")
 
@@ -91,4 +96,5 @@ def _unusual(frame: pd.DataFrame, period: pd.Timestamp) -> bool:
 def _words(kpi: KpiCommon, dimension: str, part: drivers.Part, share: float) -> str:
     before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
     held = "All" if share >= 0.95 else f"{share:.0%}"
-    return f"{held} of the change sits in {dimension.replace('_', ' ')} {part.segment}: {before} → {after}."
+    levels = f": {before} → {after}" if before != after else ", through its share of all"
+    return f"{held} of the change sits in {dimension.replace('_', ' ')} {part.segment}{levels}."

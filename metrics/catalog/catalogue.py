@@ -15,6 +15,7 @@ from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document
 from metrics.catalog.kpi import Derived, KpiCommon, Measure
 from metrics.catalog.launch import Launch
+from metrics.catalog.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
 
 ENGINE_VERSION = 1  # raise it when the engine's answer to the same definition changes
@@ -43,11 +44,20 @@ class Catalogue:
     documents: Mapping[str, Document] = field(default_factory=dict)  # "kpi:name", "dataset:name"
     transforms: Mapping[str, Transform] = field(default_factory=dict)
     held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    snapshots: tuple[Snapshot, ...] = ()
 
     def launch(self, name: str) -> Launch:
         """The launch or other mark. Raises UnknownName."""
         require(name, sorted(item.name for item in self.launches), kind="launch")
         return next(item for item in self.launches if item.name == name)
+
+    def snapshot(self, name: str = "") -> Snapshot:
+        """The snapshot's definition; the first where no name is given, the default where there is none. Raises
+        UnknownName."""
+        known = {item.name: item for item in self.snapshots or (default_snapshot(),)}
+        chosen = name or next(iter(known))
+        require(chosen, list(known), kind="snapshot")
+        return known[chosen]
 
     @cached_property
     def measured(self) -> frozenset[str]:

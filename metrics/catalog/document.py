@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ LIMITS = {
     "greater_than_equal": "must be at least {}", "greater_than": "must be above {}", "less_than": "must be below {}",
     "less_than_equal": "must be at most {}", "too_short": "needs at least {} entries",
 }  # fmt: skip
+HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")  # of a pair of two, as JSON writes letters beyond 16 bits
 MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -71,6 +74,11 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
         what = (error.problem or "is not YAML").splitlines()[0]
         problem = Problem(shown_as, line, "error", "yaml", what, "Look for a missing colon, quote or indent here.")
         return Document(shown_as, None, text), [problem]
+    half = HALF.search(text)
+    if half and not _is_whole(data):
+        line = text[: half.start()].count("\n") + 1
+        words = f"{half[0]} is half a letter, and no text can hold it"
+        return Document(shown_as, None, text), [Problem(shown_as, line, "error", "yaml", words, "Write the letter.")]
     lines: dict[Place, int] = {}
     if node is not None:
         try:
@@ -79,6 +87,15 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
             words = f"its aliases stand for more than {MOST_PLACES:,} values"
             return Document(shown_as, None, text), [Problem(shown_as, 0, "error", "yaml", words, "Write values out.")]
     return Document(shown_as, data, text, lines), []
+
+
+def _is_whole(data: Any) -> bool:
+    """Whether every text of a document can be written as UTF-8."""
+    try:
+        json.dumps(data, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _note_lines(node: Node, place: Place, lines: dict[Place, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from connectors.errors import Problem, did_you_mean
@@ -10,10 +11,12 @@ from connectors.warehouse.contract import Columns
 from metrics.catalog import check, check_joins
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.check_launch import launch_problems
+from metrics.catalog.check_snapshot import snapshot_problems
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
 from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure
 from metrics.catalog.launch import Launch
+from metrics.catalog.snapshot import Snapshot
 from metrics.catalog.sql import SqlProblem
 from metrics.transforms import Transform, known_transforms
 
@@ -32,7 +35,7 @@ def load(
     only: str = "",
     published: Mapping[str, str] | None = None,
 ) -> Catalogue:
-    """Read datasets/, kpis/, launches/ and transforms/ of a project folder; never raises for a bad file.
+    """Read datasets/, kpis/, launches/, snapshots/ and transforms/ of a project folder; never raises for a bad file.
 
     tables: what is loaded, with types; None before the first sync, then column names go unchecked.
     describe: columns of a SELECT (datasets written as SQL). shown_as: prefix of file names in problems.
@@ -45,11 +48,13 @@ def load(
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
     launches = reading.read_launches() if not only else ()
-    return Catalogue(
-        timezone, week_start_days, reading.datasets, reading.kpis, launches, tuple(sorted(set(reading.problems))),
+    plain = Catalogue(
+        timezone, week_start_days, reading.datasets, reading.kpis, launches, (),
         {n: tuple(p) for n, p in reading.broken.items()}, reading.documents, reading.transforms,
         {n: tuple(p) for n, p in reading.held.items()},
     )  # fmt: skip
+    snapshots = reading.read_snapshots(plain) if not only else ()
+    return replace(plain, snapshots=snapshots, problems=tuple(sorted(set(reading.problems))))
 
 
 class _Reading:
@@ -208,6 +213,19 @@ class _Reading:
             if launch is not None and not _errors(found):
                 launches.append(launch)
         return tuple(sorted(launches, key=lambda x: x.starts_on))
+
+    def read_snapshots(self, catalogue: Catalogue) -> tuple[Snapshot, ...]:
+        """Read and check snapshots/, after everything they show; by name."""
+        snapshots = []
+        for path in self._files("snapshots", None):
+            snapshot, document, found = self._one(path, Snapshot)
+            if snapshot is not None:
+                found += snapshot_problems(snapshot, document, catalogue)
+                self.documents[f"snapshot:{path.stem}"] = document
+            self.problems += found
+            if snapshot is not None and not _errors(found):
+                snapshots.append(snapshot)
+        return tuple(snapshots)
 
     def _files(self, part: str, only: set[str] | None) -> list[Path]:
         folder = self.folder / part

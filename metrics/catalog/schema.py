@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from metrics.catalog.dataset import Dataset
 from metrics.catalog.kpi import KPI_TYPES
 from metrics.catalog.launch import Launch
+from metrics.catalog.snapshot import Snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, Any]:
-    """kpi, dataset and launch as JSON Schema. Texts that are parsed further (durations, thresholds) are strings."""
+    """kpi, dataset, launch and snapshot as JSON Schema. What is parsed further (durations, thresholds) is a string."""
     kinds = {name: _schema(model) for name, model in KPI_TYPES.items()}
     definitions: dict[str, Any] = {}
     for name, kind in kinds.items():
@@ -34,7 +35,7 @@ def schemas() -> dict[str, Any]:
         "$schema": DIALECT, "title": "KPI", "type": "object",
         "properties": {"type": {"enum": sorted(kinds)}}, "allOf": [plain, *chosen], "$defs": definitions,
     }  # fmt: skip
-    return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch)}
+    return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch), "snapshot": _schema(Snapshot)}
 
 
 def write(folder: Path) -> None:

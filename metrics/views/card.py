@@ -81,7 +81,7 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
     target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
     late = late_reasons(kpi, world.catalogue, world.reader.dataset_states(world.reader.generation.sequence),
                         world.runs, world.table_sources, world.now)  # fmt: skip
-    part = bool(where) and _grows(kpi)
+    part = bool(where) and grows(kpi)
     target = None if part else target
     status = Status("no_target", "Its target is for all segments together.") if part and not late else status_of(
         kpi, found.value, target, late
@@ -99,7 +99,7 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
     )  # fmt: skip
 
 
-def _grows(kpi: KpiCommon) -> bool:
+def grows(kpi: KpiCommon) -> bool:
     """Whether a value is larger the more people it is of: a segment cannot be held against the target of all."""
     if isinstance(kpi, Simple):
         return kpi.agg in ("count", "count_distinct", "sum")

@@ -74,7 +74,7 @@ def as_csv(series: Series) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(lines[0]) if lines else ["period", "value"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: _cell(v) for k, v in line.items()} for line in lines)
+    writer.writerows({k: cell(v) for k, v in line.items()} for line in lines)
     return out.getvalue()
 
 
@@ -92,7 +92,8 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A value as a cell: what a spreadsheet would run is quoted with an apostrophe."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

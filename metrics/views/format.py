@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -13,7 +14,18 @@ from metrics.catalog.kpi import KpiCommon
 UNKNOWN = "–"
 MINUS = "−"
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "BRL": "R$"}
+TURNING = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 PATTERN = re.compile(r"^(?P<before>[^#0]*)(?P<digits>[#0,]+(?:\.(?P<decimals>0+))?)(?P<after>.*)$")
+
+
+def plain(text: str, most: int = 300) -> str:
+    """Text of people or data in one line, without characters that nobody sees or that turn what follows around."""
+    kept = (" " if c.isspace() else c for c in text if c.isspace() or not (c in TURNING or _control(c)))
+    return " ".join("".join(kept).split())[:most]
+
+
+def _control(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cs")
 
 
 def value_text(value: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:

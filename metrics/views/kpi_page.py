@@ -104,11 +104,11 @@ def kpi_page(
         card=own, description=kpi.description, owner=kpi.owner, grains=offered_grains(kpi),
         dimensions=world.catalogue.dimensions_of(kpi), chart=_chart(world, kpi, series, whole=not where),
         table=_table(kpi, series), csv=export.as_csv(series), notes=_notes(kpi, series), series=series,
-        shape=shape_of(world, kpi, series, where, who), so_far=_so_far(world, kpi, where),
+        shape=shape_of(world, kpi, series, where, who), so_far=so_far(world, kpi, where),
     )  # fmt: skip
 
 
-def _so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
+def so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
     """`November so far, 22 of 30 days: $45.2k, against $43.9k at the same point of the month before (+3.0%)`."""
     if kpi.grain not in LONG:
         return today_so_far(world, kpi, where)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 
 import pandas as pd
 
 from metrics.views.launch_page import KpiBlock, LaunchPage, Path
+from metrics.views.markdown import escaped as m
 
 QUIET, LINE = "#667085", "#4f46e5"
 STYLE = (
@@ -23,7 +23,6 @@ STYLE = (
 
 def markdown(page: LaunchPage, link: str = "") -> str:
     """The scorecard as Markdown."""
-    m = _md
     lines = [
         f"# {m(page.title)}",
         "",
@@ -145,9 +144,3 @@ def _list(items: Iterable[str]) -> str:
 
 def _notes(page: LaunchPage) -> list[str]:
     return list(dict.fromkeys(note for block in page.blocks for note in block.notes))
-
-
-def _md(text: str) -> str:
-    """Text that Markdown takes for nothing else."""
-    plain = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", plain)

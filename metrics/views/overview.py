@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from metrics.engine.query import Filter
 from metrics.views import format as fmt
 from metrics.views.card import Card, card
-from metrics.views.status import ORDER
+from metrics.views.status import ORDER, Status
 from metrics.views.world import World
 
 
@@ -42,7 +43,7 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
         (left_out if lacks else having).append(name)
     everything = [card(world, name, where) for name in having]
     areas = tuple(sorted({c.area for c in everything if c.area}))
-    cards = sorted((c for c in everything if not area or c.area == area), key=_rank)
+    cards = sorted((c for c in everything if not area or c.area == area), key=rank)
     titles = tuple(catalogue.kpis[n].title for n in left_out if not area or catalogue.kpis[n].area == area)
     counts = Counter(c.status.slug for c in cards)
     return Overview(
@@ -52,7 +53,23 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
     )  # fmt: skip
 
 
-def headline(cards: Sequence[Card]) -> str:
+class Judged(Protocol):
+    """What the sentence needs of a card."""
+
+    @property
+    def label(self) -> str:
+        """How people call it."""
+
+    @property
+    def gap(self) -> str:
+        """How far it is from its target; empty without."""
+
+    @property
+    def status(self) -> Status:
+        """How it stands."""
+
+
+def headline(cards: Sequence[Judged]) -> str:
     """One sentence that says how things are. `cards` worst first."""
     total, worst = len(cards), cards[0] if cards else None
     if worst is None:
@@ -93,5 +110,6 @@ def _shown(world: World, name: str) -> bool:
     return kpi is None or (kpi.overview and kpi.status == "live")
 
 
-def _rank(item: Card) -> tuple[int, float, str]:
+def rank(item: Judged) -> tuple[int, float, str]:
+    """Sorts worst first."""
     return ORDER.index(item.status.slug), -item.status.depth, item.label

@@ -135,12 +135,12 @@ def test_every_verb_helps_with_one_example() -> None:
     verbs = re.findall(r"^  (\w+)  ", run_cli("--help").stdout, re.MULTILINE)
     assert set(verbs) == {
         "init", "run", "demo", "sync", "status", "sources", "list", "validate", "check", "query", "diff", "add",
-        "backup", "restore", "doctor", "schedule", "alerts", "launch",
+        "backup", "restore", "doctor", "schedule", "alerts", "launch", "snapshot",
     }  # fmt: skip
-    groups = [f"{group} {v}" for group in ("alerts", "launch")
+    groups = [f"{group} {v}" for group in ("alerts", "launch", "snapshot")
               for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)]  # fmt: skip
-    assert len(groups) == 7 + 6
-    for verb in [*set(verbs) - {"add", "alerts", "launch"}, "add source", "add kpi", *groups]:
+    assert len(groups) == 7 + 6 + 7
+    for verb in [*set(verbs) - {"add", "alerts", "launch", "snapshot"}, "add source", "add kpi", *groups]:
         assert "example: kpi " + verb in run_cli(*verb.split(), "--help").stdout
 
 

@@ -17,14 +17,16 @@ from tests.e2e.conftest import Open, settled
 pytestmark = pytest.mark.xdist_group("browser")
 PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
          "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data", "alerts",
-         "kpi?kpi=sign_ups&rule=try_limit", "launches", "launch?launch=new_editor")  # fmt: skip
+         "kpi?kpi=sign_ups&rule=try_limit", "launches", "launch?launch=new_editor",
+         "snapshots?week=2026-W47&compare=2026-W46")  # fmt: skip
 SHAPES = {"kpi?kpi=activation&by=channel&range=365d": ".js-plotly-plot .legendtext",
           "kpi?kpi=error_free_sessions": "[data-testid=kpi-value]",
           "kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
           "kpi?kpi=quick_ratio": ".st-key-lifecycle",
           "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
           "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]", "launches": ".bw-launch",
-          "launch?launch=new_editor": ".bw-score"}  # fmt: skip
+          "launch?launch=new_editor": ".bw-score",
+          "snapshots?week=2026-W47&compare=2026-W46": ".bw-compare tbody tr"}  # fmt: skip
 
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:

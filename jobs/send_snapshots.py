@@ -1,0 +1,121 @@
+"""send snapshots: who gets which revision, once; put into the outbox, dressed when it is sent, retried like alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from connectors.errors import ContactError, SnapshotError
+from connectors.state import alerts as outbox
+from connectors.state import snapshots as kept
+from connectors.state.snapshots import Send
+from jobs.deliver import Sent, deliver
+from jobs.project import Project, utc_now
+from jobs.snapshot_message import message_of, notes_of
+from metrics.snapshots.document import Document
+from metrics.views.format import iso
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One recipient of one revision. status: empty = not sent yet, else of the outbox: pending, delivered, failed …"""
+
+    name: str
+    status: str
+    attempts: int = 0
+    finished_at: datetime | None = None
+    error: str = ""
+
+
+def queue(
+    project: Project, connection: Connection, document: Document, recipients: Iterable[str], *, by: str
+) -> list[str]:
+    """Put a revision into the outbox for everyone who has not got it; names that no contact point has.
+
+    In the caller's transaction: what is kept and what is sent can never differ.
+    """
+    has = {send.recipient for send, _ in kept.sends(connection, document.snapshot, document.week)
+           if send.revision == document.revision}  # fmt: skip
+    untold = []
+    for name in dict.fromkeys(recipients):
+        point = project.settings.recipient(name)
+        if point is None:
+            untold.append(name)
+            continue
+        if name in has:
+            continue
+        text = message_of(project, document)
+        number = outbox.add_delivery(connection, point.name, text.title, text.body, utc_now(), {})
+        kept.add_send(
+            connection, Send(document.snapshot, document.week, document.revision, name, number, by)
+        )  # fmt: skip
+    return untold
+
+
+def send(project: Project, document: Document, to: Sequence[str], *, by: str) -> Sent:
+    """Send a revision to recipients, default those of its definition; who has it already gets nothing.
+
+    Raises ContactError for a recipient without a contact point, SnapshotError where there is nobody to send to.
+    """
+    definition = next((s for s in project.catalogue().snapshots if s.name == document.snapshot), None)
+    names = list(to) or list(definition.recipients if definition else ())
+    if not names:
+        raise SnapshotError(
+            "nobody is named to send it to", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
+        )
+    unknown = [name for name in names if project.settings.recipient(name) is None]
+    if unknown:
+        known = [point.name for point in project.settings.contact_points]
+        raise ContactError(
+            f"no contact point for {', '.join(unknown)}", where="settings.yml",
+            hint=f"Known: {', '.join(known) or 'none'}; an e-mail address needs one whose address has {{owner}}.",
+        )  # fmt: skip
+    with project.state.writing() as connection:
+        queue(project, connection, document, names, by=by)
+    return deliver(project)
+
+
+def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]:
+    """Everyone who is to get this revision or got it, with what became of it."""
+    definition = next((s for s in project.catalogue().snapshots if s.name == document.snapshot), None)
+    found = {name: Recipient(name, "") for name in (definition.recipients if definition else ())}
+    with project.state.reading() as connection:
+        for item, message in kept.sends(connection, document.snapshot, document.week):
+            if item.revision == document.revision:
+                found[item.recipient] = Recipient(
+                    item.recipient, message.status, message.attempts, message.finished_at, message.error
+                )  # fmt: skip
+    return tuple(found.values())
+
+
+def preview(project: Project, document: Document, to: Sequence[str]) -> str:
+    """Who would get it and the plain text, nothing sent."""
+    has = {r.name: r.status for r in recipients_of(project, document)}
+    names = list(to) or list(has)
+    lines = []
+    for name in names:
+        state = has.get(name, "")
+        what = (
+            f"has it ({state})"
+            if state
+            else "would get it"
+            if project.settings.recipient(name)
+            else "has no contact point"
+        )
+        lines.append(f"{name}: {what}")
+    text = message_of(project, document, notes_of(project, document))
+    return "\n".join([*(lines or ["Nobody is named as a recipient."]), "", f"Subject: {text.title}", "", text.body])
+
+
+def status_rows(project: Project, document: Document) -> list[dict[str, object]]:
+    """`kpi snapshot send --json`: each recipient and what became of it."""
+    return [
+        {
+            "recipient": r.name, "status": r.status or "not sent", "attempts": r.attempts,
+            "finished_at": iso(r.finished_at), "error": r.error or None,
+        }
+        for r in recipients_of(project, document)
+    ]  # fmt: skip

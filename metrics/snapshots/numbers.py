@@ -1,0 +1,172 @@
+"""The numbers of one KPI in one week: nothing that was not final when the week ended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from connectors.errors import KpiError
+from metrics.alerts import calendars
+from metrics.alerts.expected_range import expectation
+from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.targets import target_at
+from metrics.catalog.values import GRAINS
+from metrics.engine import periods
+from metrics.engine.answer import answer, offered_grains
+from metrics.engine.maturity import final_at
+from metrics.engine.query import Filter, Query, Series
+from metrics.snapshots.document import Point
+from metrics.snapshots.week import Week
+from metrics.views import export
+from metrics.views import format as fmt
+from metrics.views.world import World
+
+WEEKS, MONTHS = 6, 12  # the working-backwards form
+A_WEEK = {"hour": 168, "day": 7}  # home periods that a value is held against: a week, else one period
+Answers = dict[tuple[str, str, tuple[Filter, ...]], Series]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the value was expected to be, from those before it. odd: how far off, in noises; positive = above."""
+
+    low: float
+    high: float
+    odd: float
+    ready: bool
+
+
+@dataclass
+class Numbers:
+    """One KPI (and segment) up to the end of one week. answers: shared by all weeks that are taken together."""
+
+    world: World
+    kpi: KpiCommon
+    where: tuple[Filter, ...]
+    week: Week
+    answers: Answers = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises KpiError where the KPI has no value at all."""
+        self.series = self._answer(self.kpi.grain)
+        self.final = self._final(self.kpi.grain)
+
+    @cached_property
+    def last(self) -> pd.Series | None:
+        """The row that the snapshot speaks of."""
+        return None if self.final.empty else self.final.iloc[-1]
+
+    @cached_property
+    def before(self) -> pd.Series | None:
+        """The row it is held against: a week before, or the period before where periods are longer."""
+        if self.last is None:
+            return None
+        at = periods.after(self.last["period"], self.kpi.grain, -A_WEEK.get(self.kpi.grain, 1))
+        found = self.final[self.final["period"] == at]
+        return None if found.empty else found.iloc[0]
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What its type says beside the value."""
+        return export.in_parts(self.series, self.last["parts"]) if self.last is not None else {}
+
+    @cached_property
+    def change(self) -> float | None:
+        """Relative, or in points."""
+        if self.last is None or self.before is None:
+            return None
+        now, then = self.last["value"], self.before["value"]
+        if pd.isna(now) or pd.isna(then) or (then == 0 and not self.kpi.changes_in_points):
+            return None
+        return float(now - then) if self.kpi.changes_in_points else float(now / then - 1)
+
+    @cached_property
+    def expected(self) -> Expected | None:
+        """By the same expected range that alerts have; None where too little is known."""
+        if self.last is None or len(self.final) < 2:
+            return None
+        frame, kpi, catalogue = self.final, self.kpi, self.world.catalogue
+        index = pd.DatetimeIndex(frame["period"])
+        events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
+        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.world.country, events)
+        found = expectation(
+            pd.Series(frame["value"].to_numpy("float64"), index=index), kpi.grain, zone=catalogue.timezone, muted=quiet,
+            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None, rate=kpi.is_rate,
+        )  # fmt: skip
+        low, high, odd = (float(part[-1]) for part in (found.low, found.high, found.z))
+        if any(math.isnan(part) for part in (low, high, odd)):
+            return None
+        return Expected(low, high, odd, bool(found.ready[-1]))
+
+    def weeks(self) -> tuple[tuple[Point, ...], str]:
+        """The last six complete weeks, and what a reader must know of them."""
+        return self._points("week", WEEKS)
+
+    def months(self) -> tuple[tuple[Point, ...], str]:
+        """The last twelve complete months."""
+        return self._points("month", MONTHS)
+
+    def _points(self, grain: str, count: int) -> tuple[tuple[Point, ...], str]:
+        kpi = self.kpi
+        if grain in offered_grains(kpi):
+            rows = self._final(grain).tail(count)
+            return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.iterrows()), ""
+        if GRAINS.index(kpi.grain) > GRAINS.index(grain):
+            return (), f"Counted by {kpi.grain}."
+        spans = self._spans(grain, count)
+        ends = pd.DatetimeIndex(self.final["period"]) + periods.OFFSETS[kpi.grain]
+        found = []
+        for start, end in spans:
+            inside = self.final[(ends > start) & (ends <= end)]
+            if len(inside):
+                found.append(self._point(start, inside.iloc[-1]["value"], grain))
+        return tuple(found), f"The value of the last {kpi.grain} that ended in each {grain}."
+
+    def _spans(self, grain: str, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+        """The last periods of a longer grain that were over when the week ended."""
+        start = periods.floor(self.week.end, grain, self.world.catalogue.week_start_days)
+        firsts = [periods.after(start, grain, -back) for back in range(count, 0, -1)]
+        return [(first, periods.after(first, grain)) for first in firsts]
+
+    def _point(self, period: pd.Timestamp, value: float, grain: str) -> Point:
+        known = None if pd.isna(value) else float(value)
+        target = None if self.where else target_at(self.kpi, period, grain)
+        name = f"{period:%b %Y}" if grain == "month" else fmt.period_text(period, grain, self.week.last.year)
+        return Point(
+            period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target
+        )  # fmt: skip
+
+    def _final(self, grain: str) -> pd.DataFrame:
+        """Rows of a grain whose value was final when the week ended."""
+        frame = self._answer(grain).frame
+        frame = frame[frame["complete"].to_numpy(dtype=bool)]
+        catalogue, mark = self.world.catalogue, self.week.end
+        if grain == "hour":
+            mark = periods.on_clock(self.week.ends_at(catalogue.timezone), "hour", catalogue.timezone)
+        count = len(frame)
+        while count and final_at(self.kpi, frame["period"].iloc[count - 1], grain, catalogue) > mark:
+            count -= 1
+        return frame.iloc[:count]
+
+    def _answer(self, grain: str) -> Series:
+        key = (self.kpi.name, grain, self.where)
+        if key not in self.answers:
+            query = Query(self.kpi.name, grain, where=self.where)
+            self.answers[key] = answer(query, self.world.catalogue, self.world.reader)
+        return self.answers[key]
+
+
+def value_of(world: World, kpi: str, grain: str, period: pd.Timestamp, where: tuple[Filter, ...]) -> float | None:
+    """One value as it is now; None = unknown, or the KPI is gone."""
+    end = periods.after(period, grain).ceil("D")
+    try:
+        frame = answer(Query(kpi, grain, period.date(), end.date(), None, where), world.catalogue, world.reader).frame
+    except KpiError:
+        return None
+    found = frame[frame["period"] == period]["value"]
+    return None if found.empty or pd.isna(found.iloc[0]) else float(found.iloc[0])

@@ -1,0 +1,121 @@
+"""Restated since: which published numbers are different now, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from connectors.errors import KpiError
+from metrics.catalog.catalogue import Catalogue
+from metrics.engine.answer import answer, offered_grains
+from metrics.engine.query import Filter, Query
+from metrics.snapshots.document import Document, Line
+from metrics.views import format as fmt
+from metrics.views.world import World
+
+LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
+SAME = 1e-9  # the last bits depend on the order of a sum
+Old = Callable[[], Catalogue]
+Published = tuple[str, pd.Timestamp, str, float | None, bool]  # grain, period, its name, value, whether the headline
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """One published number that is different now. headline: the KPI's number, else one of its weeks or months."""
+
+    kpi: str
+    title: str
+    segment: dict[str, str]
+    grain: str
+    period: str
+    period_text: str
+    published: float | None
+    now: float | None
+    published_text: str
+    now_text: str
+    cause: str
+    headline: bool
+
+
+def restated(document: Document, world: World, old: Old) -> tuple[Restatement, ...]:
+    """Every published number that today's data and definitions answer differently, headlines first.
+
+    old: the definitions that the document was made with, for telling late rows from a changed definition.
+    """
+    found = [item for line in document.lines for item in _of_line(line, world, old)]
+    return tuple(sorted(found, key=lambda item: not item.headline))
+
+
+def _of_line(line: Line, world: World, old: Old) -> Iterator[Restatement]:
+    if line.period is None:
+        return
+    kpi = world.catalogue.kpis.get(line.kpi)
+    where = tuple(Filter(dimension, (value,)) for dimension, value in line.segment.items())
+    for grain, points in _published(line).items():
+        if kpi is not None and grain != line.grain and grain not in offered_grains(kpi):
+            continue
+        values = _values(world.catalogue, world, line.kpi, grain, where) if kpi is not None else None
+        for _, period, name, published, headline in points:
+            now = values.get(period) if values is not None else None
+            if _same(published, now):
+                continue
+            cause = GONE
+            if kpi is not None:
+                cause = _cause(line, world, old, grain, period, where, published, now)
+            text = fmt.value_text(now, kpi) if kpi is not None else fmt.UNKNOWN
+            shown = fmt.value_text(published, kpi) if kpi is not None else line.text if headline else str(published)
+            yield Restatement(
+                line.kpi, line.title, line.segment, grain, f"{period:%Y-%m-%d}", name, published, now, shown, text,
+                cause, headline,
+            )  # fmt: skip
+
+
+def _published(line: Line) -> dict[str, list[Published]]:
+    """Grain → what was published of it, each period once. Points taken from shorter periods are not of their own."""
+    at = pd.Timestamp(line.period).tz_localize(None)
+    found: dict[str, list[Published]] = {line.grain: [(line.grain, at, line.period_text, line.value, True)]}
+    for grain, points, note in (("week", line.weeks, line.weeks_note), ("month", line.months, line.months_note)):
+        for point in points if not note else ():
+            period = pd.Timestamp(point.period)
+            if (grain, period) != (line.grain, at):
+                found.setdefault(grain, []).append((grain, period, point.name, point.value, False))
+    return found
+
+
+def _values(
+    catalogue: Catalogue, world: World, kpi: str, grain: str, where: tuple[Filter, ...], *, facts: bool = False
+) -> dict[pd.Timestamp, float | None] | None:
+    """Period → value; None if there is no answer."""
+    try:
+        frame = answer(Query(kpi, grain, where=where), catalogue, world.reader, from_facts=facts).frame
+    except KpiError:
+        return None
+    return {p: None if pd.isna(v) else float(v) for p, v in zip(frame["period"], frame["value"], strict=True)}
+
+
+def _cause(
+    line: Line, world: World, old: Old, grain: str, period: pd.Timestamp, where: tuple[Filter, ...],
+    published: float | None, now: float | None,
+) -> str:  # fmt: skip
+    """By the definition of then on the rows of today: what it gives tells which of both made the difference."""
+    if world.catalogue.definition(line.kpi) == line.definition:
+        return LATE
+    then = old()
+    if line.kpi not in then.kpis or then.definition(line.kpi) != line.definition:
+        return REDEFINED
+    values = _values(then, world, line.kpi, grain, where, facts=True)
+    if values is None:
+        return REDEFINED
+    before = values.get(period)
+    if _same(before, published):
+        return REDEFINED
+    return LATE if _same(before, now) else BOTH
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=SAME)

@@ -1,0 +1,261 @@
+"""Take: a world, a definition and a week → the frozen document. Pure: nothing is kept here, no clock is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from connectors.errors import KpiError
+from metrics.alerts.place import place_of
+from metrics.catalog.kpi import Cumulative, KpiCommon
+from metrics.catalog.snapshot import Shown, Snapshot
+from metrics.catalog.targets import target_at
+from metrics.engine.answer import default_scope, unit
+from metrics.engine.query import Filter
+from metrics.engine.to_date import LONG, running
+from metrics.snapshots import words
+from metrics.snapshots.document import AlertLine, Document, LaunchLine, Line, Section
+from metrics.snapshots.numbers import Answers, Expected, Numbers
+from metrics.snapshots.week import Week
+from metrics.views import export
+from metrics.views import format as fmt
+from metrics.views.card import good_or_bad, grows
+from metrics.views.kpi_page import so_far
+from metrics.views.origin import in_words
+from metrics.views.redefined import redefinition
+from metrics.views.status import ORDER, Status, status_of
+from metrics.views.world import World
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a document says of its own making, and what the state store knows of the week."""
+
+    project: str
+    by: str
+    taken_at: datetime
+    revision: int = 1
+    alerts: tuple[AlertLine, ...] = ()
+    launches: tuple[LaunchLine, ...] = ()
+    answers: Answers = field(default_factory=dict)
+
+
+def missing(world: World, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
+    """Why the week is not complete yet, a sentence for each dataset; empty if it is."""
+    catalogue = world.catalogue
+    names = [item.kpi for _, shown in snapshot.filled(catalogue.kpis.values()) for item in shown]
+    kpis = [catalogue.kpis[name] for name in dict.fromkeys(names) if name in catalogue.kpis]
+    datasets = dict.fromkeys(d for kpi in kpis for d in catalogue.datasets_of(kpi))
+    return tuple(filter(None, (_late(world, name, week) for name in datasets)))
+
+
+def _late(world: World, dataset: str, week: Week) -> str:
+    state = world.reader.dataset_states(world.reader.generation.sequence).get(dataset)
+    title = fmt.plain(world.catalogue.datasets[dataset].label or dataset.replace("_", " ").capitalize())
+    if state is None or state.watermark is None:
+        return f"{title} has no rows yet."
+    if state.watermark >= week.ends_at(world.catalogue.timezone):
+        return ""
+    return f"{title} has nothing after {fmt.day_text(state.watermark)}."
+
+
+def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
+    """The document of one week, from what is live. Raises KpiError only where nothing can be read at all."""
+    catalogue = world.catalogue
+    sections: list[Section] = []
+    standings: list[words.Standing] = []
+    for title, shown in snapshot.filled(catalogue.kpis.values()):
+        pairs = [_line(world, item, week, made.answers) for item in shown]
+        sections.append(Section(title=fmt.plain(title), lines=tuple(line for line, _ in pairs)))
+        standings += [words.Standing(line.title, line.gap, status) for line, status in pairs if not line.segment]
+    lines = [line for section in sections for line in section.lines]
+    text = _own_text(world, snapshot)
+    counts = Counter(line.status for line in lines if not line.segment)  # a segment is part of its KPI
+    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    marks = [state.watermark for state in states if state.watermark is not None]
+    return Document(
+        snapshot=snapshot.name, title=fmt.plain(snapshot.heading), project=fmt.plain(made.project), week=week.name,
+        start=week.first, end=week.last, week_text=words.week_text(week.start, week.name), revision=made.revision,
+        generation=world.reader.generation.id, watermark=max(marks, default=None),
+        taken_at=made.taken_at.replace(microsecond=0), by=fmt.plain(made.by), timezone=catalogue.timezone,
+        headline=words.status_sentence(standings), summary=_summary(lines),
+        counts={slug: counts[slug] for slug in ORDER if counts[slug]}, missing=missing(world, snapshot, week),
+        sections=tuple(sections), alerts=made.alerts, launches=made.launches,
+        definition=hashlib.sha256(text.encode()).hexdigest()[:12],
+        definitions={f"snapshot:{snapshot.name}": text, **_texts(world, lines)},
+    )  # fmt: skip
+
+
+def _own_text(world: World, snapshot: Snapshot) -> str:
+    document = world.catalogue.documents.get(f"snapshot:{snapshot.name}")
+    return document.text if document is not None else f"name: {snapshot.name}\n"
+
+
+def _texts(world: World, lines: Sequence[Line]) -> dict[str, str]:
+    """Every KPI and dataset file that the numbers are made of."""
+    catalogue, found = world.catalogue, dict[str, str]()
+    known = catalogue.texts()
+    todo = [line.kpi for line in lines if line.kpi in catalogue.kpis]
+    while todo:
+        name = todo.pop()
+        if f"kpi:{name}" not in found:
+            found[f"kpi:{name}"] = known[f"kpi:{name}"]
+            todo += catalogue.references(catalogue.kpi(name))
+            datasets = catalogue.datasets_of(catalogue.kpi(name))
+            joined = [join.dataset for d in datasets for join in catalogue.datasets[d].join]
+            found |= {f"dataset:{d}": known[f"dataset:{d}"] for d in (*datasets, *joined)}
+    return dict(sorted(found.items()))
+
+
+def _line(world: World, shown: Shown, week: Week, answers: Answers) -> tuple[Line, Status]:
+    where = tuple(Filter(dimension, (value,)) for dimension, value in shown.where.items())
+    try:
+        kpi = world.catalogue.kpi(shown.kpi)
+        numbers = Numbers(world, kpi, where, week, answers)
+        return _known_line(world, kpi, numbers, shown)
+    except KpiError as error:
+        return _broken(shown, error)
+
+
+def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
+    last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
+    value = _number(last["value"]) if last is not None else None
+    part = bool(numbers.where) and grows(kpi)
+    target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
+    late = [why for d in world.catalogue.datasets_of(kpi) if (why := _late(world, d, week))]
+    status = status_of(kpi, value, target, late)
+    if part and not late:
+        status = Status("no_target", "Its target is for all segments together.")
+    gap = fmt.gap_text(value, target, kpi) if target is not None and value is not None else ""
+    label = fmt.plain(kpi.title)
+    title = " · ".join([label, *map(fmt.plain, shown.where.values())])
+    expected = numbers.expected if value is not None else None
+    (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
+    line = Line(
+        kpi=kpi.name, label=label, segment=shown.where, owner=fmt.plain(kpi.owner),
+        description=fmt.plain(kpi.description), unit=unit(kpi), grain=kpi.grain, in_points=kpi.changes_in_points,
+        period=export.period(last["period"], kpi.grain) if last is not None else None,
+        period_text=fmt.period_text(last["period"], kpi.grain, year) if last is not None else "no complete period",
+        value=value, text=fmt.value_text(value, kpi), **_parts_of(last), parts=numbers.parts,
+        **_before(kpi, before, year), change=numbers.change, change_text=fmt.change_text(numbers.change, kpi),
+        change_is=_tone(numbers.change, kpi),
+        target=target, target_text=fmt.value_text(target, kpi) if target is not None else "", gap=gap,
+        pace=_pace(world, kpi, numbers), status=status.slug, status_label=status.label, why=fmt.plain(status.why),
+        **_expected(kpi, expected), sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
+        place=fmt.plain(_place(world, kpi, numbers)), record=words.record(numbers),
+        miss=fmt.plain(words.miss(title, kpi, status, gap)), redefined=fmt.plain(redefinition(world, kpi)),
+        weeks=weeks, weeks_note=weeks_note, months=months, months_note=months_note,
+        definition=world.catalogue.definition(kpi.name), counted=fmt.plain(in_words(kpi, world.catalogue)),
+        data=tuple(_data(world, kpi)),
+    )  # fmt: skip
+    return line, status
+
+
+def _tone(change: float | None, kpi: KpiCommon) -> str:
+    """The colour of a change; one that is told as ±0 has none."""
+    return "neutral" if fmt.change_text(change, kpi).startswith("±") else good_or_bad(change, kpi)
+
+
+def _before(kpi: KpiCommon, before: pd.Series | None, year: int) -> dict[str, Any]:
+    if before is None:
+        return {}
+    value = _number(before["value"])
+    return {
+        "before": value, "before_period": export.period(before["period"], kpi.grain),
+        "before_text": fmt.value_text(value, kpi), "against": words.against(kpi, before["period"], year),
+    }  # fmt: skip
+
+
+def _parts_of(last: pd.Series | None) -> dict[str, Any]:
+    if last is None:
+        return {}
+    n = None if pd.isna(last["n"]) else int(last["n"])
+    return {"numerator": _number(last["numerator"]), "denominator": _number(last["denominator"]), "n": n}
+
+
+def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
+    if found is None or not found.ready:
+        return {}
+    ranged = fmt.value_text(found.low, kpi) != fmt.value_text(found.high, kpi)
+    return {
+        "low": found.low,
+        "high": found.high,
+        "odd": found.odd,
+        "ranged": ranged,
+        "expected_text": words.expected_text(kpi, found),
+    }
+
+
+def _place(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
+    """Where the change sits, if it is more than an ordinary one."""
+    last, before, expected = numbers.last, numbers.before, numbers.expected
+    if last is None or before is None or not numbers.change:
+        return ""
+    if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
+        return ""
+    found = place_of(
+        kpi, world.catalogue, world.reader, last["period"], numbers.where, against=before["period"]
+    )  # fmt: skip
+    return found.words if found else ""
+
+
+def _pace(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
+    """How the running month goes, and where it would be on pace; empty if the data goes beyond the week."""
+    if kpi.grain not in LONG:
+        return ""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    found = running(kpi, default_scope(kpi, kpi.grain, world.catalogue, world.reader, states))
+    if found is None or found.period + pd.Timedelta(days=found.days) != numbers.week.end:
+        return ""
+    text = so_far(world, kpi, numbers.where)
+    target = target_at(kpi, found.period, kpi.grain)
+    if text and target is not None and isinstance(kpi, Cumulative) and not numbers.where:
+        due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
+        text += f" On pace for {fmt.value_text(target, kpi, compact=True)} it would be {due}."
+    return fmt.plain(text)
+
+
+def _data(world: World, kpi: KpiCommon) -> list[str]:
+    """How far the data behind a KPI reaches."""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    found = []
+    for name in world.catalogue.datasets_of(kpi):
+        title = fmt.plain(world.catalogue.datasets[name].label or name.replace("_", " ").capitalize())
+        mark = states[name].watermark if name in states else None
+        found.append(f"{title} complete to {fmt.moment_text(mark)}")
+    return found
+
+
+def _summary(lines: Sequence[Line]) -> tuple[str, ...]:
+    """What moved most, records, and what is missed, worst first."""
+    found = []
+    moved = words.most_moved(lines)
+    if moved is not None:
+        found.append(words.moved_text(moved))
+        found += [f"{moved.title}: {moved.place}"] if moved.place else []
+    elif any(line.odd is not None for line in lines):
+        found.append("Nothing moved beyond what was expected.")
+    records = [f"{line.title}: {line.record[0].lower()}{line.record[1:]}" for line in lines if line.record]
+    return tuple(fmt.plain(text) for text in (*found, *records))
+
+
+def _broken(shown: Shown, error: KpiError) -> tuple[Line, Status]:
+    problems = getattr(error, "problems", ())
+    status = Status("definition_error", fmt.plain(str(problems[0]) if problems else error.message))
+    line = Line(
+        kpi=shown.kpi, label=fmt.plain(shown.kpi.replace("_", " ").capitalize()), segment=shown.where, owner="",
+        description="", unit="number", grain="", period=None, period_text="", value=None, text=fmt.UNKNOWN,
+        status=status.slug, status_label=status.label, why=status.why, sentence=f"Not known: {status.why}",
+        definition="", counted="",
+    )  # fmt: skip
+    return line, status
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

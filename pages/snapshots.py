@@ -1,0 +1,115 @@
+"""Snapshots: one frozen week at a glance, its files, its archive, two weeks compared."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from connectors.errors import KpiError
+from jobs import snapshot_board as board
+from jobs.project import utc_now
+from jobs.snapshot_board import Archive, Shown
+from jobs.snapshots import take_by_hand
+from metrics.snapshots.comparing import Pair
+from ui import state, url
+from ui.empty import first_steps
+from ui.snapshot import compare_table, files, note_form, send_form, style
+from ui.theme import html, text
+
+
+@state.cached_view
+def archive(name: str) -> Archive:
+    """What was taken."""
+    return board.archive(state.project(), name, now=utc_now())
+
+
+@state.cached_view
+def view(name: str, week: str, revision: int) -> Shown:
+    """One snapshot."""
+    return board.shown(state.project(), name, week, revision, now=utc_now())
+
+
+@state.cached_view
+def pairs(name: str, earlier: str, later: str) -> tuple[Pair, ...]:
+    """Two weeks."""
+    return board.two(state.project(), name, earlier, later)
+
+
+def page() -> None:
+    """Choose, files and actions, the snapshot, comparison, archive."""
+    if not state.project().has_data():
+        first_steps(state.project())
+        return
+    style()
+    everything = archive("")
+    name = next(iter(everything.definitions))
+    if len(everything.definitions) > 1:
+        name = url.choose("snapshot", "Snapshot", everything.definitions, name)
+    found = archive(name)
+    if not found.entries:
+        st.title("No snapshot yet")
+        html("<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
+             "different since is told.</p>")  # fmt: skip
+        _offer(found, name)
+        return
+    weeks = {entry.week: entry.week_text for entry in found.entries}
+    with st.container(horizontal=True, key="snapshot_bar", gap="small", vertical_alignment="center"):
+        week = url.choose("week", "Week", weeks, next(iter(weeks)))
+        revisions = [entry.revision for entry in found.entries if entry.week == week]
+        revision = revisions[0]
+        if len(revisions) > 1:
+            labels = {str(number): f"Revision {number}" for number in revisions}
+            revision = int(url.choose("revision", "Revision", labels, str(revisions[0])))
+        shown = view(name, week, revision)
+        files(shown.document)
+        note_form(shown.document)
+        send_form(shown)
+    _offer(found, name)
+    if revision != revisions[0]:
+        words = f"Revision {revision} of {revisions[0]}: this week was taken again later."
+        html(f"<p class='bw-banner'>{text(words)}</p>")
+    html(shown.body)
+    _compare(name, week, weeks)
+    _archive(found)
+
+
+def _offer(found: Archive, name: str) -> None:
+    """A week that is over and was not taken."""
+    if found.untaken is None:
+        return
+    week, gaps = found.untaken
+    html(f"<p class='bw-line'>Week {text(week)} is over and not taken yet. {text(gaps)}</p>")
+    if st.button(f"Take week {week}", type="primary", key="take"):
+        try:
+            take_by_hand(state.project(), name, week, by=state.who(), now=utc_now())
+        except KpiError as error:
+            st.error(f"{error.message}\n\n{error.hint}")
+            return
+        state.changed()
+        st.rerun()
+
+
+def _compare(name: str, week: str, weeks: dict[str, str]) -> None:
+    others = {other: f"Against {words}" for other, words in weeks.items() if other != week}
+    if not others:
+        return
+    st.header("Compare two weeks")
+    other = url.choose("compare", "Compare", {"none": "Choose a week", **others}, "none")
+    if other != "none":
+        earlier, later = sorted((week, other))
+        compare_table(pairs(name, earlier, later), weeks[earlier], weeks[later])
+
+
+def _archive(found: Archive) -> None:
+    st.header("Archive")
+    rows = "".join(
+        f"<tr><td><a href='snapshots?snapshot={text(e.name)}&amp;week={e.week}&amp;revision={e.revision}' "
+        f"target='_self'>{text(e.week_text)}</a><p class='bw-sub'>revision {e.revision}"
+        f"{'' if e.latest else ', replaced'}</p></td><td>{text(e.headline)}<p class='bw-sub'>Taken {text(e.taken)} by "
+        f"{text(e.by)}</p></td></tr>"
+        for e in found.entries
+    )
+    html(f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
+         "</tbody></table>")  # fmt: skip
+
+
+page()

@@ -1,0 +1,90 @@
+"""Snapshots in a real Chromium: an exec on a phone reads last week and forwards it, a PM adds a note and compares."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from pypdf import PdfReader
+
+from tests.conftest import run_cli
+from tests.e2e.conftest import Open, settled
+
+pytestmark = pytest.mark.xdist_group("browser")
+LINK = "snapshots?snapshot=weekly&week=2026-W47"
+
+
+def downloaded(page: Any, label: str) -> bytes:
+    with page.expect_download(timeout=30_000) as waiting:
+        page.get_by_role("button", name=label, exact=True).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_an_exec_on_a_phone_reads_last_week_asks_where_a_number_comes_from_and_forwards_it(visit: Open) -> None:
+    page = visit(LINK, width=390, height=844)
+    settled(page)
+    assert page.inner_text("h1") == "2 of 14 off track; worst Error-free sessions, 0.8 points under target."
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    first = page.locator(".bws ul.sum li").first
+    expect(first).to_contain_text(
+        re.compile(r"^Error-free sessions moved most against what was expected: 98\.4%, where")
+    )
+    assert page.locator("h1").bounding_box()["y"] < 844 / 2 and first.bounding_box()["y"] < 844, "on the first screen"
+    block = page.locator(".bws article").filter(has=page.get_by_role("heading", name="Error-free sessions", exact=True))
+    block.get_by_text("Where this comes from").click()  # one tap
+    expect(block.locator("dl")).to_contain_text("kpi query error_free_sessions --as-of ")
+    expect(block.get_by_text("Open the KPI as it is now")).to_be_visible()
+    chart = block.locator("img")
+    assert "Last 12 months" in chart.get_attribute("alt")
+    assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
+    page.get_by_role("link", name="p95 load time").first.click()  # a cell of the grid leads to its KPI
+    expect(page.get_by_role("heading", name="p95 load time")).to_be_in_viewport()
+    data = downloaded(page, "PDF")
+    text = PdfReader(io.BytesIO(data)).pages[0].extract_text()
+    assert data.startswith(b"%PDF-") and "2 of 14 off track" in text
+
+
+def test_the_page_shows_the_numbers_of_the_frozen_document(visit: Open, served_demo: Any) -> None:
+    page = visit(LINK)
+    settled(page)
+    folder = str(Path(served_demo.log).parent)
+    done = run_cli("snapshot", "render", "--format", "csv", "--week", "2026-W47", "--project", folder)
+    rows = [line.split(",") for line in done.stdout.splitlines() if ",number," in line]
+    assert len(rows) == 15 == page.locator(".bws article").count()
+    text = page.locator(".bws").inner_text()
+    shown = page.locator(".bws .num").all_inner_texts()
+    assert shown == page.locator(".bws .gv").all_inner_texts() and all(value in done.stdout for value in shown)
+    assert "Frozen: these numbers stay as they were published." in text
+
+
+def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open) -> None:
+    page = visit(LINK)
+    settled(page)
+    page.get_by_role("button", name="Add a note").click()
+    page.get_by_label("What should a reader know?").fill("The fix for Android 8.2 is out since Sunday.")
+    page.get_by_label("What should a reader know?").press("Control+Enter")
+    page.get_by_role("button", name="Save note").click()
+    expect(page.locator(".bws blockquote")).to_contain_text("The fix for Android 8.2 is out", timeout=20_000)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Nobody is named: write `recipients`")).to_be_visible(timeout=20_000)
+    page.get_by_text("Preview the mail").click()
+    mail = page.frame_locator("[data-testid=stPopoverBody] iframe")
+    expect(mail.get_by_text("Open this snapshot")).to_be_visible(timeout=30_000)
+    assert mail.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+    page = visit(f"{LINK}&compare=2026-W44")
+    row = page.locator(".bw-compare tbody tr").filter(has_text="New editor adoption")
+    expect(row).to_contain_text("+21.8 points", timeout=20_000)
+    page.get_by_role("link", name="2–8 Nov 2026").click()
+    page.wait_for_url(re.compile("week=2026-W45"))
+    settled(page)
+    expect(page.locator(".bws .q").first).to_contain_text("2–8 Nov 2026, week 45")
+
+
+def test_a_week_that_was_never_taken_is_told_in_words(visit: Open) -> None:
+    page = visit("snapshots?week=2020-W01")
+    settled(page)
+    assert "week 47" in page.locator(".bws").inner_text(), "an address that says nothing known shows the latest"
