@@ -31,10 +31,12 @@ class Recipient:
 
 
 def queue(
-    project: Project, connection: Connection, document: Document, recipients: Iterable[str], *, by: str
-) -> list[str]:
+    project: Project, connection: Connection, document: Document, recipients: Iterable[str], *, by: str,
+    not_before: datetime | None = None,
+) -> list[str]:  # fmt: skip
     """Put a revision into the outbox for everyone who has not got it; names that no contact point has.
 
+    not_before: when it is sent first.
     In the caller's transaction: what is kept and what is sent can never differ.
     """
     has = {send.recipient for send, _ in kept.sends(connection, document.snapshot, document.week)
@@ -48,7 +50,9 @@ def queue(
         if name in has:
             continue
         text = message_of(project, document)
-        number = outbox.add_delivery(connection, point.name, text.title, text.body, utc_now(), {})
+        number = outbox.add_delivery(
+            connection, point.name, text.title, text.body, utc_now(), {}, not_before=not_before
+        )
         kept.add_send(
             connection, Send(document.snapshot, document.week, document.revision, name, number, by)
         )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from connectors.errors import KpiError
 from jobs.project import Project
 from jobs.send_snapshots import Recipient, recipients_of
 from jobs.snapshot_forms import sheet_of
 from jobs.snapshots import document_of, open_week, rows_of
+from metrics.catalog.snapshot import default_snapshot
 from metrics.snapshots import as_html
 from metrics.snapshots.comparing import Pair, compared
 from metrics.snapshots.document import Document
@@ -32,11 +34,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Archive:
-    """definitions: name → title. untaken: a week that is over and was not taken, as (name, text); None = all are."""
+    """definitions: name → title. untaken: a week that is over and was not taken, as (name, text); None = all are.
+
+    wrong: why no further week can be taken; empty if one can.
+    """
 
     definitions: dict[str, str]
     entries: tuple[Entry, ...]
     untaken: tuple[str, str] | None
+    wrong: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,7 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
     rows = rows_of(project)
     titles = {item.name: item.heading for item in project.catalogue().snapshots}
     titles |= {row.name: row.name.replace("_", " ").capitalize() for row in rows if row.name not in titles}
-    if not titles:
-        default = project.catalogue().snapshot()
-        titles = {default.name: default.heading}
+    titles = titles or {default_snapshot().name: default_snapshot().heading}
     chosen = name or next(iter(titles))
     mine, seen, entries = [row for row in rows if row.name == chosen], set[str](), []
     for row in mine:
@@ -64,7 +68,11 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
             moment_text(row.taken_at), row.by, row.headline, row.week not in seen,
         ))  # fmt: skip
         seen.add(row.week)
-    return Archive(titles, tuple(entries), open_week(project, {row.week for row in mine}, now=now))
+    try:
+        untaken = open_week(project, {row.week for row in mine}, now=now)
+    except KpiError as error:
+        return Archive(titles, tuple(entries), None, f"{error.message}: {error.hint}")
+    return Archive(titles, tuple(entries), untaken)
 
 
 def shown(project: Project, name: str, week: str, revision: int, *, now: datetime) -> Shown:

@@ -22,7 +22,9 @@ ENDINGS = {"markdown": "md", "mail": "mail.html"}
 def sheet_of(project: Project, document: Document, *, now: datetime | None = None) -> Sheet:
     """What every form prints. now: with what was restated until then; None = as it was published."""
     restated = restated_since(project, document, now=now) if now is not None and project.has_data() else ()
-    return sheet(document, link=link_to(project, document), notes=notes_of(project, document), restated=restated)
+    return sheet(
+        document, link=link_to(project, document), notes=notes_of(project, document), restated=restated, looked_at=now
+    )
 
 
 def render(project: Project, document: Document, form: str, *, now: datetime | None = None) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.errors import SnapshotError, UnknownName
+from connectors.errors import KpiError, SnapshotError, UnknownName
 from connectors.state import launches as launch_store
 from connectors.state import snapshots as kept
 from connectors.state.snapshots import Kept, NoteRow
@@ -32,7 +32,7 @@ from metrics.snapshots import week as weeks
 from metrics.snapshots.document import AlertLine, Document, LaunchLine
 from metrics.snapshots.numbers import Answers
 from metrics.snapshots.restated import Restatement, restated
-from metrics.snapshots.taking import Circumstances, missing, take
+from metrics.snapshots.taking import Circumstances, missing, nothing_there, take, unpublished
 from metrics.snapshots.week import Week
 from metrics.views import format as fmt
 from metrics.views.alerts import ENDS, title_of
@@ -77,8 +77,14 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
             f"week {chosen.name} is not over: its last day is {chosen.last:%-d %b %Y}",
             hint=f"The last week that is over is {over.name}.",
         )
+    changed = unpublished(world, definition)
+    if changed:
+        raise SnapshotError(
+            f"{', '.join(changed)}: the definition changed after the last sync, so its numbers are not published yet",
+            hint="`kpi sync`, then take the week.",
+        )
     gaps = missing(world, definition, chosen)
-    if gaps and not anyway and _all_missing(world, chosen):
+    if gaps and not anyway and nothing_there(world, definition, chosen):
         raise SnapshotError(
             f"week {chosen.name} cannot be taken: no data reaches its end", hint=" ".join(gaps) + " Sync first, or "
             "take it as it is with --anyway.",
@@ -96,22 +102,39 @@ def take_due(project: Project, *, now: datetime) -> Due:
     taken: list[tuple[str, str, int]] = []
     waiting: list[str] = []
     untold: set[str] = set()
+    for name, problems in world.catalogue.broken_snapshots.items():
+        waiting.append(f"snapshot {name} is not taken: {problems[0]}")
     for definition in world.catalogue.snapshots:
-        answers: Answers = {}
-        due = list(_due_weeks(project, world, definition, now))
-        for week in due:
-            gaps = missing(world, definition, week)
-            if gaps and now < week.ends_at(world.catalogue.timezone) + definition.schedule.wait:
-                waiting.append(f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}")
-                break
-            newest = week == due[-1]
-            made = _keep(
-                project, world, definition, week, by=BY_SYNC, now=now, answers=answers, once=True,
-                send=newest and definition.schedule.send == "when_taken", untold=untold,
-            )  # fmt: skip
-            if made.revision == 1:
-                taken.append((definition.name, week.name, made.revision))
+        try:
+            for event in _take_due(project, world, definition, now, untold):
+                (taken if isinstance(event, tuple) else waiting).append(event)  # type: ignore[arg-type]
+        except KpiError as error:  # of one definition: the others are taken all the same
+            waiting.append(f"snapshot {definition.name} was not taken: {error}")
     return Due(tuple(taken), tuple(waiting), tuple(sorted(untold)), deliver(project))
+
+
+def _take_due(
+    project: Project, world: World, definition: Snapshot, now: datetime, untold: set[str]
+) -> Iterator[tuple[str, str, int] | str]:
+    """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
+    changed = unpublished(world, definition)
+    if changed:
+        yield f"snapshot {definition.name} waits for a sync of the changed {', '.join(changed)}"
+        return
+    answers: Answers = {}
+    due = list(_due_weeks(project, world, definition, now))
+    for week in due:
+        gaps = missing(world, definition, week)
+        patient_until = week.ends_at(world.catalogue.timezone) + definition.schedule.wait
+        if gaps and (now < patient_until or nothing_there(world, definition, week)):
+            yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
+            return
+        made = _keep(
+            project, world, definition, week, by=BY_SYNC, now=now, answers=answers, once=True,
+            send=week == due[-1] and definition.schedule.send != "by_hand", untold=untold,
+        )  # fmt: skip
+        if made.revision == 1:
+            yield definition.name, week.name, made.revision
 
 
 def _due_weeks(project: Project, world: World, definition: Snapshot, now: datetime) -> Iterator[Week]:
@@ -139,18 +162,15 @@ def _newest(world: World, now: datetime) -> Week:
 
 
 def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str, str] | None:
-    """The last week that is over and that data reaches, as (name, what is missing), if it is not among those taken."""
+    """The last week that is over and that data reaches, as (name, what is missing), if it is not among those taken.
+
+    Raises DefinitionError if the file of the snapshot is wrong.
+    """
     world = project.world(now)
     week = _newest(world, now)
     if week.name in taken:
         return None
     return week.name, " ".join(missing(world, world.catalogue.snapshot(), week))
-
-
-def _all_missing(world: World, week: Week) -> bool:
-    states = world.reader.dataset_states(world.reader.generation.sequence).values()
-    end = week.ends_at(world.catalogue.timezone)
-    return not any(state.watermark is not None and state.watermark >= end for state in states)
 
 
 def _keep(
@@ -169,7 +189,10 @@ def _keep(
         row = Kept(definition.name, week.name, revision, made.generation, made.taken_at, by, made.headline)
         kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         if send:
-            missed = queue(project, connection, made, definition.recipients, by=by)
+            at = definition.schedule.send_at(week.end).tz_localize(made.timezone, nonexistent="shift_forward")
+            missed = queue(
+                project, connection, made, definition.recipients, by=by, not_before=at.to_pydatetime()
+            )  # fmt: skip
             (untold if untold is not None else set()).update(missed)
     return made
 
@@ -241,7 +264,7 @@ def rows_of(project: Project, name: str | None = None) -> list[Kept]:
 def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:
     """One frozen document: of the latest week and revision where none is named. Raises SnapshotError, UnknownName."""
     rows = rows_of(project)
-    chosen = name or (project.catalogue().snapshot().name if rows else "")
+    chosen = name or next((item.name for item in project.catalogue().snapshots), "")
     mine = [row for row in rows if row.name == chosen] or ([] if name else rows)
     if name and not mine:
         known = sorted({row.name for row in rows})

@@ -133,7 +133,8 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
 
 def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     """Weeks that are complete, frozen and sent; after alerts and launches, which are in them."""
-    if not project.catalogue().snapshots:
+    catalogue = project.catalogue()
+    if not catalogue.snapshots and not catalogue.broken_snapshots:
         return ()
     from jobs.snapshots import take_due, told  # the state store, which few syncs need
 

@@ -73,7 +73,9 @@ def page() -> None:
 
 
 def _offer(found: Archive, name: str) -> None:
-    """A week that is over and was not taken."""
+    """A week that is over and was not taken, or why none can be."""
+    if found.wrong:
+        html(f"<p class='bw-banner'>{text(found.wrong)} <a href='data' target='_self'>What is wrong</a></p>")
     if found.untaken is None:
         return
     week, gaps = found.untaken

@@ -45,6 +45,7 @@ class Catalogue:
     transforms: Mapping[str, Transform] = field(default_factory=dict)
     held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     snapshots: tuple[Snapshot, ...] = ()
+    broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def launch(self, name: str) -> Launch:
         """The launch or other mark. Raises UnknownName."""
@@ -52,8 +53,15 @@ class Catalogue:
         return next(item for item in self.launches if item.name == name)
 
     def snapshot(self, name: str = "") -> Snapshot:
-        """The snapshot's definition; the first where no name is given, the default where there is none. Raises
-        UnknownName."""
+        """The snapshot's definition; the first where no name is given, the default where there is no file.
+
+        Raises UnknownName, or DefinitionError if its file is wrong.
+        """
+        wrong = name if name in self.broken_snapshots else next(iter(self.broken_snapshots), "")
+        if name in self.broken_snapshots or (wrong and not name and not self.snapshots):
+            problems = self.broken_snapshots[wrong]
+            words = f"the definition of snapshot '{wrong}' is wrong"
+            raise DefinitionError(words, hint="\n".join(map(str, problems)), problems=problems)
         known = {item.name: item for item in self.snapshots or (default_snapshot(),)}
         chosen = name or next(iter(known))
         require(chosen, list(known), kind="snapshot")

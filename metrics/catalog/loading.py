@@ -54,7 +54,9 @@ def load(
         {n: tuple(p) for n, p in reading.held.items()},
     )  # fmt: skip
     snapshots = reading.read_snapshots(plain) if not only else ()
-    return replace(plain, snapshots=snapshots, problems=tuple(sorted(set(reading.problems))))
+    wrong = {name: tuple(found) for name, found in reading.broken_snapshots.items()}
+    problems = tuple(sorted(set(reading.problems)))
+    return replace(plain, snapshots=snapshots, broken_snapshots=wrong, problems=problems)
 
 
 class _Reading:
@@ -77,6 +79,7 @@ class _Reading:
         self.datasets: dict[str, Dataset] = {}
         self.kpis: dict[str, KpiCommon] = {}
         self.broken: dict[str, list[Problem]] = {}
+        self.broken_snapshots: dict[str, list[Problem]] = {}
         self._columns: dict[str, Columns | None] = {}
         self._bad_datasets: set[str] = set()
         self._parsed: dict[str, Parsed] = {}
@@ -225,6 +228,8 @@ class _Reading:
             self.problems += found
             if snapshot is not None and not _errors(found):
                 snapshots.append(snapshot)
+            else:
+                self.broken_snapshots[path.stem] = _errors(found)
         return tuple(snapshots)
 
     def _files(self, part: str, only: set[str] | None) -> list[Path]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
+import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from metrics.catalog.common import KpiCommon, Strict
@@ -13,6 +15,8 @@ from metrics.catalog.dataset import NAME
 from metrics.catalog.values import Duration
 
 DEFAULT_WAIT = timedelta(days=2)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MOMENT = re.compile(rf"({'|'.join(WEEKDAYS)}) ([01]?\d|2[0-3]):([0-5]\d)")
 
 
 class Shown(Strict):
@@ -62,7 +66,27 @@ class Schedule(Strict):
     wait: Duration = Field(
         DEFAULT_WAIT, description="How long after the week's end late data is waited for; then it says what is missing."
     )
-    send: Literal["when_taken", "by_hand"] = Field("when_taken", description="by_hand: a person looks first.")
+    send: str = Field(
+        "when_taken",
+        description="when_taken; a day and time after the week, monday 08:00; by_hand: a person looks first.",
+    )
+
+    @field_validator("send")
+    @classmethod
+    def _when(cls, text: str) -> str:
+        if text not in ("when_taken", "by_hand") and not MOMENT.fullmatch(text):
+            raise ValueError(
+                f"it cannot be '{text}'\nWrite when_taken, by_hand, or a day and time such as monday 08:00."
+            )
+        return text
+
+    def send_at(self, week_end: pd.Timestamp) -> pd.Timestamp:
+        """The first such moment after the week, on the project's clock; the week's end for when_taken."""
+        found = MOMENT.fullmatch(self.send)
+        if found is None:
+            return week_end
+        day = week_end + pd.Timedelta(days=(WEEKDAYS.index(found[1]) - week_end.weekday()) % 7)
+        return day + pd.Timedelta(hours=int(found[2]), minutes=int(found[3]))
 
 
 class Snapshot(Strict):

@@ -19,9 +19,9 @@ EDGE = 6
 
 def chart(line: Line) -> str:
     """The working-backwards form: weeks on the left, months on the right, each on its own scale; empty if unknown."""
-    left = _panel(line.weeks, EDGE, WEEKS_TO - EDGE, "6 weeks") if line.weeks else ""
+    left = _panel(line.weeks, EDGE, WEEKS_TO - EDGE, f"{len(line.weeks)} weeks") if line.weeks else ""
     start = MONTHS_FROM + EDGE if line.weeks else EDGE
-    right = _panel(line.months, start, WIDE - EDGE, "12 months") if line.months else ""
+    right = _panel(line.months, start, WIDE - EDGE, f"{len(line.months)} months") if line.months else ""
     if not left and not right:
         return ""
     words = escape(alt(line), quote=True)

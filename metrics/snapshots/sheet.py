@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,9 +97,10 @@ class Sheet:
 
 
 def sheet(
-    document: Document, *, link: str = "", notes: Sequence[Note] = (), restated: Sequence[Restatement] = ()
-) -> Sheet:
-    """link: where the page is; empty = nobody can open it. restated: what is different by now."""
+    document: Document, *, link: str = "", notes: Sequence[Note] = (), restated: Sequence[Restatement] = (),
+    looked_at: datetime | None = None,
+) -> Sheet:  # fmt: skip
+    """link: where the page is; empty = nobody can open it. restated: what was different when it was looked_at."""
     taken = fmt.moment_text(document.taken_at).removesuffix(" UTC")
     zone = ZoneInfo(document.timezone)
     if document.timezone != "UTC":
@@ -119,7 +121,7 @@ def sheet(
             Part(section.title, tuple(_block(document, line, link) for line in section.lines))
             for section in document.sections
         ),
-        restated=listed, restated_line=_restated_line(restated),
+        restated=listed, restated_line=_restated_line(restated, looked_at, zone),
         alerts=tuple(
             (a.severity if a.state == "Open" else "ended", a.title, f"{a.state} since {a.since} · {a.words} · {a.owner}"
              if a.state == "Open" else f"{a.state}, opened {a.since} · {a.words}")
@@ -149,7 +151,7 @@ def _label(document: Document, slug: str) -> str:
     return next(line.status_label for line in document.lines if line.status == slug)
 
 
-def _restated_line(found: Sequence[Restatement]) -> str:
+def _restated_line(found: Sequence[Restatement], looked_at: datetime | None, zone: ZoneInfo) -> str:
     if not found:
         return ""
     heads = sum(item.headline for item in found)
@@ -158,7 +160,8 @@ def _restated_line(found: Sequence[Restatement]) -> str:
     parts += [f"{len(found) - heads} earlier weeks or months"] if len(found) > heads else []
     rest = f" {more} more are not listed." if more else ""
     verb = "is" if len(found) == 1 else "are"
-    return f"Since it was published, {' and '.join(parts)} {verb} different in the live data.{rest}"
+    when = f" as of {looked_at.astimezone(zone):%a %-d %b %Y, %H:%M}" if looked_at else ""
+    return f"Since it was published, {' and '.join(parts)} {verb} different in the live data{when}.{rest}"
 
 
 def _block(document: Document, line: Line, link: str) -> Block:

@@ -48,11 +48,33 @@ class Circumstances:
 
 def missing(world: World, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
     """Why the week is not complete yet, a sentence for each dataset; empty if it is."""
-    catalogue = world.catalogue
-    names = [item.kpi for _, shown in snapshot.filled(catalogue.kpis.values()) for item in shown]
-    kpis = [catalogue.kpis[name] for name in dict.fromkeys(names) if name in catalogue.kpis]
-    datasets = dict.fromkeys(d for kpi in kpis for d in catalogue.datasets_of(kpi))
-    return tuple(filter(None, (_late(world, name, week) for name in datasets)))
+    return tuple(filter(None, (_late(world, name, week) for name in _datasets(world, snapshot))))
+
+
+def nothing_there(world: World, snapshot: Snapshot, week: Week) -> bool:
+    """Whether no dataset behind it reaches the week's end: there is nothing to freeze."""
+    return all(_late(world, name, week) for name in _datasets(world, snapshot))
+
+
+def unpublished(world: World, snapshot: Snapshot) -> tuple[str, ...]:
+    """KPIs whose definition changed after the last sync: their values of the live generation are not published yet."""
+    found = []
+    for kpi in _kpis(world, snapshot):
+        stored = world.reader.stored_definitions(kpi.name, kpi.grain)
+        if stored and stored[-1][0] != world.catalogue.definition(kpi.name):
+            found.append(fmt.plain(kpi.title))
+    return tuple(found)
+
+
+def _kpis(world: World, snapshot: Snapshot) -> list[KpiCommon]:
+    """The KPIs shown, each once; those whose definition is wrong have none."""
+    kpis = world.catalogue.kpis
+    names = dict.fromkeys(item.kpi for _, shown in snapshot.filled(kpis.values()) for item in shown)
+    return [kpis[name] for name in names if name in kpis]
+
+
+def _datasets(world: World, snapshot: Snapshot) -> list[str]:
+    return list(dict.fromkeys(d for kpi in _kpis(world, snapshot) for d in world.catalogue.datasets_of(kpi)))
 
 
 def _late(world: World, dataset: str, week: Week) -> str:

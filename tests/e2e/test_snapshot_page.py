@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from tests.conftest import run_cli
+from jobs.project import open_project
+from jobs.snapshot_forms import render
+from jobs.snapshots import document_of
+from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -48,29 +52,19 @@ def test_an_exec_on_a_phone_reads_last_week_asks_where_a_number_comes_from_and_f
     assert data.startswith(b"%PDF-") and "2 of 14 off track" in text
 
 
-def test_the_page_shows_the_numbers_of_the_frozen_document(visit: Open, served_demo: Any) -> None:
+def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open, served_demo: Server) -> None:
     page = visit(LINK)
     settled(page)
-    folder = str(Path(served_demo.log).parent)
-    done = run_cli("snapshot", "render", "--format", "csv", "--week", "2026-W47", "--project", folder)
-    rows = [line.split(",") for line in done.stdout.splitlines() if ",number," in line]
-    assert len(rows) == 15 == page.locator(".bws article").count()
-    text = page.locator(".bws").inner_text()
-    shown = page.locator(".bws .num").all_inner_texts()
-    assert shown == page.locator(".bws .gv").all_inner_texts() and all(value in done.stdout for value in shown)
-    assert "Frozen: these numbers stay as they were published." in text
-
-
-def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open) -> None:
-    page = visit(LINK)
-    settled(page)
+    frozen = document_of(open_project(served_demo.log.parent), week="2026-W47")
+    numbers = [line.text for line in frozen.lines]
+    assert page.locator(".bws .num").all_inner_texts() == numbers == page.locator(".bws .gv").all_inner_texts()
     page.get_by_role("button", name="Add a note").click()
     page.get_by_label("What should a reader know?").fill("The fix for Android 8.2 is out since Sunday.")
     page.get_by_label("What should a reader know?").press("Control+Enter")
     page.get_by_role("button", name="Save note").click()
     expect(page.locator(".bws blockquote")).to_contain_text("The fix for Android 8.2 is out", timeout=20_000)
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Nobody is named: write `recipients`")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Nobody is named: write recipients")).to_be_visible(timeout=20_000)
     page.get_by_text("Preview the mail").click()
     mail = page.frame_locator("[data-testid=stPopoverBody] iframe")
     expect(mail.get_by_text("Open this snapshot")).to_be_visible(timeout=30_000)
@@ -84,7 +78,20 @@ def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open) -> N
     expect(page.locator(".bws .q").first).to_contain_text("2–8 Nov 2026, week 45")
 
 
-def test_a_week_that_was_never_taken_is_told_in_words(visit: Open) -> None:
-    page = visit("snapshots?week=2020-W01")
-    settled(page)
-    assert "week 47" in page.locator(".bws").inner_text(), "an address that says nothing known shows the latest"
+def test_the_file_is_accessible_without_a_server_and_fits_a_phone(
+    browser: Any, demo_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "week.html"
+    opened = open_project(demo_folder)
+    path.write_bytes(render(opened, document_of(opened), "html"))
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, offline=True)
+        page, asked = context.new_page(), []
+        page.on("request", lambda request: asked.append(request.url))  # noqa: B023
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('600 15px Inter'))")
+        found = Axe().run(page).response["violations"]
+        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        context.close()

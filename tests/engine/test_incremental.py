@@ -210,14 +210,14 @@ BASE = [("insert", n, n % 13, n % 4 + 1, ("web", "ios", None)[n % 3], n % 5 + 0.
 LIMITS: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
 
-@settings(max_examples=1, derandomize=True, **LIMITS)
+@settings(phases=(Phase.explicit,), **LIMITS)  # random histories: the slow ones below
 @given(steps)
 @example([([("delete", 3, 0, 1, None, None)], 4), ([("insert", 90, 1, 5, "tv", 1.0)], 1)])
 def test_incremental_equals_full(moves: list[tuple[list[tuple[Any, ...]], float]]) -> None:
     replay(BASE, moves)
 
 
-@settings(max_examples=1, derandomize=True, **LIMITS)
+@settings(phases=(Phase.explicit,), **LIMITS)  # random histories: the slow ones below
 @given(steps)
 @example(
     [([("move", 3, 12, 0, None, None), ("insert", 91, 8, 2, "web", 1.0)], 1), ([("delete", 5, 0, 1, None, None)], 4)]

@@ -59,6 +59,7 @@ def share_of(frame: pd.DataFrame, made: Document) -> float:
     return float(inside["paid"].mean())
 
 
+@pytest.mark.slow
 def test_ten_weeks_with_late_rows_and_a_redefinition(project: Builder) -> None:
     extra = pd.DataFrame(columns=["at", "platform", "amount", "paid", "who"])
     made: list[Document] = []

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -28,6 +28,7 @@ from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
 from connectors.errors import ContactError, SnapshotError
 from jobs.deliver import deliver
+from jobs.project import utc_now
 from jobs.send_snapshots import recipients_of, send
 from jobs.snapshots import rows_of, take_due, told, write_note
 from tests.conftest import ROOT, Builder
@@ -195,8 +196,9 @@ take_due(open_project({folder!r}), now=datetime.fromisoformat({now!r}))
     ("module", "name", "after", "kept"),
     [
         ("jobs.snapshots", "deliver", False, True),  # everything is stored, nothing was sent
-        ("jobs.snapshots", "queue", True, False),  # in mid-transaction: nothing is stored
-        ("connectors.state.snapshots", "add", True, False),
+        # in mid-transaction: nothing is stored
+        pytest.param("jobs.snapshots", "queue", True, False, marks=pytest.mark.slow),
+        pytest.param("connectors.state.snapshots", "add", True, False, marks=pytest.mark.slow),
     ],
 )
 def test_a_crash_between_store_and_send_neither_loses_nor_doubles(
@@ -221,6 +223,7 @@ def test_a_crash_between_store_and_send_neither_loses_nor_doubles(
     assert [(row.week, row.revision) for row in rows_of(project.open())] == [("2026-W46", 1), ("2026-W45", 1)]
 
 
+@pytest.mark.slow
 def test_two_at_a_time_take_and_send_once(project: Builder, inbox: Inbox) -> None:
     mailing(project, inbox.port)
     (project.folder / "snapshots" / "weekly.yml").unlink()
@@ -297,3 +300,18 @@ def test_a_mail_that_cannot_be_made_is_no_mail() -> None:
     assert mail.send(Message("t", "b", "<p>b</p>"), bad).status == "failed"
     hanging = mail.send(Message("t", "b", "<p>b</p>", files=(Attachment("a.pdf", "application/pdf", b"x"),)), box)
     assert hanging.status == "failed" and "refused" in hanging.detail
+
+
+def test_a_day_and_time_to_send_is_waited_for_on_the_projects_clock(project: Builder, inbox: Inbox) -> None:
+    mailing(project, inbox.port, f"{TO_TWO}schedule: {{send: tuesday 08:30}}\n")
+    project.settings(f"name: Shop\ntimezone: Asia/Tokyo\n{contacts(inbox.port)}")
+    ahead = utc_now() + timedelta(days=21)  # messages are sent by the real clock: a week whose Tuesday is to come
+    monday = pd.Timestamp(ahead.date()) - pd.Timedelta(days=ahead.weekday())
+    write(project, orders(monday, start=monday - pd.Timedelta(days=21)))
+    project.sync(now=monday.to_pydatetime().replace(tzinfo=UTC, hour=3))
+    assert inbox.got == [] and [r.status for r in recipients_of(project.open(), document(project))] == ["pending"] * 2
+    due = (monday + pd.Timedelta(days=1, hours=8, minutes=30)).tz_localize("Asia/Tokyo").to_pydatetime()
+    deliver(project.open(), clock=lambda: due - timedelta(minutes=1))
+    assert inbox.got == []
+    deliver(project.open(), clock=lambda: due)
+    assert inbox.receivers == ["boss@example.com", "leads@example.com"]

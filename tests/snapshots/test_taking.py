@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from connectors.errors import NoData, SnapshotError, UnknownName
+from connectors.errors import DefinitionError, NoData, SnapshotError, UnknownName
 from jobs.snapshot_message import notes_of
 from jobs.snapshots import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
 from tests.conftest import Builder
@@ -141,7 +141,10 @@ def test_a_new_project_is_not_given_weeks_before_its_first_row(project: Builder)
 
 def test_a_week_waits_for_its_data_and_then_says_what_is_missing(project: Builder) -> None:
     shop_of(project, END - pd.Timedelta(days=3))
-    project.sync(now=NOW - timedelta(days=2))
+    project.rows("visits", orders(END)[["at"]], watermark="whole_days")
+    project.kpi("visits", "dataset: visits\nagg: count\ngrain: week")
+    project.write("snapshots", "weekly", WEEKLY.replace("buyers]", "visits]"))
+    project.sync(now=NOW)
     assert rows_of(project.open())[0].week == "2026-W45"
     done = take_due(project.open(), now=NOW)
     assert done.taken == () and told(done) == [
@@ -151,9 +154,20 @@ def test_a_week_waits_for_its_data_and_then_says_what_is_missing(project: Builde
     assert late.taken == (("weekly", "2026-W46", 1),)
     made = document(project)
     assert made.missing == ("Orders has nothing after Thu 12 Nov 2026.",)
-    revenue = made.line("revenue")
+    revenue, visits = made.line("revenue"), made.line("visits")
     assert revenue is not None and revenue.status == "waiting_for_data" and revenue.period == "2026-11-02"
     assert "Not of this week: orders has nothing after Thu 12 Nov 2026." in revenue.sentence
+    assert visits is not None and visits.period == "2026-11-09" and visits.value is not None
+
+
+def test_a_week_of_which_nothing_is_there_is_never_frozen_empty(project: Builder) -> None:
+    shop_of(project, END - pd.Timedelta(days=9))
+    project.sync(now=NOW)
+    assert take_due(project.open(), now=NOW + timedelta(days=9)).taken == ()
+    write(project, orders(END))
+    project.sync(now=NOW + timedelta(days=9))  # one more week has passed, but its data is not there either
+    assert [row.week for row in rows_of(project.open())][:2] == ["2026-W46", "2026-W45"]
+    assert document(project).missing == ()
 
 
 def test_missed_weeks_are_caught_up(project: Builder) -> None:
@@ -214,7 +228,8 @@ def test_a_kpi_with_a_wrong_file_is_in_the_snapshot_and_says_so(shop: Builder) -
         ("sections: [{title: A, kpis: [{kpi: orders, where: {browser: x}}]}]", "orders has no dimension 'browser'"),
         ("sections: [{title: A, kpis: [{kpi: orders, where: {a: x, b: y}}]}]", "one segment of one dimension"),
         ("sections: [{title: A}]", "a section needs `area` or `kpis`"),
-        ("schedule: {send: monthly}", "'schedule.send' cannot be 'monthly'"),
+        ("schedule: {send: monthly}", "'schedule.send': it cannot be 'monthly'"),
+        ("schedule: {send: monday 25:00}", "such as monday 08:00"),
         ("schedule: {wait: soon}", "'soon' is not a duration"),
         ("recipient: [ana]", "unknown key 'recipient'"),
     ],
@@ -257,3 +272,45 @@ def test_an_editors_note_has_name_and_time_and_leaves_the_numbers_alone(shop: Bu
     with pytest.raises(SnapshotError, match="the note is empty"):
         write_note(shop.open(), made, " \n", by="Ana", now=NOW)
     assert "> The sale began on Friday." in kpi(shop, "snapshot", "show").stdout
+
+
+def test_a_definition_that_was_changed_after_the_sync_waits_for_the_next_one(shop: Builder) -> None:
+    text = (shop.folder / "kpis" / "revenue.yml").read_text().removeprefix("name: revenue\n")
+    shop.kpi("revenue", f"{text}\nfilter: paid")
+    with pytest.raises(SnapshotError, match="Revenue: the definition changed after the last sync"):
+        take(shop)
+    done = take_due(shop.open(), now=NOW)
+    assert done.taken == () and told(done) == ["snapshot weekly waits for a sync of the changed Revenue"]
+    shop.sync(now=NOW + timedelta(minutes=1))
+    assert rows_of(shop.open())[0].week == "2026-W46"
+    shop.kpi("revenue", f"{text}\nfilter: paid\ndescription: Words change no number.")
+    assert take(shop).line("revenue").description == "Words change no number."  # type: ignore[union-attr]
+
+
+def test_a_wrong_snapshot_file_is_told_and_nothing_else_is_taken_in_its_place(shop: Builder) -> None:
+    shop.write("snapshots", "weekly", "name: weekly\nsections: [{title: A, kpis: [revenu]}]\n")
+    with pytest.raises(DefinitionError, match="the definition of snapshot 'weekly' is wrong"):
+        take(shop)
+    (line,) = told(take_due(shop.open(), now=NOW))
+    assert line.startswith("snapshot weekly is not taken: ") and "unknown KPI 'revenu'" in line
+    result = shop.sync(now=NOW + timedelta(minutes=1))
+    assert line.splitlines()[0] in "\n".join(result.alerts) and rows_of(shop.open()) == []
+
+
+def test_hours_and_weeks_from_sunday_follow_the_projects_clock(project: Builder) -> None:
+    shop_of(project, snapshot="")
+    project.settings("timezone: America/New_York\nweek_start: sunday\nname: Shop\n")
+    rows = orders(END, start=END - pd.Timedelta(days=30))
+    write(project, rows)
+    project.write("datasets", "orders", "name: orders\nsource: orders\ntime_dimension: at\nwatermark: data\n")
+    project.kpi("by_hour", "dataset: orders\nagg: count\ngrain: hour")
+    project.sync(now=NOW)
+    made = take(project)
+    assert (made.week, made.start.isoformat(), made.end.isoformat()) == ("2026-W46", "2026-11-08", "2026-11-14")
+    line = made.line("by_hour")
+    assert line is not None and (line.period, line.before_period) == ("2026-11-15T04:00:00Z", "2026-11-08T04:00:00Z")
+    assert line.value == ((rows["at"] >= "2026-11-15 04:00") & (rows["at"] < "2026-11-15 05:00")).sum()
+    local = rows["at"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
+    week = (local >= "2026-11-08") & (local < "2026-11-15")
+    assert line.weeks[-1].value == week.sum() and line.weeks[-1].period.isoformat() == "2026-11-08"
+    assert line.sentence.startswith(f"{line.text} at 15 Nov 04:00 UTC")
