@@ -288,7 +288,7 @@ def document_of(project: Project, name: str = "", week: str = "", revision: int 
 
 def write_note(project: Project, document: Document, text: str, *, by: str, now: datetime) -> None:
     """Put a note beside a week; the numbers stay as they are. Raises SnapshotError for an empty one."""
-    said = fmt.plain(text, most=2000)
+    said = fmt.plain(text)
     if not said:
         raise SnapshotError("the note is empty", hint="Write what a reader should know beside the numbers.")
     with project.state.writing() as connection:

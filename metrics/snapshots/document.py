@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from metrics.catalog.common import Strict
-from metrics.views.format import iso, plain, signed
+from metrics.views.format import NAME, iso, plain, signed
 
 FORMAT = 1  # raise it when keys change their meaning; documents of earlier formats stay readable
 
@@ -86,7 +86,7 @@ class Line(Strict):
     @property
     def title(self) -> str:
         """Label, with its segment."""
-        return " · ".join([self.label, *map(plain, self.segment.values())])
+        return " · ".join([self.label, *(plain(value, NAME) for value in self.segment.values())])
 
     def change_to(self, later: float | None) -> str:
         """`+0.4 points`, `−3.1%`: from this value to another one; empty if either is unknown."""

@@ -94,7 +94,7 @@ def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> D
     standings: list[words.Standing] = []
     for title, shown in snapshot.filled(catalogue.kpis.values()):
         pairs = [_line(world, item, week, made.answers) for item in shown]
-        sections.append(Section(title=fmt.plain(title), lines=tuple(line for line, _ in pairs)))
+        sections.append(Section(title=fmt.plain(title, fmt.NAME), lines=tuple(line for line, _ in pairs)))
         standings += [words.Standing(line.title, line.gap, status) for line, status in pairs if not line.segment]
     lines = [line for section in sections for line in section.lines]
     text = _own_text(world, snapshot)
@@ -155,12 +155,12 @@ def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) ->
     if part and not late:
         status = Status("no_target", "Its target is for all segments together.")
     gap = fmt.gap_text(value, target, kpi) if target is not None and value is not None else ""
-    label = fmt.plain(kpi.title)
-    title = " · ".join([label, *map(fmt.plain, shown.where.values())])
+    label = fmt.plain(kpi.title, fmt.NAME)
+    title = " · ".join([label, *(fmt.plain(v, fmt.NAME) for v in shown.where.values())])
     expected = numbers.expected if value is not None else None
     (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
     line = Line(
-        kpi=kpi.name, label=label, segment=shown.where, owner=fmt.plain(kpi.owner),
+        kpi=kpi.name, label=label, segment=shown.where, owner=fmt.plain(kpi.owner, fmt.NAME),
         description=fmt.plain(kpi.description), unit=unit(kpi), grain=kpi.grain, in_points=kpi.changes_in_points,
         period=export.period(last["period"], kpi.grain) if last is not None else None,
         period_text=fmt.period_text(last["period"], kpi.grain, year) if last is not None else "no complete period",

@@ -15,10 +15,11 @@ UNKNOWN = "–"
 MINUS = "−"
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "BRL": "R$"}
 TURNING = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
+NAME = 300  # letters of a name that are shown
 PATTERN = re.compile(r"^(?P<before>[^#0]*)(?P<digits>[#0,]+(?:\.(?P<decimals>0+))?)(?P<after>.*)$")
 
 
-def plain(text: str, most: int = 300) -> str:
+def plain(text: str, most: int = 2000) -> str:
     """Text of people or data in one line, without characters that nobody sees or that turn what follows around."""
     kept = (" " if c.isspace() else c for c in text if c.isspace() or not (c in TURNING or _control(c)))
     return " ".join("".join(kept).split())[:most]
