@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
 from metrics.catalog.kpi import KpiCommon
@@ -159,14 +158,3 @@ class Numbers:
             query = Query(self.kpi.name, grain, where=self.where)
             self.answers[key] = answer(query, self.world.catalogue, self.world.reader)
         return self.answers[key]
-
-
-def value_of(world: World, kpi: str, grain: str, period: pd.Timestamp, where: tuple[Filter, ...]) -> float | None:
-    """One value as it is now; None = unknown, or the KPI is gone."""
-    end = periods.after(period, grain).ceil("D")
-    try:
-        frame = answer(Query(kpi, grain, period.date(), end.date(), None, where), world.catalogue, world.reader).frame
-    except KpiError:
-        return None
-    found = frame[frame["period"] == period]["value"]
-    return None if found.empty or pd.isna(found.iloc[0]) else float(found.iloc[0])

@@ -51,7 +51,6 @@ class Block:
     months: tuple[tuple[str, str], ...]
     months_note: str
     origin: tuple[tuple[str, str], ...]
-    kpi: str
     link: str
 
 
@@ -75,8 +74,6 @@ class Sheet:
     missing: str
     summary: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
-    misses: tuple[str, ...]
-    counts: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     restated: tuple[tuple[str, str, str, str, str], ...]
     restated_line: str
@@ -115,8 +112,6 @@ def sheet(
         project=document.project, title=document.title, week=document.week_text, headline=document.headline, meta=meta,
         missing=f"Not complete when it was taken: {' '.join(document.missing)}" if document.missing else "",
         summary=document.summary, notes=tuple((note.text, _signed(note, zone)) for note in notes),
-        misses=tuple(line.miss for line in document.lines if line.miss),
-        counts=tuple((slug, f"{count} {_label(document, slug).lower()}") for slug, count in document.counts.items()),
         parts=tuple(
             Part(section.title, tuple(_block(document, line, link) for line in section.lines))
             for section in document.sections
@@ -147,10 +142,6 @@ def _signed(note: Note, zone: ZoneInfo) -> str:
     return f"{note.by}, {at:%a %-d %b %Y, %H:%M}"
 
 
-def _label(document: Document, slug: str) -> str:
-    return next(line.status_label for line in document.lines if line.status == slug)
-
-
 def _restated_line(found: Sequence[Restatement], looked_at: datetime | None, zone: ZoneInfo) -> str:
     if not found:
         return ""
@@ -177,7 +168,7 @@ def _block(document: Document, line: Line, link: str) -> Block:
     base = link.split("/snapshots?")[0]
     return Block(
         cell, tuple(item for item in said if item.text), chart(line), alt(line), _named(line.weeks), line.weeks_note,
-        _named(line.months), line.months_note, _origin(document, line), line.kpi,
+        _named(line.months), line.months_note, _origin(document, line),
         f"{base}/kpi?kpi={line.kpi}" if link else "",
     )  # fmt: skip
 

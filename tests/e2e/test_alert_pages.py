@@ -87,6 +87,7 @@ def test_a_threshold_that_moves_says_at_once_what_it_would_have_done(visit: Open
     expect(would).not_to_have_text(before, timeout=20_000)
 
 
+@pytest.mark.slow
 def test_an_expected_range_is_drawn_as_a_band(visit: Open) -> None:
     page = visit("kpi?kpi=daily_active_users")
     page.locator(".js-plotly-plot .legendtext", has_text="Expected").wait_for()

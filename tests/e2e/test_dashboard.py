@@ -124,10 +124,11 @@ def test_a_phone_never_scrolls_sideways_and_filters_are_behind_a_button(visit: O
         assert max(heights) <= 66
 
 
-SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in ("", "kpis", "data", "alerts", "launches")]
+OTHERS = ("", "kpis", "data", "alerts", "launches", "launch", "snapshots")
+SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in OTHERS]
 
 
-@pytest.mark.parametrize("path", ["kpi?kpi=orders", "launch", *SLOW_GATES])
+@pytest.mark.parametrize("path", ["kpi?kpi=orders", *SLOW_GATES])
 def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
     """A fresh server whose gate says no: the very first request is a page's own address."""
     project = Builder(tmp_path / "closed")

@@ -199,6 +199,7 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_mid_sync_leaves_the_live_generation(project: Builder, small_disk: Path) -> None:
     environment = {**os.environ, "KPI_DATA_DIR": str(small_disk / "data")}
     project.rows("events", version(1))
