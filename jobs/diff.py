@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from jobs.project import Project, read_settings
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
+from metrics.snapshots.restated import same
 from metrics.views.export import period
 
 PERIODS = 8
@@ -34,14 +34,7 @@ class Diff:
     @property
     def differs(self) -> bool:
         """Whether any number does."""
-        return any(_differ(row["old"], row["new"]) for row in self.rows)
-
-
-def _differ(old: float | None, new: float | None) -> bool:
-    """Whether two numbers are not the same; the last bits depend on the order of a sum."""
-    if old is None or new is None:
-        return old is not new
-    return not math.isclose(old, new, rel_tol=1e-9)
+        return any(not same(row["old"], row["new"]) for row in self.rows)
 
 
 def diff(project: Project, names: Sequence[str], against: str | None, *, periods: int = PERIODS) -> Diff:

@@ -64,8 +64,7 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
 
     Raises ContactError for a recipient without a contact point, SnapshotError where there is nobody to send to.
     """
-    definition = next((s for s in project.catalogue().snapshots if s.name == document.snapshot), None)
-    names = list(to) or list(definition.recipients if definition else ())
+    names = list(to) or list(_named(project, document))
     if not names:
         raise SnapshotError(
             "nobody is named to send it to", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
@@ -84,8 +83,7 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
 
 def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]:
     """Everyone who is to get this revision or got it, with what became of it."""
-    definition = next((s for s in project.catalogue().snapshots if s.name == document.snapshot), None)
-    found = {name: Recipient(name, "") for name in (definition.recipients if definition else ())}
+    found = {name: Recipient(name, "") for name in _named(project, document)}
     with project.state.reading() as connection:
         for item, message in kept.sends(connection, document.snapshot, document.week):
             if item.revision == document.revision:
@@ -95,21 +93,20 @@ def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]
     return tuple(found.values())
 
 
+def _named(project: Project, document: Document) -> tuple[str, ...]:
+    """The recipients of its definition, as it is now."""
+    definition = next((s for s in project.catalogue().snapshots if s.name == document.snapshot), None)
+    return definition.recipients if definition else ()
+
+
 def preview(project: Project, document: Document, to: Sequence[str]) -> str:
     """Who would get it and the plain text, nothing sent."""
     has = {r.name: r.status for r in recipients_of(project, document)}
     names = list(to) or list(has)
     lines = []
     for name in names:
-        state = has.get(name, "")
-        what = (
-            f"has it ({state})"
-            if state
-            else "would get it"
-            if project.settings.recipient(name)
-            else "has no contact point"
-        )
-        lines.append(f"{name}: {what}")
+        reached = "would get it" if project.settings.recipient(name) else "has no contact point"
+        lines.append(f"{name}: {f'has it ({has[name]})' if has.get(name) else reached}")
     text = message_of(project, document, notes_of(project, document))
     return "\n".join([*(lines or ["Nobody is named as a recipient."]), "", f"Subject: {text.title}", "", text.body])
 

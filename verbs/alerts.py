@@ -9,6 +9,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from verbs.command import (
+    ByOption,
     DebugOption,
     JsonOption,
     NowOption,
@@ -23,7 +24,6 @@ from verbs.command import (
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, look, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; default $USER.")]
 
 
 @partial(verb, of=app)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from verbs.command import (
+    ByOption,
     DebugOption,
     JsonOption,
     NowOption,
@@ -22,7 +23,6 @@ from verbs.command import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="Launches: list, add, show the scorecard, decide.")
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; default $USER.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a launch.")]
 
 

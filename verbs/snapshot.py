@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from verbs.command import (
+    ByOption,
     DebugOption,
     JsonOption,
     NowOption,
@@ -23,7 +24,6 @@ from verbs.command import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="Weekly snapshots: take, list, show, render, diff, send, note.")
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; default $USER.")]
 NameOption = Annotated[
     str, typer.Option("--snapshot", metavar="NAME", help="Which definition; default the first of snapshots/.")
 ]

@@ -19,7 +19,7 @@ from metrics.views.world import World
 LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
 SAME = 1e-9  # the last bits depend on the order of a sum
 Old = Callable[[], Catalogue]
-Published = tuple[str, pd.Timestamp, str, float | None, bool]  # grain, period, its name, value, whether the headline
+Published = tuple[pd.Timestamp, str, float | None, bool]  # period, its name, value, whether the headline
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def _of_line(line: Line, world: World, old: Old) -> Iterator[Restatement]:
         if kpi is not None and grain != line.grain and grain not in offered_grains(kpi):
             continue
         values = _values(world.catalogue, world, line.kpi, grain, where) if kpi is not None else None
-        for _, period, name, published, headline in points:
+        for period, name, published, headline in points:
             now = values.get(period) if values is not None else None
-            if _same(published, now):
+            if same(published, now):
                 continue
             cause = GONE
             if kpi is not None:
@@ -76,12 +76,12 @@ def _of_line(line: Line, world: World, old: Old) -> Iterator[Restatement]:
 def _published(line: Line) -> dict[str, list[Published]]:
     """Grain → what was published of it, each period once. Points taken from shorter periods are not of their own."""
     at = pd.Timestamp(line.period).tz_localize(None)
-    found: dict[str, list[Published]] = {line.grain: [(line.grain, at, line.period_text, line.value, True)]}
+    found: dict[str, list[Published]] = {line.grain: [(at, line.period_text, line.value, True)]}
     for grain, points, note in (("week", line.weeks, line.weeks_note), ("month", line.months, line.months_note)):
         for point in points if not note else ():
             period = pd.Timestamp(point.period)
             if (grain, period) != (line.grain, at):
-                found.setdefault(grain, []).append((grain, period, point.name, point.value, False))
+                found.setdefault(grain, []).append((period, point.name, point.value, False))
     return found
 
 
@@ -110,12 +110,13 @@ def _cause(
     if values is None:
         return REDEFINED
     before = values.get(period)
-    if _same(before, published):
+    if same(before, published):
         return REDEFINED
-    return LATE if _same(before, now) else BOTH
+    return LATE if same(before, now) else BOTH
 
 
-def _same(one: float | None, other: float | None) -> bool:
+def same(one: float | None, other: float | None) -> bool:
+    """Whether two numbers are equal but for the last bits, or both unknown."""
     if one is None or other is None:
         return one is other
     return math.isclose(one, other, rel_tol=SAME)
