@@ -100,6 +100,7 @@ def run(
     project: ProjectOption = None,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve the dashboard.
@@ -109,6 +110,7 @@ def run(
     opened = open_project_at(project)
     from jobs.serve import serve
 
+    clock(now)  # the server, a process of its own, inherits it
     serve(opened, host=host, port=port)
 
 

@@ -40,7 +40,7 @@ class Sent:
 def deliver(project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now) -> Sent:
     """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
 
-    The real clock, whatever `--now` says: messages are sent in the world. Raises StateError.
+    Raises StateError.
     """
     if not project.state.exists():
         return Sent()

@@ -6,11 +6,11 @@ import importlib.metadata
 import re
 import shutil
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from connectors.clock import disk_skew
 from connectors.errors import KpiError
 from jobs.alerts import read_state
 from jobs.project import REPOSITORY, Project
@@ -117,7 +117,7 @@ def _clock(project: Project, now: datetime) -> tuple[str, str, str]:
     probe = project.data / f".doctor-{uuid.uuid4().hex[:8]}"
     try:
         probe.write_text("x")
-        skew = abs(probe.stat().st_mtime - time.time())
+        skew = abs(disk_skew(probe.stat().st_mtime).total_seconds())
     finally:
         probe.unlink(missing_ok=True)
     if skew > CLOCK_SKEW.total_seconds():

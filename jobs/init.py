@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.clock import utc_now
 from connectors.errors import LoadError, ProjectError, SourceError
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
@@ -150,7 +150,7 @@ def _columns(name: str, make: Make, folder: Path) -> list[Column]:
 
 def _loaded(source: Source, folder: Path) -> DuckStaging:
     scratch = folder / f"{len(list(folder.iterdir()))}.duckdb"
-    staging = DuckStaging(scratch, now=datetime.now(UTC), memory_limit="4GB", threads=2)
+    staging = DuckStaging(scratch, now=utc_now(), memory_limit="4GB", threads=2)
     with staging.transaction():
         load = staging.begin_load(source.options)
         for batch in source.pull({}):

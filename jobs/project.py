@@ -9,12 +9,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from connectors.clock import set_clock as set_clock
+from connectors.clock import timestamp as timestamp
+from connectors.clock import utc_now as utc_now
 from connectors.errors import Problem, ProjectError, SettingsError, UnknownName
 from connectors.settings import Settings, environment, expand_secrets
 from connectors.sources.contract import Source, source_type
@@ -313,8 +316,3 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
     settings, problems = validated(document, Settings, data=plain)
     return settings or Settings(), problems
-
-
-def utc_now() -> datetime:
-    """The clock. The only place, with `--now`, where time comes from."""
-    return datetime.now(UTC)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from jobs.alert_board import unattended
-from jobs.demo import questions
+from jobs.demo import outdated, questions
 from jobs.project import utc_now
 from metrics.views.alerts import AlertItem
 from metrics.views.overview import Overview, overview
@@ -90,6 +90,8 @@ def _demo_strip() -> None:
             f"<div class='bw-demo'><strong>{text(project.name)}, an invented app</strong>{links}"
             "<a href='data' target='_self'>Use your own data</a></div>"
         )
+    if late := outdated(project, utc_now()):
+        html(f"<p class='bw-banner'>{text(late)}</p>")
 
 
 page()

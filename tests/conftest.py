@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from connectors.clock import set_clock
 from jobs.demo import demo, demo_project
 from jobs.project import Project, open_project
 from jobs.sync import Progress, SyncResult, sync
@@ -28,11 +29,20 @@ from metrics.engine.query import Query, Series
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DEMO = ROOT / "metrics" / "definitions"
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)  # a Monday
+os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this process, its workers, every child
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="Rewrite golden files.")
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Iterator[None]:
+    """Each test begins at NOW; what a test sets is gone with it."""
+    set_clock(NOW)
+    yield
+    set_clock(NOW)
 
 
 @pytest.fixture

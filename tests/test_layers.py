@@ -21,9 +21,15 @@ ALLOWED = {  # first match wins
     "jobs": ("jobs", "metrics", "connectors"),
     "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),
     "connectors.errors": (),
+    "connectors.clock": ("connectors.errors",),
     "connectors.settings": ("connectors.errors",),
-    "connectors.channels": ("connectors.channels", "connectors.settings", "connectors.errors"),
-    "connectors.sources": ("connectors.sources.contract", "connectors.settings", "connectors.errors"),
+    "connectors.channels": ("connectors.channels", "connectors.settings", "connectors.clock", "connectors.errors"),
+    "connectors.sources": (
+        "connectors.sources.contract",
+        "connectors.settings",
+        "connectors.clock",
+        "connectors.errors",
+    ),
     "connectors": ("connectors",),
 }
 THIRD_PARTY = {"streamlit": ("ui", "pages", "app"), "duckdb": ("connectors.warehouse.duckdb",)}

@@ -8,7 +8,7 @@ import sys
 
 import streamlit as st
 
-from jobs.project import REPOSITORY, Project
+from jobs.project import REPOSITORY, Project, utc_now
 from ui import state
 
 
@@ -25,6 +25,8 @@ def sync_now(project: Project) -> None:
         "--events",
         "--project",
         str(project.folder),
+        "--now",
+        utc_now().isoformat(),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY) as child:
         assert child.stderr is not None and child.stdout is not None

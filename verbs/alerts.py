@@ -15,6 +15,7 @@ from verbs.command import (
     NowOption,
     ProjectOption,
     clock,
+    moment,
     open_project_at,
     print_json,
     print_table,
@@ -143,7 +144,7 @@ def silence(
     from jobs.alerts import span_from
 
     at = clock(now)
-    ends: datetime = span_from(at, until) or clock(until)
+    ends: datetime = span_from(at, until) or moment(until)
     if ends <= at:
         raise typer.BadParameter(f"--until {until} is not in the future")
     made = run(open_project_at(project), rule, ends, by=who(by), now=at, segment=segment)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,16 +65,24 @@ def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
 
 
 def clock(text: str | None) -> datetime:
-    """`--now`, or the time it is."""
-    from jobs.project import utc_now
+    """The time it is; `--now` sets it for the whole process."""
+    from jobs.project import set_clock, utc_now
 
     if text is None:
         return utc_now()
+    at = moment(text)
+    set_clock(at)
+    return at
+
+
+def moment(text: str) -> datetime:
+    """A timestamp that was typed."""
+    from jobs.project import timestamp
+
     try:
-        at = datetime.fromisoformat(text)
+        return timestamp(text)
     except ValueError:
         raise typer.BadParameter(f"'{text}' is no timestamp; write 2026-11-23 or 2026-11-23T06:00:00Z") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def print_json(value: Any) -> None:

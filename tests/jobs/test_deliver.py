@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from connectors.state import alerts as kept
 from jobs.alerts import contacts_of, read_state
 from jobs.deliver import GIVE_UP, deliver
 from jobs.evaluate_alerts import evaluate
-from jobs.project import Project
+from jobs.project import Project, utc_now
 from tests.conftest import ROOT, Builder, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
@@ -78,7 +78,7 @@ def test_a_dead_channel_is_seen_and_nothing_is_lost(project: Builder, web: Web) 
     assert "refused" in state.contacts[0].error and "secret-token" not in state.contacts[0].error
     web.port = port
     make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
-    deliver(project.open(), clock=lambda: datetime.now(UTC) + timedelta(hours=9))
+    deliver(project.open(), clock=lambda: utc_now() + timedelta(hours=9))
     assert len(web.got) == 1 and messages(project)[0].status == "delivered"
     assert not read_state(project.open(), now=day(6)).contacts[0].dead
 
@@ -126,7 +126,7 @@ class Gone:
 
 def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, web: Web, impatient: None) -> None:
     fire(project, web, *[500] * 10)
-    start, waits = datetime.now(UTC), []
+    start, waits = utc_now(), []
     for _ in range(8):
         with project.open().state.reading() as connection:
             upcoming = kept.next_due(connection)

@@ -305,7 +305,7 @@ def test_a_mail_that_cannot_be_made_is_no_mail() -> None:
 def test_a_day_and_time_to_send_is_waited_for_on_the_projects_clock(project: Builder, inbox: Inbox) -> None:
     mailing(project, inbox.port, f"{TO_TWO}schedule: {{send: tuesday 08:30}}\n")
     project.settings(f"name: Shop\ntimezone: Asia/Tokyo\n{contacts(inbox.port)}")
-    ahead = utc_now() + timedelta(days=21)  # messages are sent by the real clock: a week whose Tuesday is to come
+    ahead = utc_now() + timedelta(days=21)  # a week whose Tuesday is to come
     monday = pd.Timestamp(ahead.date()) - pd.Timedelta(days=ahead.weekday())
     write(project, orders(monday, start=monday - pd.Timedelta(days=21)))
     project.sync(now=monday.to_pydatetime().replace(tzinfo=UTC, hour=3))

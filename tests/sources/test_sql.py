@@ -282,7 +282,7 @@ def test_a_server_that_goes_in_mid_pull_leaves_everything_as_it_was(
     run(project)
     # Reading on, the query ends its own connection once it has sent the first half.
     project._sources.clear()
-    query = ("SELECT id, at, amount FROM app.things UNION ALL SELECT i, now()::timestamp, "
+    query = ("SELECT id, at, amount FROM app.things UNION ALL SELECT i, timestamp '2026-11-02', "
              "CASE WHEN i = 500000 AND pg_terminate_backend(pg_backend_pid()) THEN 1 ELSE 2 END "
              "FROM generate_series(2000, 1000000) i")  # fmt: skip
     start(project, postgres, f'query: "{query}", primary_key: id')
