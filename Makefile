@@ -10,12 +10,12 @@ STAMP := .venv/.installed
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.txt
+$(STAMP): requirements.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli import main  # imported, not run: its bytecode is cached\n\nmain()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
-	@$(BIN)/python -m compileall -q cli.py connectors jobs metrics ui verbs  # the first command is as fast as the second
+	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli.app import main  # imported, not run: its bytecode is cached\n\nmain()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
+	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
 setup: $(STAMP) ## Install into .venv; leaves .venv/bin/kpi

@@ -54,7 +54,7 @@ def through_the_product(bench: Path, labels: Mapping[str, Any]) -> dict[str, pd.
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         project_of(bench, project, labels)
-        kpi = [sys.executable, str(ROOT / "cli.py")]
+        kpi = [sys.executable, "-m", "cli"]
         environment = {**os.environ, "KPI_PROJECT": str(project)}
         subprocess.run([*kpi, "sync"], env=environment, check=True, capture_output=True)
         found = {}

@@ -50,8 +50,8 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=10)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from jobs.evaluate_alerts import evaluate
-    from jobs.project import open_project
+    from jobs.alerts.evaluate import evaluate
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     worst = 0.0

@@ -93,7 +93,7 @@ def load_files(folder: Path, file: Path) -> float:
 def unchanged_sync(folder: Path, file: Path) -> float:
     """A whole `kpi sync` of a project whose file did not change, copy of the generation included."""
     from connectors.clock import utc_now
-    from jobs.project import open_project
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     (folder / "sources.yml").write_text(

@@ -124,7 +124,7 @@ def make(scale: str, folder: Path) -> Path:
 
 def load(data: Path, folder: Path, kpis: tuple[str, ...] = KPIS) -> Any:
     """The workload's project with these KPIs, synced."""
-    from jobs.project import open_project
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     os.environ["WORKLOAD_DATA"] = str(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from connectors.demo import larkspur
 from connectors.errors import ProjectError
-from jobs.project import DEFAULT_FOLDER, Project, open_project
+from jobs.project.project import DEFAULT_FOLDER, Project, open_project
 from jobs.sync import Progress, SyncResult, sync
 
 DAYS_OF_STORY = 2  # after which its data counts as late, and the pages say so

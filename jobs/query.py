@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.errors import QueryRefused
-from jobs.project import Project
+from jobs.project.project import Project
 from metrics.engine.answer import answer
 from metrics.engine.periods import parse_day
 from metrics.engine.query import Filter, Query, Series
@@ -47,7 +47,7 @@ def run_query(project: Project, query: Query) -> Series:
 
 def explain(project: Project, query: Query, *, words: bool) -> str:
     """The SQL that answers from facts; with `words`, what is counted and how it is answered, too."""
-    from metrics.views.origin import origin, sql_of
+    from metrics.kpi_views.origin import origin, sql_of
 
     reader = project.reader()
     catalogue = project.catalogue_of(query.kpi, reader)

@@ -13,12 +13,12 @@ from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
-from jobs.project import Project
+from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import offered_grains
-from metrics.engine.measured import lacks_measured
-from metrics.engine.oddities import oddities
+from metrics.engine.launch_grain import lacks_measured
 from metrics.engine.refresh import dataset_states, refresh
+from metrics.quality.data_quality import oddities
 
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
@@ -117,7 +117,7 @@ def sync(
 
 def _alerts(project: Project, now: datetime) -> Iterable[str]:
     """Evaluate the alerts on what is live now."""
-    from jobs.evaluate_alerts import evaluate, told  # loads the state store, which a sync without rules does not need
+    from jobs.alerts.evaluate import evaluate, told  # loads the state store, which a sync without rules does not need
 
     return told(evaluate(project, now=now))
 
@@ -126,7 +126,7 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
     """Verdicts whose day has come, and guardrails."""
     if not project.catalogue().launches:
         return ()
-    from jobs.read_launches import read_launches, told  # scipy and the state store, which few syncs need
+    from jobs.launches.verdicts import read_launches, told  # scipy and the state store, which few syncs need
 
     return told(read_launches(project, now=now))
 
@@ -136,7 +136,7 @@ def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     catalogue = project.catalogue()
     if not catalogue.snapshots and not catalogue.broken_snapshots:
         return ()
-    from jobs.snapshots import take_due, told  # the state store, which few syncs need
+    from jobs.snapshots.take import take_due, told  # the state store, which few syncs need
 
     return told(take_due(project, now=now))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from metrics.views.kpi_list import Entry, kpi_list, matching
-from ui import state
-from ui.empty import first_steps
-from ui.theme import html, text
+from metrics.kpi_views.kpi_list import Entry, kpi_list, matching
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
 
 
 @state.cached_view

@@ -5,15 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs import snapshot_board as board
-from jobs.project import utc_now
-from jobs.snapshot_board import Archive, Shown
-from jobs.snapshots import take_by_hand
+from jobs.project.project import utc_now
+from jobs.snapshots.board import Archive, Shown
+from jobs.snapshots.take import board as board
+from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.comparing import Pair
-from ui import state, url
-from ui.empty import first_steps
-from ui.snapshot import compare_table, files, note_form, send_form, style
-from ui.theme import html, text
+from ui.shell import state, url
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
+from ui.snapshots.actions import compare_table, files, note_form, send_form, style
 
 
 @state.cached_view

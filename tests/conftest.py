@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from connectors.clock import set_clock
 from jobs.demo import demo, demo_project
-from jobs.project import Project, open_project
+from jobs.project.project import Project, open_project
 from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
@@ -29,6 +29,8 @@ from metrics.engine.query import Query, Series
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DEMO = ROOT / "metrics" / "definitions"
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)  # a Monday
+os.environ["PYTHONPATH"] = str(ROOT)  # `python -m cli` works from every folder
+KPI = (sys.executable, "-m", "cli")
 os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this process, its workers, every child
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
@@ -145,9 +147,7 @@ def demo_world(demo_folder: Path) -> Any:
 
 
 def run_cli(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *arguments], capture_output=True, text=True, check=check, **options
-    )
+    return subprocess.run([*KPI, *arguments], capture_output=True, text=True, check=check, **options)
 
 
 class Server:
@@ -161,7 +161,7 @@ class Server:
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "cli.py"), "run", "--project", str(folder), "--port", str(self.port)],
+                [*KPI, "run", "--project", str(folder), "--port", str(self.port)],
                 stdout=log, stderr=log,
             )  # fmt: skip
         for _ in range(300):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -15,14 +14,14 @@ import pytest
 import connectors.errors
 from connectors.settings import Settings
 from connectors.sources.contract import SourceOptions, source_types
-from jobs.validate import validate
+from jobs.authoring.validate import validate
 from metrics.alerts.rules import rules_of
-from metrics.catalog.dataset import Dataset
-from metrics.catalog.kpi import AGGS, KPI_TYPES
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Schedule, Section, Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import AGGS, KPI_TYPES
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Schedule, Section, Snapshot
 from metrics.transforms import known_transforms
-from tests.conftest import NOW, ROOT, Builder, Server, run_cli
+from tests.conftest import KPI, NOW, ROOT, Builder, Server, run_cli
 
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -151,7 +150,7 @@ def test_the_readmes_tutorial_gives_kpi_cards_in_at_most_five_lines(tmp_path: Pa
     ]
     (tmp_path / "orders.csv").write_text("Order ID;Created;Customer;Total;Shop\n" + "\n".join(rows) + "\n")
     for line in lines[1:-1]:
-        command = [sys.executable, str(ROOT / "cli.py"), *shlex.split(line)[1:]]
+        command = [*KPI, *shlex.split(line)[1:]]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     server = Server(tmp_path / "shop")

@@ -11,7 +11,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +18,8 @@ import pytest
 
 from connectors.errors import KpiError, Problem
 from jobs.sync import SyncResult
-from metrics.views.card import card
-from tests.conftest import NOW, ROOT, Builder, run_cli
+from metrics.kpi_views.card import card
+from tests.conftest import KPI, NOW, Builder, run_cli
 
 GOOD = "at,id,amount,note\n2026-11-02 10:00:00,1,10.5,a\n2026-11-03 10:00:00,2,20.5,b\n2026-11-04 10:00:00,3,30.5,c\n"
 SOURCE = "- {{name: t, type: files, table: t, path: 'files/*'{extra}}}\n"
@@ -116,7 +115,7 @@ def test_an_unreadable_file(shop: Builder) -> None:
     path = shop.folder / "files" / "2.csv"
     path.write_text(GOOD)
     path.chmod(0)
-    command = [sys.executable, str(ROOT / "cli.py"), "sync", "--project", str(shop.folder)]
+    command = [*KPI, "sync", "--project", str(shop.folder)]
     if os.geteuid() == 0:  # root reads everything, unless it gives that right up
         command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
     result = subprocess.run(command, capture_output=True, text=True)

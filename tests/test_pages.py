@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from connectors.clock import set_clock
-from jobs.project import utc_now
+from jobs.project.project import utc_now
 from tests.conftest import NOW, ROOT, Builder
 
 PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))

@@ -12,8 +12,8 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only the script's own fold
 import streamlit as st  # noqa: E402
 
 from connectors.errors import KpiError  # noqa: E402
-from ui import state, theme  # noqa: E402
-from ui.gate import require_sign_in  # noqa: E402
+from ui.shell import state, theme  # noqa: E402
+from ui.shell.gate import require_sign_in  # noqa: E402
 
 FIRST = (
     "overview",

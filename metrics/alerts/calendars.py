@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from metrics.catalog.launch import Launch
+from metrics.catalog.models.launch import Launch
 from metrics.engine.periods import after, spine
 
 NEAR_DAYS = 1  # a holiday moves the days beside it, too

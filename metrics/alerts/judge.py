@@ -13,9 +13,9 @@ from metrics.alerts import calendars
 from metrics.alerts.expected_range import Phase, expectation
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.values import Threshold
 from metrics.catalog.targets import target_at
-from metrics.catalog.values import Threshold
 from metrics.engine import periods
 
 WARNING, CRITICAL = 1, 2

@@ -12,8 +12,8 @@ from metrics.alerts.judge import Judged, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.views import format as fmt
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.presentation import format as fmt
 
 NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
 WORDS = {

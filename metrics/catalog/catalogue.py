@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from connectors.errors import DefinitionError, Problem, require
-from metrics.catalog import check
-from metrics.catalog.dataset import Dataset
+from metrics.catalog.checks import kpi as check
 from metrics.catalog.document import Document
-from metrics.catalog.kpi import Derived, KpiCommon, Measure
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot, default_snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import Derived, KpiCommon, Measure
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
 
 ENGINE_VERSION = 1  # raise it when the engine's answer to the same definition changes

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
-from metrics.catalog import check, check_joins
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.check_launch import launch_problems
-from metrics.catalog.check_snapshot import snapshot_problems
-from metrics.catalog.dataset import Dataset
+from metrics.catalog.checks import joins as check_joins
+from metrics.catalog.checks import kpi as check
+from metrics.catalog.checks.launch import launch_problems
+from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
-from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KPI_TYPES, KpiCommon, Measure
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
 from metrics.catalog.sql import SqlProblem
 from metrics.transforms import Transform, known_transforms
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from metrics.catalog.dataset import Dataset
-from metrics.catalog.kpi import KPI_TYPES
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KPI_TYPES
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -11,8 +11,9 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.engine import frames, periods, trees
+from metrics.engine import frames, periods
 from metrics.engine.query import Scope
+from metrics.engine.sql import trees
 
 COLUMNS = ["segment", "seen_on", "used_on", "again", "entities"]
 

@@ -14,12 +14,13 @@ from sqlglot import exp
 from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon, Sql, Stickiness
-from metrics.catalog.values import GRAINS
-from metrics.engine import compare, frames, periods, trees, types
-from metrics.engine.measured import measured_grain
+from metrics.catalog.models.kpi import KpiCommon, Sql, Stickiness
+from metrics.catalog.models.values import GRAINS
+from metrics.engine import compare, frames, periods, types
+from metrics.engine.launch_grain import measured_grain
 from metrics.engine.parts import part_names
 from metrics.engine.query import Query, Scope, Series
+from metrics.engine.sql import trees
 from metrics.engine.to_date import with_to_date
 
 

@@ -11,9 +11,9 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Survey
-from metrics.engine import trees
+from metrics.catalog.models.kpi import Survey
 from metrics.engine.query import EntitySet, Filter, Scope
+from metrics.engine.sql import trees
 from metrics.engine.types import survey
 
 MOST_COMMENTS = 5000

@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
 from metrics.engine import frames, periods, types
 from metrics.engine.query import Scope
 

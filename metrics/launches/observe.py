@@ -14,12 +14,12 @@ from connectors.warehouse.contract import Reader
 from metrics.alerts.calendars import public_holidays
 from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import Launch
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
 from metrics.engine.answer import answer
-from metrics.engine.measured import measured_grain
+from metrics.engine.launch_grain import measured_grain
 from metrics.engine.query import Query
 from metrics.launches.impact import Panel
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import FIRM_DAYS, Launch
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import FIRM_DAYS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, WEEK, Panel, history_needed, impact
 from metrics.launches.observe import Observed
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import FIRM_DAYS, READINGS, Launch
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
 from metrics.launches.observe import Observed
 

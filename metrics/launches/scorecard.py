@@ -10,12 +10,13 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon, Survey
-from metrics.catalog.launch import READINGS, Launch
+from metrics.catalog.models.kpi import KpiCommon, Survey
+from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.engine import feedback
 from metrics.engine.adoption import adoption as adoption_table
 from metrics.engine.adoption import observed_to, uses_before
+from metrics.engine.data_context import World
 from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
@@ -25,7 +26,6 @@ from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
 from metrics.launches.reading import Looked, Reading, complete_days, read
 from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
-from metrics.views.world import World
 
 VOICE_BEFORE = timedelta(days=60)
 SAME = 1e-9  # relative: two readings of the same values

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metrics.presentation.format import UNKNOWN
 from metrics.snapshots.document import Document
-from metrics.views.format import UNKNOWN
 
 
 @dataclass(frozen=True)

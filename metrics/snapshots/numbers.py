@@ -12,18 +12,18 @@ import pandas as pd
 
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
-from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
-from metrics.catalog.values import GRAINS
 from metrics.engine import periods
 from metrics.engine.answer import answer, offered_grains
+from metrics.engine.data_context import World
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter, Query, Series
+from metrics.presentation import export
+from metrics.presentation import format as fmt
 from metrics.snapshots.document import Point
 from metrics.snapshots.week import Week
-from metrics.views import export
-from metrics.views import format as fmt
-from metrics.views.world import World
 
 WEEKS, MONTHS = 6, 12  # the working-backwards form
 A_WEEK = {"hour": 168, "day": 7}  # home periods that a value is held against: a week, else one period

@@ -11,10 +11,10 @@ import pandas as pd
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer, offered_grains
+from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query
+from metrics.presentation import format as fmt
 from metrics.snapshots.document import Document, Line
-from metrics.views import format as fmt
-from metrics.views.world import World
 
 LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
 SAME = 1e-9  # the last bits depend on the order of a sum

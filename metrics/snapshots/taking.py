@@ -13,24 +13,24 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.alerts.place import place_of
-from metrics.catalog.kpi import Cumulative, KpiCommon
-from metrics.catalog.snapshot import Shown, Snapshot
+from metrics.catalog.models.kpi import Cumulative, KpiCommon
+from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import default_scope, unit
+from metrics.engine.data_context import World
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG, running
+from metrics.kpi_views.card import good_or_bad, grows
+from metrics.kpi_views.kpi_page import so_far
+from metrics.kpi_views.origin import in_words
+from metrics.kpi_views.redefined import redefinition
+from metrics.kpi_views.status import ORDER, Status, status_of
+from metrics.presentation import export
+from metrics.presentation import format as fmt
 from metrics.snapshots import words
 from metrics.snapshots.document import AlertLine, Document, LaunchLine, Line, Section
 from metrics.snapshots.numbers import Answers, Expected, Numbers
 from metrics.snapshots.week import Week
-from metrics.views import export
-from metrics.views import format as fmt
-from metrics.views.card import good_or_bad, grows
-from metrics.views.kpi_page import so_far
-from metrics.views.origin import in_words
-from metrics.views.redefined import redefinition
-from metrics.views.status import ORDER, Status, status_of
-from metrics.views.world import World
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from metrics.alerts.calendars import muted
 from metrics.alerts.expected_range import TUNING, Phase, expectation
-from metrics.catalog.launch import Launch
+from metrics.catalog.models.launch import Launch
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "alert_series"

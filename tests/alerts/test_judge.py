@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.replay import replay
+from jobs.alerts.replay import replay
 from tests.conftest import Builder
 
 START = pd.Timestamp("2026-01-05")  # a Monday

@@ -184,6 +184,6 @@ def test_incidents_of_a_replay_in_words() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_a_word(state: State) -> None:
-    from metrics.views.alerts import STATES
+    from metrics.alerts.board import STATES
 
     assert STATES[state]

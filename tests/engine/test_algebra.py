@@ -10,9 +10,9 @@ import pytest
 
 from metrics.catalog.additivity import additivity
 from metrics.engine.query import Filter
-from metrics.views import export
-from metrics.views.format import period_text
-from metrics.views.kpi_page import kpi_page
+from metrics.kpi_views.kpi_page import kpi_page
+from metrics.presentation import export
+from metrics.presentation.format import period_text
 from tests.conftest import NOW, Builder
 from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
 from tests.engine.test_second_opinion_followed import draw

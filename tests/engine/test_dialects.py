@@ -13,8 +13,8 @@ import pytest
 import sqlglot
 from sqlalchemy import create_engine, text
 
-from metrics.engine import trees
-from metrics.engine.dialects import SESSION, render
+from metrics.engine.sql import trees
+from metrics.engine.sql.dialects import SESSION, render
 from tests.conftest import Builder
 from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
 from tests.engine.test_second_opinion_followed import draw

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from metrics.engine.query import Filter
-from metrics.views import export
+from metrics.presentation import export
 from tests.conftest import Builder
 
 DATA = Path(__file__).resolve().parent.parent / "data"

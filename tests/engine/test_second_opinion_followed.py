@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metrics.engine.query import Filter
-from metrics.views import export
+from metrics.presentation import export
 from tests.conftest import Builder
 
 pytestmark = pytest.mark.xdist_group("followed")  # one worker: its worlds are made once

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import QueryRefused
 from metrics.engine.query import Filter
-from metrics.views.kpi_page import kpi_page
+from metrics.kpi_views.kpi_page import kpi_page
 from tests.conftest import Builder
 
 NOW = datetime(2026, 3, 18, 4, tzinfo=UTC)

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from jobs.diff import diff
-from metrics.views.card import card
-from metrics.views.kpi_page import kpi_page
-from metrics.views.overview import overview
+from jobs.authoring.diff import diff
+from metrics.kpi_views.card import card
+from metrics.kpi_views.kpi_page import kpi_page
+from metrics.kpi_views.overview import overview
 from tests.conftest import NOW, Builder, run_cli
 
 TOTAL = "label: Total\ndataset: orders\nagg: sum\nexpr: amount\ngrains: [day, week]\n"

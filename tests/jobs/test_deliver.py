@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from connectors.channels.by_apprise import AppriseChannel
+from connectors.channels.apprise import AppriseChannel
 from connectors.channels.contract import Message, Outcome
 from connectors.state import alerts as kept
-from jobs.alerts import contacts_of, read_state
-from jobs.deliver import GIVE_UP, deliver
-from jobs.evaluate_alerts import evaluate
-from jobs.project import Project, utc_now
-from tests.conftest import ROOT, Builder, run_cli
+from jobs.alerts.evaluate import evaluate
+from jobs.alerts.incidents import contacts_of, read_state
+from jobs.outbox.deliver import GIVE_UP, deliver
+from jobs.project.project import Project, utc_now
+from tests.conftest import KPI, ROOT, Builder, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
 
@@ -55,7 +55,7 @@ def test_mail_to_the_owner(project: Builder) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call waits for what is due in some seconds."""
-    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 0.2)
 
 
 def fire(project: Builder, web: Web, *answers: Any) -> None:
@@ -140,7 +140,7 @@ def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, 
     assert contacts_of(messages(project))[0].dead
 
 
-EVALUATE = [sys.executable, str(ROOT / "cli.py"), "alerts", "evaluate", "--now", "2026-11-07T01:00:00Z", "--project"]
+EVALUATE = [*KPI, "alerts", "evaluate", "--now", "2026-11-07T01:00:00Z", "--project"]
 
 
 def started(opened: Project) -> subprocess.Popen[bytes]:
@@ -160,7 +160,7 @@ def prepared(project: Builder, web: Web) -> Project:
     return opened
 
 
-CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.by_apprise.AppriseChannel.send"
+CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.apprise.AppriseChannel.send"
 
 
 @pytest.mark.parametrize("moment", [SEND, pytest.param(CLAIM, marks=pytest.mark.slow)])
@@ -176,7 +176,7 @@ def test_kill_9_between_record_and_send_loses_nothing(project: Builder, web: Web
         "    except ImportError:\n        continue\n"
         "for part in parts[i:]:\n    owner = getattr(owner, part)\n"
         f"setattr(owner, {name!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))\n"
-        f"sys.argv = ['kpi', *{EVALUATE[2:]!r}, {str(opened.folder)!r}]\nimport cli\ncli.main()\n"
+        f"sys.argv = ['kpi', *{EVALUATE[3:]!r}, {str(opened.folder)!r}]\nfrom cli.app import main\nmain()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from connectors.state import alerts as kept
-from jobs.alerts import acknowledge, mark, new_normal, read_state, silence, status_rows
-from jobs.evaluate_alerts import Looked, evaluate, look
-from jobs.replay import replay
+from jobs.alerts.evaluate import Looked, evaluate, look
+from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
+from jobs.alerts.replay import replay
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
 from metrics.alerts.rules import rules_of
@@ -302,13 +302,13 @@ def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(
 
     def slowly(*arguments: Any) -> list[Looked]:
         """While it looks, a sync publishes what mends the day, and evaluates it."""
-        monkeypatch.setattr("jobs.evaluate_alerts.look", look)
+        monkeypatch.setattr("jobs.alerts.evaluate.look", look)
         found = look(*arguments)
         write(project, {**GOOD, 5: 100})
         project.sync(day(6, 3))
         return found
 
-    monkeypatch.setattr("jobs.evaluate_alerts.look", slowly)
+    monkeypatch.setattr("jobs.alerts.evaluate.look", slowly)
     evaluate(project.open(), now=day(6, 2))
     assert events(project) == [("low", "dissolved")]
 

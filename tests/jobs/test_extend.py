@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.errors import DefinitionError, ProjectError, ScheduleError
-from jobs.add import add_kpi, add_source
-from jobs.doctor import doctor
-from jobs.schedule import schedule
+from jobs.authoring.add import add_kpi, add_source
+from jobs.operations.doctor import doctor
+from jobs.operations.schedule import schedule
 from tests.conftest import NOW, Builder
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from typer.testing import CliRunner, Result
 
-import cli
-from jobs.launches import card_of
+from cli.app import app
+from jobs.launches.scorecards import card_of
 from metrics.launches.scorecard import KpiScore, Scorecard
 from tests.conftest import Builder
 
@@ -67,4 +67,4 @@ def score(project: Builder, now: datetime, name: str = "wizard") -> KpiScore:
 
 def kpi(*arguments: str) -> Result:
     """`kpi …` in this process: a second and more per call cheaper than a new one."""
-    return CliRunner().invoke(cli.app, list(arguments))
+    return CliRunner().invoke(app, list(arguments))

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from connectors.state import launches as kept
 from connectors.state.tables import launch_readings
-from jobs.launches import decide, decisions_of, published, read_again
+from jobs.launches.scorecards import decide, decisions_of, published, read_again
 from metrics.launches.words import verdict
 from tests.conftest import Builder
 from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError
 from connectors.state import launches as kept
-from jobs.kept_launches import add
-from jobs.launches import published
-from jobs.read_launches import read_launches
-from tests.conftest import ROOT, Builder
+from jobs.launches.registry import add
+from jobs.launches.scorecards import published
+from jobs.launches.verdicts import read_launches
+from tests.conftest import KPI, Builder
 from tests.jobs.conftest import Web, messages
 from tests.jobs.conftest import web as web
 from tests.launches.conftest import LAUNCH, WEB, acts, day, kpi, launch, product, score, write_acts
@@ -78,7 +77,7 @@ def test_two_evaluators_at_once_make_each_verdict_once(project: Builder) -> None
     product(project, acts(LAUNCH + 28 * DAY, lift=1.08))
     project.sync(day(28))
     launch(project, WEB)
-    command = [sys.executable, str(ROOT / "cli.py"), "launch", "read", "--json", "--now", "2026-11-02T03:00:00Z"]
+    command = [*KPI, "launch", "read", "--json", "--now", "2026-11-02T03:00:00Z"]
     running = [
         subprocess.Popen([*command, "--project", str(project.folder)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-import cli
-from jobs.snapshots import document_of, take_by_hand
+from cli.app import app
+from jobs.snapshots.take import document_of, take_by_hand
 from metrics.snapshots.document import Document
 from tests.conftest import Builder
 
@@ -104,7 +104,7 @@ def document(project: Builder, week: str = "", revision: int = 0) -> Document:
 
 
 def kpi(project: Builder, *arguments: str) -> Result:
-    return CliRunner().invoke(cli.app, [*arguments, "--project", str(project.folder)])
+    return CliRunner().invoke(app, [*arguments, "--project", str(project.folder)])
 
 
 def answered(project: Builder, *arguments: str) -> Any:

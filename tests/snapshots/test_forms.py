@@ -17,15 +17,15 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from jobs.snapshot_forms import mail_preview, render, sheet_of
-from jobs.snapshots import take_by_hand
-from metrics.snapshots import as_html, as_mail, as_pdf
-from metrics.snapshots.as_csv import as_csv
-from metrics.snapshots.as_markdown import as_markdown
-from metrics.snapshots.charts import spark
+from jobs.snapshots.render import mail_preview, render, sheet_of
+from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.document import Document, Note
-from metrics.snapshots.paths import FORMS
-from metrics.snapshots.sheet import Sheet, sheet
+from metrics.snapshots.formats import as_html, as_mail, as_pdf
+from metrics.snapshots.formats.as_csv import as_csv
+from metrics.snapshots.formats.as_markdown import as_markdown
+from metrics.snapshots.formats.charts import spark
+from metrics.snapshots.formats.paths import FORMS
+from metrics.snapshots.formats.sheet import Sheet, sheet
 from tests.conftest import Builder
 from tests.snapshots.conftest import END, NOW, kpi, orders, shop_of, take, write
 

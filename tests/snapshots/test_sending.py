@@ -27,10 +27,10 @@ from pypdf import PdfReader
 from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
 from connectors.errors import ContactError, SnapshotError
-from jobs.deliver import deliver
-from jobs.project import utc_now
-from jobs.send_snapshots import recipients_of, send
-from jobs.snapshots import rows_of, take_due, told, write_note
+from jobs.outbox.deliver import deliver
+from jobs.project.project import utc_now
+from jobs.snapshots.send import recipients_of, send
+from jobs.snapshots.take import rows_of, take_due, told, write_note
 from tests.conftest import ROOT, Builder
 from tests.jobs.conftest import Web, web  # noqa: F401 (a fixture)
 from tests.snapshots.conftest import END, NOW, WEEKLY, answered, document, kpi, orders, shop_of, take, write
@@ -78,7 +78,7 @@ def inbox() -> Iterator[Inbox]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call waits for what is due in some seconds."""
-    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 0.2)
 
 
 def contacts(port: int, more: str = "") -> str:
@@ -186,8 +186,8 @@ def die(*arguments, **options):
     if {after}: real(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 module.{name} = die
-from jobs.project import open_project
-from jobs.snapshots import take_due
+from jobs.project.project import open_project
+from jobs.snapshots.take import take_due
 take_due(open_project({folder!r}), now=datetime.fromisoformat({now!r}))
 """
 
@@ -195,9 +195,9 @@ take_due(open_project({folder!r}), now=datetime.fromisoformat({now!r}))
 @pytest.mark.parametrize(
     ("module", "name", "after", "kept"),
     [
-        ("jobs.snapshots", "deliver", False, True),  # everything is stored, nothing was sent
+        ("jobs.snapshots.take", "deliver", False, True),  # everything is stored, nothing was sent
         # in mid-transaction: nothing is stored
-        pytest.param("jobs.snapshots", "queue", True, False, marks=pytest.mark.slow),
+        pytest.param("jobs.snapshots.take", "queue", True, False, marks=pytest.mark.slow),
         pytest.param("connectors.state.snapshots", "add", True, False, marks=pytest.mark.slow),
     ],
 )
@@ -230,8 +230,10 @@ def test_two_at_a_time_take_and_send_once(project: Builder, inbox: Inbox) -> Non
     project.sync(now=NOW)
     project.write("snapshots", "weekly", TO_TWO)
     code = (
-        "import sys; sys.path.insert(0, {0!r}); from datetime import datetime; from jobs.project import open_project; "
-        "from jobs.snapshots import take_due; print(take_due(open_project({1!r}), now=datetime.fromisoformat({2!r})))"
+        "import sys; sys.path.insert(0, {0!r}); from datetime import datetime; "
+        "from jobs.project.project import open_project; "
+        "from jobs.snapshots.take import take_due; "
+        "print(take_due(open_project({1!r}), now=datetime.fromisoformat({2!r})))"
     )
     command = [sys.executable, "-c", code.format(str(ROOT), str(project.folder), NOW.isoformat())]
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError, NoData, SnapshotError, UnknownName
-from jobs.snapshot_message import notes_of
-from jobs.snapshots import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
+from jobs.snapshots.message import notes_of
+from jobs.snapshots.take import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
 from tests.conftest import Builder
 from tests.snapshots.conftest import (
     END,

@@ -20,8 +20,8 @@ from connectors.errors import StateError
 from connectors.state import alerts as kept
 from connectors.state.store import HEAD, MIGRATIONS, StateStore
 from connectors.state.tables import metadata
-from jobs.alerts import acknowledge, read_state
-from jobs.evaluate_alerts import evaluate
+from jobs.alerts.evaluate import evaluate
+from jobs.alerts.incidents import acknowledge, read_state
 from tests.conftest import NOW, ROOT, Builder
 
 

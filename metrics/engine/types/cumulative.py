@@ -9,10 +9,11 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.kpi import Cumulative, Measure, Simple
-from metrics.engine import frames, periods, trees
-from metrics.engine.longer import longer
+from metrics.catalog.models.kpi import Cumulative, Measure, Simple
+from metrics.engine import frames, periods
+from metrics.engine.coarser_periods import longer
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql import trees
 from metrics.engine.types.simple import measure_facts
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}

@@ -8,11 +8,12 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Funnel
-from metrics.engine import frames, trees
-from metrics.engine.following import next_hits, within
+from metrics.catalog.models.kpi import Funnel
+from metrics.engine import frames
 from metrics.engine.query import Scope
-from metrics.engine.rows import DAY, Rows, followed, reach, rising
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising
+from metrics.engine.sql.next_event import next_hits, within
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
 

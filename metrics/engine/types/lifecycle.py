@@ -6,11 +6,12 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Lifecycle
-from metrics.engine import frames, trees
+from metrics.catalog.models.kpi import Lifecycle
+from metrics.engine import frames
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
-from metrics.engine.rows import followed, rising, window_function
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import followed, rising, window_function
 
 PARTS = ("new", "returning", "resurrected", "dormant")
 

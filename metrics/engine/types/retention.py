@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from metrics.catalog.kpi import Retention
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Retention
+from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.rows import DAY, Rows, followed, ranked, rising
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import DAY, Rows, followed, ranked, rising
 
 UNIT_DAYS = {"day": 1, "week": 7}
 LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}

@@ -6,12 +6,12 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Measure, Simple
-from metrics.engine import trees
+from metrics.catalog.models.kpi import Measure, Simple
 from metrics.engine.frames import spined
 from metrics.engine.query import Scope
-from metrics.engine.rows import deciding, falling, rising
-from metrics.engine.windows import windowed
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import deciding, falling, rising
+from metrics.engine.sql.windows import windowed
 
 
 def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:

@@ -13,9 +13,10 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.kpi import Sql
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Sql
+from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql import trees
 
 
 def facts(kpi: Sql, scope: Scope) -> pd.DataFrame:

@@ -6,10 +6,11 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Stickiness
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Stickiness
+from metrics.engine import frames, periods
 from metrics.engine.query import Scope
-from metrics.engine.rows import followed
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import followed
 
 
 def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:

@@ -6,9 +6,10 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Survey
-from metrics.engine import frames, trees
+from metrics.catalog.models.kpi import Survey
+from metrics.engine import frames
 from metrics.engine.query import Scope
+from metrics.engine.sql import trees
 
 # scale → least answer, least of the middle, least of the top, greatest answer
 SCALES = {"nps": (0, 7, 9, 10), "csat": (1, 3, 4, 5), "ces": (1, 4, 5, 7)}
