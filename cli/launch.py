@@ -87,11 +87,23 @@ def add(
             raise typer.BadParameter(f"there is no file {file}")
         text = file.read_text(encoding="utf-8")
     else:
-        text = as_text({
-            "name": name, "label": label, "kind": kind if kind != "launch" else "", "on": on, "until": until,
-            "owner": owner, "area": area, "hypothesis": hypothesis, "audience": audience, "control": control,
-            "success": _pairs(success, "expect"), "guardrails": _pairs(guardrail, "limit"), "kpis": kpi or [],
-        })  # fmt: skip
+        text = as_text(
+            {
+                "name": name,
+                "label": label,
+                "kind": kind if kind != "launch" else "",
+                "on": on,
+                "until": until,
+                "owner": owner,
+                "area": area,
+                "hypothesis": hypothesis,
+                "audience": audience,
+                "control": control,
+                "success": _pairs(success, "expect"),
+                "guardrails": _pairs(guardrail, "limit"),
+                "kpis": kpi or [],
+            }
+        )
     made = run(open_project_at(project), text, by=who(by), now=clock(now), replace=replace)
     typer.echo(f"{made.name}: {made.title}, {made.kind} on {made.starts_on}")
 

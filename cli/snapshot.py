@@ -51,8 +51,15 @@ def take(
 
     made = take_by_hand(open_project_at(project), snapshot, week, by=who(by), now=clock(now), anyway=anyway)
     if json_:
-        print_json({"snapshot": made.snapshot, "week": made.week, "revision": made.revision,
-                    "generation": made.generation, "missing": list(made.missing)})  # fmt: skip
+        print_json(
+            {
+                "snapshot": made.snapshot,
+                "week": made.week,
+                "revision": made.revision,
+                "generation": made.generation,
+                "missing": list(made.missing),
+            }
+        )
     else:
         typer.echo(f"{made.snapshot} {made.week} revision {made.revision}: {made.headline}")
     for sentence in made.missing:

@@ -23,9 +23,15 @@ def make_query(
 ) -> Query:
     """The Query that texts ask for. Raises QueryRefused for a text that says nothing."""
     return Query(
-        kpi, grain, parse_day(start, where="start") if start else None, parse_day(end, where="end") if end else None,
-        by, parse_filters(where), compare, as_of,  # type: ignore[arg-type]
-    )  # fmt: skip
+        kpi,
+        grain,
+        parse_day(start, where="start") if start else None,
+        parse_day(end, where="end") if end else None,
+        by,
+        parse_filters(where),
+        compare,
+        as_of,  # type: ignore[arg-type]
+    )
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:

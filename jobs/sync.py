@@ -183,16 +183,27 @@ def _pull(
     except KpiError as error:
         success = earlier.last_success if earlier else ""
         tally.runs[name] = SourceRun(
-            name, "failed", cursor=staging.cursor(name), seconds=time.monotonic() - started, error=str(error),
+            name,
+            "failed",
+            cursor=staging.cursor(name),
+            seconds=time.monotonic() - started,
+            error=str(error),
             last_success=success,
-        )  # fmt: skip
+        )
         return
     tally.changed |= anew or bool(loaded.rows or loaded.quarantined) or staging.changes(options.table) != ""
     status = "loaded" if loaded.rows or loaded.quarantined or staging.changes(options.table) != "" else "unchanged"
     tally.runs[name] = SourceRun(
-        name, status, loaded.rows, loaded.quarantined, staging.cursor(name), time.monotonic() - started, "",
-        now.astimezone(UTC).isoformat(), loaded.notes,
-    )  # fmt: skip
+        name,
+        status,
+        loaded.rows,
+        loaded.quarantined,
+        staging.cursor(name),
+        time.monotonic() - started,
+        "",
+        now.astimezone(UTC).isoformat(),
+        loaded.notes,
+    )
 
 
 def _states(

@@ -32,9 +32,12 @@ def page() -> None:
             st.query_params.pop("search", None)
 
     st.text_input(
-        "Search", key="search", on_change=edited, placeholder="Search name, owner, tag, synonym …",
+        "Search",
+        key="search",
+        on_change=edited,
+        placeholder="Search name, owner, tag, synonym …",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     found = matching(entries, st.session_state["search"])
     html(f"<p class='bw-line'>{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.</p>")
     if not found:

@@ -61,8 +61,9 @@ def _exports(found: LaunchPage) -> None:
     link = link_to(state.project(), found.name)
     with st.container(horizontal=True, key="exports", gap="small"):
         st.download_button("Export HTML", as_html(found, link), f"{found.name}.html", "text/html", on_click="ignore")
-        st.download_button("Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown",
-                           on_click="ignore")  # fmt: skip
+        st.download_button(
+            "Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown", on_click="ignore"
+        )
 
 
 def _verdicts(found: LaunchPage) -> None:

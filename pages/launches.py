@@ -55,8 +55,10 @@ def page() -> None:
             f"<td>{text(where)}</td></tr>"
             for day, title, kind, where in found.marks
         )
-        html(f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Mark</th><th>Day</th>"
-             f"<th>Drawn on</th></tr></thead><tbody>{rows}</tbody></table></div>")  # fmt: skip
+        html(
+            f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Mark</th><th>Day</th>"
+            f"<th>Drawn on</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
 
 
 page()

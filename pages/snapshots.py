@@ -47,8 +47,10 @@ def page() -> None:
     found = archive(name)
     if not found.entries:
         st.title("No snapshot yet")
-        html("<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
-             "different since is told.</p>")  # fmt: skip
+        html(
+            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
+            "different since is told.</p>"
+        )
         _offer(found, name)
         return
     weeks = {entry.week: entry.week_text for entry in found.entries}
@@ -110,8 +112,10 @@ def _archive(found: Archive) -> None:
         f"{text(e.by)}</p></td></tr>"
         for e in found.entries
     )
-    html(f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
-         "</tbody></table>")  # fmt: skip
+    html(
+        f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
+        "</tbody></table>"
+    )
 
 
 page()

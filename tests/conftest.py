@@ -162,8 +162,9 @@ class Server:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*KPI, "run", "--project", str(folder), "--port", str(self.port)],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+            )
         for _ in range(300):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answered:
@@ -217,8 +218,14 @@ def browser() -> Iterator[Any]:
 
     path = chromium()
     with sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                     "--disable-sync", "--no-first-run"]  # fmt: skip
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ]
         opened = driver.chromium.launch(executable_path=path, args=arguments)
         yield opened
         opened.close()

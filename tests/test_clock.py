@@ -34,8 +34,11 @@ NAMED_ONLY = {"metrics/catalog/sql.py", "tests/catalog/test_catalogue.py", "test
 def sources() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "*.py", "*.js", "*.html", "*.sql", "*.j2", "*.typ"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [ROOT / name for name in listed.stdout.splitlines() if "/golden/" not in name and (ROOT / name).exists()]
 
 
@@ -50,11 +53,23 @@ def test_nobody_else_asks_the_machine_what_time_it_is() -> None:
     assert {str(p.relative_to(ROOT)): found for p in paths if (found := calls(p.read_text()))} == {}
 
 
-@pytest.mark.parametrize("line", [
-    "at = datetime.now(UTC)", "x = date.today()", "pd.Timestamp.now('UTC')", 'pd.Timestamp("now")', "time.time()",
-    "mail['Date'] = formatdate()", "SELECT CURRENT_TIMESTAMP", "WHERE at < now()", "let t = Date.now()", "new Date()",
-    "default=func.now()", "time.localtime()",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "at = datetime.now(UTC)",
+        "x = date.today()",
+        "pd.Timestamp.now('UTC')",
+        'pd.Timestamp("now")',
+        "time.time()",
+        "mail['Date'] = formatdate()",
+        "SELECT CURRENT_TIMESTAMP",
+        "WHERE at < now()",
+        "let t = Date.now()",
+        "new Date()",
+        "default=func.now()",
+        "time.localtime()",
+    ],
+)
 def test_a_new_call_would_be_found(line: str) -> None:
     assert calls(line) == [line]
 

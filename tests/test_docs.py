@@ -113,14 +113,29 @@ def _usage(project: Builder) -> None:
     """Users, their events, their answers, and balances: the tables that the examples of the types read."""
     names = ("open", "view_pricing", "create_doc", "start_checkout", "purchase", "invite_received")
     day = pd.Timestamp("2026-09-01")
-    events = pd.DataFrame([
-        {"event_id": i, "user_id": (i * i * 7 + i // 5) % 40, "occurred_at": day + pd.Timedelta(hours=i * 4 + i % 3),
-         "event_name": names[i // 3 % 6], "platform": ("web", "ios")[i % 2]} for i in range(480)
-    ])  # fmt: skip
-    users = pd.DataFrame([
-        {"user_id": i, "signed_up_at": day + pd.Timedelta(days=i * 37 % 60), "plan": ("free", "pro")[i % 2],
-         "channel": ("ads", "organic", "friends")[i % 3]} for i in range(40)
-    ])  # fmt: skip
+    events = pd.DataFrame(
+        [
+            {
+                "event_id": i,
+                "user_id": (i * i * 7 + i // 5) % 40,
+                "occurred_at": day + pd.Timedelta(hours=i * 4 + i % 3),
+                "event_name": names[i // 3 % 6],
+                "platform": ("web", "ios")[i % 2],
+            }
+            for i in range(480)
+        ]
+    )
+    users = pd.DataFrame(
+        [
+            {
+                "user_id": i,
+                "signed_up_at": day + pd.Timedelta(days=i * 37 % 60),
+                "plan": ("free", "pro")[i % 2],
+                "channel": ("ads", "organic", "friends")[i % 3],
+            }
+            for i in range(40)
+        ]
+    )
     answers = pd.DataFrame(
         [
             {"answered_at": day + pd.Timedelta(days=i % 70), "score": i * 7 % 11, "comment": "fine" if i % 3 else ""}
@@ -182,8 +197,10 @@ def test_the_rules_and_contact_points_of_the_docs_are_valid(project: Builder) ->
     opened = project.open()
     assert [p for p in validate(opened, [], now=NOW) if p.code not in ("constant",)] == []
     assert [rule.name for rule in rules_of(opened.catalogue().kpi("weekly_active_users"))] == [
-        "thresholds", "drop", "unusual"
-    ]  # fmt: skip
+        "thresholds",
+        "drop",
+        "unusual",
+    ]
     assert opened.settings.contact("ana@example.com").url.endswith("?to=ana@example.com")  # type: ignore[union-attr]
 
 

@@ -314,8 +314,15 @@ def test_decimal_commas(project: Builder) -> None:
 def test_the_hour_that_is_skipped_and_the_hour_that_comes_twice(project: Builder) -> None:
     shop = started(project, zone="Europe/Berlin")
     shop.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\ntimezone: Europe/Berlin\ndimensions: [note]\n")
-    lines = ["2026-03-29 01:59:00", "2026-03-29 02:30:00", "2026-03-29 03:00:00", "2026-10-25 01:30:00",
-             "2026-10-25 02:30:00", "2026-10-25 02:45:00", "2026-10-25 03:30:00"]  # fmt: skip
+    lines = [
+        "2026-03-29 01:59:00",
+        "2026-03-29 02:30:00",
+        "2026-03-29 03:00:00",
+        "2026-10-25 01:30:00",
+        "2026-10-25 02:30:00",
+        "2026-10-25 02:45:00",
+        "2026-10-25 03:30:00",
+    ]
     put(shop, "at,id,amount,note\n" + "".join(f"{at},{n},0,x\n" for n, at in enumerate(lines, 10)))
     days = {day: v for day, v in shop.values("n", grain="day").items() if v}
     assert days["2026-03-29"] == 3 and days["2026-10-25"] == 4

@@ -34,11 +34,13 @@ def pages() -> list[st.Page]:
     ordered = sorted(stems, key=lambda s: (FIRST.index(s) if s in FIRST else len(FIRST), s))
     return [
         st.Page(
-            ROOT / "pages" / f"{stem}.py", title=TITLES.get(stem, stem.replace("_", " ").capitalize()), url_path=stem,
+            ROOT / "pages" / f"{stem}.py",
+            title=TITLES.get(stem, stem.replace("_", " ").capitalize()),
+            url_path=stem,
             default=stem == FIRST[0],
         )
         for stem in ordered
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

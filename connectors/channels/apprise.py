@@ -26,11 +26,26 @@ from connectors.channels.contract import Attachment, Message, Outcome
 LIMIT_SECONDS = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 # What the other side may have taken although it did not say so.
-UNSURE = ("timed out", "connection aborted", "connection broken", "reset by peer", "remote end closed",
-          "incompleteread", "unexpectedly closed", "broken pipe")  # fmt: skip
+UNSURE = (
+    "timed out",
+    "connection aborted",
+    "connection broken",
+    "reset by peer",
+    "remote end closed",
+    "incompleteread",
+    "unexpectedly closed",
+    "broken pipe",
+)
 # A connection that never stood delivered nothing.
-NEVER_THERE = ("connect timeout", "refused", "name or service not known", "failed to resolve",
-               "max retries exceeded with", "no route to host", "network is unreachable")  # fmt: skip
+NEVER_THERE = (
+    "connect timeout",
+    "refused",
+    "name or service not known",
+    "failed to resolve",
+    "max retries exceeded with",
+    "no route to host",
+    "network is unreachable",
+)
 
 
 class AppriseChannel:
@@ -55,9 +70,15 @@ class AppriseChannel:
         command = [sys.executable, "-m", "connectors.channels.apprise"]
         try:
             done = subprocess.run(
-                command, input=job, capture_output=True, text=True, timeout=self.limit_seconds, env=environment,
-                cwd=ROOT, check=False,
-            )  # fmt: skip
+                command,
+                input=job,
+                capture_output=True,
+                text=True,
+                timeout=self.limit_seconds,
+                env=environment,
+                cwd=ROOT,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return Outcome("unknown", f"no answer within {self.limit_seconds:.0f} seconds")
         except OSError as error:
@@ -138,11 +159,17 @@ def _mailbox(service: Any) -> mail.Mailbox:
     name, sender = service.from_addr[0], str(service.from_addr[1])
     name = "" if name == service.app_id else name  # "Apprise", where the address names nobody
     return mail.Mailbox(
-        host=str(service.smtp_host), port=int(service.port or 0), mode=str(service.secure_mode),
-        user=str(service.user or ""), password=str(service.password or ""), sender_name=str(name or ""), sender=sender,
-        to=tuple(str(address) for _, address in service.targets), cc=tuple(sorted(map(str, service.cc))),
+        host=str(service.smtp_host),
+        port=int(service.port or 0),
+        mode=str(service.secure_mode),
+        user=str(service.user or ""),
+        password=str(service.password or ""),
+        sender_name=str(name or ""),
+        sender=sender,
+        to=tuple(str(address) for _, address in service.targets),
+        cc=tuple(sorted(map(str, service.cc))),
         bcc=tuple(sorted(map(str, service.bcc))),
-    )  # fmt: skip
+    )
 
 
 def _message(plain: dict[str, Any]) -> Message:

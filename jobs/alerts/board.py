@@ -29,15 +29,27 @@ def board(project: Project, *, now: datetime) -> Board:
     pending = [i for i in loud if i.state == "pending"]
     waiting = [i for i in loud if i.kpi and i.state in ("stale", "error", "no_data")]
     late = [i for i in loud if not i.kpi]
-    dead = tuple(f"{c.name} does not answer: {c.error}" + (f" {c.waiting} messages wait." if c.waiting else "")
-                 for c in state.contacts if c.dead)  # fmt: skip
+    dead = tuple(
+        f"{c.name} does not answer: {c.error}" + (f" {c.waiting} messages wait." if c.waiting else "")
+        for c in state.contacts
+        if c.dead
+    )
     evaluated = max((row.evaluated_at for row in state.standings), default=None)
     line = f"Evaluated {fmt.age_text(evaluated, now)}; after each sync." if evaluated else "Not evaluated yet."
     return Board(
-        headline(len(firing), len(pending)), line, tuple(firing), tuple(pending), tuple(late), tuple(waiting),
-        tuple(i for i in items if i.silenced), sum(1 for i in loud if i.state == "ok"),
-        _history(catalogue, state.history, now), dead, _untold(project, catalogue), _marks(state),
-    )  # fmt: skip
+        headline(len(firing), len(pending)),
+        line,
+        tuple(firing),
+        tuple(pending),
+        tuple(late),
+        tuple(waiting),
+        tuple(i for i in items if i.silenced),
+        sum(1 for i in loud if i.state == "ok"),
+        _history(catalogue, state.history, now),
+        dead,
+        _untold(project, catalogue),
+        _marks(state),
+    )
 
 
 def firing_of(project: Project, kpi: str, *, now: datetime) -> tuple[AlertItem, ...]:
@@ -84,21 +96,51 @@ def _item(
     if incident and incident.ack_by:
         acknowledged = f"{incident.ack_by} looks after it since {fmt.moment_text(incident.ack_at)}"
     return AlertItem(
-        row.rule_key, row.rule, row.kpi, row.segment, title_of(kpi, row.segment), row.state, row.severity,
-        fmt.value_text(row.value, kpi), expected_text(kpi, row.value, row.threshold), since, rule.words,
-        kpi.owner, incident.place if incident else "", row.why, view_of(rule, row.segment),
-        incident.id if incident else 0, acknowledged, f"until {fmt.moment_text(silent)}" if silent else "",
-        (incident.mark or "") if incident else "", rule.alert.compare == "expected_range",
-    )  # fmt: skip
+        row.rule_key,
+        row.rule,
+        row.kpi,
+        row.segment,
+        title_of(kpi, row.segment),
+        row.state,
+        row.severity,
+        fmt.value_text(row.value, kpi),
+        expected_text(kpi, row.value, row.threshold),
+        since,
+        rule.words,
+        kpi.owner,
+        incident.place if incident else "",
+        row.why,
+        view_of(rule, row.segment),
+        incident.id if incident else 0,
+        acknowledged,
+        f"until {fmt.moment_text(silent)}" if silent else "",
+        (incident.mark or "") if incident else "",
+        rule.alert.compare == "expected_range",
+    )
 
 
 def _source(item: Incident, state: AlertState) -> AlertItem:
     silent = is_silenced(state.silences, item.rule_key, item.segment)
     return AlertItem(
-        item.rule_key, item.rule, "", item.segment, f"Source {item.segment}", "firing", item.severity, "", "",
-        fmt.moment_text(item.opened_at), "", "", item.place, "", (), item.id,
-        f"{item.ack_by} looks after it" if item.ack_by else "", f"until {fmt.moment_text(silent)}" if silent else "",
-    )  # fmt: skip
+        item.rule_key,
+        item.rule,
+        "",
+        item.segment,
+        f"Source {item.segment}",
+        "firing",
+        item.severity,
+        "",
+        "",
+        fmt.moment_text(item.opened_at),
+        "",
+        "",
+        item.place,
+        "",
+        (),
+        item.id,
+        f"{item.ack_by} looks after it" if item.ack_by else "",
+        f"until {fmt.moment_text(silent)}" if silent else "",
+    )
 
 
 def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime) -> pd.DataFrame:
@@ -110,15 +152,23 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
         grain = kpi.grain if kpi else "day"
         start, end = item.opened_period, item.closed_period if item.closed_at else item.last_period
         length = lasted(start, end, grain) if start else lasted(item.opened_at, item.closed_at or now, "day")
-        rows.append({
-            "Opened": fmt.period_text(pd.Timestamp(start), grain, now.year) if start else fmt.day_text(item.opened_at),
-            "What": title_of(kpi, item.segment) if kpi else f"Source {item.segment}", "Rule": item.rule,
-            "Severity": item.severity, "Lasted": length if item.closed_at else f"{length} so far",
-            "Worst": fmt.value_text(item.peak_value, kpi) if kpi else fmt.UNKNOWN,
-            "Ended": ENDS.get(item.closed_why or "", "Open"),
-            "Told": "before alerts were on" if item.replayed else "yes" if item.notified_at else "nobody",
-            "Looked after": item.ack_by or "", "Marked": item.mark or "", "No.": item.id,
-        })  # fmt: skip
+        rows.append(
+            {
+                "Opened": fmt.period_text(pd.Timestamp(start), grain, now.year)
+                if start
+                else fmt.day_text(item.opened_at),
+                "What": title_of(kpi, item.segment) if kpi else f"Source {item.segment}",
+                "Rule": item.rule,
+                "Severity": item.severity,
+                "Lasted": length if item.closed_at else f"{length} so far",
+                "Worst": fmt.value_text(item.peak_value, kpi) if kpi else fmt.UNKNOWN,
+                "Ended": ENDS.get(item.closed_why or "", "Open"),
+                "Told": "before alerts were on" if item.replayed else "yes" if item.notified_at else "nobody",
+                "Looked after": item.ack_by or "",
+                "Marked": item.mark or "",
+                "No.": item.id,
+            }
+        )
     return pd.DataFrame(rows)
 
 

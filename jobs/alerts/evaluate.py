@@ -120,7 +120,7 @@ def look(world: World, normals: Mapping[str, Normals]) -> list[Looked]:
                 mine = normals.get(rule.key)
                 judged = observe(
                     rule, world.catalogue, world.reader, country=world.country, normals=mine, answers=answers
-                )  # fmt: skip
+                )
                 found.append(Looked(rule, tuple(judged)))
             except KpiError as error:
                 found.append(Looked(rule, error=error.message))
@@ -196,8 +196,15 @@ class _Ledger:
         for event in events:
             at = self._moment(rule, event.period) if first else self.now
             if event.kind is Kind.OPENED:
-                current = Incident(rule.key, judged.segment, rule.kpi, rule.name, SEVERITIES[event.severity], at,
-                                   opened_period=event.period.to_pydatetime())  # fmt: skip
+                current = Incident(
+                    rule.key,
+                    judged.segment,
+                    rule.kpi,
+                    rule.name,
+                    SEVERITIES[event.severity],
+                    at,
+                    opened_period=event.period.to_pydatetime(),
+                )
             if current is None:
                 continue
             current = replace(current, last_period=event.period.to_pydatetime())
@@ -228,10 +235,16 @@ class _Ledger:
             self.events.append((incident.id, incident.rule_key, incident.segment, "opened"))
         else:
             kept.change_incident(
-                self.connection, incident.id, severity=incident.severity, last_period=incident.last_period,
-                peak_period=incident.peak_period, peak_value=incident.peak_value, closed_at=incident.closed_at,
-                closed_period=incident.closed_period, closed_why=incident.closed_why,
-            )  # fmt: skip
+                self.connection,
+                incident.id,
+                severity=incident.severity,
+                last_period=incident.last_period,
+                peak_period=incident.peak_period,
+                peak_value=incident.peak_value,
+                closed_at=incident.closed_at,
+                closed_period=incident.closed_period,
+                closed_why=incident.closed_why,
+            )
         key = (incident.rule_key, incident.segment)
         if incident.closed_at is None:
             self._open[key] = incident
@@ -293,9 +306,13 @@ class _Ledger:
         told = Told(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
         rule = self._live[key][0] if key in self._live else None
         return to_tell(
-            SEVERITIES.index(incident.severity), told, self.now, silenced=self._silenced(*key),
-            acknowledged=incident.ack_by is not None, renotify_after=rule.alert.renotify_after if rule else None,
-        )  # fmt: skip
+            SEVERITIES.index(incident.severity),
+            told,
+            self.now,
+            silenced=self._silenced(*key),
+            acknowledged=incident.ack_by is not None,
+            renotify_after=rule.alert.renotify_after if rule else None,
+        )
 
     def _tell(self, incident: Incident, event: str) -> None:
         found = self._notice(incident, event)
@@ -312,9 +329,7 @@ class _Ledger:
         if not contacts:
             return
         self._notices.append((incident.id, event, tuple(contacts), text))
-        kept.change_incident(
-            self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity
-        )  # fmt: skip
+        kept.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         base = self.project.settings.address
@@ -329,9 +344,16 @@ class _Ledger:
         at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
         period = pd.Timestamp(at or incident.opened_period)
         return rule.contacts, notice(
-            event, rule, judged, self.world.catalogue, period=period, severity=incident.severity, place=incident.place,
-            base=base, this_year=self.now.year,
-        )  # fmt: skip
+            event,
+            rule,
+            judged,
+            self.world.catalogue,
+            period=period,
+            severity=incident.severity,
+            place=incident.place,
+            base=base,
+            this_year=self.now.year,
+        )
 
     def _silenced(self, rule_key: str, segment: str) -> bool:
         return is_silenced(self._silences, rule_key, segment) is not None
@@ -341,9 +363,12 @@ class _Ledger:
             return ""
         rule, _ = self._live[(incident.rule_key, incident.segment)]
         found = place_of(
-            self.world.catalogue.kpi(rule.kpi), self.world.catalogue, self.world.reader,
-            pd.Timestamp(incident.peak_period or incident.opened_period), filters_of(rule, incident.segment),
-        )  # fmt: skip
+            self.world.catalogue.kpi(rule.kpi),
+            self.world.catalogue,
+            self.world.reader,
+            pd.Timestamp(incident.peak_period or incident.opened_period),
+            filters_of(rule, incident.segment),
+        )
         return found.words if found else ""
 
     def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
@@ -363,12 +388,19 @@ def is_silenced(silences: Sequence[Silence], rule_key: str, segment: str) -> dat
 def _standing(row: StandingRow | None) -> Standing:
     if row is None:
         return Standing()
-    times = {name: None if at is None else pd.Timestamp(at) for name, at in (
-        ("since", row.since), ("last", row.last_period), ("opened", row.opened_period),
-    )}  # fmt: skip
-    state = State(row.state) if row.state in (State.OK, State.PENDING, State.FIRING, State.RECOVERING) else (
-        State.FIRING if row.severity else State.OK
-    )  # fmt: skip
+    times = {
+        name: None if at is None else pd.Timestamp(at)
+        for name, at in (
+            ("since", row.since),
+            ("last", row.last_period),
+            ("opened", row.opened_period),
+        )
+    }
+    state = (
+        State(row.state)
+        if row.state in (State.OK, State.PENDING, State.FIRING, State.RECOVERING)
+        else (State.FIRING if row.severity else State.OK)
+    )
     return Standing(state, SEVERITIES.index(row.severity), **times)
 
 
@@ -380,12 +412,23 @@ def _row(rule: Rule, judged: Judged, standing: Standing, ledger: _Ledger) -> Sta
     plain: dict[str, Any] = {
         name: at.to_pydatetime() if at is not None else None
         for name, at in (("since", standing.since), ("last_period", standing.last), ("opened_period", standing.opened))
-    }  # fmt: skip
+    }
     return StandingRow(
-        rule.key, judged.segment, rule.kpi, rule.name, standing.state, SEVERITIES[standing.severity], value=value,
-        threshold=threshold, words=rule.words, why="", phase=judged.phase, sequence=ledger._sequence,
-        evaluated_at=ledger.now, **plain,
-    )  # fmt: skip
+        rule.key,
+        judged.segment,
+        rule.kpi,
+        rule.name,
+        standing.state,
+        SEVERITIES[standing.severity],
+        value=value,
+        threshold=threshold,
+        words=rule.words,
+        why="",
+        phase=judged.phase,
+        sequence=ledger._sequence,
+        evaluated_at=ledger.now,
+        **plain,
+    )
 
 
 def threshold_of(judged: Judged, index: int, severity: int) -> float | None:
@@ -401,9 +444,23 @@ def threshold_of(judged: Judged, index: int, severity: int) -> float | None:
 
 def _blank(rule: Rule, ledger: _Ledger) -> StandingRow:
     return StandingRow(
-        rule.key, "", rule.kpi, rule.name, State.OK, "", None, None, None, None, None, rule.words, "", "ready",
-        ledger._sequence, ledger.now,
-    )  # fmt: skip
+        rule.key,
+        "",
+        rule.kpi,
+        rule.name,
+        State.OK,
+        "",
+        None,
+        None,
+        None,
+        None,
+        None,
+        rule.words,
+        "",
+        "ready",
+        ledger._sequence,
+        ledger.now,
+    )
 
 
 def _peaked(incident: Incident, judged: Judged) -> Incident:

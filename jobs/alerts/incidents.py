@@ -54,9 +54,12 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         marks = kept.marks(connection)
     return AlertState(
         tuple(row for row in standings if not kpi or row.kpi == kpi),
-        tuple(item for item in open_ if not kpi or item.kpi == kpi), tuple(history), tuple(silences),
-        contacts_of(messages), tuple((key, m.get("useful", 0), m.get("noise", 0)) for key, m in marks.items()),
-    )  # fmt: skip
+        tuple(item for item in open_ if not kpi or item.kpi == kpi),
+        tuple(history),
+        tuple(silences),
+        contacts_of(messages),
+        tuple((key, m.get("useful", 0), m.get("noise", 0)) for key, m in marks.items()),
+    )
 
 
 def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:
@@ -79,38 +82,62 @@ def status_rows(project: Project, *, now: datetime) -> list[dict[str, Any]]:
     state = read_state(project, now=now)
     rows = [
         {
-            "rule": row.rule, "kpi": row.kpi, "segment": row.segment or None, "state": row.state,
-            "severity": row.severity or None, "value": row.value, "threshold": row.threshold,
+            "rule": row.rule,
+            "kpi": row.kpi,
+            "segment": row.segment or None,
+            "state": row.state,
+            "severity": row.severity or None,
+            "value": row.value,
+            "threshold": row.threshold,
             "since": iso_period(row.since),
             "silenced_until": iso(is_silenced(state.silences, row.rule_key, row.segment)),
         }
         for row in state.standings
-    ]  # fmt: skip
+    ]
     rows += [
         {
-            "rule": item.rule, "kpi": None, "segment": item.segment, "state": "firing", "severity": item.severity,
-            "value": None, "threshold": None, "since": iso(item.opened_at),
+            "rule": item.rule,
+            "kpi": None,
+            "segment": item.segment,
+            "state": "firing",
+            "severity": item.severity,
+            "value": None,
+            "threshold": None,
+            "since": iso(item.opened_at),
             "silenced_until": iso(is_silenced(state.silences, item.rule_key, item.segment)),
         }
         for item in state.open
         if not item.kpi
-    ]  # fmt: skip
+    ]
     order = ["firing", "recovering", "pending", "error", "stale", "no_data", "ok"]
     severities = ["critical", "warning", None]
-    return sorted(rows, key=lambda r: (order.index(str(r["state"])), severities.index(r["severity"]), str(r["kpi"]),
-                                       str(r["rule"]), r["segment"] or ""))  # fmt: skip
+    return sorted(
+        rows,
+        key=lambda r: (
+            order.index(str(r["state"])),
+            severities.index(r["severity"]),
+            str(r["kpi"]),
+            str(r["rule"]),
+            r["segment"] or "",
+        ),
+    )
 
 
 def history_rows(project: Project, *, now: datetime, kpi: str = "") -> list[dict[str, Any]]:
     """`kpi alerts history --json`: incidents, the latest first."""
     return [
         {
-            "incident": item.id, "rule": item.rule, "kpi": item.kpi or None, "segment": item.segment or None,
-            "opened": iso(item.opened_at), "closed": iso(item.closed_at), "peak": item.peak_value,
+            "incident": item.id,
+            "rule": item.rule,
+            "kpi": item.kpi or None,
+            "segment": item.segment or None,
+            "opened": iso(item.opened_at),
+            "closed": iso(item.closed_at),
+            "peak": item.peak_value,
             "ack_by": item.ack_by,
         }
         for item in read_state(project, now=now, kpi=kpi).history
-    ]  # fmt: skip
+    ]
 
 
 def firing(project: Project, *, now: datetime, at_least: Literal["warning", "critical"]) -> list[dict[str, Any]]:
@@ -185,7 +212,7 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
         if found.closed_at is None:
             kept.change_incident(
                 connection, number, closed_at=now, closed_period=found.last_period, closed_why="new_normal"
-            )  # fmt: skip
+            )
         if period is not None:
             kept.add_normal(connection, found.rule_key, found.segment, period, by, now)
         if row is not None:

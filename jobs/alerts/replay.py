@@ -48,11 +48,21 @@ def _rows(judged: Judged, rule: str, grain: str) -> list[tuple[pd.Timestamp, dic
         index = int(judged.periods.searchsorted(event.period))
         kind = "ongoing" if event.kind == "escalated" else str(event.kind)
         expected = [known_or_none(float(judged.low[index])), known_or_none(float(judged.high[index]))]
-        found.append((event.period, {
-            "rule": rule, "segment": judged.segment or None, "period": export.period(event.period, grain),
-            "event": kind, "state": str(event.state), "severity": SEVERITIES[event.severity],
-            "value": known_or_none(float(judged.value[index])), "expected": expected,
-        }))  # fmt: skip
+        found.append(
+            (
+                event.period,
+                {
+                    "rule": rule,
+                    "segment": judged.segment or None,
+                    "period": export.period(event.period, grain),
+                    "event": kind,
+                    "state": str(event.state),
+                    "severity": SEVERITIES[event.severity],
+                    "value": known_or_none(float(judged.value[index])),
+                    "expected": expected,
+                },
+            )
+        )
     return found
 
 

@@ -86,8 +86,11 @@ def _table_entry(url: str, table: str, name: str, guess: Guess) -> str:
     lines += [f"  remote_table: {table}"] if table != name else []
     lines += [f"  primary_key: [{guess.key}]"] if guess.key else []
     if guess.cursor and guess.key:
-        lines += [f"  cursor: {guess.cursor}            # only what is new is pulled", "  lookback: 1d",
-                  "  full_every: 7d             # finds rows that were deleted"]  # fmt: skip
+        lines += [
+            f"  cursor: {guess.cursor}            # only what is new is pulled",
+            "  lookback: 1d",
+            "  full_every: 7d             # finds rows that were deleted",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -20,9 +20,20 @@ Make = Callable[[str, Path], Source]  # (date format, folder that paths are rela
 TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT", "DECIMAL")
 DATE_FORMATS = (
-    "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
-    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y", "%Y%m%d",
-)  # fmt: skip
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%Y%m%d",
+)
 WHO = re.compile(r"(user|customer|client|account|member|visitor|person|patient|student|email|company|buyer)", re.I)
 ID = re.compile(r"(^|_|\s|[a-z])(id|uuid|guid|key|code|no|nr|number|invoice|sku)$", re.I)
 TRAIT = re.compile(
@@ -82,11 +93,14 @@ def init(directory: Path, origin: str | None) -> Iterator[str]:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ProjectError(f"{directory} exists and is not empty", hint="Name a new folder.")
     if origin is None:
-        _write(directory, {
-            "settings.yml": SETTINGS,
-            "snapshots/weekly.yml": SNAPSHOT,
-            "sources.yml": "# - {name: orders, type: files, table: orders, path: orders.csv}\n",
-        })  # fmt: skip
+        _write(
+            directory,
+            {
+                "settings.yml": SETTINGS,
+                "snapshots/weekly.yml": SNAPSHOT,
+                "sources.yml": "# - {name: orders, type: files, table: orders, path: orders.csv}\n",
+            },
+        )
         yield f"Made {directory}."
         yield f"Next: describe a source in {directory}/sources.yml (`kpi sources` lists the options), then"
         yield f"  kpi sync --project {directory}"
@@ -185,16 +199,21 @@ def _guess(rows: int, columns: list[Column], time: Column, days: int, date_forma
     numbers = [c for c in columns if c.kind.startswith(NUMBERS) and not ID.search(c.name) and c.name != entity]
     money = [c for c in numbers if MONEY.search(c.name)] or [c for c in numbers if c.kind in ("DOUBLE", "FLOAT")]
     dimensions = [
-        c.name for c in texts
-        if 2 <= c.distinct <= MOST_VALUES and c.name != entity and c.distinct < max(3, rows / 2)
-    ]  # fmt: skip
+        c.name for c in texts if 2 <= c.distinct <= MOST_VALUES and c.name != entity and c.distinct < max(3, rows / 2)
+    ]
     dimensions += [c.name for c in columns if c.kind == "BOOLEAN"]
     unique = [c.name for c in columns if c.distinct == rows and c.nulls == 0 and ID.search(c.name) and rows > 1]
     return Guess(
-        rows, time, days, entity, money[0].name if money else "", tuple(dimensions[:MOST_DIMENSIONS]),
-        unique[0] if unique else "", date_format,
+        rows,
+        time,
+        days,
+        entity,
+        money[0].name if money else "",
+        tuple(dimensions[:MOST_DIMENSIONS]),
+        unique[0] if unique else "",
+        date_format,
         next((c.name for c in columns if CHANGED.search(c.name) and c.kind in TIMES and not c.nulls), ""),
-    )  # fmt: skip
+    )
 
 
 def proposal(name: str, entry: str, guess: Guess) -> dict[str, str]:
@@ -220,20 +239,35 @@ def proposal(name: str, entry: str, guess: Guess) -> dict[str, str]:
         who = slug(re.sub(r"[_\s]?(id|uuid|guid|key|no|nr|number)$", "", guess.entity, flags=re.I)) or "entity"
         named = f"active_{who}s" if not who.endswith("s") else f"active_{who}"
         files[f"kpis/{named}.yml"] = _kpi(
-            named, named.replace("_", " ").capitalize(), f"Distinct {guess.entity} with a row.", name,
-            f"agg: count_distinct\nexpr: {text(column(guess.entity))}", grain, '"#,##0"',
-        )  # fmt: skip
+            named,
+            named.replace("_", " ").capitalize(),
+            f"Distinct {guess.entity} with a row.",
+            name,
+            f"agg: count_distinct\nexpr: {text(column(guess.entity))}",
+            grain,
+            '"#,##0"',
+        )
     if guess.amount:
         amount, title = slug(guess.amount), guess.amount.replace("_", " ")
         total = amount if amount.startswith("total") else f"total_{amount}"
         files[f"kpis/{total}.yml"] = _kpi(
-            total, total.replace("_", " ").capitalize(), f"Sum of {guess.amount}.", name,
-            f"agg: sum\nexpr: {text(column(guess.amount))}", grain, '"#,##0"',
-        )  # fmt: skip
+            total,
+            total.replace("_", " ").capitalize(),
+            f"Sum of {guess.amount}.",
+            name,
+            f"agg: sum\nexpr: {text(column(guess.amount))}",
+            grain,
+            '"#,##0"',
+        )
         files[f"kpis/average_{amount}.yml"] = _kpi(
-            f"average_{amount}", f"Average {title.lower()}", f"Mean {guess.amount} of a row.", name,
-            f"agg: avg\nexpr: {text(column(guess.amount))}", grain, '"#,##0.00"',
-        )  # fmt: skip
+            f"average_{amount}",
+            f"Average {title.lower()}",
+            f"Mean {guess.amount} of a row.",
+            name,
+            f"agg: avg\nexpr: {text(column(guess.amount))}",
+            grain,
+            '"#,##0.00"',
+        )
     if guess.entity:
         files[f"kpis/{name}_per_{who}.yml"] = (
             f"name: {name}_per_{who}\nlabel: {plural.capitalize()} per {who.replace('_', ' ')}\n"
@@ -349,7 +383,11 @@ def q(name: str) -> str:
 def text(value: str) -> str:
     """A YAML scalar: quoted unless it is plain words."""
     if re.fullmatch(r"[A-Za-z][\w .,/-]*[\w.]|[A-Za-z]", value, flags=re.ASCII) and value.lower() not in (
-        "true", "false", "null", "yes", "no",
-    ):  # fmt: skip
+        "true",
+        "false",
+        "null",
+        "yes",
+        "no",
+    ):
         return value
     return "'" + value.replace("'", "''") + "'"

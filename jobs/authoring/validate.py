@@ -28,9 +28,10 @@ def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[P
         files = {catalogue.documents[f"kpi:{name}"].file for name in names}
         files |= {
             catalogue.documents[f"dataset:{d}"].file
-            for name in names if name in catalogue.kpis
+            for name in names
+            if name in catalogue.kpis
             for d in catalogue.datasets_of(catalogue.kpis[name])
-        }  # fmt: skip
+        }
         files = {file.removesuffix(" as published") for file in files}
         return sorted(p for p in problems if p.file in files)
     return sorted([*project.settings_problems, *project.read_sources()[1], *problems])

@@ -42,10 +42,13 @@ def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
     if ends:
         mark = min(ends).tz_localize(world.catalogue.timezone).to_pydatetime()
     return launch_page(
-        card, world.catalogue, now=now, data_to=mark,
+        card,
+        world.catalogue,
+        now=now,
+        data_to=mark,
         decisions=[(d.decision, d.why, d.by, d.decided_at) for d in decisions_of(project, name)],
         breaches=[(b.kpi, b.since, b.closed_at) for b in breaches_of(project, name)],
-    )  # fmt: skip
+    )
 
 
 def link_to(project: Project, name: str) -> str:
@@ -67,11 +70,18 @@ def list_rows(project: Project, *, now: datetime, kind: str = "") -> list[dict[s
             continue
         mine = [k for k in readings.get(item.name, []) if k.reading.verdict]
         days = (now.date() - item.starts_on).days
-        rows.append({
-            "name": item.name, "label": item.title, "kind": item.kind, "start": item.starts_on.isoformat(),
-            "phase": "planned" if days < 0 else "started", "day": max(0, days), "owner": item.owner or None,
-            "verdicts": [f"{k.reading.kpi} D+{k.reading.days}: {k.reading.verdict}" for k in mine],
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": item.name,
+                "label": item.title,
+                "kind": item.kind,
+                "start": item.starts_on.isoformat(),
+                "phase": "planned" if days < 0 else "started",
+                "day": max(0, days),
+                "owner": item.owner or None,
+                "verdicts": [f"{k.reading.kpi} D+{k.reading.days}: {k.reading.verdict}" for k in mine],
+            }
+        )
     return rows
 
 
@@ -80,31 +90,45 @@ def scorecard_dict(project: Project, name: str, *, now: datetime) -> dict[str, A
     card = card_of(project, name, now=now)
     launch = card.launch
     return {
-        "launch": launch.name, "label": launch.title, "kind": launch.kind, "start": launch.starts_on.isoformat(),
-        "owner": launch.owner or None, "phase": card.phase, "day": card.day,
-        "headline": _page(project, card, now).summary, "kpis": [_score(score) for score in card.scores],
-        "adoption": _adoption(card.adoption), "voice": _voice(card),
-        "readiness": [{"state": c.state, "words": c.words} for c in card.readiness], "overlaps": list(card.overlaps),
+        "launch": launch.name,
+        "label": launch.title,
+        "kind": launch.kind,
+        "start": launch.starts_on.isoformat(),
+        "owner": launch.owner or None,
+        "phase": card.phase,
+        "day": card.day,
+        "headline": _page(project, card, now).summary,
+        "kpis": [_score(score) for score in card.scores],
+        "adoption": _adoption(card.adoption),
+        "voice": _voice(card),
+        "readiness": [{"state": c.state, "words": c.words} for c in card.readiness],
+        "overlaps": list(card.overlaps),
         "decisions": [
             {"decision": d.decision, "why": d.why, "by": d.by, "at": iso(d.decided_at)}
             for d in decisions_of(project, name)
         ],
-    }  # fmt: skip
+    }
 
 
 def _score(score: KpiScore) -> dict[str, Any]:
     look = score.today.reading
     return {
-        "kpi": score.kpi.name, "role": score.role, "expect": score.wish or None,
+        "kpi": score.kpi.name,
+        "role": score.role,
+        "expect": score.wish or None,
         "readings": [
             {
-                **item.reading.as_dict(), "badges": list(item.reading.badges), "generation": item.generation,
-                "published_at": iso(item.taken_at), "restated": _restated(score, item.reading.days),
+                **item.reading.as_dict(),
+                "badges": list(item.reading.badges),
+                "generation": item.generation,
+                "published_at": iso(item.taken_at),
+                "restated": _restated(score, item.reading.days),
             }
             for item in score.kept
         ],
-        "today": {**look.as_dict(), "badges": list(look.badges)}, "guardrail": _guard(score.guard),
-    }  # fmt: skip
+        "today": {**look.as_dict(), "badges": list(look.badges)},
+        "guardrail": _guard(score.guard),
+    }
 
 
 def _restated(score: KpiScore, days: int) -> dict[str, Any] | None:
@@ -112,32 +136,43 @@ def _restated(score: KpiScore, days: int) -> dict[str, Any] | None:
     if found is None:
         return None
     now = found.reading
-    return {"cause": found.cause, "verdict": now.verdict or None, "effect": now.effect, "low": now.low,
-            "high": now.high}  # fmt: skip
+    return {
+        "cause": found.cause,
+        "verdict": now.verdict or None,
+        "effect": now.effect,
+        "low": now.low,
+        "high": now.high,
+    }
 
 
 def _guard(guard: Guard | None) -> dict[str, Any] | None:
     if guard is None:
         return None
     return {
-        "holds": guard.holds, "must": guard.must, "limit": guard.limit, "value": guard.value,
+        "holds": guard.holds,
+        "must": guard.must,
+        "limit": guard.limit,
+        "value": guard.value,
         "period": f"{guard.period:%Y-%m-%d}" if guard.period is not None else None,
         "since": f"{guard.since:%Y-%m-%d}" if guard.since is not None else None,
-    }  # fmt: skip
+    }
 
 
 def _adoption(found: Adoption | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "audience": found.audience, "used": found.used, "share": found.share, "again": found.again,
+        "audience": found.audience,
+        "used": found.used,
+        "share": found.share,
+        "again": found.again,
         "within": {s.name: s.value for s in found.within},
         "curve": [{"day": f"{day:%Y-%m-%d}", "share": share} for day, share in found.curve],
         "segments": {
             name: [{"segment": s.name, "used": s.used, "audience": s.of} for s in shares]
             for name, shares in found.segments
         },
-    }  # fmt: skip
+    }
 
 
 def _voice(card: Scorecard) -> dict[str, Any] | None:
@@ -146,9 +181,15 @@ def _voice(card: Scorecard) -> dict[str, Any] | None:
 
     def told(name: str, change: ScoreChange) -> dict[str, Any]:
         return {
-            "group": name, "before": change.before.value, "after": change.after.value, "n_before": change.before.n,
-            "n_after": change.after.n, "change": change.change, "low": change.low, "high": change.high,
-        }  # fmt: skip
+            "group": name,
+            "before": change.before.value,
+            "after": change.after.value,
+            "n_before": change.before.n,
+            "n_after": change.after.n,
+            "change": change.change,
+            "low": change.low,
+            "high": change.high,
+        }
 
     groups = [told(name, change) for name, change in card.voice.groups]
     groups += [told("those who used it, against those who did not", card.voice.apart)] if card.voice.apart else []

@@ -104,9 +104,7 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
             continue
         kpi = world.catalogue.kpi(row.kpi)
         try:
-            observed = observe(
-                terms, kpi, world.catalogue, world.reader, as_of=row.generation, country=world.country
-            )  # fmt: skip
+            observed = observe(terms, kpi, world.catalogue, world.reader, as_of=row.generation, country=world.country)
         except UnknownGeneration as error:
             found.append({**plain, "identical": None, "why": error.message})
             continue

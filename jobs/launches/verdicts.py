@@ -113,10 +113,18 @@ class _Ledger:
         for reading in fresh:
             if (reading.kpi, reading.days) in known:
                 continue
-            kept.add_reading(self.connection, ReadingRow(
-                launch.name, reading.kpi, reading.days, self.world.reader.generation.id, self.now,
-                launch.model_dump_json(), json.dumps(reading.as_dict(), sort_keys=True),
-            ))  # fmt: skip
+            kept.add_reading(
+                self.connection,
+                ReadingRow(
+                    launch.name,
+                    reading.kpi,
+                    reading.days,
+                    self.world.reader.generation.id,
+                    self.now,
+                    launch.model_dump_json(),
+                    json.dumps(reading.as_dict(), sort_keys=True),
+                ),
+            )
             self.readings.append((launch.name, reading.kpi, reading.days, reading.verdict))
             if self.now.date() - launch.reading_on(reading.days) <= NEWS:
                 news.append(reading)

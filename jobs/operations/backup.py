@@ -52,9 +52,12 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
         parts = dict(_parts(project, live, scratch))
         sums = _write_zip(fresh, parts) if target.suffix == ".zip" else _write_folder(fresh, parts)
         manifest = {
-            "format": FORMAT, "made_at": iso(now), "project": project.name,
-            "generation": live.stem if live else None, "files": sums,
-        }  # fmt: skip
+            "format": FORMAT,
+            "made_at": iso(now),
+            "project": project.name,
+            "generation": live.stem if live else None,
+            "files": sums,
+        }
         text = json.dumps(manifest, indent=1)
         if target.suffix == ".zip":
             with zipfile.ZipFile(fresh, "a") as archive:

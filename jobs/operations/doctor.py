@@ -23,10 +23,16 @@ CLOCK_SKEW = timedelta(minutes=5)
 def doctor(project: Project, *, now: datetime) -> Iterator[dict[str, str]]:
     """Yield one row per check: check, state (ok, warning, failed), detail, todo. Never raises for what it finds."""
     checks: list[tuple[str, Callable[[Project, datetime], tuple[str, str, str]]]] = [
-        ("python", _python), ("packages", _packages), ("folder", _folder), ("disk", _disk), ("clock", _clock),
-        ("definitions", _definitions), ("generation", _generation), ("last sync", _last_sync),
+        ("python", _python),
+        ("packages", _packages),
+        ("folder", _folder),
+        ("disk", _disk),
+        ("clock", _clock),
+        ("definitions", _definitions),
+        ("generation", _generation),
+        ("last sync", _last_sync),
         ("contact points", _contacts),
-    ]  # fmt: skip
+    ]
     for name, check in checks:
         yield _row(name, lambda check=check: check(project, now))  # type: ignore[misc]
     try:

@@ -24,8 +24,15 @@ def serve(project: Project, *, host: str, port: int) -> None:
     os.environ["KPI_PROJECT"] = str(project.folder)
     print(f"Bellwether: {project.name} at http://{host}:{port}", flush=True)
     command = [
-        sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "app.py"),
-        "--server.address", host, "--server.port", str(port),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(REPOSITORY / "app.py"),
+        "--server.address",
+        host,
+        "--server.port",
+        str(port),
+    ]
     os.chdir(REPOSITORY)  # .streamlit/config.toml is read from here
     os.execv(sys.executable, command)

@@ -35,14 +35,20 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
         late = dataset_late(name, world.catalogue, states, runs, world.table_sources, now)
         state = states.get(name)
         empty = state is None or state.rows == 0
-        datasets.append({
-            "name": name, "watermark": iso(state.watermark) if state else None,
-            "state": "no data" if empty else "stale" if late else "fresh", "rows": state.rows if state else 0,
-        })  # fmt: skip
+        datasets.append(
+            {
+                "name": name,
+                "watermark": iso(state.watermark) if state else None,
+                "state": "no data" if empty else "stale" if late else "fresh",
+                "rows": state.rows if state else 0,
+            }
+        )
     return {
-        "generation": generation.id, "published_at": iso(generation.published_at), "datasets": datasets,
+        "generation": generation.id,
+        "published_at": iso(generation.published_at),
+        "datasets": datasets,
         "sources": last,
-    }  # fmt: skip
+    }
 
 
 def catalogue_rows(
@@ -56,17 +62,31 @@ def catalogue_rows(
         kpi = catalogue.kpis.get(name)
         if kpi is None:
             if not (tag or area):
-                rows.append({**dict.fromkeys(
-                    ("name", "label", "area", "type", "grain", "owner", "status", "additivity", "definition")
-                ), "name": name, "status": "definition_error"})  # fmt: skip
+                rows.append(
+                    {
+                        **dict.fromkeys(
+                            ("name", "label", "area", "type", "grain", "owner", "status", "additivity", "definition")
+                        ),
+                        "name": name,
+                        "status": "definition_error",
+                    }
+                )
             continue
         if (tag and tag not in kpi.tags) or (area and area != kpi.area):
             continue
-        rows.append({
-            "name": name, "label": kpi.title, "area": kpi.area, "type": kpi.type, "grain": kpi.grain,
-            "owner": kpi.owner, "status": card(world, name).status.slug if world else None,
-            "additivity": additivity(kpi), "definition": catalogue.definition(name),
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "label": kpi.title,
+                "area": kpi.area,
+                "type": kpi.type,
+                "grain": kpi.grain,
+                "owner": kpi.owner,
+                "status": card(world, name).status.slug if world else None,
+                "additivity": additivity(kpi),
+                "definition": catalogue.definition(name),
+            }
+        )
     return rows
 
 

@@ -211,9 +211,15 @@ class Project:
         reader = self.reader()
         odd = tuple(Problem(**problem) for problem in self.last_sync().get("warnings", []))
         return World(
-            self.catalogue(reader), reader, self.source_runs(), self.table_sources(), now, self.sync_overdue(now), odd,
+            self.catalogue(reader),
+            reader,
+            self.source_runs(),
+            self.table_sources(),
+            now,
+            self.sync_overdue(now),
+            odd,
             self.settings.holidays,
-        )  # fmt: skip
+        )
 
     def last_sync(self) -> dict[str, Any]:
         """What the last sync reported: finished_at, sources. Empty before the first."""

@@ -63,10 +63,18 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
     chosen = name or next(iter(titles))
     mine, seen, entries = [row for row in rows if row.name == chosen], set[str](), []
     for row in mine:
-        entries.append(Entry(
-            row.name, row.week, week_of(row.week, project.settings.week_start_days), row.revision,
-            moment_text(row.taken_at), row.by, row.headline, row.week not in seen,
-        ))  # fmt: skip
+        entries.append(
+            Entry(
+                row.name,
+                row.week,
+                week_of(row.week, project.settings.week_start_days),
+                row.revision,
+                moment_text(row.taken_at),
+                row.by,
+                row.headline,
+                row.week not in seen,
+            )
+        )
         seen.add(row.week)
     try:
         untaken = open_week(project, {row.week for row in mine}, now=now)

@@ -37,11 +37,13 @@ def message_of(project: Project, document: Document, notes: Sequence[Note] = (),
     sparks = as_pdf.spark_pngs([spark(line) for line in document.lines])
     names = [f"spark{number}.png" for number in range(len(sparks))]
     return Message(
-        title(found), body(found), html(found, names),
+        title(found),
+        body(found),
+        html(found, names),
         tuple(Attachment(name, "image/png", data) for name, data in zip(names, sparks, strict=True)),
         (Attachment(f"{found.key}.pdf", "application/pdf", as_pdf.pdf(found, document.taken_at)),),
         Attachment(f"{found.key}.png", "image/png", as_pdf.header_png(found)),
-    )  # fmt: skip
+    )
 
 
 def dressed(project: Project, delivery: int, plain: Message) -> Message:

@@ -13,9 +13,14 @@ from metrics.snapshots.document import Document
 from metrics.snapshots.formats.sheet import Sheet, sheet
 
 MIMES = {
-    "html": "text/html", "pdf": "application/pdf", "png": "image/png", "markdown": "text/markdown", "csv": "text/csv",
-    "json": "application/json", "mail": "text/html",
-}  # fmt: skip
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "markdown": "text/markdown",
+    "csv": "text/csv",
+    "json": "application/json",
+    "mail": "text/html",
+}
 ENDINGS = {"markdown": "md", "mail": "mail.html"}
 
 

@@ -31,16 +31,24 @@ class Recipient:
 
 
 def queue(
-    project: Project, connection: Connection, document: Document, recipients: Iterable[str], *, by: str,
+    project: Project,
+    connection: Connection,
+    document: Document,
+    recipients: Iterable[str],
+    *,
+    by: str,
     not_before: datetime | None = None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Put a revision into the outbox for everyone who has not got it; names that no contact point has.
 
     not_before: when it is sent first.
     In the caller's transaction: what is kept and what is sent can never differ.
     """
-    has = {send.recipient for send, _ in kept.sends(connection, document.snapshot, document.week)
-           if send.revision == document.revision}  # fmt: skip
+    has = {
+        send.recipient
+        for send, _ in kept.sends(connection, document.snapshot, document.week)
+        if send.revision == document.revision
+    }
     untold = []
     for name in dict.fromkeys(recipients):
         point = project.settings.recipient(name)
@@ -53,9 +61,7 @@ def queue(
         number = outbox.add_delivery(
             connection, point.name, text.title, text.body, utc_now(), {}, not_before=not_before
         )
-        kept.add_send(
-            connection, Send(document.snapshot, document.week, document.revision, name, number, by)
-        )  # fmt: skip
+        kept.add_send(connection, Send(document.snapshot, document.week, document.revision, name, number, by))
     return untold
 
 
@@ -73,9 +79,10 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
     if unknown:
         known = [point.name for point in project.settings.contact_points]
         raise ContactError(
-            f"no contact point for {', '.join(unknown)}", where="settings.yml",
+            f"no contact point for {', '.join(unknown)}",
+            where="settings.yml",
             hint=f"Known: {', '.join(known) or 'none'}; an e-mail address needs one whose address has {{owner}}.",
-        )  # fmt: skip
+        )
     with project.state.writing() as connection:
         queue(project, connection, document, names, by=by)
     return deliver(project)
@@ -89,7 +96,7 @@ def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]
             if item.revision == document.revision:
                 found[item.recipient] = Recipient(
                     item.recipient, message.status, message.attempts, message.finished_at, message.error
-                )  # fmt: skip
+                )
     return tuple(found.values())
 
 
@@ -115,8 +122,11 @@ def status_rows(project: Project, document: Document) -> list[dict[str, object]]
     """`kpi snapshot send --json`: each recipient and what became of it."""
     return [
         {
-            "recipient": r.name, "status": r.status or "not sent", "attempts": r.attempts,
-            "finished_at": iso(r.finished_at), "error": r.error or None,
+            "recipient": r.name,
+            "status": r.status or "not sent",
+            "attempts": r.attempts,
+            "finished_at": iso(r.finished_at),
+            "error": r.error or None,
         }
         for r in recipients_of(project, document)
-    ]  # fmt: skip
+    ]

@@ -86,9 +86,9 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
     gaps = missing(world, definition, chosen)
     if gaps and not anyway and nothing_there(world, definition, chosen):
         raise SnapshotError(
-            f"week {chosen.name} cannot be taken: no data reaches its end", hint=" ".join(gaps) + " Sync first, or "
-            "take it as it is with --anyway.",
-        )  # fmt: skip
+            f"week {chosen.name} cannot be taken: no data reaches its end",
+            hint=" ".join(gaps) + " Sync first, or take it as it is with --anyway.",
+        )
     return _keep(project, world, definition, chosen, by=by, now=now, answers={})
 
 
@@ -130,9 +130,17 @@ def _take_due(
             yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
             return
         made = _keep(
-            project, world, definition, week, by=BY_SYNC, now=now, answers=answers, once=True,
-            send=week == due[-1] and definition.schedule.send != "by_hand", untold=untold,
-        )  # fmt: skip
+            project,
+            world,
+            definition,
+            week,
+            by=BY_SYNC,
+            now=now,
+            answers=answers,
+            once=True,
+            send=week == due[-1] and definition.schedule.send != "by_hand",
+            untold=untold,
+        )
         if made.revision == 1:
             yield definition.name, week.name, made.revision
 
@@ -174,13 +182,33 @@ def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str,
 
 
 def _keep(
-    project: Project, world: World, definition: Snapshot, week: Week, *, by: str, now: datetime, answers: Answers,
-    once: bool = False, send: bool = False, untold: set[str] | None = None,
-) -> Document:  # fmt: skip
+    project: Project,
+    world: World,
+    definition: Snapshot,
+    week: Week,
+    *,
+    by: str,
+    now: datetime,
+    answers: Answers,
+    once: bool = False,
+    send: bool = False,
+    untold: set[str] | None = None,
+) -> Document:
     """Take and keep. once: what is there already stays and is given back; so of two at a time one wins."""
-    made = take(world, definition, week, Circumstances(
-        project.name, by, now, 1, _alerts(project, world, week, now), _launches(project, world, week), answers,
-    ))  # fmt: skip
+    made = take(
+        world,
+        definition,
+        week,
+        Circumstances(
+            project.name,
+            by,
+            now,
+            1,
+            _alerts(project, world, week, now),
+            _launches(project, world, week),
+            answers,
+        ),
+    )
     with project.state.writing() as connection:
         revision = kept.last_revision(connection, definition.name, week.name) + 1
         made = made.model_copy(update={"revision": revision})
@@ -190,9 +218,7 @@ def _keep(
         kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         if send:
             at = definition.schedule.send_at(week.end).tz_localize(made.timezone, nonexistent="shift_forward")
-            missed = queue(
-                project, connection, made, definition.recipients, by=by, not_before=at.to_pydatetime()
-            )  # fmt: skip
+            missed = queue(project, connection, made, definition.recipients, by=by, not_before=at.to_pydatetime())
             (untold if untold is not None else set()).update(missed)
     return made
 
@@ -212,10 +238,16 @@ def _alerts(project: Project, world: World, week: Week, now: datetime) -> tuple[
         ended = closed is not None and closed < week.end
         state = ENDS.get(item.closed_why or "", "Ended") if ended else "Open"
         since = fmt.period_text(pd.Timestamp(item.opened_period), kpi.grain, week.last.year)
-        found.append(AlertLine(
-            title=fmt.plain(title_of(kpi, item.segment)), severity=item.severity, state=state, since=since,
-            words=fmt.plain(rule.words), owner=fmt.plain(kpi.owner),
-        ))  # fmt: skip
+        found.append(
+            AlertLine(
+                title=fmt.plain(title_of(kpi, item.segment)),
+                severity=item.severity,
+                state=state,
+                since=since,
+                words=fmt.plain(rule.words),
+                owner=fmt.plain(kpi.owner),
+            )
+        )
     return tuple(sorted(found, key=lambda a: (a.state != "Open", a.severity != "critical", a.title)))
 
 
@@ -234,12 +266,15 @@ def _launches(project: Project, world: World, week: Week) -> tuple[LaunchLine, .
                 decided.setdefault(made.launch, fmt.plain(f"{text} ({made.by})"))
     return tuple(
         LaunchLine(
-            name=x.name, label=fmt.plain(x.title), owner=fmt.plain(x.owner), decision=decided.get(x.name, ""),
+            name=x.name,
+            label=fmt.plain(x.title),
+            owner=fmt.plain(x.owner),
+            decision=decided.get(x.name, ""),
             when=f"Day {(week.last - x.starts_on).days + 1}, since {x.starts_on:%-d %b %Y}",
             verdicts=_verdicts(world.catalogue, x, published.get(x.name, []), week),
         )
         for x in sorted(begun, key=lambda x: x.starts_on, reverse=True)
-    )  # fmt: skip
+    )
 
 
 def _verdicts(catalogue: Catalogue, launch: Launch, published: list[Any], week: Week) -> tuple[str, ...]:
@@ -280,7 +315,7 @@ def document_of(project: Project, name: str = "", week: str = "", revision: int 
         raise SnapshotError(
             f"{what}{f', revision {revision}' if revision else ''} was {'not ' if week else ''}taken",
             hint=f"Taken: {taken}." if taken else "`kpi snapshot take` takes the last week.",
-        )  # fmt: skip
+        )
     with project.state.reading() as connection:
         text = kept.document(connection, mine[0].name, mine[0].week, mine[0].revision)
     return Document.model_validate_json(text or "")
@@ -321,21 +356,29 @@ def list_rows(project: Project) -> list[dict[str, Any]]:
     """`kpi snapshot list --json`: every revision, the latest first."""
     return [
         {
-            "snapshot": row.name, "week": row.week, "revision": row.revision, "generation": row.generation,
-            "taken_at": iso(row.taken_at), "by": row.by, "headline": row.headline,
+            "snapshot": row.name,
+            "week": row.week,
+            "revision": row.revision,
+            "generation": row.generation,
+            "taken_at": iso(row.taken_at),
+            "by": row.by,
+            "headline": row.headline,
         }
         for row in rows_of(project)
-    ]  # fmt: skip
+    ]
 
 
 def diff_rows(found: tuple[Restatement, ...], *, points: bool) -> list[dict[str, Any]]:
     """`kpi snapshot diff --json`: headline numbers; with `points`, weeks and months, too."""
     return [
         {
-            "kpi": item.kpi, "published": item.published, "now": item.now, "cause": item.cause,
+            "kpi": item.kpi,
+            "published": item.published,
+            "now": item.now,
+            "cause": item.cause,
             **({"segment": item.segment} if item.segment else {}),
             **({"grain": item.grain, "period": item.period} if points else {}),
         }
         for item in found
         if points or item.headline
-    ]  # fmt: skip
+    ]

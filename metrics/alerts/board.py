@@ -13,13 +13,21 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
 
 ENDS = {
-    "resolved": "Recovered", "dissolved": "Dissolved by late data", "new_normal": "New normal",
-    "rule_changed": "Rule changed", "rule_gone": "Rule removed",
-}  # fmt: skip
+    "resolved": "Recovered",
+    "dissolved": "Dissolved by late data",
+    "new_normal": "New normal",
+    "rule_changed": "Rule changed",
+    "rule_gone": "Rule removed",
+}
 STATES = {
-    "firing": "Firing", "recovering": "Recovering", "pending": "Pending", "stale": "Waiting for data",
-    "error": "Cannot be computed", "no_data": "No data", "ok": "OK",
-}  # fmt: skip
+    "firing": "Firing",
+    "recovering": "Recovering",
+    "pending": "Pending",
+    "stale": "Waiting for data",
+    "error": "Cannot be computed",
+    "no_data": "No data",
+    "ok": "OK",
+}
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,9 @@ def slider(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Slid
 def tried(kpi: KpiCommon, choice: str, limit: float, slide: Slider | None, count: int, sensitivity: str) -> Rule | None:
     """The rule that is chosen or tried out; limit: as the slider shows it."""
     if choice == TRY_RANGE:
-        alert = Alert.model_validate({"name": "unusual", "compare": "expected_range", "sensitivity": sensitivity,
-                                      "for": count})  # fmt: skip
+        alert = Alert.model_validate(
+            {"name": "unusual", "compare": "expected_range", "sensitivity": sensitivity, "for": count}
+        )
         return Rule(kpi.name, alert, Thresholds(), kpi.owner)
     if choice == TRY_LIMIT and slide is not None:
         text = f"{slide.operator} {limit:.12g}{slide.suffix}"
@@ -114,9 +115,15 @@ def overlay(
     spans = tuple((i.opened, until(i, judged, kpi.grain), SEVERITIES[i.severity]) for i in found)
     new = all(known.name != rule.name for known in rules_of(kpi))
     return Overlay(
-        rule.words[:1].upper() + rule.words[1:], list(judged.periods), [float(v) for v in judged.low],
-        [float(v) for v in judged.high], spans, words, _yaml(rule) if new else "", _learning(judged, kpi),
-    )  # fmt: skip
+        rule.words[:1].upper() + rule.words[1:],
+        list(judged.periods),
+        [float(v) for v in judged.low],
+        [float(v) for v in judged.high],
+        spans,
+        words,
+        _yaml(rule) if new else "",
+        _learning(judged, kpi),
+    )
 
 
 def _frame(world: World, kpi: KpiCommon, where: tuple[Filter, ...], *, of: bool = False) -> pd.DataFrame:

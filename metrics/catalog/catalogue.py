@@ -21,10 +21,29 @@ from metrics.transforms import Transform
 ENGINE_VERSION = 1  # raise it when the engine's answer to the same definition changes
 # Keys that change no number, so they are outside the definition hash.
 WORDS = {
-    "label", "description", "area", "direction", "format", "delta", "thresholds", "targets", "alerts", "drivers",
-    "checks", "owner", "status", "overview", "changes", "tags", "holidays", "synonyms", "meta", "grains", "dimensions",
+    "label",
+    "description",
+    "area",
+    "direction",
+    "format",
+    "delta",
+    "thresholds",
+    "targets",
+    "alerts",
+    "drivers",
+    "checks",
+    "owner",
+    "status",
+    "overview",
+    "changes",
+    "tags",
+    "holidays",
+    "synonyms",
+    "meta",
+    "grains",
+    "dimensions",
     "stale_after",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -117,9 +136,11 @@ class Catalogue:
             sets = [tuple(self.datasets[next(iter(kpi.conditions.values())).dataset].dimensions)]
         elif kpi.parts:
             sets = [
-                self.dimensions_of(self.kpi(part)) if isinstance(part, str)
-                else tuple(self.datasets[part.dataset].dimensions) for part in kpi.parts.values()
-            ]  # fmt: skip
+                self.dimensions_of(self.kpi(part))
+                if isinstance(part, str)
+                else tuple(self.datasets[part.dataset].dimensions)
+                for part in kpi.parts.values()
+            ]
         elif isinstance(kpi, Derived):
             sets = [self.dimensions_of(self.kpi(name)) for name in self.references(kpi)]
         else:

@@ -50,10 +50,17 @@ def load(
     reading.read_kpis(kpis)
     launches = reading.read_launches() if not only else ()
     plain = Catalogue(
-        timezone, week_start_days, reading.datasets, reading.kpis, launches, (),
-        {n: tuple(p) for n, p in reading.broken.items()}, reading.documents, reading.transforms,
+        timezone,
+        week_start_days,
+        reading.datasets,
+        reading.kpis,
+        launches,
+        (),
+        {n: tuple(p) for n, p in reading.broken.items()},
+        reading.documents,
+        reading.transforms,
         {n: tuple(p) for n, p in reading.held.items()},
-    )  # fmt: skip
+    )
     snapshots = reading.read_snapshots(plain) if not only else ()
     wrong = {name: tuple(found) for name, found in reading.broken_snapshots.items()}
     problems = tuple(sorted(set(reading.problems)))
@@ -274,9 +281,11 @@ def _stem(stem: str, document: Document) -> list[Problem]:
     name = document.data.get("name") if isinstance(document.data, Mapping) else None
     if name in (None, stem):
         return []
-    return [document.problem(
-        ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {stem}` or rename the file."
-    )]  # fmt: skip
+    return [
+        document.problem(
+            ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {stem}` or rename the file."
+        )
+    ]
 
 
 def _drop_dangling(

@@ -32,9 +32,13 @@ def schemas() -> dict[str, Any]:
     ]
     plain = {"if": {"not": {"required": ["type"]}}, "then": {"$ref": "#/$defs/type_simple"}}
     kpi = {
-        "$schema": DIALECT, "title": "KPI", "type": "object",
-        "properties": {"type": {"enum": sorted(kinds)}}, "allOf": [plain, *chosen], "$defs": definitions,
-    }  # fmt: skip
+        "$schema": DIALECT,
+        "title": "KPI",
+        "type": "object",
+        "properties": {"type": {"enum": sorted(kinds)}},
+        "allOf": [plain, *chosen],
+        "$defs": definitions,
+    }
     return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch), "snapshot": _schema(Snapshot)}
 
 

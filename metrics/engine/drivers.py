@@ -73,7 +73,7 @@ def ratio(dimension: str, before: pd.DataFrame, after: pd.DataFrame) -> Split:
     parts = [
         Part(str(s), *(float(column[s]) for column in (rate_old, rate_new, change, rate, mix, mean_share)))
         for s in index
-    ]  # fmt: skip
+    ]
     return _split(dimension, parts)
 
 
@@ -93,8 +93,10 @@ def between(dimension: str, before: pd.DataFrame, after: pd.DataFrame, *, adds_u
         return ratio(dimension, *(side.assign(numerator=side["numerator"] * unit) for side in sums))
     if not adds_up:
         return None
-    return additive(dimension, *(side.groupby("segment")["value"].sum() / max(1, side["period"].nunique())
-                                 for side in (before, after)))  # fmt: skip
+    return additive(
+        dimension,
+        *(side.groupby("segment")["value"].sum() / max(1, side["period"].nunique()) for side in (before, after)),
+    )
 
 
 def _split(dimension: str, parts: list[Part]) -> Split:

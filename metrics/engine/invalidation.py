@@ -38,14 +38,30 @@ FAR = pd.Timestamp("9999-01-01")
 NEAR_DAYS, MOST_RANGES = 7, 6
 DAY = pd.Timedelta(days=1)
 # What a SELECT may not have, for its rows to be those of one table, one by one.
-MIXING = (exp.Join, exp.Group, exp.Distinct, exp.Window, exp.Limit, exp.Qualify, exp.Subquery, exp.SetOperation,
-          exp.CTE, exp.AggFunc, exp.Having, exp.Unnest, exp.Lateral)  # fmt: skip
+MIXING = (
+    exp.Join,
+    exp.Group,
+    exp.Distinct,
+    exp.Window,
+    exp.Limit,
+    exp.Qualify,
+    exp.Subquery,
+    exp.SetOperation,
+    exp.CTE,
+    exp.AggFunc,
+    exp.Having,
+    exp.Unnest,
+    exp.Lateral,
+)
 
 
 def dataset_days(
-    dataset: Dataset, staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState],
+    dataset: Dataset,
+    staging: Staging,
+    catalogue: Catalogue,
+    states: Mapping[str, DatasetState],
     before: Mapping[str, DatasetState],
-) -> Days | None:  # fmt: skip
+) -> Days | None:
     """Days of a dataset that differ from the generation before."""
     old, new = before.get(dataset.name), states.get(dataset.name)
     if old is None or new is None or old.first_at != new.first_at:
@@ -77,8 +93,9 @@ def kpi_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | Non
     found = _own_days(kpi, catalogue, days)
     if found and by_shorter_periods(kpi):  # a month has the weeks that begin in it, up to their ends
         week = catalogue.week_start_days
-        whole = [(periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week))
-                 for a, b in found]  # fmt: skip
+        whole = [
+            (periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week)) for a, b in found
+        ]
         return merged(whole)
     return found
 

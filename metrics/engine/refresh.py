@@ -202,9 +202,12 @@ def _bounds(
     )
     at = exp.Case(ifs=[exp.If(this=past, true=moment.copy())])
     query = exp.select(
-        exp.Min(this=at).as_("first"), exp.Max(this=at.copy()).as_("last"), exp.Count(this=exp.Star()).as_("rows"),
-        exp.Count(this=at.copy()).as_("past"), exp.Count(this=moment.copy()).as_("dated"),
-    )  # fmt: skip
+        exp.Min(this=at).as_("first"),
+        exp.Max(this=at.copy()).as_("last"),
+        exp.Count(this=exp.Star()).as_("rows"),
+        exp.Count(this=at.copy()).as_("past"),
+        exp.Count(this=moment.copy()).as_("dated"),
+    )
     row = trees.run(trees.from_dataset(query, dataset), scope).iloc[0]
     counts = int(row["rows"]), int(row["dated"] - row["past"])
     if pd.isna(row["first"]):

@@ -79,24 +79,40 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
     except KpiError as error:
         return _broken(world, name, error)
     target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
-    late = late_reasons(kpi, world.catalogue, world.reader.dataset_states(world.reader.generation.sequence),
-                        world.runs, world.table_sources, world.now)  # fmt: skip
+    late = late_reasons(
+        kpi,
+        world.catalogue,
+        world.reader.dataset_states(world.reader.generation.sequence),
+        world.runs,
+        world.table_sources,
+        world.now,
+    )
     part = bool(where) and grows(kpi)
     target = None if part else target
-    status = Status("no_target", "Its target is for all segments together.") if part and not late else status_of(
-        kpi, found.value, target, late
-    )  # fmt: skip
+    status = (
+        Status("no_target", "Its target is for all segments together.")
+        if part and not late
+        else status_of(kpi, found.value, target, late)
+    )
     window = kpi.window.days if isinstance(kpi, Simple) and kpi.window else 1
     return Card(
-        name=name, label=kpi.title, area=kpi.area, owner=kpi.owner, description=kpi.description,
+        name=name,
+        label=kpi.title,
+        area=kpi.area,
+        owner=kpi.owner,
+        description=kpi.description,
         value=fmt.value_text(found.value, kpi, compact=True),
         period=_period(found.period, kpi, world),
         target=f"Target {fmt.value_text(target, kpi, compact=True)}" if target is not None else "",
         gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
-        change=fmt.change_text(found.change, kpi), change_is=good_or_bad(found.change, kpi),
-        against=fmt.against_text(kpi.grain, window), status=status, spark=_spark(kpi, found, target),
-        notice=_notice(world, kpi), draft=kpi.status == "draft",
-    )  # fmt: skip
+        change=fmt.change_text(found.change, kpi),
+        change_is=good_or_bad(found.change, kpi),
+        against=fmt.against_text(kpi.grain, window),
+        status=status,
+        spark=_spark(kpi, found, target),
+        notice=_notice(world, kpi),
+        draft=kpi.status == "draft",
+    )
 
 
 def grows(kpi: KpiCommon) -> bool:
@@ -148,11 +164,20 @@ def _broken(world: World, name: str, error: KpiError) -> Card:
     why = str(problems[0]) if problems else error.message
     title = kpi.title if kpi else str(data.get("label") or name.replace("_", " ").capitalize())
     return Card(
-        name=name, label=title, area=kpi.area if kpi else str(data.get("area", "")),
-        owner=kpi.owner if kpi else str(data.get("owner", "")), value=fmt.UNKNOWN, period="", target="", gap="",
-        change="", change_is="neutral", against="", status=Status("definition_error", why),
+        name=name,
+        label=title,
+        area=kpi.area if kpi else str(data.get("area", "")),
+        owner=kpi.owner if kpi else str(data.get("owner", "")),
+        value=fmt.UNKNOWN,
+        period="",
+        target="",
+        gap="",
+        change="",
+        change_is="neutral",
+        against="",
+        status=Status("definition_error", why),
         spark=sparkline([], None, f"{title}: no values"),
-    )  # fmt: skip
+    )
 
 
 def _known(value: Any) -> float | None:

@@ -16,9 +16,10 @@ from metrics.catalog.models.kpi import (
 )
 
 SCALES = {
-    "nps": "Promoters (9, 10) minus detractors (0 to 6), per 100 answers", "csat": "Share of answers of 4 and 5",
+    "nps": "Promoters (9, 10) minus detractors (0 to 6), per 100 answers",
+    "csat": "Share of answers of 4 and 5",
     "ces": "Mean answer, from 1 to 7",
-}  # fmt: skip
+}
 
 
 def followed_in_words(kpi: KpiCommon) -> str:

@@ -61,11 +61,17 @@ def _steps(series: Series, rows: pd.DataFrame) -> tuple[Step, ...]:
     steps = []
     for name, count, previous, kept_share in zip(series.part_names, known, before, kept, strict=True):
         lost = previous - count if previous is not None and count is not None else None
-        steps.append(Step(
-            name, _number(count), _percent(share(count, known[0])), _percent(kept_share),
-            f"{fmt.MINUS}{lost:,} ({_percent(lost / previous)})" if lost is not None and previous else "",
-            share(count, known[0]) or 0.0, kept_share is not None and kept_share == lowest and len(known) > 2,
-        ))  # fmt: skip
+        steps.append(
+            Step(
+                name,
+                _number(count),
+                _percent(share(count, known[0])),
+                _percent(kept_share),
+                f"{fmt.MINUS}{lost:,} ({_percent(lost / previous)})" if lost is not None and previous else "",
+                share(count, known[0]) or 0.0,
+                kept_share is not None and kept_share == lowest and len(known) > 2,
+            )
+        )
     return tuple(steps)
 
 

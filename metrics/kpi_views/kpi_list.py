@@ -32,9 +32,11 @@ def kpi_list(world: World) -> tuple[Entry, ...]:
             found.append(Entry(own, "", "", "", own.status.why, (), f"{name} {own.label}".lower()))
             continue
         words = (name, kpi.title, kpi.description, kpi.area, kpi.owner, kpi.type, *kpi.tags, *kpi.synonyms)
-        found.append(Entry(
-            own, kpi.type, kpi.grain, additivity(kpi), in_words(kpi, catalogue), kpi.tags, " ".join(words).lower()
-        ))  # fmt: skip
+        found.append(
+            Entry(
+                own, kpi.type, kpi.grain, additivity(kpi), in_words(kpi, catalogue), kpi.tags, " ".join(words).lower()
+            )
+        )
     return tuple(sorted(found, key=lambda e: (e.card.area, e.card.label)))
 
 

@@ -96,16 +96,30 @@ def kpi_page(
     grain = grain or kpi.grain
     start = range_start(world, kpi, grain, range_ or DEFAULT_RANGE[grain])
     query = Query(
-        name, grain, start, None, by or None, where, None if compare == "none" or by else compare,  # type: ignore[arg-type]
-    )  # fmt: skip
+        name,
+        grain,
+        start,
+        None,
+        by or None,
+        where,
+        None if compare == "none" or by else compare,  # type: ignore[arg-type]
+    )
     series = answer(query, world.catalogue, world.reader)
     own = card(world, name, where)
     return KpiPage(
-        card=own, description=kpi.description, owner=kpi.owner, grains=offered_grains(kpi),
-        dimensions=world.catalogue.dimensions_of(kpi), chart=_chart(world, kpi, series, whole=not where),
-        table=_table(kpi, series), csv=export.as_csv(series), notes=_notes(kpi, series), series=series,
-        shape=shape_of(world, kpi, series, where, who), so_far=so_far(world, kpi, where),
-    )  # fmt: skip
+        card=own,
+        description=kpi.description,
+        owner=kpi.owner,
+        grains=offered_grains(kpi),
+        dimensions=world.catalogue.dimensions_of(kpi),
+        chart=_chart(world, kpi, series, whole=not where),
+        table=_table(kpi, series),
+        csv=export.as_csv(series),
+        notes=_notes(kpi, series),
+        series=series,
+        shape=shape_of(world, kpi, series, where, who),
+        so_far=so_far(world, kpi, where),
+    )
 
 
 def so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
@@ -185,8 +199,13 @@ def _chart(world: World, kpi: KpiCommon, series: Series, *, whole: bool) -> Char
     elif open_periods:
         note += f" {open_periods} {grain}{'s' if open_periods > 1 else ''} not complete yet, so without a value."
     return Chart(
-        tuple(lines), tuple(limits), target, _marks(world, kpi, frame), *ticks(kpi), note + more,
-    )  # fmt: skip
+        tuple(lines),
+        tuple(limits),
+        target,
+        _marks(world, kpi, frame),
+        *ticks(kpi),
+        note + more,
+    )
 
 
 def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon, grain: str) -> Line:

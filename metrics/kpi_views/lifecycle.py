@@ -34,6 +34,4 @@ def lifecycle_shape(series: Series) -> LifecycleShape | None:
         sign = -1 if name == "dormant" else 1
         found[name] = tuple(None if row[i] is None else sign * float(row[i] or 0) for row in rows)
         texts[name] = tuple(fmt.UNKNOWN if row[i] is None else f"{row[i]:,}" for row in rows)
-    return LifecycleShape(
-        tuple(series.frame["period"]), found, texts, tuple(bool(c) for c in series.frame["complete"])
-    )  # fmt: skip
+    return LifecycleShape(tuple(series.frame["period"]), found, texts, tuple(bool(c) for c in series.frame["complete"]))

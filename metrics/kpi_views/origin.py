@@ -19,10 +19,17 @@ from metrics.kpi_views.followed import followed_in_words
 from metrics.presentation import format as fmt
 
 AGG_WORDS = {
-    "count": "Count of rows", "count_distinct": "Distinct {0}", "sum": "Sum of {0}", "avg": "Mean of {0}",
-    "min": "Least {0}", "max": "Greatest {0}", "median": "Median of {0}", "percentile": "{1} percentile of {0}",
-    "first": "First {0}", "last": "Last {0}",
-}  # fmt: skip
+    "count": "Count of rows",
+    "count_distinct": "Distinct {0}",
+    "sum": "Sum of {0}",
+    "avg": "Mean of {0}",
+    "min": "Least {0}",
+    "max": "Greatest {0}",
+    "median": "Median of {0}",
+    "percentile": "{1} percentile of {0}",
+    "first": "First {0}",
+    "last": "Last {0}",
+}
 
 
 PICKED = {"first": "first", "last": "last", "min": "least", "max": "greatest"}

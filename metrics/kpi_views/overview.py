@@ -47,10 +47,15 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
     titles = tuple(catalogue.kpis[n].title for n in left_out if not area or catalogue.kpis[n].area == area)
     counts = Counter(c.status.slug for c in cards)
     return Overview(
-        headline(cards), data_line(world, len(cards)), {s: counts[s] for s in ORDER if counts[s]}, tuple(cards), areas,
-        titles, world.overdue,
+        headline(cards),
+        data_line(world, len(cards)),
+        {s: counts[s] for s in ORDER if counts[s]},
+        tuple(cards),
+        areas,
+        titles,
+        world.overdue,
         tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
-    )  # fmt: skip
+    )
 
 
 class Judged(Protocol):

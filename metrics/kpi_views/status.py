@@ -13,9 +13,13 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
 
 LABELS = {
-    "off_track": "Off track", "at_risk": "At risk", "definition_error": "Definition error",
-    "waiting_for_data": "Waiting for data", "no_target": "No target", "on_track": "On track",
-}  # fmt: skip
+    "off_track": "Off track",
+    "at_risk": "At risk",
+    "definition_error": "Definition error",
+    "waiting_for_data": "Waiting for data",
+    "no_target": "No target",
+    "on_track": "On track",
+}
 ORDER = list(LABELS)
 STALE_SYNC = timedelta(days=2)  # a source that is pulled and not declared otherwise
 

@@ -74,9 +74,14 @@ def survey_shape(world: World, kpi: Survey, series: Series, where: tuple[Filter,
     asked = Answers(kpi, full.start, min(periods.after(last, series.grain), full.end), where)
     said = written(asked, world.catalogue, world.reader, group=who, limit=COMMENTS)
     return SurveyShape(
-        LABELS[kpi.scale], tuple(frame["period"]), shares, texts, latest, fmt.period_text(last, series.grain, 0),
+        LABELS[kpi.scale],
+        tuple(frame["period"]),
+        shares,
+        texts,
+        latest,
+        fmt.period_text(last, series.grain, 0),
         tuple(
             Comment(fmt.period_text(r["said_at"], "day", world.now.year), f"{r['score']:g}", r["who"], r["comment"])
             for r in said.to_dict("records")
         ),
-    )  # fmt: skip
+    )

@@ -102,10 +102,16 @@ def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
             text = f"{score.kpi.title} {words.verdict(score.kpi, kept.reading)}, D+{kept.reading.days}"
             verdicts.append((text, SPOKEN[is_good(score.kpi, kept.reading)]))
     return LaunchItem(
-        launch.name, launch.title, card.phase, _when(card, today), launch.owner,
+        launch.name,
+        launch.title,
+        card.phase,
+        _when(card, today),
+        launch.owner,
         f"{used.share:.1%} of {used.audience:,} use it" if used and used.share is not None else "",
-        lights, tuple(verdicts), decision,
-    )  # fmt: skip
+        lights,
+        tuple(verdicts),
+        decision,
+    )
 
 
 def _when(card: Scorecard, today: date) -> str:

@@ -63,16 +63,18 @@ def html(page: LaunchPage, link: str = "") -> str:
         f"<h1>{t(page.title)}</h1><p>{headline}</p>",
         f"<p class='q'>{t(page.line)}. Owner: {t(page.owner or 'nobody')}.</p>",
         f"<blockquote>{t(page.hypothesis)}</blockquote>" if page.hypothesis else "",
-        "<h2>KPIs</h2>", *(_block(block) for block in page.blocks),
-    ]  # fmt: skip
+        "<h2>KPIs</h2>",
+        *(_block(block) for block in page.blocks),
+    ]
     if page.adoption:
         within = " · ".join(f"{t(name)} {t(share)} ({t(of)})" for name, share, of in page.adoption.within)
         body.append(
             f"<h2>Adoption</h2><p>{t(page.adoption.line)}.</p><p class='q'>{within}. {t(page.adoption.again)}</p>"
         )
     if page.voice:
-        rows = "".join(f"<tr><td>{t(name)}</td><td class='{slug}'>{t(said)}</td></tr>" for name, said, slug in
-                       page.voice.groups)  # fmt: skip
+        rows = "".join(
+            f"<tr><td>{t(name)}</td><td class='{slug}'>{t(said)}</td></tr>" for name, said, slug in page.voice.groups
+        )
         quotes = "".join(
             f"<blockquote>{t(s.words)} <span class='q'>{t(s.score)}, {t(s.when)}</span></blockquote>"
             for s in page.voice.comments[:5]
@@ -98,8 +100,17 @@ def _block(block: KpiBlock) -> str:
         f"<td class='q'>{t(', '.join(r.badges))}</td></tr>"
         for r in block.readings
     )
-    facts = " ".join(filter(None, (block.level and f"{block.level}.", block.wish and f"{block.wish}: {block.wish_met}.",
-                                   block.compared, block.calibration)))  # fmt: skip
+    facts = " ".join(
+        filter(
+            None,
+            (
+                block.level and f"{block.level}.",
+                block.wish and f"{block.wish}: {block.wish_met}.",
+                block.compared,
+                block.calibration,
+            ),
+        )
+    )
     guard = f"<p class='{block.guard_slug}'>Guardrail: {t(block.guard)}</p>" if block.guard else ""
     return (
         f"<h3>{t(block.title)} <span class='q'>({block.role})</span></h3><p class='{block.slug}'>{t(block.verdict)}</p>"

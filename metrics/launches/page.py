@@ -22,8 +22,12 @@ from metrics.presentation import format as fmt
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
-CAUSES = {"late data": "late data", "definition": "the definition changed", "launch": "the launch was edited",
-          "method": "the method changed"}  # fmt: skip
+CAUSES = {
+    "late data": "late data",
+    "definition": "the definition changed",
+    "launch": "the launch was edited",
+    "method": "the method changed",
+}
 
 
 @dataclass(frozen=True)
@@ -162,15 +166,28 @@ def launch_page(
         assumed = (*assumed, words.CONTROL)
     headline = _headline(card, blocks, now.date())
     return LaunchPage(
-        launch.name, launch.title, card.phase, headline, _line(launch, now.date()), launch.hypothesis, launch.owner,
-        _steps(launch), blocks, _adoption(card.adoption) if card.adoption else None, card.adoption_why,
-        _voice(card.voice) if card.voice else None, card.voice_why, _readiness(card), assumed,
+        launch.name,
+        launch.title,
+        card.phase,
+        headline,
+        _line(launch, now.date()),
+        launch.hypothesis,
+        launch.owner,
+        _steps(launch),
+        blocks,
+        _adoption(card.adoption) if card.adoption else None,
+        card.adoption_why,
+        _voice(card.voice) if card.voice else None,
+        card.voice_why,
+        _readiness(card),
+        assumed,
         card.overlaps or ("Nothing else is known to have touched its KPIs in these days.",),
-        tuple((g.audience, g.message, g.channel, g.done) for g in launch.go_to_market), tuple(launch.links.items()),
+        tuple((g.audience, g.message, g.channel, g.done) for g in launch.go_to_market),
+        tuple(launch.links.items()),
         tuple((what.capitalize(), why, f"{by}, {fmt.moment_text(at)}") for what, why, by, at in decisions),
         tuple(_breach(catalogue, *breach) for breach in breaches if breach[0] in catalogue.kpis),
         f"Data to {fmt.day_text(data_to)}.",
-    )  # fmt: skip
+    )
 
 
 def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple[tuple[str, str], ...]:
@@ -252,14 +269,25 @@ def _block(score: KpiScore, card: Scorecard, catalogue: Catalogue, year: int) ->
     sees = card.sees.get(kpi.name)
     guard = score.guard
     return KpiBlock(
-        kpi.name, kpi.title, score.role, words.verdict(kpi, published) if published else "no verdict yet",
-        SPOKEN[is_good(kpi, published)] if published else "quiet", words.levels(kpi, reading), _wish(score),
-        _wish_met(score, published), published.badges if published else (), words.compared(reading),
-        words.calibration(reading), words.visible_words(kpi, sees) + "." if sees and sees.size > 1e-6 else "", today,
-        tuple(dict.fromkeys((*reading.notes, *look.notes))), tuple(_rows(score, card.launch)),
-        _path(score, card.launch, catalogue), words.guard_words(kpi, guard, year) if guard else "",
+        kpi.name,
+        kpi.title,
+        score.role,
+        words.verdict(kpi, published) if published else "no verdict yet",
+        SPOKEN[is_good(kpi, published)] if published else "quiet",
+        words.levels(kpi, reading),
+        _wish(score),
+        _wish_met(score, published),
+        published.badges if published else (),
+        words.compared(reading),
+        words.calibration(reading),
+        words.visible_words(kpi, sees) + "." if sees and sees.size > 1e-6 else "",
+        today,
+        tuple(dict.fromkeys((*reading.notes, *look.notes))),
+        tuple(_rows(score, card.launch)),
+        _path(score, card.launch, catalogue),
+        words.guard_words(kpi, guard, year) if guard else "",
         "" if guard is None else "quiet" if guard.holds is None else "good" if guard.holds else "bad",
-    )  # fmt: skip
+    )
 
 
 def _wish(score: KpiScore) -> str:
@@ -300,10 +328,17 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
         if again is not None:
             said = words.verdict(score.kpi, again.reading)
             now = f"Restated since: now {said} ({CAUSES[again.cause]}). The published verdict stays."
-        found.append(ReadingRow(
-            f"D+{days}", on, words.verdict(score.kpi, item.reading), SPOKEN[is_good(score.kpi, item.reading)],
-            item.reading.badges, _published(item, launch), now,
-        ))  # fmt: skip
+        found.append(
+            ReadingRow(
+                f"D+{days}",
+                on,
+                words.verdict(score.kpi, item.reading),
+                SPOKEN[is_good(score.kpi, item.reading)],
+                item.reading.badges,
+                _published(item, launch),
+                now,
+            )
+        )
     return found
 
 
@@ -338,14 +373,17 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
 
 def _adoption(found: Adoption) -> AdoptionBlock:
     share = fmt.UNKNOWN if found.share is None else f"{found.share:.1%}"
-    within = tuple((s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "nobody is there that long") for s in
-                   found.within)  # fmt: skip
+    within = tuple(
+        (s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "nobody is there that long") for s in found.within
+    )
     again = f"{found.again:,} of {found.used:,} came back to it on another day" if found.used else ""
     parts = tuple(
-        (dimension.replace("_", " "), tuple((s.name, f"{_share(s)} ({s.used:,} of {s.of:,})", s.value or 0.0)
-                                            for s in shares))
+        (
+            dimension.replace("_", " "),
+            tuple((s.name, f"{_share(s)} ({s.used:,} of {s.of:,})", s.value or 0.0) for s in shares),
+        )
         for dimension, shares in found.segments
-    )  # fmt: skip
+    )
     line = f"{found.used:,} of {found.audience:,} seen since launch used it: {share}"
     return AdoptionBlock(line, within, again, found.curve, parts)
 
@@ -356,24 +394,30 @@ def _share(share: Share) -> str:
 
 def _voice(found: Voice) -> VoiceBlock:
     slugs = {"up": "good", "down": "bad"}
-    groups = [(name, words.score_words(change), slugs.get(words.score_verdict(change), "quiet")) for name, change in
-              found.groups]  # fmt: skip
+    groups = [
+        (name, words.score_words(change), slugs.get(words.score_verdict(change), "quiet"))
+        for name, change in found.groups
+    ]
     if found.apart is not None:
         said = words.score_words(found.apart).replace(" → ", " of the others, ", 1)
-        groups.append(("Those who used it, against those who did not", said, slugs.get(
-            words.score_verdict(found.apart), "quiet")))  # fmt: skip
+        groups.append(
+            ("Those who used it, against those who did not", said, slugs.get(words.score_verdict(found.apart), "quiet"))
+        )
     comments = tuple(
         Said(
-            f"{pd.Timestamp(row['said_at']):%-d %b}", f"{float(row['score']):g}", str(row["who"]), str(row["comment"]),
+            f"{pd.Timestamp(row['said_at']):%-d %b}",
+            f"{float(row['score']):g}",
+            str(row["who"]),
+            str(row["comment"]),
             tuple((name, str(row[name])) for name in found.dimensions),
         )
         for row in found.comments.to_dict("records")
-    )  # fmt: skip
+    )
     start = pd.Timestamp(found.start)
     line = f"{found.kpi.title}: answers from {start:%-d %b} on against the 60 days before. Intervals of 95%."
     return VoiceBlock(
         found.kpi.title, tuple(groups), comments, tuple((w.word, w.before, w.after, w.z > 0) for w in found.words), line
-    )  # fmt: skip
+    )
 
 
 def _readiness(card: Scorecard) -> tuple[tuple[str, str], ...]:

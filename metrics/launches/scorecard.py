@@ -129,7 +129,7 @@ def scorecard(
     overlaps = (*_overlaps(world.catalogue, launch), *firing)
     return Scorecard(
         launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, sees
-    )  # fmt: skip
+    )
 
 
 def _observed(world: World, launch: Launch, name: str) -> Observed:
@@ -200,9 +200,15 @@ def _adoption(world: World, launch: Launch, full: bool) -> tuple[Adoption | None
     for by in (None, *(dataset.dimensions if full else ())):
         try:
             tables[by] = adoption_table(
-                world.catalogue, world.reader, dataset=item.dataset, used=item.used, audience=audience,
-                start=launch.starts_on, end=end, by=by,
-            )  # fmt: skip
+                world.catalogue,
+                world.reader,
+                dataset=item.dataset,
+                used=item.used,
+                audience=audience,
+                start=launch.starts_on,
+                end=end,
+                by=by,
+            )
         except KpiError as error:
             if by is None:
                 return None, error.message
@@ -320,15 +326,19 @@ def _readiness(world: World, launch: Launch, seen: Mapping[str, Observed]) -> tu
                 world.catalogue, world.reader, dataset=item.dataset, used=item.used, end=pd.Timestamp(world.now.date())
             )
             found.append(
-                Check("ok", f"Tracking is seen: {uses:,} uses in the data.") if uses
+                Check("ok", f"Tracking is seen: {uses:,} uses in the data.")
+                if uses
                 else Check("missing", f"No use is in the data yet: no row of {item.dataset} meets `{item.used}`.")
-            )  # fmt: skip
+            )
         except KpiError as error:
             found.append(Check("missing", f"Tracking cannot be checked: {error.message}"))
     else:
         found.append(Check("warning", "Adoption is not tracked: the launch names no event of use."))
-    found += [Check("missing", f"{name} is not defined, so it cannot be read.") for name in launch.measured
-              if name not in world.catalogue.kpis]  # fmt: skip
+    found += [
+        Check("missing", f"{name} is not defined, so it cannot be read.")
+        for name in launch.measured
+        if name not in world.catalogue.kpis
+    ]
     if not launch.success:
         found.append(Check("missing", "No success KPI is named: there is nothing to read."))
     if not launch.guardrails:

@@ -43,10 +43,12 @@ def in_parts(series: Series, parts: Any) -> dict[str, Any]:
     found = counts(series, parts)
     if series.kind == "funnel":
         named = zip(series.part_names, found, [None, *found[:-1]], strict=True)
-        return {"steps": [
-            {"name": n, "count": c, "from_previous": share(c, before), "from_first": share(c, found[0])}
-            for n, c, before in named
-        ]}  # fmt: skip
+        return {
+            "steps": [
+                {"name": n, "count": c, "from_previous": share(c, before), "from_first": share(c, found[0])}
+                for n, c, before in named
+            ]
+        }
     if series.kind == "retention":
         return {"curve": {"counts": found, "shares": [share(c, found[0]) for c in found]}}
     return dict(zip(series.part_names, found, strict=True))
@@ -61,10 +63,14 @@ def as_dict(series: Series) -> dict[str, Any]:
     """The JSON of `kpi query`."""
     parts = [in_parts(series, found) for found in series.frame["parts"]]
     return {
-        "kpi": series.kpi, "definition": series.definition, "generation": series.generation,
-        "watermark": iso(series.watermark), "grain": series.grain, "unit": series.unit,
+        "kpi": series.kpi,
+        "definition": series.definition,
+        "generation": series.generation,
+        "watermark": iso(series.watermark),
+        "grain": series.grain,
+        "unit": series.unit,
         "rows": [{**row, **more} for row, more in zip(rows(series), parts, strict=True)],
-    }  # fmt: skip
+    }
 
 
 def as_csv(series: Series) -> str:

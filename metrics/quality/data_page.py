@@ -69,11 +69,18 @@ def data_page(world: World) -> DataPage:
         state = states.get(name)
         late = dataset_late(name, world.catalogue, states, world.runs, world.table_sources, world.now)
         kpis = tuple(k.title for k in world.catalogue.kpis.values() if name in world.catalogue.datasets_of(k))
-        datasets.append(DatasetRow(
-            name, item.label or name, "none" if state is None or not state.rows else "stale" if late else "fresh", late,
-            fmt.moment_text(state.watermark if state else None), f"{state.rows:,}" if state else "0",
-            state.future_rows if state else 0, kpis,
-        ))  # fmt: skip
+        datasets.append(
+            DatasetRow(
+                name,
+                item.label or name,
+                "none" if state is None or not state.rows else "stale" if late else "fresh",
+                late,
+                fmt.moment_text(state.watermark if state else None),
+                f"{state.rows:,}" if state else "0",
+                state.future_rows if state else 0,
+                kpis,
+            )
+        )
     quarantine = world.reader.quarantine()
     counted = quarantine.groupby("source").size().to_dict()
     sources = []
@@ -81,12 +88,18 @@ def data_page(world: World) -> DataPage:
         run = world.runs.get(name)
         columns = world.reader.tables().get(table)
         total = int(world.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0]) if columns else 0
-        sources.append(SourceRow(
-            name, table, run.status if run else "none",
-            _pulled(run, world),
-            f"{total:,}", int(counted.get(name, 0)), run.error if run else "",
-            tuple(run.notes) if run else (),
-        ))  # fmt: skip
+        sources.append(
+            SourceRow(
+                name,
+                table,
+                run.status if run else "none",
+                _pulled(run, world),
+                f"{total:,}",
+                int(counted.get(name, 0)),
+                run.error if run else "",
+                tuple(run.notes) if run else (),
+            )
+        )
     late_count = sum(d.state != "fresh" for d in datasets)
     failed = sum(s.state == "failed" for s in sources)
     words = (
@@ -95,6 +108,11 @@ def data_page(world: World) -> DataPage:
     words += [f"{failed} source{'s' if failed > 1 else ''} failed"] if failed else []
     words += [f"{len(quarantine)} rows could not be read"] if len(quarantine) else []
     return DataPage(
-        "; ".join(words), tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))), tuple(sources),
-        quarantine, (*world.catalogue.problems, *world.odd), generation.id, world.overdue,
-    )  # fmt: skip
+        "; ".join(words),
+        tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))),
+        tuple(sources),
+        quarantine,
+        (*world.catalogue.problems, *world.odd),
+        generation.id,
+        world.overdue,
+    )

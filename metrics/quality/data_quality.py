@@ -35,8 +35,12 @@ def oddities(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Proble
     before = reader.dataset_states(generations[-2].sequence) if len(generations) > 1 else {}
     seen = _Values(catalogue, reader)
     for name, dataset in catalogue.datasets.items():
-        for check in (_multiplied(dataset, reader), _repeated(dataset, reader), _shrunk(dataset, states, before),
-                      _sudden(dataset, catalogue, reader, states)):  # fmt: skip
+        for check in (
+            _multiplied(dataset, reader),
+            _repeated(dataset, reader),
+            _shrunk(dataset, states, before),
+            _sudden(dataset, catalogue, reader, states),
+        ):
             found += _told(catalogue, f"dataset:{name}", check)
     for name, kpi in catalogue.kpis.items():
         checks = (

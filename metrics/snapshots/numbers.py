@@ -94,9 +94,13 @@ class Numbers:
         events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
         quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.world.country, events)
         found = expectation(
-            pd.Series(frame["value"].to_numpy("float64"), index=index), kpi.grain, zone=catalogue.timezone, muted=quiet,
-            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None, rate=kpi.is_rate,
-        )  # fmt: skip
+            pd.Series(frame["value"].to_numpy("float64"), index=index),
+            kpi.grain,
+            zone=catalogue.timezone,
+            muted=quiet,
+            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None,
+            rate=kpi.is_rate,
+        )
         low, high, odd = (float(part[-1]) for part in (found.low, found.high, found.z))
         if any(math.isnan(part) for part in (low, high, odd)):
             return None
@@ -136,9 +140,7 @@ class Numbers:
         known = None if pd.isna(value) else float(value)
         target = None if self.where else target_at(self.kpi, period, grain)
         name = f"{period:%b %Y}" if grain == "month" else fmt.period_text(period, grain, self.week.last.year)
-        return Point(
-            period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target
-        )  # fmt: skip
+        return Point(period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target)
 
     def _final(self, grain: str) -> pd.DataFrame:
         """Rows of a grain whose value was final when the week ended."""

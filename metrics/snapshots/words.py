@@ -33,7 +33,7 @@ def period_text(kpi: KpiCommon, period: pd.Timestamp, year: int) -> str:
     """`on Sun 22 Nov`, `in 16–22 Nov`, `in October 2026`."""
     return f"{'at' if kpi.grain == 'hour' else 'on' if kpi.grain == 'day' else 'in'} " + fmt.period_text(
         period, kpi.grain, year
-    )  # fmt: skip
+    )
 
 
 def against(kpi: KpiCommon, before: pd.Timestamp, year: int) -> str:

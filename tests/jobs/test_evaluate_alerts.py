@@ -28,9 +28,11 @@ def test_one_message_when_it_fires_and_one_when_it_is_over(project: Builder, web
     project.sync(day(6))
     assert [m["title"] for m in web.got] == ["Shop: WARNING Orders 70 (Fri 6 Nov)"]
     assert web.got[0]["message"].splitlines() == [
-        "WARNING Orders 70 (Fri 6 Nov)", "Expected 80 or more.", "Owner: ana@example.com · rule k.low",
+        "WARNING Orders 70 (Fri 6 Nov)",
+        "Expected 80 or more.",
+        "Owner: ana@example.com · rule k.low",
         "https://kpi.example.com/kpi?kpi=k&rule=low",
-    ]  # fmt: skip
+    ]
     project.sync(day(6, 2))
     evaluate(project.open(), now=day(6, 3))
     assert len(web.got) == 1, "the same period is told once"
@@ -106,9 +108,10 @@ def test_a_message_says_where_the_change_sits_and_what_is_near(project: Builder,
     project.write("launches", "checkout", "name: checkout\nlabel: New checkout\non: 2026-11-04\nkpis: [k]\n")
     project.sync(day(6))
     assert web.got[0]["message"].splitlines()[1:4] == [
-        "Expected 120 or more (before 150).", "All of the change sits in shop b: 50 → 10.",
+        "Expected 120 or more (before 150).",
+        "All of the change sits in shop b: 50 → 10.",
         "Near: launch New checkout, 2 days before.",
-    ]  # fmt: skip
+    ]
 
 
 def test_what_was_before_the_first_look_is_recorded_and_told_to_nobody(project: Builder, web: Web) -> None:
@@ -212,10 +215,19 @@ def test_the_commands(project: Builder, web: Web) -> None:
     project.sync(day(6))
     folder, now = ["--project", str(project.folder)], ["--now", "2026-11-07T01:00:00Z"]
     status = json.loads(run_cli("alerts", "status", "--json", *folder, *now, check=True).stdout)
-    assert status == [{
-        "rule": "low", "kpi": "k", "segment": None, "state": "firing", "severity": "critical", "value": 10.0,
-        "threshold": 50.0, "since": "2026-11-06T00:00:00Z", "silenced_until": None,
-    }]  # fmt: skip
+    assert status == [
+        {
+            "rule": "low",
+            "kpi": "k",
+            "segment": None,
+            "state": "firing",
+            "severity": "critical",
+            "value": 10.0,
+            "threshold": 50.0,
+            "since": "2026-11-06T00:00:00Z",
+            "silenced_until": None,
+        }
+    ]
     history = json.loads(run_cli("alerts", "history", "--json", *folder, *now, check=True).stdout)
     assert [(set(h), h["closed"], h["peak"], h["ack_by"]) for h in history] == [
         ({"incident", "rule", "kpi", "segment", "opened", "closed", "peak", "ack_by"}, None, 10.0, None)
@@ -237,11 +249,16 @@ def test_the_commands(project: Builder, web: Web) -> None:
     assert [(r["event"], r["period"], r["expected"]) for r in replayed] == [("opened", "2026-11-06", [80.0, None])]
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (("ack", "99"), "no incident 99"), (("silence", "lwo", "--until", "3d"), "Did you mean 'low'?"),
-    (("test", "tea"), "Known: team"), (("replay", "k", "--rule", "x"), "unknown rule 'x'"),
-    (("silence", "low", "--until", "3d", "--segment", "x"), "unknown segment 'x'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ack", "99"), "no incident 99"),
+        (("silence", "lwo", "--until", "3d"), "Did you mean 'low'?"),
+        (("test", "tea"), "Known: team"),
+        (("replay", "k", "--rule", "x"), "unknown rule 'x'"),
+        (("silence", "low", "--until", "3d", "--segment", "x"), "unknown segment 'x'"),
+    ],
+)
 def test_wrong_names_are_told(project: Builder, web: Web, arguments: tuple[str, ...], says: str) -> None:
     make(project, GOOD, LOW, contact=web.url)
     project.sync(day(5))

@@ -19,8 +19,11 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
             rows += [{"at": pd.Timestamp(day), "platform": platform, "done": i < done} for i in range(seen)]
     project.rows("acts", pd.DataFrame(rows), dimensions="[platform]", watermark="whole_days")
     project.kpi("seen", "dataset: acts\nagg: count")
-    project.kpi("rate", "type: ratio\nnumerator: {dataset: acts, agg: count, filter: done}\n"
-                        "denominator: {dataset: acts, agg: count}\nformat: percent")  # fmt: skip
+    project.kpi(
+        "rate",
+        "type: ratio\nnumerator: {dataset: acts, agg: count, filter: done}\n"
+        "denominator: {dataset: acts, agg: count}\nformat: percent",
+    )
     project.kpi("middle", "dataset: acts\nagg: median\nexpr: CAST(done AS INTEGER)")
     project.sync(NOW)
     world = project.open().world(NOW)

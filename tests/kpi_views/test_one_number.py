@@ -77,11 +77,18 @@ def test_the_demo_tells_its_story(demo_world: Any) -> None:
 
 def test_the_demo_is_what_demo_md_says(demo_world: Any) -> None:
     about = {
-        "sign_ups": (2710, 0.02), "activation": (0.412, 0.02), "trial_to_paid": (0.087, 0.03),
-        "stickiness": (0.33, 0.03), "week_4_retention": (0.316, 0.03), "new_editor_adoption": (0.22, 0.05),
-        "logo_churn": (0.022, 0.05), "error_free_sessions": (0.984, 0.001), "p95_load_time": (2.7, 0.04),
-        "nps": (44, 0.05), "quick_ratio": (1.4, 0.12),
-    }  # fmt: skip
+        "sign_ups": (2710, 0.02),
+        "activation": (0.412, 0.02),
+        "trial_to_paid": (0.087, 0.03),
+        "stickiness": (0.33, 0.03),
+        "week_4_retention": (0.316, 0.03),
+        "new_editor_adoption": (0.22, 0.05),
+        "logo_churn": (0.022, 0.05),
+        "error_free_sessions": (0.984, 0.001),
+        "p95_load_time": (2.7, 0.04),
+        "nps": (44, 0.05),
+        "quick_ratio": (1.4, 0.12),
+    }
     for name, (value, near) in about.items():
         assert latest(demo_world, demo_world.catalogue.kpi(name)).value == pytest.approx(value, rel=near), name
 

@@ -23,12 +23,21 @@ def kpi(**keys: Any) -> Simple:
 @pytest.mark.parametrize(
     ("format_", "value", "text"),
     [
-        ("percent", 0.4123, "41.2%"), ("0.0%", 0.085, "8.5%"), ("0%", 0.085, "8%"), ("#,##0", 10512.4, "10,512"),
-        ("currency USD", 64_700, "$64,700"), ("currency EUR", 9.5, "€9.50"), ("duration", 2.74, "2.74 s"),
-        ("duration", 0.35, "350 ms"), ("duration", 750, "12.5 min"), ("number", 3.14159, "3.14"), ("number", -3, "−3"),
-        ("0.0 pts", 4.25, "4.2 pts"), ("number", math.nan, "–"),
+        ("percent", 0.4123, "41.2%"),
+        ("0.0%", 0.085, "8.5%"),
+        ("0%", 0.085, "8%"),
+        ("#,##0", 10512.4, "10,512"),
+        ("currency USD", 64_700, "$64,700"),
+        ("currency EUR", 9.5, "€9.50"),
+        ("duration", 2.74, "2.74 s"),
+        ("duration", 0.35, "350 ms"),
+        ("duration", 750, "12.5 min"),
+        ("number", 3.14159, "3.14"),
+        ("number", -3, "−3"),
+        ("0.0 pts", 4.25, "4.2 pts"),
+        ("number", math.nan, "–"),
     ],
-)  # fmt: skip
+)
 def test_values(format_: str, value: float, text: str) -> None:
     assert fmt.value_text(value, kpi(format=format_)) == text
 

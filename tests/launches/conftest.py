@@ -45,8 +45,11 @@ def product(project: Builder, frame: pd.DataFrame, *, settings: str = "", kpi: s
     write_acts(project, frame)
     if not (project.folder / "sources.yml").exists():
         project.source("- {name: acts, type: files, table: acts, path: files/acts.parquet, load: replace}")
-    project.write("datasets", "acts", "name: acts\nsource: acts\ntime_dimension: at\nwatermark: whole_days\n"
-                                      "dimensions: [platform, country]\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "acts",
+        "name: acts\nsource: acts\ntime_dimension: at\nwatermark: whole_days\ndimensions: [platform, country]\n",
+    )
     project.kpi("acted", f"label: Acts\ndataset: acts\nagg: sum\nexpr: v\nowner: ana@example.com\n{kpi}")
 
 

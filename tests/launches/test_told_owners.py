@@ -91,8 +91,22 @@ def test_a_launch_is_kept_edited_and_removed_from_the_shell(project: Builder) ->
     product(project, acts(LAUNCH + 14 * DAY, lift=1.08))
     project.sync(day(14))
     at = ["--project", str(project.folder), "--now", "2026-10-19T03:00:00Z"]
-    made = kpi("launch", "add", "wizard", "--on", "2026-10-05", "--audience", "platform = 'web'", "--control",
-                   "platform != 'web'", "--success", "acted:+8%", "--guardrail", "acted:< 9,999", *at)  # fmt: skip
+    made = kpi(
+        "launch",
+        "add",
+        "wizard",
+        "--on",
+        "2026-10-05",
+        "--audience",
+        "platform = 'web'",
+        "--control",
+        "platform != 'web'",
+        "--success",
+        "acted:+8%",
+        "--guardrail",
+        "acted:< 9,999",
+        *at,
+    )
     assert made.exit_code == 0 and "wizard: Wizard, launch on 2026-10-05" in made.stdout, made.stderr
     twice = kpi("launch", "add", "wizard", "--on", "2026-10-06", *at)
     assert twice.exit_code == 1 and "there is a launch 'wizard' already" in twice.stderr

@@ -35,8 +35,11 @@ def test_sound_definitions_have_no_warning(shop: Builder) -> None:
 
 def test_a_filter_value_that_never_occurs_names_the_nearest(shop: Builder) -> None:
     shop.kpi("core", "dataset: events\nagg: count\nfilter: event = 'core_acton'")
-    shop.kpi("share", "type: ratio\ndataset: events\nnumerator: {agg: count, filter: \"event in ('open', 'pay')\"}\n"
-                      "denominator: {agg: count}")  # fmt: skip
+    shop.kpi(
+        "share",
+        "type: ratio\ndataset: events\nnumerator: {agg: count, filter: \"event in ('open', 'pay')\"}\n"
+        "denominator: {agg: count}",
+    )
     shop.sync()
     found = validate(shop.open(), [], now=NOW)
     never = {(p.file.rsplit("/", 1)[1], p.line): (p.message, p.hint) for p in found if p.code == "never_occurs"}

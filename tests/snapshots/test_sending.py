@@ -83,8 +83,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def contacts(port: int, more: str = "") -> str:
     to = f"mailto://127.0.0.1:{port}?from=kpi@example.com&to="
-    return (f"url: https://kpi.example\ncontact_points: [{{name: leads, url: '{to}leads@example.com'}}, "
-            f"{{name: owners, url: '{to}{{owner}}'}}{more}]\n")  # fmt: skip
+    return (
+        f"url: https://kpi.example\ncontact_points: [{{name: leads, url: '{to}leads@example.com'}}, "
+        f"{{name: owners, url: '{to}{{owner}}'}}{more}]\n"
+    )
 
 
 def mailing(project: Builder, port: int, snapshot: str = TO_TWO) -> Builder:
@@ -103,9 +105,14 @@ def test_a_complete_week_is_mailed_once_with_pictures_that_are_there(project: Bu
     assert message["Subject"] == f"Shop, week 46: {made.headline.rstrip('.')}"
     assert message["Message-ID"] != inbox.got[1][1]["Message-ID"] and message["From"] == "kpi@example.com"
     assert [part.get_content_type() for part in message.walk()] == [
-        "multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html",
-        *["image/png"] * 5, "application/pdf",
-    ]  # fmt: skip
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        *["image/png"] * 5,
+        "application/pdf",
+    ]
     html = message.get_body(("html",))
     assert html is not None and message.get_body(("plain",)) is not None
     markup = html.get_content()
@@ -127,8 +134,9 @@ def test_a_complete_week_is_mailed_once_with_pictures_that_are_there(project: Bu
     assert len(inbox.got) == 2, "each recipient gets a revision once"
     rows = answered(project, "snapshot", "send")
     assert [(r["recipient"], r["status"], r["attempts"]) for r in rows] == [
-        ("leads", "delivered", 1), ("boss@example.com", "delivered", 1)
-    ]  # fmt: skip
+        ("leads", "delivered", 1),
+        ("boss@example.com", "delivered", 1),
+    ]
 
 
 def test_a_revision_is_sent_by_hand_and_brings_the_editors_note(project: Builder, inbox: Inbox) -> None:
@@ -242,8 +250,10 @@ def test_two_at_a_time_take_and_send_once(project: Builder, inbox: Inbox) -> Non
         assert process.returncode == 0, told_to_us
     deliver(project.open())
     assert [(r.week, r.revision) for r in rows_of(project.open())] == [
-        ("2026-W46", 1), ("2026-W45", 1), ("2026-W44", 1)
-    ]  # fmt: skip
+        ("2026-W46", 1),
+        ("2026-W45", 1),
+        ("2026-W44", 1),
+    ]
     assert inbox.receivers == ["boss@example.com", "leads@example.com"]
 
 

@@ -79,8 +79,10 @@ def fired(project: Builder, state: str) -> None:
 
 def facts(project: Builder) -> list[Any]:
     state = read_state(project.open(), now=NOW)
-    return [[(i.rule_key, i.severity, i.peak_value, i.ack_by) for i in state.history],
-            [(s.rule_key, s.state, s.value, s.threshold) for s in state.standings]]  # fmt: skip
+    return [
+        [(i.rule_key, i.severity, i.peak_value, i.ack_by) for i in state.history],
+        [(s.rule_key, s.state, s.value, s.threshold) for s in state.standings],
+    ]
 
 
 def test_postgresql_keeps_what_sqlite_keeps(project: Builder, tmp_path: Path, postgres: str) -> None:

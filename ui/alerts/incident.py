@@ -32,8 +32,9 @@ def _words(item: AlertItem, *, link: bool) -> str:
     title = text(item.title)
     if link and item.view:
         title = f"<a href='kpi?{text(urlencode(item.view))}' target='_self'>{title}</a>"
-    expected, since = (f"{word} {text(said)}" if said else "" for word, said in (
-        ("expected", item.expected), ("since", item.since)))  # fmt: skip
+    expected, since = (
+        f"{word} {text(said)}" if said else "" for word, said in (("expected", item.expected), ("since", item.since))
+    )
     facts = [f"<b>{text(item.value)}</b>" if item.value else "", expected, since]
     told = " · ".join(filter(None, facts))
     owner = f"Owner {text(item.owner)}" if item.owner else ""
@@ -59,13 +60,22 @@ def _actions(item: AlertItem) -> None:
     if not number:
         return
     if item.can_be_normal:
-        st.button("New normal", key=f"normal_{key}", on_click=_new_normal, args=(number,),
-                  help="The level is the normal one from now on: close this, and expect it from here.")  # fmt: skip
+        st.button(
+            "New normal",
+            key=f"normal_{key}",
+            on_click=_new_normal,
+            args=(number,),
+            help="The level is the normal one from now on: close this, and expect it from here.",
+        )
     for verdict, label in (("useful", "Useful"), ("noise", "Noise")):
         st.button(
-            f"{label} ✓" if item.mark == verdict else label, key=f"{verdict}_{key}", type="tertiary",
-            on_click=_mark, args=(number, verdict), help="Counted per rule: it shows which rules earn their noise.",
-        )  # fmt: skip
+            f"{label} ✓" if item.mark == verdict else label,
+            key=f"{verdict}_{key}",
+            type="tertiary",
+            on_click=_mark,
+            args=(number, verdict),
+            help="Counted per rule: it shows which rules earn their noise.",
+        )
 
 
 def _acknowledge(number: int) -> None:
@@ -79,7 +89,7 @@ def _silence(item: AlertItem, span: timedelta) -> None:
             state.project(), item.rule_key, until, by=state.who(), now=utc_now(), segment=item.segment or None
         ),
         "Nobody is told until then. It is judged all the same.",
-    )  # fmt: skip
+    )
 
 
 def _new_normal(number: int) -> None:

@@ -11,9 +11,11 @@ from metrics.kpi_views.card import Card
 
 FOLDER = Path(__file__).parent / "component"
 _component = st.components.v2.component(
-    "bellwether_cards", html="<ul class='cards'></ul>", css=(FOLDER / "cards.css").read_text(),
+    "bellwether_cards",
+    html="<ul class='cards'></ul>",
+    css=(FOLDER / "cards.css").read_text(),
     js=(FOLDER / "cards.js").read_text(),
-)  # fmt: skip
+)
 
 
 def cards(items: Sequence[Card], *, key: str) -> str | None:

@@ -22,8 +22,10 @@ def show_change(blocks: Sequence[ChangeBlock], against: str) -> None:
         f"<ol class='bw-funnel bw-split'>{''.join(_row(part) for part in block.parts)}</ol></div>"
         for block in blocks
     )
-    html(f"<div class='bw-changes'>{lists}</div><p class='bw-line'>The last complete period, {text(against)}. It says "
-         "where the change sits, not why. The parts add up to it.</p>")  # fmt: skip
+    html(
+        f"<div class='bw-changes'>{lists}</div><p class='bw-line'>The last complete period, {text(against)}. It says "
+        "where the change sits, not why. The parts add up to it.</p>"
+    )
 
 
 def _row(part: ChangePart) -> str:

@@ -31,18 +31,30 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
         )
     for label, value, kind in chart.limits:
         color = RISK if kind == "warning" else BAD
-        figure.add_hline(y=value, line={"color": color, "width": 1, "dash": "2px,3px"}, annotation={
-            "text": label, "font": {"size": 11, "color": color}, "xanchor": "left", "x": 0, "yanchor": "bottom",
-        })  # fmt: skip
+        figure.add_hline(
+            y=value,
+            line={"color": color, "width": 1, "dash": "2px,3px"},
+            annotation={
+                "text": label,
+                "font": {"size": 11, "color": color},
+                "xanchor": "left",
+                "x": 0,
+                "yanchor": "bottom",
+            },
+        )
     drawn = [period for line in chart.lines for period in line.periods]
     first, last = min(drawn), max(drawn)
     shown = [mark for mark in chart.marks if first <= mark.on]
     end = max([last, *(mark.on for mark in shown)])
     _mark(figure, chart, first, end)
     figure.update_layout(
-        height=380, margin={"l": 8, "r": 12, "t": 44, "b": 8}, hovermode="x unified", showlegend=len(figure.data) > 1,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None}, font={"size": 12},
-    )  # fmt: skip
+        height=380,
+        margin={"l": 8, "r": 12, "t": 44, "b": 8},
+        hovermode="x unified",
+        showlegend=len(figure.data) > 1,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},
+        font={"size": 12},
+    )
     figure.update_xaxes(
         showgrid=False,
         automargin=True,
@@ -71,10 +83,16 @@ def _rule(figure: go.Figure, chart: Chart, shown: Overlay) -> None:
             continue
         upper = values is high
         figure.add_scatter(
-            x=periods, y=values, mode="lines", line={**edge, "width": 0.6} if filled else edge, hoverinfo="skip",
-            name="Expected" if filled else name, showlegend=not filled or upper,
-            fill="tonexty" if filled and upper else None, fillcolor="rgba(99,102,241,0.13)",
-        )  # fmt: skip
+            x=periods,
+            y=values,
+            mode="lines",
+            line={**edge, "width": 0.6} if filled else edge,
+            hoverinfo="skip",
+            name="Expected" if filled else name,
+            showlegend=not filled or upper,
+            fill="tonexty" if filled and upper else None,
+            fillcolor="rgba(99,102,241,0.13)",
+        )
     for start, end, severity in shown.spans:
         if end > first and start <= last:
             color = BAD if severity == "critical" else RISK
@@ -97,21 +115,34 @@ def _draw(figure: go.Figure, line: Line, color: str) -> None:
     solid = [v if done else math.nan for v, done in zip(line.values, line.complete, strict=True)]
     whole = line.values if line.kind in ("comparison", "companion") else solid
     figure.add_scatter(
-        x=line.periods, y=whole, mode="lines", name=line.name, line=style, legendgroup=line.name, text=line.texts,
+        x=line.periods,
+        y=whole,
+        mode="lines",
+        name=line.name,
+        line=style,
+        legendgroup=line.name,
+        text=line.texts,
         hovertemplate="%{text}<extra>" + line.name.replace("<", "&lt;").replace("%", "%%") + "</extra>",
-    )  # fmt: skip
+    )
     if line.kind in ("value", "segment") and not all(line.complete):
         # The dashed part starts at the last complete neighbour, so that the line does not break.
         near = [
-            not done or (i + 1 < len(line.complete) and not line.complete[i + 1])
+            not done
+            or (i + 1 < len(line.complete) and not line.complete[i + 1])
             or (i > 0 and not line.complete[i - 1])
             for i, done in enumerate(line.complete)
-        ]  # fmt: skip
+        ]
         values = [v if show else math.nan for v, show in zip(line.values, near, strict=True)]
         figure.add_scatter(
-            x=line.periods, y=values, mode="lines", line={**style, "dash": "3px,3px", "width": 1.6}, opacity=0.75,
-            showlegend=False, legendgroup=line.name, hoverinfo="skip",
-        )  # fmt: skip
+            x=line.periods,
+            y=values,
+            mode="lines",
+            line={**style, "dash": "3px,3px", "width": 1.6},
+            opacity=0.75,
+            showlegend=False,
+            legendgroup=line.name,
+            hoverinfo="skip",
+        )
 
 
 def _mark(figure: go.Figure, chart: Chart, first: pd.Timestamp, last: pd.Timestamp) -> None:
@@ -122,10 +153,16 @@ def _mark(figure: go.Figure, chart: Chart, first: pd.Timestamp, last: pd.Timesta
         figure.add_vline(x=mark.on, line={"color": color, "width": 1.2})
         late = mark.on > first + (last - first) * 0.6  # its label goes to the left, or it would widen the axis
         figure.add_annotation(
-            x=mark.on, y=1, yref="paper", yshift=30 - 14 * (index % 3), xanchor="right" if late else "left",
-            xshift=-4 if late else 4, showarrow=False, text=shortened(mark.label),
+            x=mark.on,
+            y=1,
+            yref="paper",
+            yshift=30 - 14 * (index % 3),
+            xanchor="right" if late else "left",
+            xshift=-4 if late else 4,
+            showarrow=False,
+            text=shortened(mark.label),
             font={"size": 11, "color": color},
-        )  # fmt: skip
+        )
 
 
 def shortened(label: str) -> str:

@@ -68,9 +68,14 @@ def _move(slide: Slider | None) -> None:
 
     st.slider(
         f"Fires when {'below' if slide.operator == '<' else 'above'}" + (f" ({slide.suffix})" if slide.suffix else ""),
-        slide.low, slide.high, step=slide.step, key="limit", on_change=moved, width=420,
+        slide.low,
+        slide.high,
+        step=slide.step,
+        key="limit",
+        on_change=moved,
+        width=420,
         format=f"%.{max(0, -round(math.log10(slide.step)))}f",
-    )  # fmt: skip
+    )
 
 
 def _limit(slide: Slider | None) -> float:

@@ -44,8 +44,10 @@ def _funnel(shape: FunnelShape) -> None:
             f"<tr><td>{text(name)}</td>{''.join(f'<td class=bw-num>{text(cell)}</td>' for cell in cells)}</tr>"
             for name, cells in shape.segments
         )
-        html(f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Segment</th>{heads}</tr>"
-             f"</thead><tbody>{lines}</tbody></table></div>")  # fmt: skip
+        html(
+            f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Segment</th>{heads}</tr>"
+            f"</thead><tbody>{lines}</tbody></table></div>"
+        )
         return
     bars = []
     for step in shape.steps:
@@ -67,15 +69,24 @@ def _retention(shape: RetentionShape) -> None:
         shares = curve.shares[1:]  # after 0 units everybody is there
         texts = [f"{shape.unit} {k}: {x:.1%}" for k, x in enumerate(shares, start=1)]
         figure.add_scatter(
-            x=list(range(1, len(shares) + 1)), y=[None if math.isnan(x) else x for x in shares], mode="lines+markers",
-            name=curve.name.replace("<", "&lt;"), line={"color": color, "width": 2.2}, marker={"size": 5}, text=texts,
+            x=list(range(1, len(shares) + 1)),
+            y=[None if math.isnan(x) else x for x in shares],
+            mode="lines+markers",
+            name=curve.name.replace("<", "&lt;"),
+            line={"color": color, "width": 2.2},
+            marker={"size": 5},
+            text=texts,
             hovertemplate="%{text}<extra>" + curve.name.replace("<", "&lt;").replace("%", "%%") + "</extra>",
-        )  # fmt: skip
+        )
     figure.add_vline(x=shape.at, line={"color": QUIET, "width": 1, "dash": "3px,3px"})
     figure.update_layout(
-        height=280, margin={"l": 8, "r": 12, "t": 14, "b": 8}, showlegend=len(shape.curves) > 1, font={"size": 12},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "title": None}, hovermode="x unified",
-    )  # fmt: skip
+        height=280,
+        margin={"l": 8, "r": 12, "t": 14, "b": 8},
+        showlegend=len(shape.curves) > 1,
+        font={"size": 12},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "title": None},
+        hovermode="x unified",
+    )
     figure.update_xaxes(title=f"{shape.unit.capitalize()}s after the start", showgrid=False, automargin=True, nticks=14)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", automargin=True, nticks=5, zeroline=False)
     words = f"Share of a cohort that is back, by {shape.unit}; the headline is {shape.unit} {shape.at}"
@@ -116,23 +127,38 @@ def _lifecycle(shape: LifecycleShape) -> None:
     for name in ("returning", "resurrected", "new", "dormant"):
         opacity = [1.0 if done else 0.45 for done in shape.complete]
         figure.add_bar(
-            x=list(shape.periods), y=list(shape.counts[name]), name=LIFECYCLE[name], text=list(shape.texts[name]),
-            textposition="none", marker={"color": KINDS[name], "opacity": opacity, "line": {"width": 0}},
+            x=list(shape.periods),
+            y=list(shape.counts[name]),
+            name=LIFECYCLE[name],
+            text=list(shape.texts[name]),
+            textposition="none",
+            marker={"color": KINDS[name], "opacity": opacity, "line": {"width": 0}},
             hovertemplate="%{text}<extra>" + LIFECYCLE[name] + "</extra>",
             visible="legendonly" if name == "returning" and crowded else True,
-        )  # fmt: skip
+        )
     figure.update_layout(
-        barmode="relative", bargap=0.25, height=320, margin={"l": 8, "r": 12, "t": 14, "b": 8}, font={"size": 12},
-        hovermode="x unified", legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},
-    )  # fmt: skip
+        barmode="relative",
+        bargap=0.25,
+        height=320,
+        margin={"l": 8, "r": 12, "t": 14, "b": 8},
+        font={"size": 12},
+        hovermode="x unified",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},
+    )
     figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
     figure.update_yaxes(automargin=True, nticks=6, zeroline=True, zerolinewidth=1.5, tickformat=",d")
-    st.plotly_chart(figure, config=CONFIG, key="lifecycle", alt="New, returning and resurrected people above zero, "
-                    "those who went dormant below, for each period")  # fmt: skip
+    st.plotly_chart(
+        figure,
+        config=CONFIG,
+        key="lifecycle",
+        alt="New, returning and resurrected people above zero, those who went dormant below, for each period",
+    )
     more = " Returning people are many more: click their name to draw them." if crowded else ""
-    html("<p class='bw-line'>New: never there before. Resurrected: there before, but not in the period before. "
-         "Went dormant: there in the period before, not in this one. Pale: not complete yet."
-         f"{more}</p>")  # fmt: skip
+    html(
+        "<p class='bw-line'>New: never there before. Resurrected: there before, but not in the period before. "
+        "Went dormant: there in the period before, not in this one. Pale: not complete yet."
+        f"{more}</p>"
+    )
 
 
 def _survey(shape: SurveyShape) -> None:
@@ -146,14 +172,23 @@ def _survey(shape: SurveyShape) -> None:
     figure = go.Figure()
     for group in ("detractors", "passives", "promoters"):
         figure.add_bar(
-            x=list(shape.periods), y=list(shape.shares[group]), name=shape.labels[group], text=list(shape.texts[group]),
-            textposition="none", marker={"color": GROUPS[group], "line": {"width": 0}},
+            x=list(shape.periods),
+            y=list(shape.shares[group]),
+            name=shape.labels[group],
+            text=list(shape.texts[group]),
+            textposition="none",
+            marker={"color": GROUPS[group], "line": {"width": 0}},
             hovertemplate="%{y:.0%}, %{text} answers<extra>" + shape.labels[group] + "</extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(
-        barmode="stack", bargap=0.15, height=260, margin={"l": 8, "r": 12, "t": 14, "b": 8}, font={"size": 12},
-        hovermode="x unified", legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None},
-    )  # fmt: skip
+        barmode="stack",
+        bargap=0.15,
+        height=260,
+        margin={"l": 8, "r": 12, "t": 14, "b": 8},
+        font={"size": 12},
+        hovermode="x unified",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None},
+    )
     figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
     figure.update_yaxes(tickformat=".0%", range=[0, 1], automargin=True, nticks=5, zeroline=False)
     st.plotly_chart(figure, config=CONFIG, key="survey", alt="Share of promoters, passives and detractors")

@@ -16,9 +16,13 @@ from metrics.kpi_views.kpi_page import segments
 from ui.shell import state
 
 KINDS = {
-    "launch": "Launch", "incident": "Incident", "campaign": "Campaign", "holiday": "Holiday",
-    "redefinition": "Redefinition", "note": "Note",
-}  # fmt: skip
+    "launch": "Launch",
+    "incident": "Incident",
+    "campaign": "Campaign",
+    "holiday": "Holiday",
+    "redefinition": "Redefinition",
+    "note": "Note",
+}
 STEP = re.compile(r"^\s*(\d{4}-\d{2}-\d{2})\s*[:,]?\s*(\d+(?:\.\d+)?)\s*%\s*$")
 
 
@@ -46,7 +50,7 @@ def _basics() -> dict[str, Any]:
         values["owner"] = owner.text_input("Owner", key="launch_owner", placeholder="who is told of readings").strip()
         values["hypothesis"] = hypothesis.text_input(
             "What is it built to do?", key="launch_hypothesis", placeholder="People who can work offline stay longer."
-        ).strip()  # fmt: skip
+        ).strip()
         return values
     until = st.date_input("Last day, if it took several", None, key="launch_until", format="YYYY-MM-DD")
     return {**values, "until": _day(until)}
@@ -55,8 +59,9 @@ def _basics() -> dict[str, Any]:
 def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
     titles = {name: kpi.title for name, kpi in sorted(catalogue.kpis.items(), key=lambda i: i[1].title)}
     if not launch:
-        chosen = st.multiselect("Drawn on these KPIs; none = all", list(titles), format_func=titles.__getitem__,
-                                key="launch_kpis")  # fmt: skip
+        chosen = st.multiselect(
+            "Drawn on these KPIs; none = all", list(titles), format_func=titles.__getitem__, key="launch_kpis"
+        )
         return {"kpis": list(chosen)}
     left, right = st.columns(2)
     values: dict[str, Any] = {}
@@ -68,8 +73,11 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
             chosen = st.multiselect(question, list(titles), format_func=titles.__getitem__, key=f"launch_{key}")
             rows = []
             for name in chosen:
-                said = st.text_input(f"{titles[name]}: {'expected effect' if wish == 'expect' else 'limit'}",
-                                     key=f"launch_{key}_{name}", placeholder=example)  # fmt: skip
+                said = st.text_input(
+                    f"{titles[name]}: {'expected effect' if wish == 'expect' else 'limit'}",
+                    key=f"launch_{key}_{name}",
+                    placeholder=example,
+                )
                 rows.append({"kpi": name, **({wish: said.strip()} if said.strip() else {})})
             values[key] = rows
     return values
@@ -80,8 +88,12 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
     names = success or list(catalogue.kpis)[:1]
     dimensions = list(dict.fromkeys(d for n in names for d in catalogue.dimensions_of(catalogue.kpi(n))))
     left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
-    by = left.selectbox("Who gets it?", ["", *dimensions], key="launch_by",
-                        format_func=lambda d: f"Some, by {d.replace('_', ' ')}" if d else "Everybody")  # fmt: skip
+    by = left.selectbox(
+        "Who gets it?",
+        ["", *dimensions],
+        key="launch_by",
+        format_func=lambda d: f"Some, by {d.replace('_', ' ')}" if d else "Everybody",
+    )
     if not by:
         return found
     known = list(dict.fromkeys(s for n in names for s in segments(world, n, by)))
@@ -98,15 +110,20 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
 def _more(catalogue: Catalogue) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with st.expander("Rollout, adoption, go-to-market"):
-        steps = st.text_area("Rollout, a step a line", key="launch_rollout", height=90,
-                             placeholder="2026-12-01 10%\n2026-12-08 50%\n2026-12-15 100%")  # fmt: skip
+        steps = st.text_area(
+            "Rollout, a step a line",
+            key="launch_rollout",
+            height=90,
+            placeholder="2026-12-01 10%\n2026-12-08 50%\n2026-12-15 100%",
+        )
         if steps.strip():
             found["rollout"] = [_step(line) for line in steps.splitlines() if line.strip()]
             found["on"] = None
         left, right = st.columns(2)
         followed = sorted(name for name, item in catalogue.datasets.items() if item.entity)
-        dataset = left.selectbox("Use is seen in", ["", *followed], key="launch_dataset",
-                                 format_func=lambda d: d or "no dataset")  # fmt: skip
+        dataset = left.selectbox(
+            "Use is seen in", ["", *followed], key="launch_dataset", format_func=lambda d: d or "no dataset"
+        )
         used = right.text_input("Rows that are a use", key="launch_used", placeholder="editor = 'new'")
         if dataset and used.strip():
             found["adoption"] = {"dataset": dataset, "used": used.strip()}

@@ -46,8 +46,12 @@ def kpi_markup(block: KpiBlock) -> str:
     wish = " · ".join(
         text(x) for x in (block.level, block.wish + (f": {block.wish_met}" if block.wish_met else "")) if x
     )
-    guard = f"<p class='bw-{block.guard_slug if block.guard_slug != 'quiet' else 'neutral'}'>" \
-            f"Guardrail: {text(block.guard)}</p>" if block.guard else ""  # fmt: skip
+    guard = (
+        f"<p class='bw-{block.guard_slug if block.guard_slug != 'quiet' else 'neutral'}'>"
+        f"Guardrail: {text(block.guard)}</p>"
+        if block.guard
+        else ""
+    )
     lines = "".join(f"<p class='bw-note'>{text(x)}</p>" for x in (block.compared, block.calibration) if x)
     rows = "".join(
         f"<tr><th scope='row'>{text(r.day)}</th><td><span class='bw-{r.slug if r.slug != 'quiet' else 'neutral'}'>"
@@ -106,8 +110,11 @@ def show_voice(page: LaunchPage) -> None:
     html(f"<p class='bw-line'>{text(found.line)}</p><dl class='bw-facts'>{rows}</dl>")
     if found.words:
         said = [[f"{w} ({b} → {a})" for w, b, a, up in found.words if up is more] for more in (True, False)]
-        lines = [f"<dt>{label}</dt><dd>{text(', '.join(words))}</dd>" for label, words in
-                 zip(("Said more often", "Said less often"), said, strict=True) if words]  # fmt: skip
+        lines = [
+            f"<dt>{label}</dt><dd>{text(', '.join(words))}</dd>"
+            for label, words in zip(("Said more often", "Said less often"), said, strict=True)
+            if words
+        ]
         html(f"<p class='bw-line'>Words in comments, before → since</p><dl class='bw-facts'>{''.join(lines)}</dl>")
     _comments(found.comments)
 
@@ -120,19 +127,23 @@ def _comments(comments: tuple[Said, ...]) -> None:
         groups = {"": "All scores", "promoters": "High", "passives": "Middle", "detractors": "Low"}
         who = url.choose("who", "Whose words", groups, "", buttons=True)
         segment = _segment(comments)
-        word = st.text_input("Word", key="word", placeholder="Only with this word", label_visibility="collapsed",
-                             width=220)  # fmt: skip
+        word = st.text_input(
+            "Word", key="word", placeholder="Only with this word", label_visibility="collapsed", width=220
+        )
     wanted = [
-        c for c in comments
+        c
+        for c in comments
         if (not who or c.who == who) and (not segment or segment in c.where) and word.lower() in c.words.lower()
-    ]  # fmt: skip
+    ]
     items = [
         f"<li class='bw-{c.who}'><p>{text(c.words)}</p>"
         f"<p class='bw-note'><b>{text(c.score)}</b> · {text(c.when)}</p></li>"
         for c in wanted
     ]
-    html(f"<p class='bw-line'>{len(wanted)} of {len(comments)} comments</p>"
-         f"<ul class='bw-voices'>{''.join(items[:FIRST])}</ul>")  # fmt: skip
+    html(
+        f"<p class='bw-line'>{len(wanted)} of {len(comments)} comments</p>"
+        f"<ul class='bw-voices'>{''.join(items[:FIRST])}</ul>"
+    )
     if len(items) > FIRST:
         with st.expander("More"):
             html(f"<ul class='bw-voices'>{''.join(items[FIRST:60])}</ul>")
@@ -190,8 +201,10 @@ def show_basis(page: LaunchPage) -> None:
             f"</td><td>{text(who)}<p class='bw-sub'>{text(channel)}</p></td><td>{text(message)}</td></tr>"
             for who, message, channel, done in page.go_to_market
         )
-        html("<div class='bw-scroll' tabindex='0'><table class='bw-list bw-gtm'><thead><tr><th>State</th>"
-             f"<th>Audience</th><th>Message</th></tr></thead><tbody>{rows}</tbody></table></div>")  # fmt: skip
+        html(
+            "<div class='bw-scroll' tabindex='0'><table class='bw-list bw-gtm'><thead><tr><th>State</th>"
+            f"<th>Audience</th><th>Message</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
     if page.links:
         links = " · ".join(f"<a href='{text(_safe(target))}'>{text(name)}</a>" for name, target in page.links)
         html(f"<p class='bw-line bw-links'>{links}</p>")

@@ -34,12 +34,22 @@ def choose(
 
     if buttons:
         st.segmented_control(
-            label, list(options), format_func=options.__getitem__, key=key, on_change=edited,
-            label_visibility="collapsed", required=True,
-        )  # fmt: skip
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=key,
+            on_change=edited,
+            label_visibility="collapsed",
+            required=True,
+        )
     else:
         st.selectbox(
-            label, list(options), format_func=options.__getitem__, key=key, on_change=edited,
-            label_visibility="collapsed", width=190,
-        )  # fmt: skip
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=key,
+            on_change=edited,
+            label_visibility="collapsed",
+            width=190,
+        )
     return current

@@ -38,8 +38,9 @@ def files(document: Document) -> None:
 
 
 def _download(document: Document, form: str, label: str) -> None:
-    st.download_button(label, _maker(document, form), file_name(document, form), MIMES[form], on_click="ignore",
-                       key=f"file_{form}")  # fmt: skip
+    st.download_button(
+        label, _maker(document, form), file_name(document, form), MIMES[form], on_click="ignore", key=f"file_{form}"
+    )
 
 
 def _maker(document: Document, form: str) -> Callable[[], bytes]:
@@ -104,9 +105,11 @@ def compare_table(pairs: Sequence[Pair], earlier: str, later: str) -> None:
         f"<td class='bw-num'>{text(pair.change)}</td></tr>"
         for pair in pairs
     )
-    html(f"<div class='bw-scroll' tabindex='0'><table class='bw-list bw-compare'><thead><tr><th>KPI</th>"
-         f"<th class='bw-num'>{text(earlier)}</th><th class='bw-num'>{text(later)}</th><th class='bw-num'>Change</th>"
-         f"</tr></thead><tbody>{rows}</tbody></table></div>")  # fmt: skip
+    html(
+        f"<div class='bw-scroll' tabindex='0'><table class='bw-list bw-compare'><thead><tr><th>KPI</th>"
+        f"<th class='bw-num'>{text(earlier)}</th><th class='bw-num'>{text(later)}</th><th class='bw-num'>Change</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 NOTE = "<p class='bw-sub'>Redefined in between: not the same count.</p>"

@@ -52,8 +52,11 @@ def _thresholds(item: KpiCommon, alert: Alert, document: Document, place: tuple[
         if alert.compare == "target" and alert.thresholds is None:
             return []
         text = f"rule '{alert.name}' has no threshold"
-        hint = 'Write `thresholds: {critical: "< -10%"}`.' if alert.compare != "value" else \
-            'Write `thresholds: {critical: "< 9500"}`, here or for the KPI.'  # fmt: skip
+        hint = (
+            'Write `thresholds: {critical: "< -10%"}`.'
+            if alert.compare != "value"
+            else 'Write `thresholds: {critical: "< 9500"}`, here or for the KPI.'
+        )
         return [document.problem(place, "missing_key", text, hint)]
     if alert.thresholds is None:
         return []

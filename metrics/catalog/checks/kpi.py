@@ -100,11 +100,15 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
 def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
     return [
         document.problem(
-            (key,), "not_used_yet", f"`{key}` is not used yet: this version has no {what}",
-            "It is checked and kept.", "warning",
+            (key,),
+            "not_used_yet",
+            f"`{key}` is not used yet: this version has no {what}",
+            "It is checked and kept.",
+            "warning",
         )
-        for key, what in LATER.items() if getattr(item, key)
-    ]  # fmt: skip
+        for key, what in LATER.items()
+        if getattr(item, key)
+    ]
 
 
 def references(item: KpiCommon) -> list[tuple[tuple[str, ...], str]]:

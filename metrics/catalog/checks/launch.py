@@ -58,8 +58,14 @@ def _adoption(item: Launch, document: Document, datasets: Mapping[str, Dataset])
         hint = did_you_mean(name, sorted(datasets))
         return [document.problem(("adoption", "dataset"), "unknown_dataset", f"unknown dataset '{name}'", hint)]
     if not datasets[name].entity:
-        return [document.problem(("adoption", "dataset"), "no_entity", f"dataset '{name}' has no entity",
-                                 "Write its `entity:`: who uses it.")]  # fmt: skip
+        return [
+            document.problem(
+                ("adoption", "dataset"),
+                "no_entity",
+                f"dataset '{name}' has no entity",
+                "Write its `entity:`: who uses it.",
+            )
+        ]
     try:
         tree = sql.expression(item.adoption.used)
     except sql.SqlProblem as problem:

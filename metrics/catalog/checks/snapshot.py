@@ -35,8 +35,9 @@ def _dimensions(
     document: Document, at: Place, where: dict[str, str], kpi: str, dimensions: Collection[str]
 ) -> list[Problem]:
     return [
-        document.problem(at, "unknown_dimension", f"{kpi} has no dimension '{name}'",
-                         did_you_mean(name, sorted(dimensions)))
+        document.problem(
+            at, "unknown_dimension", f"{kpi} has no dimension '{name}'", did_you_mean(name, sorted(dimensions))
+        )
         for name in where
         if name not in dimensions
-    ]  # fmt: skip
+    ]

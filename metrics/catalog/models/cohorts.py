@@ -16,10 +16,18 @@ def _as_condition(given: Any) -> Any:
 
 
 _PROPERTIES = {name: {"type": "string"} for name in ("dataset", "filter")}
-Rows = Annotated[Condition, BeforeValidator(_as_condition), WithJsonSchema({"anyOf": [
-    {"type": "string", "description": "A filter on the KPI's own dataset."},
-    {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
-]})]  # fmt: skip
+Rows = Annotated[
+    Condition,
+    BeforeValidator(_as_condition),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "description": "A filter on the KPI's own dataset."},
+                {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
+            ]
+        }
+    ),
+]
 
 
 class Cohort(KpiCommon):
@@ -88,8 +96,9 @@ class Funnel(Cohort):
     @property
     def conditions(self) -> dict[tuple[str | int, ...], Condition]:
         """The steps."""
-        return {("steps", i): self._rows(Condition(dataset=s.dataset, filter=s.filter))
-                for i, s in enumerate(self.steps)}  # fmt: skip
+        return {
+            ("steps", i): self._rows(Condition(dataset=s.dataset, filter=s.filter)) for i, s in enumerate(self.steps)
+        }
 
 
 CURVE = {"day": 30, "week": 12, "month": 12}  # how far a retention curve reaches, in units, where nobody says

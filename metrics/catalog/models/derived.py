@@ -12,9 +12,19 @@ from metrics.catalog.sql import SqlProblem, expression
 
 REFERENCE = re.compile(r"\{\s*(\w+)\s*\}(?:\s+offset\s+(\d+)\s+([a-z]+?)s?\b)?")
 ALLOWED = (
-    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Paren, exp.Literal, exp.Column, exp.Identifier,
-    exp.Abs, exp.Least, exp.Greatest,
-)  # fmt: skip
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Div,
+    exp.Neg,
+    exp.Paren,
+    exp.Literal,
+    exp.Column,
+    exp.Identifier,
+    exp.Abs,
+    exp.Least,
+    exp.Greatest,
+)
 
 
 @dataclass(frozen=True)

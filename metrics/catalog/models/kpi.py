@@ -43,9 +43,13 @@ class Simple(KpiCommon):
     def measure(self) -> Measure:
         """The aggregate, as a ratio's part would write it."""
         return Measure(
-            dataset=self.dataset, agg=self.agg, expr=self.expr, percentile=self.percentile,
-            sql=self.sql, filter=self.filter,
-        )  # fmt: skip
+            dataset=self.dataset,
+            agg=self.agg,
+            expr=self.expr,
+            percentile=self.percentile,
+            sql=self.sql,
+            filter=self.filter,
+        )
 
 
 Part = str | Measure
@@ -136,10 +140,18 @@ class Survey(KpiCommon):
 
 Kpi = Simple | Ratio | Derived | Sql | Cumulative | Conversion | Funnel | Retention | Lifecycle | Stickiness | Survey
 KPI_TYPES: dict[str, type[KpiCommon]] = {
-    "simple": Simple, "ratio": Ratio, "derived": Derived, "cumulative": Cumulative, "conversion": Conversion,
-    "funnel": Funnel, "retention": Retention, "lifecycle": Lifecycle, "stickiness": Stickiness,
-    "survey": Survey, "sql": Sql,
-}  # fmt: skip
+    "simple": Simple,
+    "ratio": Ratio,
+    "derived": Derived,
+    "cumulative": Cumulative,
+    "conversion": Conversion,
+    "funnel": Funnel,
+    "retention": Retention,
+    "lifecycle": Lifecycle,
+    "stickiness": Stickiness,
+    "survey": Survey,
+    "sql": Sql,
+}
 
 __all__ = [
     "AGGS",

@@ -12,9 +12,18 @@ GRAINS = ("hour", "day", "week", "month", "quarter", "year")
 Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
 
 _UNITS = {
-    "s": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600,
-    "d": 86400, "day": 86400, "w": 604800, "week": 604800,
-}  # fmt: skip
+    "s": 1,
+    "second": 1,
+    "m": 60,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86400,
+    "day": 86400,
+    "w": 604800,
+    "week": 604800,
+}
 
 
 def duration(text: Any) -> timedelta:

@@ -25,13 +25,19 @@ def next_hits(
     if whole_days:
         moment = exp.cast(exp.TimestampTrunc(this=moment, unit=exp.var("DAY")), "TIMESTAMP")
     line = exp.select(
-        "entity", *keys, moment.as_("line_at"), trees.null("TIMESTAMP").as_("hit_at"),
+        "entity",
+        *keys,
+        moment.as_("line_at"),
+        trees.null("TIMESTAMP").as_("hit_at"),
         exp.Literal.number(0).as_("kind"),
-    ).from_(entries)  # fmt: skip
+    ).from_(entries)
     seen = exp.select(
-        "entity", *(trees.null(kind).as_(name) for name, kind in keys.items()), exp.column("seen_at").as_("line_at"),
-        exp.column("seen_at").as_("hit_at"), exp.Literal.number(1).as_("kind"),
-    ).from_(hits)  # fmt: skip
+        "entity",
+        *(trees.null(kind).as_(name) for name, kind in keys.items()),
+        exp.column("seen_at").as_("line_at"),
+        exp.column("seen_at").as_("hit_at"),
+        exp.Literal.number(1).as_("kind"),
+    ).from_(hits)
     # From the end of time: at one moment, hits that count come before the entries.
     tie = falling(exp.column("kind")) if same_moment or whole_days else exp.Ordered(this=exp.column("kind"))
     first = window_function(

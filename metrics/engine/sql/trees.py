@@ -63,8 +63,9 @@ def body(dataset: Dataset) -> exp.Query | None:
             *(sql.expression(other.dimensions[name]).as_(name, quoted=True) for name, _ in brought),
         )
         inner = sql.select(other.select, None) if other.select else None
-        lookup = lookup.from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("rows"))) if inner
-                              else _table(other))  # fmt: skip
+        lookup = lookup.from_(
+            exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("rows"))) if inner else _table(other)
+        )
         on = exp.EQ(this=exp.column(join.by, "own", quoted=True), expression=exp.column("joined_key", alias))
         query = query.join(lookup.subquery(alias), on=on, join_type="left")
         query = query.select(*(exp.column(name, alias, quoted=True) for name, _ in brought))

@@ -146,10 +146,16 @@ def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     first = exp.Sub(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size)))
     on = exp.and_(exp.LTE(this=row.copy(), expression=day.copy()), exp.GT(this=row, expression=first))
     columns = trees.aggregate(kpi.measure, dataset)
-    final = exp.select(
-        day.copy().as_(trees.PERIOD), exp.column("window_segment", "chosen").as_(trees.SEGMENT),
-        *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
-    ).from_("spine").join("chosen", on=on).group_by(exp.Literal.number(1), exp.Literal.number(2))  # fmt: skip
+    final = (
+        exp.select(
+            day.copy().as_(trees.PERIOD),
+            exp.column("window_segment", "chosen").as_(trees.SEGMENT),
+            *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
+        )
+        .from_("spine")
+        .join("chosen", on=on)
+        .group_by(exp.Literal.number(1), exp.Literal.number(2))
+    )
     found = trees.run(trees.assembled(final, chosen=rows, spine=spine), scope)
     seen = frames.observed(index, scope.states.get(kpi.dataset), scope)
     found = found[found[trees.PERIOD].isin(index[seen])]  # a window that reaches a day not observed says nothing of it

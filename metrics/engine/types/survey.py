@@ -34,8 +34,13 @@ def group(kpi: Survey) -> exp.Case:
         both = exp.and_(*(kind(this=score.copy(), expression=exp.Literal.number(x)) for kind, x in limits))
         return exp.If(this=both, true=exp.Literal.string(name))
 
-    return exp.Case(ifs=[case("promoters", top, most, exp.LTE), case("passives", middle, top, exp.LT),
-                         case("detractors", least, middle, exp.LT)])  # fmt: skip
+    return exp.Case(
+        ifs=[
+            case("promoters", top, most, exp.LTE),
+            case("passives", middle, top, exp.LT),
+            case("detractors", least, middle, exp.LT),
+        ]
+    )
 
 
 def answers(kpi: Survey, scope: Scope, *columns: exp.Expr) -> exp.Select:
@@ -56,8 +61,13 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
     elif kpi.scale == "ces":
         total = exp.Sum(this=exp.paren(sql.expression(kpi.score)))
     query = answers(
-        kpi, scope, trees.period(local, scope).as_(trees.PERIOD), trees.segment(dataset, scope.by).as_(trees.SEGMENT),
-        total.as_("numerator"), count.as_("denominator"), count.copy().as_("n"),
+        kpi,
+        scope,
+        trees.period(local, scope).as_(trees.PERIOD),
+        trees.segment(dataset, scope.by).as_(trees.SEGMENT),
+        total.as_("numerator"),
+        count.as_("denominator"),
+        count.copy().as_("n"),
         *(tree.as_(name) for name, tree in counts.items()),
-    )  # fmt: skip
+    )
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))

@@ -9,9 +9,26 @@ from metrics.presentation.export import cell
 from metrics.snapshots.document import Document, Line
 
 COLUMNS = [
-    "snapshot", "week", "revision", "generation", "section", "kpi", "label", "segment", "kind", "grain", "period",
-    "value", "text", "target", "change", "change_text", "status", "owner", "definition",
-]  # fmt: skip
+    "snapshot",
+    "week",
+    "revision",
+    "generation",
+    "section",
+    "kpi",
+    "label",
+    "segment",
+    "kind",
+    "grain",
+    "period",
+    "value",
+    "text",
+    "target",
+    "change",
+    "change_text",
+    "status",
+    "owner",
+    "definition",
+]
 
 
 def as_csv(document: Document) -> str:
@@ -23,26 +40,50 @@ def as_csv(document: Document) -> str:
         for line in section.lines:
             for row in _rows(line):
                 full = {
-                    "snapshot": document.snapshot, "week": document.week, "revision": document.revision,
-                    "generation": document.generation, "section": section.title, **row,
-                }  # fmt: skip
+                    "snapshot": document.snapshot,
+                    "week": document.week,
+                    "revision": document.revision,
+                    "generation": document.generation,
+                    "section": section.title,
+                    **row,
+                }
                 writer.writerow({key: cell(value) for key, value in full.items()})
     return out.getvalue()
 
 
 def _rows(line: Line) -> list[dict[str, object]]:
     own = {
-        "kpi": line.kpi, "label": line.label, "segment": "; ".join(f"{d}={v}" for d, v in line.segment.items()),
-        "owner": line.owner, "definition": line.definition,
-    }  # fmt: skip
-    found: list[dict[str, object]] = [{
-        **own, "kind": "number", "grain": line.grain, "period": line.period, "value": line.value, "text": line.text,
-        "target": line.target, "change": line.change, "change_text": line.change_text, "status": line.status,
-    }]  # fmt: skip
+        "kpi": line.kpi,
+        "label": line.label,
+        "segment": "; ".join(f"{d}={v}" for d, v in line.segment.items()),
+        "owner": line.owner,
+        "definition": line.definition,
+    }
+    found: list[dict[str, object]] = [
+        {
+            **own,
+            "kind": "number",
+            "grain": line.grain,
+            "period": line.period,
+            "value": line.value,
+            "text": line.text,
+            "target": line.target,
+            "change": line.change,
+            "change_text": line.change_text,
+            "status": line.status,
+        }
+    ]
     for kind, points in (("week", line.weeks), ("month", line.months)):
         found += [
-            {**own, "kind": kind, "grain": kind, "period": p.period.isoformat(), "value": p.value, "text": p.text,
-             "target": p.target}
+            {
+                **own,
+                "kind": kind,
+                "grain": kind,
+                "period": p.period.isoformat(),
+                "value": p.value,
+                "text": p.text,
+                "target": p.target,
+            }
             for p in points
-        ]  # fmt: skip
+        ]
     return found

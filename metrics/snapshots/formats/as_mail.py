@@ -8,9 +8,13 @@ from metrics.snapshots.formats.as_html import forms
 from metrics.snapshots.formats.sheet import Sheet
 
 COLORS = {
-    "on_track": "#0b6b46", "at_risk": "#93500b", "off_track": "#b42318", "good": "#0b6b46", "bad": "#b42318",
+    "on_track": "#0b6b46",
+    "at_risk": "#93500b",
+    "off_track": "#b42318",
+    "good": "#0b6b46",
+    "bad": "#b42318",
     "risk": "#93500b",
-}  # fmt: skip
+}
 QUIET = "#4a5264"
 
 
@@ -37,6 +41,8 @@ def body(sheet: Sheet) -> str:
 
 def html(sheet: Sheet, pictures: Sequence[str]) -> str:
     """pictures: a cid for each KPI, in reading order; empty = none."""
-    return forms().get_template("mail.html.j2").render(
-        s=sheet, pictures=list(pictures), color=lambda name: COLORS.get(name, QUIET), quiet=QUIET
-    )  # fmt: skip
+    return (
+        forms()
+        .get_template("mail.html.j2")
+        .render(s=sheet, pictures=list(pictures), color=lambda name: COLORS.get(name, QUIET), quiet=QUIET)
+    )

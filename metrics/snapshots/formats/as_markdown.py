@@ -26,8 +26,9 @@ def as_markdown(sheet: Sheet) -> str:
         lines += [""]
     if sheet.launches:
         lines += ["## Launches", ""]
-        lines += [f"- **{m(label)}**, {m(when)}{''.join(f'; {m(v)}' for v in said)}" for label, when, said
-                  in sheet.launches]  # fmt: skip
+        lines += [
+            f"- **{m(label)}**, {m(when)}{''.join(f'; {m(v)}' for v in said)}" for label, when, said in sheet.launches
+        ]
         lines += [""]
     lines += [m(words) for words in sheet.footer]
     return "\n".join([*lines, *([sheet.link] if sheet.link else [])]) + "\n"

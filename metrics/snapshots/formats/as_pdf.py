@@ -35,9 +35,9 @@ def pdf(sheet: Sheet, made_at: datetime) -> bytes:
 def header_png(sheet: Sheet) -> bytes:
     """Headline and status grid, 1200 pixels wide."""
     with _ONE:
-        return _one(_compiler("header.typ").compile(
-            format="png", ppi=PPI, sys_inputs={"sheet": json.dumps(sheet.as_dict())}
-        ))  # fmt: skip
+        return _one(
+            _compiler("header.typ").compile(format="png", ppi=PPI, sys_inputs={"sheet": json.dumps(sheet.as_dict())})
+        )
 
 
 def spark_pngs(pictures: Sequence[str]) -> list[bytes]:
@@ -47,7 +47,7 @@ def spark_pngs(pictures: Sequence[str]) -> list[bytes]:
     with _ONE:
         found = _compiler("sparks.typ").compile(
             format="png", ppi=PPI, sys_inputs={"pictures": json.dumps(list(pictures))}
-        )  # fmt: skip
+        )
     return list(found) if isinstance(found, list) else [_one(found)]
 
 

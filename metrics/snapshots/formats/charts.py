@@ -38,8 +38,10 @@ def alt(line: Line) -> str:
     for points, what in ((line.weeks, "weeks"), (line.months, "months")):
         known = [p for p in points if p.value is not None]
         if known:
-            parts.append(f"Last {len(points)} {what}: from {known[0].text} ({known[0].name}) to {known[-1].text} "
-                         f"({known[-1].name}).")  # fmt: skip
+            parts.append(
+                f"Last {len(points)} {what}: from {known[0].text} ({known[0].name}) to {known[-1].text} "
+                f"({known[-1].name})."
+            )
     return " ".join(parts)
 
 
@@ -95,9 +97,11 @@ def spark(line: Line) -> str:
     target = points[-1].target if points else None
     drawn = sparkline(values, target, line.title)
     color = TONES[line.change_is]
-    goal = f'<path d="M0 {drawn.target_y} L{WIDTH} {drawn.target_y}" stroke="{QUIET}" stroke-dasharray="3 3"/>' if (
-        drawn.target_y is not None
-    ) else ""  # fmt: skip
+    goal = (
+        f'<path d="M0 {drawn.target_y} L{WIDTH} {drawn.target_y}" stroke="{QUIET}" stroke-dasharray="3 3"/>'
+        if (drawn.target_y is not None)
+        else ""
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" width="{WIDTH:.0f}" '
         f'height="{HEIGHT:.0f}">{goal}<path d="{drawn.area}" fill="{color}" opacity="0.12"/>'

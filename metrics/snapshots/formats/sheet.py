@@ -93,38 +93,59 @@ class Sheet:
         return {**asdict(self), "cells": [asdict(cell) for cell in self.cells]}
 
 
-def sheet(
-    document: Document, *, link: str = "", notes: Sequence[Note] = (), restated: Sequence[Restatement] = (),
-    looked_at: datetime | None = None,
-) -> Sheet:  # fmt: skip
-    """link: where the page is; empty = nobody can open it. restated: what was different when it was looked_at."""
-    taken = fmt.moment_text(document.taken_at).removesuffix(" UTC")
-    zone = ZoneInfo(document.timezone)
+def _taken_text(document: Document, zone: ZoneInfo) -> str:
+    """When it was taken, on the project's clock."""
     if document.timezone != "UTC":
-        taken = f"{document.taken_at.astimezone(zone):%a %-d %b %Y, %H:%M} {document.timezone}"
-    elif not taken.startswith("the end"):
-        taken += " UTC"
+        return f"{document.taken_at.astimezone(zone):%a %-d %b %Y, %H:%M} {document.timezone}"
+    return fmt.moment_text(document.taken_at)
+
+
+def sheet(
+    document: Document,
+    *,
+    link: str = "",
+    notes: Sequence[Note] = (),
+    restated: Sequence[Restatement] = (),
+    looked_at: datetime | None = None,
+) -> Sheet:
+    """link: where the page is; empty = nobody can open it. restated: what was different when it was looked_at."""
+    zone = ZoneInfo(document.timezone)
+    taken = _taken_text(document, zone)
     meta = f"{document.week_text} · taken {taken} by {document.by} · revision {document.revision}"
     listed = tuple(
         (item.title, item.period_text, item.published_text, item.now_text, item.cause) for item in restated[:SHOWN]
     )
     return Sheet(
-        project=document.project, title=document.title, week=document.week_text, headline=document.headline, meta=meta,
+        project=document.project,
+        title=document.title,
+        week=document.week_text,
+        headline=document.headline,
+        meta=meta,
         missing=f"Not complete when it was taken: {' '.join(document.missing)}" if document.missing else "",
-        summary=document.summary, notes=tuple((note.text, _signed(note, zone)) for note in notes),
+        summary=document.summary,
+        notes=tuple((note.text, _signed(note, zone)) for note in notes),
         parts=tuple(
             Part(section.title, tuple(_block(document, line, link) for line in section.lines))
             for section in document.sections
         ),
-        restated=listed, restated_line=_restated_line(restated, looked_at, zone),
+        restated=listed,
+        restated_line=_restated_line(restated, looked_at, zone),
         alerts=tuple(
-            (a.severity if a.state == "Open" else "ended", a.title, f"{a.state} since {a.since} · {a.words} · {a.owner}"
-             if a.state == "Open" else f"{a.state}, opened {a.since} · {a.words}")
+            (
+                a.severity if a.state == "Open" else "ended",
+                a.title,
+                f"{a.state} since {a.since} · {a.words} · {a.owner}"
+                if a.state == "Open"
+                else f"{a.state}, opened {a.since} · {a.words}",
+            )
             for a in document.alerts
         ),
         launches=tuple(
-            (x.label, " · ".join(filter(None, (x.when, x.owner))),
-             tuple(filter(None, (*x.verdicts, f"Decided: {x.decision}" if x.decision else ""))))
+            (
+                x.label,
+                " · ".join(filter(None, (x.when, x.owner))),
+                tuple(filter(None, (*x.verdicts, f"Decided: {x.decision}" if x.decision else ""))),
+            )
             for x in document.launches
         ),
         footer=(
@@ -133,8 +154,9 @@ def sheet(
             f"Definition of this snapshot: {document.snapshot}, version {document.definition}. Revision "
             f"{document.revision} of {document.week}, time zone {document.timezone}.",
         ),
-        link=link, key=f"{document.snapshot}-{document.week}-r{document.revision}",
-    )  # fmt: skip
+        link=link,
+        key=f"{document.snapshot}-{document.week}-r{document.revision}",
+    )
 
 
 def _signed(note: Note, zone: ZoneInfo) -> str:
@@ -157,20 +179,38 @@ def _restated_line(found: Sequence[Restatement], looked_at: datetime | None, zon
 
 def _block(document: Document, line: Line, link: str) -> Block:
     cell = Cell(
-        line.key, line.title, line.text, line.period_text, line.change_text, line.change_is, line.status,
+        line.key,
+        line.title,
+        line.text,
+        line.period_text,
+        line.change_text,
+        line.change_is,
+        line.status,
         line.status_label,
-    )  # fmt: skip
+    )
     tone = {"off_track": "bad", "at_risk": "risk"}.get(line.status, "")
     said = [
-        Said(_without_value(line)), Said(line.miss, tone), Said(line.place), Said(_expected(line)), Said(line.record),
-        Said(line.pace), Said(line.redefined, "quiet"),
-    ]  # fmt: skip
+        Said(_without_value(line)),
+        Said(line.miss, tone),
+        Said(line.place),
+        Said(_expected(line)),
+        Said(line.record),
+        Said(line.pace),
+        Said(line.redefined, "quiet"),
+    ]
     base = link.split("/snapshots?")[0]
     return Block(
-        cell, tuple(item for item in said if item.text), chart(line), alt(line), _named(line.weeks), line.weeks_note,
-        _named(line.months), line.months_note, _origin(document, line),
+        cell,
+        tuple(item for item in said if item.text),
+        chart(line),
+        alt(line),
+        _named(line.weeks),
+        line.weeks_note,
+        _named(line.months),
+        line.months_note,
+        _origin(document, line),
         f"{base}/kpi?kpi={line.kpi}" if link else "",
-    )  # fmt: skip
+    )
 
 
 def _without_value(line: Line) -> str:
@@ -197,13 +237,16 @@ def _origin(document: Document, line: Line) -> tuple[tuple[str, str], ...]:
     if line.numerator is not None and line.denominator is not None:
         parts = f"{_plain(line.numerator)} of {_plain(line.denominator)}"
     found = [
-        ("What it is", line.description), ("How it is counted", line.counted), ("Counted from", parts),
+        ("What it is", line.description),
+        ("How it is counted", line.counted),
+        ("Counted from", parts),
         ("Rows or people behind it", f"{line.n:,}" if line.n is not None else ""),
         ("Target", f"{line.target_text}, {line.gap}" if line.target_text else ""),
-        ("Data", "; ".join(line.data)), ("Definition", f"version {line.definition}" if line.definition else ""),
+        ("Data", "; ".join(line.data)),
+        ("Definition", f"version {line.definition}" if line.definition else ""),
         ("Asked again by", f"kpi query {line.kpi}{_where(line)} --as-of {document.generation}"),
         ("Owner", line.owner or "nobody is named"),
-    ]  # fmt: skip
+    ]
     return tuple((label, text) for label, text in found if text)
 
 
