@@ -17,11 +17,9 @@ from cli.options import (
     clock,
     moment,
     open_project_at,
-    print_json,
-    print_table,
-    verb,
     who,
 )
+from cli.output import print_json, print_table, verb
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, look, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]

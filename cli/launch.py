@@ -16,11 +16,9 @@ from cli.options import (
     ProjectOption,
     clock,
     open_project_at,
-    print_json,
-    print_table,
-    verb,
     who,
 )
+from cli.output import print_json, print_table, verb
 
 app = typer.Typer(no_args_is_help=True, help="Launches: list, add, show the scorecard, decide.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a launch.")]

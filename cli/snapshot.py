@@ -17,11 +17,9 @@ from cli.options import (
     ProjectOption,
     clock,
     open_project_at,
-    print_json,
-    print_table,
-    verb,
     who,
 )
+from cli.output import print_json, print_table, verb
 
 app = typer.Typer(no_args_is_help=True, help="Weekly snapshots: take, list, show, render, diff, send, note.")
 NameOption = Annotated[

@@ -29,8 +29,8 @@ def make_query(
         parse_day(end, where="end") if end else None,
         by,
         parse_filters(where),
-        compare,
-        as_of,  # type: ignore[arg-type]
+        compare,  # type: ignore[arg-type]  # checked when it is answered
+        as_of,
     )
 
 

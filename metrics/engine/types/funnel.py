@@ -100,7 +100,7 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
     return trees.assembled(final, **ctes)
 
 
-def _row_order(steps: list[Rows]) -> list[exp.Expr]:
+def _row_order(steps: list[Rows]) -> list[exp.Ordered]:
     """By moment, then by key; without a key the row of the earlier step is first among those of one moment."""
     first = steps[0]
     order = [rising(first.at), *(rising(exp.column(key, quoted=True)) for key in first.dataset.primary_key)]
