@@ -30,7 +30,7 @@ def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
 
 def clock(text: str | None) -> datetime:
     """The time it is; `--now` sets it for the whole process."""
-    from jobs.project.project import set_clock, utc_now
+    from jobs.project.clock import set_clock, utc_now
 
     if text is None:
         return utc_now()
@@ -41,7 +41,7 @@ def clock(text: str | None) -> datetime:
 
 def moment(text: str) -> datetime:
     """A timestamp that was typed."""
-    from jobs.project.project import timestamp
+    from jobs.project.clock import timestamp
 
     try:
         return timestamp(text)

@@ -60,7 +60,7 @@ def explain(project: Project, query: Query, *, words: bool) -> str:
     statements = sql_of(query, catalogue, reader)
     if not words:
         return ";\n\n".join(statements) + ";"
-    found = origin(query.kpi, catalogue, reader, project.source_runs(), project.table_sources())
+    found = origin(query.kpi, catalogue, reader, project.sync_log.runs(), project.sources.by_table())
     lines = [f"{label}: {text}" for label, text in found.facts]
     level = answer(query, catalogue, reader).level
     lines.append(f"Answered from: {'finished values of this generation' if level == 'stored' else 'facts'}")

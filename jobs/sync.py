@@ -70,11 +70,11 @@ def sync(
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning.
     """
     started = time.monotonic()
-    sources = project.sources()
+    sources = project.sources.all()
     for name in names:
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
-    earlier, tally = project.source_runs(), _Run()
+    earlier, tally = project.sync_log.runs(), _Run()
     with project.staging(now) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
@@ -105,7 +105,7 @@ def sync(
             odd = oddities(project.catalogue(), project.reader(), now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
-            project.write_last_sync(runs, now, odd)
+            project.sync_log.write(runs, now, odd)
     if not dry_run and project.has_data():
         told: list[str] = []
         for doing, failed, job in AFTERWARDS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from jobs.alerts.board import board
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem, Board
 from ui.alerts.incident import alert_card
 from ui.shell import state

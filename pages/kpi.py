@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from jobs.alerts.board import firing_of, normal_periods
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from metrics.alerts.rule_chart import Overlay, overlay
 from metrics.alerts.rules import Rule

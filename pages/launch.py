@@ -6,7 +6,7 @@ import streamlit as st
 
 from jobs.launches.board import link_to, page_of
 from jobs.launches.registry import text_of
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage

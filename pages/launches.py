@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from jobs.launches.board import board
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.launches.board import LaunchBoard
 from ui.kpi.charts import CONFIG
 from ui.launches.charts import timeline_figure

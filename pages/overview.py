@@ -8,7 +8,7 @@ import streamlit as st
 
 from jobs.alerts.board import unattended
 from jobs.demo import outdated, questions
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from metrics.kpi_views.overview import Overview, overview
 from metrics.kpi_views.status import LABELS

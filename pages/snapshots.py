@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from jobs.snapshots.board import Archive, Shown
 from jobs.snapshots.take import board as board
 from jobs.snapshots.take import take_by_hand

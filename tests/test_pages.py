@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from connectors.clock import set_clock
-from jobs.project.project import utc_now
+from connectors.clock import set_clock, utc_now
 from tests.conftest import NOW, ROOT, Builder
 
 PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))

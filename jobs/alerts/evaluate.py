@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import Connection
 
+from connectors.clock import utc_now
 from connectors.errors import KpiError
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.outbox.deliver import Sent, deliver
-from jobs.project.project import Project, utc_now
+from jobs.project.project import Project
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.message import Notice, grouped, notice, source_notice

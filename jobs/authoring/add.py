@@ -34,8 +34,8 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
     name = name or slug((table or "").rpartition(".")[2] if database else stem or "data")
     if name != slug(name):
         raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
-    known = project.sources()
-    if name in known or name in project.table_sources():
+    known = project.sources.all()
+    if name in known or name in project.sources.by_table():
         raise ProjectError(f"source or table '{name}' is there already", hint="Choose another with --name.")
     if database:
         make, shown, secret = _table(project, name, origin, str(table))

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import KpiError, ProjectError, UnknownName, require
-from jobs.project.project import Project, read_settings
+from jobs.project.project import Project
+from jobs.project.settings_file import read_settings
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer
 from metrics.engine.query import Query

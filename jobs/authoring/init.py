@@ -14,7 +14,7 @@ from connectors.errors import LoadError, ProjectError, SourceError
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
 from connectors.warehouse.duckdb.staging import DuckStaging
-from jobs.project.project import PARTS
+from jobs.project.catalogue_cache import PARTS
 
 Make = Callable[[str, Path], Source]  # (date format, folder that paths are relative to) → what is pulled
 TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")

@@ -34,7 +34,7 @@ def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[P
         }
         files = {file.removesuffix(" as published") for file in files}
         return sorted(p for p in problems if p.file in files)
-    return sorted([*project.settings_problems, *project.read_sources()[1], *problems])
+    return sorted([*project.settings_problems, *project.sources.read()[1], *problems])
 
 
 def untold(project: Project, catalogue: Catalogue) -> list[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
 from io import StringIO
 from typing import Any
@@ -10,45 +9,14 @@ from typing import Any
 from ruamel.yaml import YAML
 from sqlalchemy import Connection
 
-from connectors.errors import DefinitionError, Problem, StateError, require
+from connectors.errors import DefinitionError, require
 from connectors.state import launches as kept
 from connectors.state.launches import LaunchRow
 from jobs.project.project import Project
-from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.checks.launch import launch_problems
-from metrics.catalog.document import parse_document, validated
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.registered import parsed
 from metrics.catalog.segments import segments
 from metrics.launches.scorecard import terms_of
-
-
-def merged(project: Project, catalogue: Catalogue) -> Catalogue:
-    """The catalogue with kept launches; what is wrong with one is among its problems. A file of that name wins."""
-    try:
-        with project.state.reading() as connection:
-            rows = kept.launches(connection)
-    except StateError:
-        return catalogue  # pages that need the store say so themselves
-    in_files = {launch.name for launch in catalogue.launches}
-    found, problems = list(catalogue.launches), list[Problem]()
-    for row in rows:
-        launch, wrong = parsed(row.text, catalogue)
-        problems += wrong
-        if launch is not None and launch.name not in in_files:
-            found.append(launch)
-    launches = tuple(sorted(found, key=lambda item: item.starts_on))
-    return dataclasses.replace(catalogue, launches=launches, problems=tuple(sorted({*catalogue.problems, *problems})))
-
-
-def parsed(text: str, catalogue: Catalogue) -> tuple[Launch | None, list[Problem]]:
-    """A launch without errors, and all its problems."""
-    document, found = parse_document(text, shown_as=_place(text))
-    if found:
-        return None, found
-    launch, found = validated(document, Launch)
-    if launch is not None:
-        found += launch_problems(launch, document, [*catalogue.kpis, *catalogue.broken], catalogue.datasets)
-    return (None if any(p.level == "error" for p in found) else launch), found
 
 
 def add(
@@ -132,8 +100,3 @@ def as_text(values: dict[str, Any]) -> str:
     stream = StringIO()
     yaml.dump({key: value for key, value in values.items() if value not in ("", None, [], {}, ())}, stream)
     return stream.getvalue()
-
-
-def _place(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.startswith("name:")), "name: launch")
-    return f"launch {first.removeprefix('name:').strip()}"

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 import pandas as pd
 from sqlalchemy import Connection
 
+from connectors.clock import utc_now
 from connectors.state import alerts as outbox
 from connectors.state import launches as kept
 from connectors.state.launches import Breach, ReadingRow
 from jobs.outbox.deliver import Sent, deliver
-from jobs.project.project import Project, utc_now
+from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.engine.data_context import World
 from metrics.launches.guardrail import Guard, guard

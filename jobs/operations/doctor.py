@@ -36,7 +36,7 @@ def doctor(project: Project, *, now: datetime) -> Iterator[dict[str, str]]:
     for name, check in checks:
         yield _row(name, lambda check=check: check(project, now))  # type: ignore[misc]
     try:
-        sources = project.read_sources()[0]
+        sources = project.sources.read()[0]
     except KpiError:
         return
     for name, source in sources.items():
@@ -155,13 +155,13 @@ def _generation(project: Project, _now: datetime) -> tuple[str, str, str]:
 
 
 def _last_sync(project: Project, now: datetime) -> tuple[str, str, str]:
-    failed = [name for name, run in project.source_runs().items() if run.status == "failed"]
-    late = project.sync_overdue(now)
+    failed = [name for name, run in project.sync_log.runs().items() if run.status == "failed"]
+    late = project.sync_log.overdue(now)
     if failed:
         return FAILED, f"failed: {', '.join(failed)}", "kpi status says why"
     if late:
         return WARNING, late, "kpi schedule prints the lines for a regular sync"
-    finished = project.last_sync().get("finished_at", "")
+    finished = project.sync_log.read().get("finished_at", "")
     return OK, f"finished {finished[:16].replace('T', ' ')}" if finished else "none yet", ""
 
 

@@ -15,7 +15,7 @@ from metrics.presentation.format import iso
 
 def status(project: Project, *, now: datetime) -> dict[str, Any]:
     """Generation, datasets and sources as `kpi status --json` prints them."""
-    sources, runs = project.sources(), project.source_runs()
+    sources, runs = project.sources.all(), project.sync_log.runs()
     last = [
         {
             "name": name,

@@ -13,11 +13,12 @@ from filelock import FileLock, Timeout
 
 from connectors.channels.apprise import AppriseChannel
 from connectors.channels.contract import Channel, Message, Outcome
+from connectors.clock import utc_now
 from connectors.errors import SettingsError
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
 from connectors.state.alerts import Delivery
-from jobs.project.project import Project, utc_now
+from jobs.project.project import Project
 from jobs.snapshots.message import dressed
 
 # After how long a confirmed failure is tried again, by attempts made; the last one is repeated.

@@ -8,12 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
 from connectors.state import alerts as outbox
 from connectors.state import snapshots as kept
 from connectors.state.snapshots import Send
 from jobs.outbox.deliver import Sent, deliver
-from jobs.project.project import Project, utc_now
+from jobs.project.project import Project
 from jobs.snapshots.message import message_of, notes_of
 from metrics.presentation.format import iso
 from metrics.snapshots.document import Document

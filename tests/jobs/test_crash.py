@@ -119,7 +119,8 @@ where = {{"load": (staging.Load, "finish"), "settle": (staging.DuckStaging, "set
          "refresh": (staging.DuckStaging, "store_values"), "publish": (staging.DuckStaging, "publish"),
          "flush": (generations, "_fsync"), "rename:.duckdb": (os, "replace"), "pointer:live": (os, "replace")}}
 dying(*where[place])
-from jobs.project.project import open_project, utc_now
+from connectors.clock import utc_now
+from jobs.project.project import open_project
 from jobs.sync import sync
 list(sync(open_project(folder), now=utc_now()))
 """

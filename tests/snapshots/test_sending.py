@@ -26,9 +26,9 @@ from pypdf import PdfReader
 
 from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
+from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
 from jobs.outbox.deliver import deliver
-from jobs.project.project import utc_now
 from jobs.snapshots.send import recipients_of, send
 from jobs.snapshots.take import rows_of, take_due, told, write_note
 from tests.conftest import ROOT, Builder

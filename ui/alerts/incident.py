@@ -9,7 +9,7 @@ import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.alerts.incidents import incidents as job
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from ui.shell import state
 from ui.shell.theme import html, text

@@ -10,7 +10,7 @@ import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.launches.registry import add, as_text
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.catalog.catalogue import Catalogue
 from metrics.kpi_views.kpi_page import segments
 from ui.shell import state

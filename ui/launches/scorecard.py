@@ -7,7 +7,7 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.launches.registry import add, remove
 from jobs.launches.scorecards import scorecards as job
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from metrics.launches.board import LaunchItem
 from metrics.launches.page import KpiBlock, LaunchPage, Said
 from ui.kpi.charts import CONFIG

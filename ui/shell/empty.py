@@ -14,7 +14,7 @@ def first_steps(project: Project) -> None:
     st.title("No data yet")
     last_result()
     try:
-        known = len(project.sources())
+        known = len(project.sources.all())
     except KpiError as error:
         st.error(error.message)
         st.code(error.hint)

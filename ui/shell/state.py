@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from jobs.project.project import Project, open_project, utc_now
+from jobs.project.clock import utc_now
+from jobs.project.project import Project, open_project
 from metrics.engine.data_context import World
 
 AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
@@ -33,7 +34,7 @@ def fingerprint() -> str:
     if now - _seen.get("at", 0.0) > 1.0 or "mark" not in _seen:
         opened = project()
         live = opened.generations.live()
-        marks = hash((opened.marks(), opened.last_sync().get("finished_at"), opened.state_mark()))
+        marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
         _seen.update(
             at=now,
             mark=f"{opened.folder}|{live.stem if live else ''}|{marks}|{utc_now().timestamp() // AGES_SECONDS:.0f}",

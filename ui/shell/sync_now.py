@@ -8,7 +8,8 @@ import sys
 
 import streamlit as st
 
-from jobs.project.project import REPOSITORY, Project, utc_now
+from jobs.project.clock import utc_now
+from jobs.project.project import REPOSITORY, Project
 from ui.shell import state
 
 

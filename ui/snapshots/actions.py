@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs.project.project import utc_now
+from jobs.project.clock import utc_now
 from jobs.snapshots.board import Shown
 from jobs.snapshots.render import MIMES, file_name, mail_preview, render
 from jobs.snapshots.send import send
