@@ -32,6 +32,7 @@ test: $(STAMP) lint types unit ## Lint, type-check and test
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -42,11 +42,12 @@ def evaluate(
     from jobs.alerts.evaluate import evaluate as run
     from jobs.alerts.evaluate import told
     from jobs.alerts.incidents import firing
+    from jobs.snapshots.message import dressed
 
     if fail_on not in (None, "warning", "critical"):
         raise typer.BadParameter(f"'{fail_on}' is no severity; write warning or critical")
     opened, at = open_project_at(project), clock(now)
-    done = run(opened, now=at)
+    done = run(opened, now=at, render=dressed)
     if json_:
         events = [{"incident": i, "rule": key, "segment": s or None, "event": e} for i, key, s, e in done.events]
         print_json({"rules": done.rules, "events": events, "sent": done.sent.__dict__, "untold": list(done.untold)})

@@ -118,8 +118,9 @@ def sync(
 def _alerts(project: Project, now: datetime) -> Iterable[str]:
     """Evaluate the alerts on what is live now."""
     from jobs.alerts.evaluate import evaluate, told  # loads the state store, which a sync without rules does not need
+    from jobs.snapshots.message import dressed
 
-    return told(evaluate(project, now=now))
+    return told(evaluate(project, now=now, render=dressed))
 
 
 def _launches(project: Project, now: datetime) -> Iterable[str]:
@@ -127,8 +128,9 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
     if not project.catalogue().launches:
         return ()
     from jobs.launches.verdicts import read_launches, told  # scipy and the state store, which few syncs need
+    from jobs.snapshots.message import dressed
 
-    return told(read_launches(project, now=now))
+    return told(read_launches(project, now=now, render=dressed))
 
 
 def _snapshots(project: Project, now: datetime) -> Iterable[str]:

@@ -19,9 +19,15 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from connectors.clock import set_clock
+from connectors.channels.contract import Channel
+from connectors.clock import set_clock, utc_now
+from jobs.alerts.evaluate import Evaluation
+from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
+from jobs.outbox.deliver import Sent
+from jobs.outbox.deliver import deliver as deliver_messages
 from jobs.project.project import Project, open_project
+from jobs.snapshots.message import dressed
 from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
@@ -66,6 +72,16 @@ def finished(steps: Iterator[Progress | SyncResult]) -> SyncResult:
     """Run a sync to its end and return its result."""
     result = [step for step in steps if isinstance(step, SyncResult)]
     return result[-1]
+
+
+def evaluate(project: Project, *, now: datetime) -> Evaluation:
+    """Judge alerts, and send what is due as a sync would."""
+    return evaluate_alerts(project, now=now, render=dressed)
+
+
+def deliver(project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now) -> Sent:
+    """Send what is due as a sync would."""
+    return deliver_messages(project, dressed, channel, clock)
 
 
 class Builder:

@@ -15,7 +15,7 @@ from connectors.clock import utc_now
 from connectors.errors import KpiError
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
-from jobs.outbox.deliver import Sent, deliver
+from jobs.outbox.deliver import Renderer, Sent, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
@@ -26,7 +26,7 @@ from metrics.alerts.place import place_of
 from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
 from metrics.engine.data_context import World
-from metrics.kpi_views.status import dataset_late, late_reasons
+from metrics.presentation.freshness import dataset_late, late_reasons
 
 FRESHNESS = "freshness"  # the rule of every source
 LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
@@ -62,10 +62,10 @@ class Evaluation:
     untold: tuple[str, ...] = ()  # owners and contacts without a contact point
 
 
-def evaluate(project: Project, *, now: datetime) -> Evaluation:
+def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation:
     """Evaluate all rules on the live generation. Safe beside another evaluator; a second call changes nothing.
 
-    Raises NoData, StateError.
+    render: of the messages that are due. Raises NoData, StateError.
     """
     world = project.world(now)
     late = late_sources(world)
@@ -82,7 +82,7 @@ def evaluate(project: Project, *, now: datetime) -> Evaluation:
             ledger.record_sources(late)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
-    return Evaluation(len(looked), tuple(ledger.events), deliver(project), tuple(sorted(ledger.untold)))
+    return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
 
 
 def told(done: Evaluation) -> list[str]:

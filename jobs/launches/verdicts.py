@@ -16,7 +16,7 @@ from connectors.clock import utc_now
 from connectors.state import alerts as outbox
 from connectors.state import launches as kept
 from connectors.state.launches import Breach, ReadingRow
-from jobs.outbox.deliver import Sent, deliver
+from jobs.outbox.deliver import Renderer, Sent, deliver
 from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.engine.data_context import World
@@ -39,10 +39,10 @@ class Read:
     untold: tuple[str, ...] = ()
 
 
-def read_launches(project: Project, *, now: datetime) -> Read:
+def read_launches(project: Project, *, now: datetime, render: Renderer) -> Read:
     """Read every launch on the live data. Safe beside another; a second call changes nothing.
 
-    Raises NoData, StateError.
+    render: of the messages that are due. Raises NoData, StateError.
     """
     world = project.world(now)
     begun = [x for x in world.catalogue.launches if x.kind == "launch" and x.starts_on <= now.date()]
@@ -60,7 +60,7 @@ def read_launches(project: Project, *, now: datetime) -> Read:
         ledger = _Ledger(project, world, connection, now)
         for launch in begun:
             ledger.record(launch, fresh[launch.name], guards[launch.name])
-    return Read(tuple(ledger.readings), tuple(ledger.breaches), deliver(project), tuple(sorted(ledger.untold)))
+    return Read(tuple(ledger.readings), tuple(ledger.breaches), deliver(project, render), tuple(sorted(ledger.untold)))
 
 
 def told(done: Read) -> list[str]:

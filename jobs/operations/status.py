@@ -9,8 +9,8 @@ from connectors.sources.contract import SourceOptions, source_types
 from jobs.project.project import Project
 from metrics.catalog.additivity import additivity
 from metrics.kpi_views.card import card
-from metrics.kpi_views.status import dataset_late
 from metrics.presentation.format import iso
+from metrics.presentation.freshness import dataset_late
 
 
 def status(project: Project, *, now: datetime) -> dict[str, Any]:

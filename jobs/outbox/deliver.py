@@ -19,7 +19,6 @@ from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
 from connectors.state.alerts import Delivery
 from jobs.project.project import Project
-from jobs.snapshots.message import dressed
 
 # After how long a confirmed failure is tried again, by attempts made; the last one is repeated.
 BACK_OFF = [timedelta(seconds=s) for s in (1, 3, 5, 60, 300, 900, 3600, 4 * 3600)]
@@ -27,6 +26,9 @@ GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=10)  # of a sender on another host
 PATIENCE_SECONDS = 6.0  # that one call waits for what is due soon
 LOCK_SECONDS = 120.0
+
+
+Renderer = Callable[[Project, int, Message], Message]  # project, number in the outbox, plain message → what is sent
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,12 @@ class Sent:
     unknown: int = 0
 
 
-def deliver(project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now) -> Sent:
+def deliver(
+    project: Project, render: Renderer, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now
+) -> Sent:
     """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
 
+    render: what turns a message of the outbox into what is sent, with the pictures and files of what it carries.
     Raises StateError.
     """
     if not project.state.exists():
@@ -53,12 +58,12 @@ def deliver(project: Project, channel: Channel | None = None, clock: Callable[[]
     project.data.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(project.data / "notify.lock", timeout=LOCK_SECONDS):
-            return _send_all(project, channel or AppriseChannel(), clock)
+            return _send_all(project, render, channel or AppriseChannel(), clock)
     except Timeout:
         return Sent()  # the other sender has it all in hand
 
 
-def _send_all(project: Project, channel: Channel, clock: Callable[[], datetime]) -> Sent:
+def _send_all(project: Project, render: Renderer, channel: Channel, clock: Callable[[], datetime]) -> Sent:
     host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
     with project.state.writing() as connection:
         for message in kept.orphans(connection, host, clock() - LEASE):
@@ -72,7 +77,7 @@ def _send_all(project: Project, channel: Channel, clock: Callable[[], datetime])
                 mine = kept.claim(connection, message.id, host, clock())
             if not mine:
                 continue
-            found = _send(project, channel, message)
+            found = _send(project, render, channel, message)
             tally[found.status] += 1
             with project.state.writing() as connection:
                 kept.settle(connection, message.id, **_after(message, found, clock()))
@@ -84,7 +89,7 @@ def _send_all(project: Project, channel: Channel, clock: Callable[[], datetime])
         time.sleep(max(0.05, wait))
 
 
-def _send(project: Project, channel: Channel, message: Delivery) -> Outcome:
+def _send(project: Project, render: Renderer, channel: Channel, message: Delivery) -> Outcome:
     point = project.settings.contact(message.contact)
     if point is None:
         return Outcome("failed", f"contact point '{message.contact}' is no longer in settings.yml")
@@ -94,7 +99,7 @@ def _send(project: Project, channel: Channel, message: Delivery) -> Outcome:
         return Outcome("failed", error.message)
     plain = Message(message.title, message.body, id=f"{message.created_at:%Y%m%d%H%M%S%f}.{message.id}")
     try:
-        whole = dressed(project, message.id, plain)
+        whole = render(project, message.id, plain)
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
     return channel.send(url, whole)

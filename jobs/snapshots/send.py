@@ -15,7 +15,7 @@ from connectors.state import snapshots as kept
 from connectors.state.snapshots import Send
 from jobs.outbox.deliver import Sent, deliver
 from jobs.project.project import Project
-from jobs.snapshots.message import message_of, notes_of
+from jobs.snapshots.message import dressed, message_of, notes_of
 from metrics.presentation.format import iso
 from metrics.snapshots.document import Document
 
@@ -86,7 +86,7 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
         )
     with project.state.writing() as connection:
         queue(project, connection, document, names, by=by)
-    return deliver(project)
+    return deliver(project, dressed)
 
 
 def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]:

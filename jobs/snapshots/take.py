@@ -22,6 +22,7 @@ from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
 from jobs.outbox.deliver import Sent, deliver
 from jobs.project.project import Project
+from jobs.snapshots.message import dressed
 from jobs.snapshots.send import queue
 from metrics.alerts.board import ENDS, title_of
 from metrics.alerts.rules import rules_of
@@ -110,7 +111,7 @@ def take_due(project: Project, *, now: datetime) -> Due:
                 (taken if isinstance(event, tuple) else waiting).append(event)  # type: ignore[arg-type]
         except KpiError as error:  # of one definition: the others are taken all the same
             waiting.append(f"snapshot {definition.name} was not taken: {error}")
-    return Due(tuple(taken), tuple(waiting), tuple(sorted(untold)), deliver(project))
+    return Due(tuple(taken), tuple(waiting), tuple(sorted(untold)), deliver(project, dressed))
 
 
 def _take_due(

@@ -15,8 +15,9 @@ from metrics.engine.answer import answer
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query, Series
 from metrics.kpi_views.redefined import redefinition
-from metrics.kpi_views.status import Status, late_reasons, status_of
+from metrics.kpi_views.status import Status, status_of
 from metrics.presentation import format as fmt
+from metrics.presentation.freshness import late_reasons
 from metrics.presentation.sparkline import Sparkline, sparkline
 
 SHOWN = {"hour": 72, "day": 60, "week": 26, "month": 13, "quarter": 8, "year": 5}

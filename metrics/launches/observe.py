@@ -11,9 +11,9 @@ import pandas as pd
 
 from connectors.errors import KpiError, QueryRefused
 from connectors.warehouse.contract import Reader
-from metrics.alerts.calendars import public_holidays
 from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.holidays import public_holidays
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments

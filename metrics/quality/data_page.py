@@ -10,8 +10,8 @@ import pandas as pd
 from connectors.errors import Problem
 from connectors.warehouse.contract import SourceRun
 from metrics.engine.data_context import World
-from metrics.kpi_views.status import dataset_late
 from metrics.presentation import format as fmt
+from metrics.presentation.freshness import dataset_late
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,10 @@ from connectors.channels.apprise import AppriseChannel
 from connectors.channels.contract import Message, Outcome
 from connectors.clock import utc_now
 from connectors.state import alerts as kept
-from jobs.alerts.evaluate import evaluate
 from jobs.alerts.incidents import contacts_of, read_state
-from jobs.outbox.deliver import GIVE_UP, deliver
+from jobs.outbox.deliver import GIVE_UP
 from jobs.project.project import Project
-from tests.conftest import KPI, ROOT, Builder, run_cli
+from tests.conftest import KPI, ROOT, Builder, deliver, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from connectors.state import alerts as kept
-from jobs.alerts.evaluate import Looked, evaluate, look
+from jobs.alerts.evaluate import Looked, look
 from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
 from jobs.alerts.replay import replay
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
 from metrics.alerts.rules import rules_of
-from tests.conftest import Builder, run_cli
+from tests.conftest import Builder, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, START, Web, day, events, make, messages, write
 
 

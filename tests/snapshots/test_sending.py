@@ -28,10 +28,9 @@ from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
 from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
-from jobs.outbox.deliver import deliver
 from jobs.snapshots.send import recipients_of, send
 from jobs.snapshots.take import rows_of, take_due, told, write_note
-from tests.conftest import ROOT, Builder
+from tests.conftest import ROOT, Builder, deliver
 from tests.jobs.conftest import Web, web  # noqa: F401 (a fixture)
 from tests.snapshots.conftest import END, NOW, WEEKLY, answered, document, kpi, orders, shop_of, take, write
 

@@ -20,9 +20,8 @@ from connectors.errors import StateError
 from connectors.state import alerts as kept
 from connectors.state.store import HEAD, MIGRATIONS, StateStore
 from connectors.state.tables import metadata
-from jobs.alerts.evaluate import evaluate
 from jobs.alerts.incidents import acknowledge, read_state
-from tests.conftest import NOW, ROOT, Builder
+from tests.conftest import NOW, ROOT, Builder, evaluate
 
 
 def test_migrations_make_what_the_tables_say_and_the_newest_is_known(tmp_path: Path) -> None:

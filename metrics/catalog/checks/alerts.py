@@ -88,6 +88,6 @@ def _dimensions(item: KpiCommon, datasets: Mapping[str, Dataset]) -> Sequence[st
 
 
 def _known_country(code: str) -> bool:
-    from metrics.alerts.calendars import known_country  # loads a library that most files do not need
+    from metrics.catalog.holidays import known_country  # loads a library that most files do not need
 
     return known_country(code)
