@@ -36,7 +36,7 @@ run: $(STAMP) ## Fill the demo and serve the dashboard at http://127.0.0.1:8501 
 demo: $(STAMP) ## Make and fill the demo project only
 	@$(BIN)/kpi demo
 
-test: $(STAMP) lint types unit ## Lint, type-check and test
+test: $(STAMP) lint types unit ## Lint, type-check, test and print the coverage
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m slipcover -m pytest -n 2 --dist loadgroup
 
 slow: $(STAMP) ## The long property tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow

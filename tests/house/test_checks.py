@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -39,3 +40,11 @@ def test_hooks_fetch_nothing_and_call_what_make_calls() -> None:
     for hook in repo["hooks"]:
         command = " ".join(shlex.split(hook["entry"])).removesuffix(" --force-exclude")
         assert f"\t{command}" in make, command
+
+
+def test_make_test_prints_the_coverage_of_what_numbers_are_made_by() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["slipcover"]
+    assert told["source"] == ["connectors", "metrics", "jobs"] and all(
+        (ROOT / part).is_dir() for part in told["source"]
+    )
+    assert "\nunit: $(STAMP)\n\t$(BIN)/python -m slipcover -m pytest " in (ROOT / "Makefile").read_text()
