@@ -6,6 +6,6 @@ run the page file without the gate (docs/decisions/0002-launcher.md).
 
 from streamlit.starlette import App
 
-from ui.middleware import MIDDLEWARE
+from ui.shell.middleware import MIDDLEWARE
 
 app = App("ui/main.py", middleware=MIDDLEWARE)

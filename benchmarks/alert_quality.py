@@ -54,7 +54,7 @@ def through_the_product(bench: Path, labels: Mapping[str, Any]) -> dict[str, pd.
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         project_of(bench, project, labels)
-        kpi = [sys.executable, str(ROOT / "cli.py")]
+        kpi = [sys.executable, "-m", "cli"]
         environment = {**os.environ, "KPI_PROJECT": str(project)}
         subprocess.run([*kpi, "sync"], env=environment, check=True, capture_output=True)
         found = {}
@@ -104,8 +104,10 @@ def intervals(
     random, found = np.random.default_rng(7), {}
     for grain in ("all", "D", "H"):
         chosen = [row for row in rows.values() if grain in ("all", row["grain"])]
-        drawn = [score.summarise([chosen[i] for i in random.integers(0, len(chosen), len(chosen))])["f1"]
-                 for _ in range(draws)]  # fmt: skip
+        drawn = [
+            score.summarise([chosen[i] for i in random.integers(0, len(chosen), len(chosen))])["f1"]
+            for _ in range(draws)
+        ]
         found[grain] = (float(np.quantile(drawn, 0.025)), float(np.quantile(drawn, 0.975)))
     return found
 
@@ -219,9 +221,11 @@ def main() -> None:
     print("| method | F1 all (95%) | F1 daily | false/month | F1 hourly | false/month |\n|---|---|---|---|---|---|")
     for name, figures in found.items():
         low, high = figures["intervals"]["all"]
-        print(f"| {name} | {figures['all']['f1']:.3f} ({low:.2f}–{high:.2f}) | {figures['D']['f1']:.3f} "
-              f"| {figures['D']['false_per_series_month']:.2f} | {figures['H']['f1']:.3f} "
-              f"| {figures['H']['false_per_series_month']:.2f} |")  # fmt: skip
+        print(
+            f"| {name} | {figures['all']['f1']:.3f} ({low:.2f}–{high:.2f}) | {figures['D']['f1']:.3f} "
+            f"| {figures['D']['false_per_series_month']:.2f} | {figures['H']['f1']:.3f} "
+            f"| {figures['H']['false_per_series_month']:.2f} |"
+        )
     print(f"\nCPU of the expected range: {cpu:.4f} s per 1,000 points")
 
 

@@ -26,10 +26,13 @@ def project(folder: Path, kpis: int, segments: int, rules: list[str]) -> None:
     for part in ("datasets", "kpis", "files"):
         (folder / part).mkdir(parents=True)
     random, days = np.random.default_rng(1), pd.date_range("2025-10-24", "2026-11-22")
-    frame = pd.DataFrame({
-        "at": np.repeat(days + pd.Timedelta(hours=3), segments), "seg": [f"s{i}" for i in range(segments)] * len(days),
-        "v": random.poisson(100, len(days) * segments).astype(float),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "at": np.repeat(days + pd.Timedelta(hours=3), segments),
+            "seg": [f"s{i}" for i in range(segments)] * len(days),
+            "v": random.poisson(100, len(days) * segments).astype(float),
+        }
+    )
     frame.to_parquet(folder / "files" / "e.parquet")
     (folder / "settings.yml").write_text("sync_every: never\n")
     (folder / "sources.yml").write_text("- {name: e, type: files, table: e, path: files/e.parquet}\n")
@@ -50,8 +53,8 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=10)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from jobs.evaluate_alerts import evaluate
-    from jobs.project import open_project
+    from jobs.alerts.evaluate import evaluate
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     worst = 0.0

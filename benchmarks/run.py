@@ -17,7 +17,8 @@ RUNS = 7
 ASKED = ["query", "sign_ups"]
 # Imports what the query loaded from site-packages, and nothing of ours.
 LOADED = (
-    "import sys; sys.argv = ['kpi', *{asked}]\nimport cli\ntry:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+    "import sys; sys.argv = ['kpi', *{asked}]\n"
+    "from cli.app import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
     "print('@' + ' '.join(m for m, v in sys.modules.items()"
     " if 'site-packages' in (getattr(v, '__file__', '') or '') and not m.startswith('kpi_transform')))"
 )

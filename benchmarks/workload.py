@@ -29,8 +29,20 @@ PROJECT = Path(__file__).resolve().parent / "workload"
 LAST_DAY = date(2026, 11, 22)  # a Sunday: where the generator's data ends
 END = LAST_DAY + timedelta(days=1)
 DAYS, WEEKS = 90, 13
-KPIS = ("dau", "wau", "mau", "stickiness", "signups", "activation", "retention_d7", "funnel", "revenue", "arpu",
-        "p95_duration", "nps")  # fmt: skip
+KPIS = (
+    "dau",
+    "wau",
+    "mau",
+    "stickiness",
+    "signups",
+    "activation",
+    "retention_d7",
+    "funnel",
+    "revenue",
+    "arpu",
+    "p95_duration",
+    "nps",
+)
 VARIANTS = ("day", "day_f", "week_plan")
 FILTER = "{t}.platform = 'ios' AND {t}.country = 'US'"
 
@@ -82,7 +94,7 @@ DAILY = {
       WHERE {e} GROUP BY 1""",
     "nps": "SELECT CAST(submitted_at AS DATE), {nps} FROM feedback JOIN users u USING (user_id) WHERE {u} GROUP BY 1",
     **dict.fromkeys(ROWS, SHARE),
-}  # fmt: skip
+}
 WEEKLY = {
     "dau": """SELECT w, plan, sum(n) / 7.0 FROM (
       SELECT date_trunc('week', occurred_at) AS w, plan, CAST(occurred_at AS DATE) AS d, count(DISTINCT user_id) AS n
@@ -98,7 +110,7 @@ WEEKLY = {
     "nps": """SELECT date_trunc('week', submitted_at), plan, {nps} FROM feedback JOIN users USING (user_id)
       GROUP BY ALL""",
     **dict.fromkeys(ROWS, WEEK_SHARE),
-}  # fmt: skip
+}
 ZERO = ("dau", "wau", "mau", "signups", "revenue")  # an observed period without rows is 0, not unknown
 Values = dict[tuple[str, str], float | None]
 
@@ -124,7 +136,7 @@ def make(scale: str, folder: Path) -> Path:
 
 def load(data: Path, folder: Path, kpis: tuple[str, ...] = KPIS) -> Any:
     """The workload's project with these KPIs, synced."""
-    from jobs.project import open_project
+    from jobs.project.project import open_project
     from jobs.sync import sync
 
     os.environ["WORKLOAD_DATA"] = str(data)
@@ -172,8 +184,15 @@ def ours(project: Any, kpi: str, variant: str, *, from_facts: bool) -> tuple[Val
     where = (Filter("platform", ("ios",)), Filter("country", ("US",))) if variant == "day_f" else ()
     weekly = variant == "week_plan"
     start = END - timedelta(days=7 * WEEKS if weekly else DAYS)
-    query = Query(kpi, "week" if weekly else "day", start, END, "plan" if weekly else None, where,
-                  None if weekly else "previous_range")  # fmt: skip
+    query = Query(
+        kpi,
+        "week" if weekly else "day",
+        start,
+        END,
+        "plan" if weekly else None,
+        where,
+        None if weekly else "previous_range",
+    )
     reader = project.reader()
     catalogue = project.catalogue(reader)
     before = time.process_time()

@@ -17,8 +17,16 @@ LOCAL = "http://127.0.0.1:8501"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-SPANS = {"min": "minutes", "minute": "minutes", "h": "hours", "hour": "hours", "d": "days", "day": "days",
-         "w": "weeks", "week": "weeks"}  # fmt: skip
+SPANS = {
+    "min": "minutes",
+    "minute": "minutes",
+    "h": "hours",
+    "hour": "hours",
+    "d": "days",
+    "day": "days",
+    "w": "weeks",
+    "week": "weeks",
+}
 
 
 def span(text: Any) -> Any:

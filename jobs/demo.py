@@ -6,14 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from connectors.demo import larkspur
 from connectors.errors import ProjectError
-from jobs.project import DEFAULT_FOLDER, Project, open_project
+from jobs.project.project import DEFAULT_FOLDER, Project, open_project
 from jobs.sync import Progress, SyncResult, sync
 
+DAYS_OF_STORY = 2  # after which its data counts as late, and the pages say so
 # `day-100` is the date that many days before yesterday; larkspur.py counts the same way.
 MARKS = {
     "summer_campaign": """\
@@ -141,6 +142,20 @@ def questions(project: Project) -> list[dict[str, str]]:
     if not project.settings.demo or not made.exists():
         return []
     return list(json.loads(made.read_text())["questions"])
+
+
+def outdated(project: Project, now: datetime) -> str:
+    """One line that says how, if the demo was made some days ago: its story ends with the day before it was made."""
+    made = project.data / "demo" / "made.json"
+    if not project.settings.demo or not made.exists():
+        return ""
+    last = date.fromisoformat(json.loads(made.read_text())["mark"]["last_day"])
+    if (now.date() - last).days <= DAYS_OF_STORY:
+        return ""
+    where = "" if project.folder == DEFAULT_FOLDER else f" {project.shown_as.rstrip('/')}"
+    return (
+        f"This demo's story ends on {last:%-d %b %Y}, so its data is late: `kpi demo{where}` tells it up to yesterday."
+    )
 
 
 def _questions(story: larkspur.Story) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.errors import QueryRefused
-from jobs.project import Project
+from jobs.project.project import Project
 from metrics.engine.answer import answer
 from metrics.engine.periods import parse_day
 from metrics.engine.query import Filter, Query, Series
@@ -23,9 +23,15 @@ def make_query(
 ) -> Query:
     """The Query that texts ask for. Raises QueryRefused for a text that says nothing."""
     return Query(
-        kpi, grain, parse_day(start, where="start") if start else None, parse_day(end, where="end") if end else None,
-        by, parse_filters(where), compare, as_of,  # type: ignore[arg-type]
-    )  # fmt: skip
+        kpi,
+        grain,
+        parse_day(start, where="start") if start else None,
+        parse_day(end, where="end") if end else None,
+        by,
+        parse_filters(where),
+        compare,  # type: ignore[arg-type]  # checked when it is answered
+        as_of,
+    )
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
@@ -47,14 +53,14 @@ def run_query(project: Project, query: Query) -> Series:
 
 def explain(project: Project, query: Query, *, words: bool) -> str:
     """The SQL that answers from facts; with `words`, what is counted and how it is answered, too."""
-    from metrics.views.origin import origin, sql_of
+    from metrics.kpi_views.origin import origin, sql_of
 
     reader = project.reader()
     catalogue = project.catalogue_of(query.kpi, reader)
     statements = sql_of(query, catalogue, reader)
     if not words:
         return ";\n\n".join(statements) + ";"
-    found = origin(query.kpi, catalogue, reader, project.source_runs(), project.table_sources())
+    found = origin(query.kpi, catalogue, reader, project.sync_log.runs(), project.sources.by_table())
     lines = [f"{label}: {text}" for label, text in found.facts]
     level = answer(query, catalogue, reader).level
     lines.append(f"Answered from: {'finished values of this generation' if level == 'stored' else 'facts'}")

@@ -13,12 +13,12 @@ from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
-from jobs.project import Project
+from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import offered_grains
-from metrics.engine.measured import lacks_measured
-from metrics.engine.oddities import oddities
+from metrics.engine.launch_grain import lacks_measured
 from metrics.engine.refresh import dataset_states, refresh
+from metrics.quality.data_quality import oddities
 
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
@@ -70,11 +70,11 @@ def sync(
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning.
     """
     started = time.monotonic()
-    sources = project.sources()
+    sources = project.sources.all()
     for name in names:
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
-    earlier, tally = project.source_runs(), _Run()
+    earlier, tally = project.sync_log.runs(), _Run()
     with project.staging(now) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
@@ -105,7 +105,7 @@ def sync(
             odd = oddities(project.catalogue(), project.reader(), now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
-            project.write_last_sync(runs, now, odd)
+            project.sync_log.write(runs, now, odd)
     if not dry_run and project.has_data():
         told: list[str] = []
         for doing, failed, job in AFTERWARDS:
@@ -117,18 +117,20 @@ def sync(
 
 def _alerts(project: Project, now: datetime) -> Iterable[str]:
     """Evaluate the alerts on what is live now."""
-    from jobs.evaluate_alerts import evaluate, told  # loads the state store, which a sync without rules does not need
+    from jobs.alerts.evaluate import evaluate, told  # loads the state store, which a sync without rules does not need
+    from jobs.snapshots.message import dressed
 
-    return told(evaluate(project, now=now))
+    return told(evaluate(project, now=now, render=dressed))
 
 
 def _launches(project: Project, now: datetime) -> Iterable[str]:
     """Verdicts whose day has come, and guardrails."""
     if not project.catalogue().launches:
         return ()
-    from jobs.read_launches import read_launches, told  # scipy and the state store, which few syncs need
+    from jobs.launches.verdicts import read_launches, told  # scipy and the state store, which few syncs need
+    from jobs.snapshots.message import dressed
 
-    return told(read_launches(project, now=now))
+    return told(read_launches(project, now=now, render=dressed))
 
 
 def _snapshots(project: Project, now: datetime) -> Iterable[str]:
@@ -136,7 +138,7 @@ def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     catalogue = project.catalogue()
     if not catalogue.snapshots and not catalogue.broken_snapshots:
         return ()
-    from jobs.snapshots import take_due, told  # the state store, which few syncs need
+    from jobs.snapshots.take import take_due, told  # the state store, which few syncs need
 
     return told(take_due(project, now=now))
 
@@ -183,16 +185,27 @@ def _pull(
     except KpiError as error:
         success = earlier.last_success if earlier else ""
         tally.runs[name] = SourceRun(
-            name, "failed", cursor=staging.cursor(name), seconds=time.monotonic() - started, error=str(error),
+            name,
+            "failed",
+            cursor=staging.cursor(name),
+            seconds=time.monotonic() - started,
+            error=str(error),
             last_success=success,
-        )  # fmt: skip
+        )
         return
     tally.changed |= anew or bool(loaded.rows or loaded.quarantined) or staging.changes(options.table) != ""
     status = "loaded" if loaded.rows or loaded.quarantined or staging.changes(options.table) != "" else "unchanged"
     tally.runs[name] = SourceRun(
-        name, status, loaded.rows, loaded.quarantined, staging.cursor(name), time.monotonic() - started, "",
-        now.astimezone(UTC).isoformat(), loaded.notes,
-    )  # fmt: skip
+        name,
+        status,
+        loaded.rows,
+        loaded.quarantined,
+        staging.cursor(name),
+        time.monotonic() - started,
+        "",
+        now.astimezone(UTC).isoformat(),
+        loaded.notes,
+    )
 
 
 def _states(

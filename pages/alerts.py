@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from jobs.alert_board import board
-from jobs.project import utc_now
-from metrics.views.alerts import AlertItem, Board
-from ui import state
-from ui.alerts import alert_card
-from ui.empty import first_steps
-from ui.theme import html, text
+from jobs.alerts.board import board
+from jobs.project.clock import utc_now
+from metrics.alerts.board import AlertItem, Board
+from ui.alerts.incident import alert_card
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
 
 
 @state.cached_view

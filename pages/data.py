@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from metrics.views.data_page import DataPage, DatasetRow, SourceRow, data_page
-from ui import state
-from ui.empty import first_steps
-from ui.sync_now import last_result, sync_now
-from ui.theme import html, text
+from metrics.quality.data_page import DataPage, DatasetRow, SourceRow, data_page
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.sync_now import last_result, sync_now
+from ui.shell.theme import html, text
 
 OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --project shop"
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import streamlit as st
 
-from jobs.alert_board import firing_of, normal_periods
-from jobs.project import utc_now
+from jobs.alerts.board import firing_of, normal_periods
+from jobs.project.clock import utc_now
+from metrics.alerts.board import AlertItem
+from metrics.alerts.rule_chart import Overlay, overlay
 from metrics.alerts.rules import Rule
 from metrics.engine.answer import offered_grains
 from metrics.engine.query import Filter
 from metrics.engine.types.survey import PARTS
-from metrics.views.alerts import AlertItem
-from metrics.views.change import ChangeBlock, where_it_sits
-from metrics.views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
-from metrics.views.origin import Origin, origin
-from metrics.views.rule_chart import Overlay, overlay
-from ui import state, url
-from ui.alerts import alert_card
-from ui.change import show_change
-from ui.charts import CONFIG, series_figure
-from ui.empty import first_steps
-from ui.filters import both_widths, dimension_filters, draw_dimension_filters
-from ui.hero import hero
-from ui.origin import show_origin
-from ui.rule import chosen_rule, rule_controls
-from ui.shape import show_shape
-from ui.theme import html, text
+from metrics.kpi_views.change import ChangeBlock, where_it_sits
+from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
+from metrics.kpi_views.origin import Origin, origin
+from ui.alerts.incident import alert_card
+from ui.kpi.change import show_change
+from ui.kpi.charts import CONFIG, series_figure
+from ui.kpi.hero import hero
+from ui.kpi.origin import show_origin
+from ui.kpi.rule import chosen_rule, rule_controls
+from ui.kpi.shape import show_shape
+from ui.shell import state, url
+from ui.shell.empty import first_steps
+from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
+from ui.shell.theme import html, text
 
 
 @state.cached_view

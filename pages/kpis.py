@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from metrics.views.kpi_list import Entry, kpi_list, matching
-from ui import state
-from ui.empty import first_steps
-from ui.theme import html, text
+from metrics.kpi_views.kpi_list import Entry, kpi_list, matching
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
 
 
 @state.cached_view
@@ -32,9 +32,12 @@ def page() -> None:
             st.query_params.pop("search", None)
 
     st.text_input(
-        "Search", key="search", on_change=edited, placeholder="Search name, owner, tag, synonym …",
+        "Search",
+        key="search",
+        on_change=edited,
+        placeholder="Search name, owner, tag, synonym …",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     found = matching(entries, st.session_state["search"])
     html(f"<p class='bw-line'>{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.</p>")
     if not found:

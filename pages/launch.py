@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from jobs.kept_launches import text_of
-from jobs.launch_board import link_to, page_of
-from jobs.project import utc_now
-from metrics.views.launch_export import html as as_html
-from metrics.views.launch_export import markdown
-from metrics.views.launch_page import LaunchPage
-from ui import state, url
-from ui.charts import CONFIG
-from ui.empty import first_steps
-from ui.launch import edit_launch, kpi_markup, show_adoption, show_basis, show_decision, show_voice
-from ui.launch_charts import path_figure
-from ui.theme import html, text
+from jobs.launches.board import link_to, page_of
+from jobs.launches.registry import text_of
+from jobs.project.clock import utc_now
+from metrics.launches.export import html as as_html
+from metrics.launches.export import markdown
+from metrics.launches.page import LaunchPage
+from ui.kpi.charts import CONFIG
+from ui.launches.charts import path_figure
+from ui.launches.scorecard import edit_launch, kpi_markup, show_adoption, show_basis, show_decision, show_voice
+from ui.shell import state, url
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
 
 
 @state.cached_view
@@ -61,8 +61,9 @@ def _exports(found: LaunchPage) -> None:
     link = link_to(state.project(), found.name)
     with st.container(horizontal=True, key="exports", gap="small"):
         st.download_button("Export HTML", as_html(found, link), f"{found.name}.html", "text/html", on_click="ignore")
-        st.download_button("Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown",
-                           on_click="ignore")  # fmt: skip
+        st.download_button(
+            "Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown", on_click="ignore"
+        )
 
 
 def _verdicts(found: LaunchPage) -> None:

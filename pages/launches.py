@@ -5,16 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from jobs.launch_board import board
-from jobs.project import utc_now
-from metrics.views.launches import LaunchBoard
-from ui import state
-from ui.charts import CONFIG
-from ui.empty import first_steps
-from ui.launch import launch_item
-from ui.launch_charts import timeline_figure
-from ui.launch_form import launch_form
-from ui.theme import html, text
+from jobs.launches.board import board
+from jobs.project.clock import utc_now
+from metrics.launches.board import LaunchBoard
+from ui.kpi.charts import CONFIG
+from ui.launches.charts import timeline_figure
+from ui.launches.form import launch_form
+from ui.launches.scorecard import launch_item
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
 
 NONE_YET = (
     "None yet. Make one above, with kpi launch add, or as a file in launches/: name the KPIs it should move and those "
@@ -55,8 +55,10 @@ def page() -> None:
             f"<td>{text(where)}</td></tr>"
             for day, title, kind, where in found.marks
         )
-        html(f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Mark</th><th>Day</th>"
-             f"<th>Drawn on</th></tr></thead><tbody>{rows}</tbody></table></div>")  # fmt: skip
+        html(
+            f"<div class='bw-scroll' tabindex='0'><table class='bw-list'><thead><tr><th>Mark</th><th>Day</th>"
+            f"<th>Drawn on</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
 
 
 page()

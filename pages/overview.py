@@ -6,17 +6,17 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from jobs.alert_board import unattended
-from jobs.demo import questions
-from jobs.project import utc_now
-from metrics.views.alerts import AlertItem
-from metrics.views.overview import Overview, overview
-from metrics.views.status import LABELS
-from ui import state
-from ui.cards import cards
-from ui.empty import first_steps
-from ui.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
-from ui.theme import html, text
+from jobs.alerts.board import unattended
+from jobs.demo import outdated, questions
+from jobs.project.clock import utc_now
+from metrics.alerts.board import AlertItem
+from metrics.kpi_views.overview import Overview, overview
+from metrics.kpi_views.status import LABELS
+from ui.kpi.cards import cards
+from ui.shell import state
+from ui.shell.empty import first_steps
+from ui.shell.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
+from ui.shell.theme import html, text
 
 NAMED = 3  # alerts that the overview names
 
@@ -90,6 +90,8 @@ def _demo_strip() -> None:
             f"<div class='bw-demo'><strong>{text(project.name)}, an invented app</strong>{links}"
             "<a href='data' target='_self'>Use your own data</a></div>"
         )
+    if late := outdated(project, utc_now()):
+        html(f"<p class='bw-banner'>{text(late)}</p>")
 
 
 page()

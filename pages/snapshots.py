@@ -5,15 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs import snapshot_board as board
-from jobs.project import utc_now
-from jobs.snapshot_board import Archive, Shown
-from jobs.snapshots import take_by_hand
+from jobs.project.clock import utc_now
+from jobs.snapshots.board import Archive, Shown
+from jobs.snapshots.take import board as board
+from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.comparing import Pair
-from ui import state, url
-from ui.empty import first_steps
-from ui.snapshot import compare_table, files, note_form, send_form, style
-from ui.theme import html, text
+from ui.shell import state, url
+from ui.shell.empty import first_steps
+from ui.shell.theme import html, text
+from ui.snapshots.actions import compare_table, files, note_form, send_form, style
 
 
 @state.cached_view
@@ -47,8 +47,10 @@ def page() -> None:
     found = archive(name)
     if not found.entries:
         st.title("No snapshot yet")
-        html("<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
-             "different since is told.</p>")  # fmt: skip
+        html(
+            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
+            "different since is told.</p>"
+        )
         _offer(found, name)
         return
     weeks = {entry.week: entry.week_text for entry in found.entries}
@@ -110,8 +112,10 @@ def _archive(found: Archive) -> None:
         f"{text(e.by)}</p></td></tr>"
         for e in found.entries
     )
-    html(f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
-         "</tbody></table>")  # fmt: skip
+    html(
+        f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
+        "</tbody></table>"
+    )
 
 
 page()

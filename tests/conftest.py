@@ -19,8 +19,15 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from connectors.channels.contract import Channel
+from connectors.clock import set_clock, utc_now
+from jobs.alerts.evaluate import Evaluation
+from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
-from jobs.project import Project, open_project
+from jobs.outbox.deliver import Sent
+from jobs.outbox.deliver import deliver as deliver_messages
+from jobs.project.project import Project, open_project
+from jobs.snapshots.message import dressed
 from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
@@ -28,11 +35,22 @@ from metrics.engine.query import Query, Series
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DEMO = ROOT / "metrics" / "definitions"
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)  # a Monday
+os.environ["PYTHONPATH"] = str(ROOT)  # `python -m cli` works from every folder
+KPI = (sys.executable, "-m", "cli")
+os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this process, its workers, every child
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="Rewrite golden files.")
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Iterator[None]:
+    """Each test begins at NOW; what a test sets is gone with it."""
+    set_clock(NOW)
+    yield
+    set_clock(NOW)
 
 
 @pytest.fixture
@@ -54,6 +72,16 @@ def finished(steps: Iterator[Progress | SyncResult]) -> SyncResult:
     """Run a sync to its end and return its result."""
     result = [step for step in steps if isinstance(step, SyncResult)]
     return result[-1]
+
+
+def evaluate(project: Project, *, now: datetime) -> Evaluation:
+    """Judge alerts, and send what is due as a sync would."""
+    return evaluate_alerts(project, now=now, render=dressed)
+
+
+def deliver(project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now) -> Sent:
+    """Send what is due as a sync would."""
+    return deliver_messages(project, dressed, channel, clock)
 
 
 class Builder:
@@ -135,9 +163,7 @@ def demo_world(demo_folder: Path) -> Any:
 
 
 def run_cli(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *arguments], capture_output=True, text=True, check=check, **options
-    )
+    return subprocess.run([*KPI, *arguments], capture_output=True, text=True, check=check, **options)
 
 
 class Server:
@@ -151,9 +177,10 @@ class Server:
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "cli.py"), "run", "--project", str(folder), "--port", str(self.port)],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                [*KPI, "run", "--project", str(folder), "--port", str(self.port)],
+                stdout=log,
+                stderr=log,
+            )
         for _ in range(300):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answered:
@@ -207,8 +234,14 @@ def browser() -> Iterator[Any]:
 
     path = chromium()
     with sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                     "--disable-sync", "--no-first-run"]  # fmt: skip
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ]
         opened = driver.chromium.launch(executable_path=path, args=arguments)
         yield opened
         opened.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -15,14 +14,14 @@ import pytest
 import connectors.errors
 from connectors.settings import Settings
 from connectors.sources.contract import SourceOptions, source_types
-from jobs.validate import validate
+from jobs.authoring.validate import validate
 from metrics.alerts.rules import rules_of
-from metrics.catalog.dataset import Dataset
-from metrics.catalog.kpi import AGGS, KPI_TYPES
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Schedule, Section, Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import AGGS, KPI_TYPES
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Schedule, Section, Snapshot
 from metrics.transforms import known_transforms
-from tests.conftest import NOW, ROOT, Builder, Server, run_cli
+from tests.conftest import KPI, NOW, ROOT, Builder, Server, run_cli
 
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -114,14 +113,29 @@ def _usage(project: Builder) -> None:
     """Users, their events, their answers, and balances: the tables that the examples of the types read."""
     names = ("open", "view_pricing", "create_doc", "start_checkout", "purchase", "invite_received")
     day = pd.Timestamp("2026-09-01")
-    events = pd.DataFrame([
-        {"event_id": i, "user_id": (i * i * 7 + i // 5) % 40, "occurred_at": day + pd.Timedelta(hours=i * 4 + i % 3),
-         "event_name": names[i // 3 % 6], "platform": ("web", "ios")[i % 2]} for i in range(480)
-    ])  # fmt: skip
-    users = pd.DataFrame([
-        {"user_id": i, "signed_up_at": day + pd.Timedelta(days=i * 37 % 60), "plan": ("free", "pro")[i % 2],
-         "channel": ("ads", "organic", "friends")[i % 3]} for i in range(40)
-    ])  # fmt: skip
+    events = pd.DataFrame(
+        [
+            {
+                "event_id": i,
+                "user_id": (i * i * 7 + i // 5) % 40,
+                "occurred_at": day + pd.Timedelta(hours=i * 4 + i % 3),
+                "event_name": names[i // 3 % 6],
+                "platform": ("web", "ios")[i % 2],
+            }
+            for i in range(480)
+        ]
+    )
+    users = pd.DataFrame(
+        [
+            {
+                "user_id": i,
+                "signed_up_at": day + pd.Timedelta(days=i * 37 % 60),
+                "plan": ("free", "pro")[i % 2],
+                "channel": ("ads", "organic", "friends")[i % 3],
+            }
+            for i in range(40)
+        ]
+    )
     answers = pd.DataFrame(
         [
             {"answered_at": day + pd.Timedelta(days=i % 70), "score": i * 7 % 11, "comment": "fine" if i % 3 else ""}
@@ -151,7 +165,7 @@ def test_the_readmes_tutorial_gives_kpi_cards_in_at_most_five_lines(tmp_path: Pa
     ]
     (tmp_path / "orders.csv").write_text("Order ID;Created;Customer;Total;Shop\n" + "\n".join(rows) + "\n")
     for line in lines[1:-1]:
-        command = [sys.executable, str(ROOT / "cli.py"), *shlex.split(line)[1:]]
+        command = [*KPI, *shlex.split(line)[1:]]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     server = Server(tmp_path / "shop")
@@ -183,8 +197,10 @@ def test_the_rules_and_contact_points_of_the_docs_are_valid(project: Builder) ->
     opened = project.open()
     assert [p for p in validate(opened, [], now=NOW) if p.code not in ("constant",)] == []
     assert [rule.name for rule in rules_of(opened.catalogue().kpi("weekly_active_users"))] == [
-        "thresholds", "drop", "unusual"
-    ]  # fmt: skip
+        "thresholds",
+        "drop",
+        "unusual",
+    ]
     assert opened.settings.contact("ana@example.com").url.endswith("?to=ana@example.com")  # type: ignore[union-attr]
 
 

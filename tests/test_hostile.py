@@ -11,7 +11,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +18,8 @@ import pytest
 
 from connectors.errors import KpiError, Problem
 from jobs.sync import SyncResult
-from metrics.views.card import card
-from tests.conftest import NOW, ROOT, Builder, run_cli
+from metrics.kpi_views.card import card
+from tests.conftest import KPI, NOW, Builder, run_cli
 
 GOOD = "at,id,amount,note\n2026-11-02 10:00:00,1,10.5,a\n2026-11-03 10:00:00,2,20.5,b\n2026-11-04 10:00:00,3,30.5,c\n"
 SOURCE = "- {{name: t, type: files, table: t, path: 'files/*'{extra}}}\n"
@@ -116,7 +115,7 @@ def test_an_unreadable_file(shop: Builder) -> None:
     path = shop.folder / "files" / "2.csv"
     path.write_text(GOOD)
     path.chmod(0)
-    command = [sys.executable, str(ROOT / "cli.py"), "sync", "--project", str(shop.folder)]
+    command = [*KPI, "sync", "--project", str(shop.folder)]
     if os.geteuid() == 0:  # root reads everything, unless it gives that right up
         command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
     result = subprocess.run(command, capture_output=True, text=True)
@@ -315,8 +314,15 @@ def test_decimal_commas(project: Builder) -> None:
 def test_the_hour_that_is_skipped_and_the_hour_that_comes_twice(project: Builder) -> None:
     shop = started(project, zone="Europe/Berlin")
     shop.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\ntimezone: Europe/Berlin\ndimensions: [note]\n")
-    lines = ["2026-03-29 01:59:00", "2026-03-29 02:30:00", "2026-03-29 03:00:00", "2026-10-25 01:30:00",
-             "2026-10-25 02:30:00", "2026-10-25 02:45:00", "2026-10-25 03:30:00"]  # fmt: skip
+    lines = [
+        "2026-03-29 01:59:00",
+        "2026-03-29 02:30:00",
+        "2026-03-29 03:00:00",
+        "2026-10-25 01:30:00",
+        "2026-10-25 02:30:00",
+        "2026-10-25 02:45:00",
+        "2026-10-25 03:30:00",
+    ]
     put(shop, "at,id,amount,note\n" + "".join(f"{at},{n},0,x\n" for n, at in enumerate(lines, 10)))
     days = {day: v for day, v in shop.values("n", grain="day").items() if v}
     assert days["2026-03-29"] == 3 and days["2026-10-25"] == 4

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import ROOT, Builder
+from connectors.clock import set_clock, utc_now
+from tests.conftest import NOW, ROOT, Builder
 
 PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
 
@@ -31,6 +32,16 @@ def test_a_page_runs_on_the_demo(monkeypatch: pytest.MonkeyPatch, demo_folder: P
     assert not app.exception and not app.error
     headings = [element.proto.body for element in app.get("html") if "<h1>" in element.proto.body]
     assert len(app.title) + len(headings) == 1, "one heading of the first level"
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_demo_of_last_week_says_how_to_tell_it_anew(monkeypatch: pytest.MonkeyPatch, demo_folder: Path) -> None:
+    def told() -> str:
+        return " ".join(str(element.proto) for element in run(monkeypatch, demo_folder, "overview").get("html"))
+
+    assert "This demo" not in told()
+    set_clock(NOW + timedelta(days=7))
+    assert f"story ends on 22 Nov 2026, so its data is late: `kpi demo {demo_folder}`" in told()
 
 
 @pytest.mark.filterwarnings("default")
@@ -68,7 +79,7 @@ def test_a_held_definition_and_a_missed_sync_have_their_banners(
     project.write("datasets", "t", "name: t\nsource: t\ntime_dimension: at\n")
     project.kpi("good", "dataset: t\nagg: count")
     project.kpi("hidden", "dataset: t\nagg: count\nstatus: draft")
-    project.sync(now=datetime.now(UTC) - timedelta(days=3))
+    project.sync(now=utc_now() - timedelta(days=3))
     project.kpi("good", "dataset: t\nagg: count\nlable: Good")
 
     def shown(page: str) -> str:

@@ -12,8 +12,8 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only the script's own fold
 import streamlit as st  # noqa: E402
 
 from connectors.errors import KpiError  # noqa: E402
-from ui import state, theme  # noqa: E402
-from ui.gate import require_sign_in  # noqa: E402
+from ui.shell import state, theme  # noqa: E402
+from ui.shell.gate import require_sign_in  # noqa: E402
 
 FIRST = (
     "overview",
@@ -34,11 +34,13 @@ def pages() -> list[st.Page]:
     ordered = sorted(stems, key=lambda s: (FIRST.index(s) if s in FIRST else len(FIRST), s))
     return [
         st.Page(
-            ROOT / "pages" / f"{stem}.py", title=TITLES.get(stem, stem.replace("_", " ").capitalize()), url_path=stem,
+            ROOT / "pages" / f"{stem}.py",
+            title=TITLES.get(stem, stem.replace("_", " ").capitalize()),
+            url_path=stem,
             default=stem == FIRST[0],
         )
         for stem in ordered
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

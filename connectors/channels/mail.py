@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, make_msgid
+from email.utils import format_datetime, make_msgid
 
 from connectors.channels.contract import Attachment, Message, Outcome
+from connectors.clock import utc_now
 
 TIMEOUT_SECONDS = 12.0
 PORTS = {"insecure": 25, "starttls": 587, "ssl": 465}
@@ -50,7 +51,7 @@ def compose(message: Message, box: Mailbox) -> EmailMessage:
     found["To"] = ", ".join(box.to)
     if box.cc:
         found["Cc"] = ", ".join(box.cc)
-    found["Date"] = formatdate(localtime=False)
+    found["Date"] = format_datetime(utc_now())
     domain = box.sender.rpartition("@")[2] or "localhost"
     found["Message-ID"] = f"<{message.id}@{domain}>" if message.id else make_msgid(domain=domain)
     # Quoted: a server takes no line of more than 998 letters.

@@ -107,17 +107,19 @@ def _users(rng: Draws, story: Story) -> pd.DataFrame:
     signed_day = np.repeat(day, per_day)
     campaign = np.concatenate([np.arange(c) >= o for c, o in zip(per_day, organic, strict=True)])
     platform = np.where(campaign, rng.choice(3, n, p=[0.2, 0.3, 0.5]), rng.choice(3, n, p=[0.46, 0.25, 0.29]))
-    users = pd.DataFrame({
-        "user_id": np.arange(100_001, 100_001 + n),
-        "day": signed_day,
-        "signed_up_at": _times(rng, story, signed_day),
-        "platform": np.array(PLATFORMS)[platform],
-        "country": np.array([*COUNTRIES, None], dtype=object)[rng.choice(8, n, p=COUNTRY_SHARES)],
-        "plan": np.array(["free", "pro", "team"])[rng.choice(3, n, p=[0.7, 0.22, 0.08])],
-        "channel": np.where(campaign, "campaign", CHANNELS[rng.choice(3, n, p=[0.58, 0.24, 0.18])]),
-        "second_platform": rng.random(n) < 0.08,
-        "loyal": rng.random(n),
-    })  # fmt: skip
+    users = pd.DataFrame(
+        {
+            "user_id": np.arange(100_001, 100_001 + n),
+            "day": signed_day,
+            "signed_up_at": _times(rng, story, signed_day),
+            "platform": np.array(PLATFORMS)[platform],
+            "country": np.array([*COUNTRIES, None], dtype=object)[rng.choice(8, n, p=COUNTRY_SHARES)],
+            "plan": np.array(["free", "pro", "team"])[rng.choice(3, n, p=[0.7, 0.22, 0.08])],
+            "channel": np.where(campaign, "campaign", CHANNELS[rng.choice(3, n, p=[0.58, 0.24, 0.18])]),
+            "second_platform": rng.random(n) < 0.08,
+            "loyal": rng.random(n),
+        }
+    )
     # Activation: by channel, and 5 points more on the web since Guided onboarding; mobile is the control.
     share = np.where(campaign, 0.22, 0.3925)
     share = share + np.where((platform == 0) & (signed_day >= story.day(ONBOARDING)), 0.05, 0.0) * ~campaign
@@ -188,19 +190,21 @@ def _sessions(rng: Draws, story: Story, users: pd.DataFrame, activity: pd.DataFr
     base = np.where(new_version, 0.0465, 0.0052 * _noise(rng, DAYS, 0.05)[day])
     crashed = _systematic(rng, base)
     median = np.where(editor, 1.78, 0.94) * np.where(platform == "web", 0.97, 1.05) * _noise(rng, DAYS, 0.012)[day]
-    sessions = pd.DataFrame({
-        "session_id": np.arange(1, n + 1),
-        "user_id": users["user_id"].to_numpy()[user],
-        "started_at": _times(rng, story, day),
-        "platform": platform,
-        "country": person["country"].to_numpy(),
-        "plan": person["plan"].to_numpy(),
-        "app_version": version,
-        "editor": np.where(editor, "new", "classic"),
-        "core_action": rng.random(n) < 0.97,
-        "crashed": crashed,
-        "load_seconds": np.round(median * np.exp(rng.normal(0, 0.46, n)), 3),
-    })  # fmt: skip
+    sessions = pd.DataFrame(
+        {
+            "session_id": np.arange(1, n + 1),
+            "user_id": users["user_id"].to_numpy()[user],
+            "started_at": _times(rng, story, day),
+            "platform": platform,
+            "country": person["country"].to_numpy(),
+            "plan": person["plan"].to_numpy(),
+            "app_version": version,
+            "editor": np.where(editor, "new", "classic"),
+            "core_action": rng.random(n) < 0.97,
+            "crashed": crashed,
+            "load_seconds": np.round(median * np.exp(rng.normal(0, 0.46, n)), 3),
+        }
+    )
     return sessions.sort_values("started_at", kind="stable").reset_index(drop=True)
 
 
@@ -225,16 +229,18 @@ def _subscriptions(rng: Draws, story: Story, users: pd.DataFrame) -> pd.DataFram
     stays = rng.geometric(np.maximum(months / 30.4, 1e-6))
     ended = number + stays
     first = pd.Timestamp(story.first)
-    return pd.DataFrame({
-        "subscription_id": np.arange(1, len(paid) + 1),
-        "user_id": paid["user_id"].to_numpy(),
-        "started_on": (first + _span(number)).strftime("%Y-%m-%d"),
-        "ended_on": np.where(ended < DAYS, (first + _span(ended)).strftime("%Y-%m-%d"), ""),
-        "plan": np.array(list(PRICES))[plan],
-        "mrr": np.array(list(PRICES.values()))[plan],
-        "country": paid["country"].to_numpy(),
-        "card_region": np.where(paid["country"].isin(EU), "EU", "other"),
-    }).sort_values(["started_on", "subscription_id"])  # fmt: skip
+    return pd.DataFrame(
+        {
+            "subscription_id": np.arange(1, len(paid) + 1),
+            "user_id": paid["user_id"].to_numpy(),
+            "started_on": (first + _span(number)).strftime("%Y-%m-%d"),
+            "ended_on": np.where(ended < DAYS, (first + _span(ended)).strftime("%Y-%m-%d"), ""),
+            "plan": np.array(list(PRICES))[plan],
+            "mrr": np.array(list(PRICES.values()))[plan],
+            "country": paid["country"].to_numpy(),
+            "card_region": np.where(paid["country"].isin(EU), "EU", "other"),
+        }
+    ).sort_values(["started_on", "subscription_id"])
 
 
 def _feedback(rng: Draws, story: Story, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -262,9 +268,10 @@ def _answers(rng: Draws, asked: pd.DataFrame, day: Column, noise: Column, speaks
     draw = (np.cumsum(np.full(len(asked), 0.6180339887)) + rng.random()) % 1  # low-discrepancy: even shares
     group = np.where(draw < promoter, 2, np.where(draw < promoter + 0.28, 1, 0))
     score = np.select(
-        [group == 2, group == 1], [rng.choice([9, 10], len(asked), p=[0.45, 0.55]), rng.choice([7, 8], len(asked))],
-        rng.choice(7, len(asked), p=[.04, .04, .08, .12, .16, .24, .32]),
-    )  # fmt: skip
+        [group == 2, group == 1],
+        [rng.choice([9, 10], len(asked), p=[0.45, 0.55]), rng.choice([7, 8], len(asked))],
+        rng.choice(7, len(asked), p=[0.04, 0.04, 0.08, 0.12, 0.16, 0.24, 0.32]),
+    )
     since = day >= Story.day(120)
     speaks = since & _systematic(rng, np.where(since, speaks_share * np.where(group == 0, 0.22, 0.085), 0.0))
     ago = DAYS - 1 - day
@@ -273,17 +280,19 @@ def _answers(rng: Draws, asked: pd.DataFrame, day: Column, noise: Column, speaks
     for i, row in rows:
         themes = _themes(row, int(ago[i]), int(score[i]))
         said[i] = voices.comment(rng, themes, int(score[i]))
-    return pd.DataFrame({
-        "response_id": 0,
-        "user_id": asked["user_id"].to_numpy(),
-        "submitted_at": asked["started_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "score": score,
-        "platform": asked["platform"].to_numpy(),
-        "country": asked["country"].to_numpy(),
-        "plan": asked["plan"].to_numpy(),
-        "editor": asked["editor"].to_numpy(),
-        "comment": said,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "response_id": 0,
+            "user_id": asked["user_id"].to_numpy(),
+            "submitted_at": asked["started_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "score": score,
+            "platform": asked["platform"].to_numpy(),
+            "country": asked["country"].to_numpy(),
+            "plan": asked["plan"].to_numpy(),
+            "editor": asked["editor"].to_numpy(),
+            "comment": said,
+        }
+    )
 
 
 def _themes(row: Mapping[str, Any], ago: int, score: int) -> list[str]:
@@ -313,13 +322,19 @@ def _write_support(rng: Draws, story: Story, sessions: pd.DataFrame, folder: Pat
     topics = np.array(["billing", "editor", "sync", "login", "export"])[
         rng.choice(5, n, p=[0.27, 0.25, 0.2, 0.16, 0.12])
     ]
-    tickets = pd.DataFrame({
-        "ticket_id": [f"T-{i:06d}" for i in range(1, n + 1)],
-        "opened_at": _times(rng, story, number).strftime("%Y-%m-%d %H:%M:%S"),
-        "topic": topics,
-        "platform": np.array(PLATFORMS)[rng.choice(3, n, p=[0.46, 0.25, 0.29])],
-        "minutes_to_answer": np.round(rng.lognormal(3.6, 0.8, n)).astype(int).astype(str),
-    }).sort_values("opened_at").reset_index(drop=True)  # fmt: skip
+    tickets = (
+        pd.DataFrame(
+            {
+                "ticket_id": [f"T-{i:06d}" for i in range(1, n + 1)],
+                "opened_at": _times(rng, story, number).strftime("%Y-%m-%d %H:%M:%S"),
+                "topic": topics,
+                "platform": np.array(PLATFORMS)[rng.choice(3, n, p=[0.46, 0.25, 0.29])],
+                "minutes_to_answer": np.round(rng.lognormal(3.6, 0.8, n)).astype(int).astype(str),
+            }
+        )
+        .sort_values("opened_at")
+        .reset_index(drop=True)
+    )
     month = tickets["opened_at"].str[:7]
     broken = rng.choice(np.arange(n // 2, n), QUARANTINED, replace=False)
     for i, at in enumerate(broken):

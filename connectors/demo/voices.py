@@ -67,9 +67,19 @@ SAID: dict[str, tuple[str, ...]] = {
     ),
 }
 CLOSING = (
-    "", "", "", "", "Thanks.", "Please look into it.", "Just saying.", "Otherwise happy.", "Two years with you now.",
-    "My colleagues say the same.", "That is all.", "Keep going.",
-)  # fmt: skip
+    "",
+    "",
+    "",
+    "",
+    "Thanks.",
+    "Please look into it.",
+    "Just saying.",
+    "Otherwise happy.",
+    "Two years with you now.",
+    "My colleagues say the same.",
+    "That is all.",
+    "Keep going.",
+)
 GOOD_CLOSING = ("", "", "", "Thank you!", "Keep going.", "Told all my friends.", "Two years with you now.")
 
 

@@ -6,12 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from connectors.clock import utc_now
 from connectors.errors import require
 from connectors.settings import Span
 
@@ -94,7 +95,7 @@ class Source:
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder
-        self.now = datetime.now(UTC)  # of the sync
+        self.now = utc_now()  # of the sync
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new since `cursor`, in an order that may be cut anywhere.

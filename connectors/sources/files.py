@@ -23,10 +23,14 @@ from connectors.errors import SourceError
 from connectors.sources.contract import Batch, Cursor, FileScan, Source, SourceOptions
 
 FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
-    ".json": "json", ".jsonl": "json", ".ndjson": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
     ".parquet": "parquet",
-}  # fmt: skip
+}
 DELIMITERS = ",\t;|"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 TIMEOUT_SECONDS = 60
@@ -104,9 +108,16 @@ class Files(Source):
         kind = file_format(Path(origin), where=f"source {self.options.name}")
         delimiter = self.options.delimiter or (header_delimiter(path) if kind == "csv" else ",")
         return FileScan(
-            path, origin, kind, delimiter, self.options.null_values, self.options.date_format,
-            self.options.text_columns, self.options.types, self.options.decimal,
-        )  # fmt: skip
+            path,
+            origin,
+            kind,
+            delimiter,
+            self.options.null_values,
+            self.options.date_format,
+            self.options.text_columns,
+            self.options.types,
+            self.options.decimal,
+        )
 
     @contextmanager
     def _readable(self, path: Path) -> Iterator[Path]:
@@ -115,9 +126,10 @@ class Files(Source):
         with _told(path, self.options.name):
             if path.stat().st_size == 0:
                 raise SourceError(
-                    f"{path.name} is empty", where=f"source {self.options.name}",
+                    f"{path.name} is empty",
+                    where=f"source {self.options.name}",
                     hint="Not even a header: the export was probably cut. Nothing was changed.",
-                )  # fmt: skip
+                )
             is_csv = file_format(path) == "csv"
             if is_csv and encoding.lower() in UTF8 and _starts_as_utf16(path):
                 encoding = "utf-16"
@@ -158,9 +170,10 @@ def _told(path: Path, source: str) -> Iterator[None]:
     except (OSError, EOFError, zlib.error) as error:
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise SourceError(
-            f"{path.name} cannot be read: {words}", where=f"source {source}",
+            f"{path.name} cannot be read: {words}",
+            where=f"source {source}",
             hint="Look at its rights, and whether it was written to its end.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _starts_as_utf16(path: Path) -> bool:

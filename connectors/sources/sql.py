@@ -29,8 +29,12 @@ PRESETS = {
     "segment": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
     "rudderstack": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
 }
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql",
-           "mariadb": "mariadb+pymysql"}  # fmt: skip
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 WAITING = ("postgresql", "mysql", "mariadb")  # their drivers would wait for a silent host without end
 CONNECT_SECONDS = 20
 # PostgreSQL's type number → how it is selected; anything not listed is read as text.
@@ -130,17 +134,19 @@ class Sql(Source):
             path = self.folder / Path(url.database).expanduser()
             if not path.exists():
                 raise SourceError(
-                    f"no file {url.database}", where=f"source {self.options.name}",
+                    f"no file {url.database}",
+                    where=f"source {self.options.name}",
                     hint="A path is relative to the project folder; an absolute one has four slashes: sqlite:////data/a.db.",
-                )  # fmt: skip
+                )
             url = url.set(database=str(path))
         try:
             return sa.create_engine(url)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise SourceError(
-                f"no driver for {url.drivername}: {error}", where=f"source {self.options.name}",
+                f"no driver for {url.drivername}: {error}",
+                where=f"source {self.options.name}",
                 hint="Install its driver into .venv, such as pip install pymysql; docs/sources.md lists them.",
-            ) from None  # fmt: skip
+            ) from None
 
     def _batches(self, connection: sa.Connection, since: Any, cursor: Cursor) -> Iterator[Batch]:
         rows = self._rows(connection)
@@ -170,8 +176,9 @@ class Sql(Source):
         if name not in known:
             raise SourceError(
                 f"the database has no table '{self.options.remote_table or self.options.table}'",
-                where=f"source {self.options.name}", hint=did_you_mean(name, sorted(known)),
-            )  # fmt: skip
+                where=f"source {self.options.name}",
+                hint=did_you_mean(name, sorted(known)),
+            )
         return sa.table(name, schema=schema)
 
     def _remote(self) -> tuple[str, str | None]:
@@ -182,8 +189,14 @@ class Sql(Source):
         """Types that SQLite's columns were declared with: it holds times as text and anything anywhere."""
         if connection.dialect.name != "sqlite" or self.options.query:
             return {}
-        kinds = ((sa.DateTime, "TIMESTAMP"), (sa.Date, "DATE"), (sa.Boolean, "BOOLEAN"), (sa.Integer, "BIGINT"),
-                 (sa.Numeric, "DOUBLE"), (sa.Float, "DOUBLE"))  # fmt: skip
+        kinds = (
+            (sa.DateTime, "TIMESTAMP"),
+            (sa.Date, "DATE"),
+            (sa.Boolean, "BOOLEAN"),
+            (sa.Integer, "BIGINT"),
+            (sa.Numeric, "DOUBLE"),
+            (sa.Float, "DOUBLE"),
+        )
         name, schema = self._remote()
         found = {}
         for column in sa.inspect(connection).get_columns(name, schema):
@@ -215,8 +228,9 @@ class Sql(Source):
         if at is None:
             raise SourceError(
                 f"`lookback` is a span of time, but cursor column '{self.options.cursor}' holds {_kind(since)}",
-                where=f"source {self.options.name}", hint="Leave `lookback` out, or choose a column with times.",
-            )  # fmt: skip
+                where=f"source {self.options.name}",
+                hint="Leave `lookback` out, or choose a column with times.",
+            )
         return _like(since, at - back)
 
     def _edge(self, like: Any) -> Any:
@@ -232,9 +246,10 @@ class Sql(Source):
         """The greatest cursor so far; a moment in the future does not count, or nothing would be new any more."""
         if self.options.cursor not in table.column_names:
             raise SourceError(
-                f"cursor column '{self.options.cursor}' is not in the source", where=f"source {self.options.name}",
+                f"cursor column '{self.options.cursor}' is not in the source",
+                where=f"source {self.options.name}",
                 hint=did_you_mean(self.options.cursor, table.column_names),
-            )  # fmt: skip
+            )
         column = table[self.options.cursor]
         top = _top(column)
         edge = None if top is None else self._edge(top)
@@ -258,9 +273,11 @@ class Sql(Source):
         words = re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", words)
         gone = getattr(error, "connection_invalidated", False) or isinstance(error, sa.exc.OperationalError)
         return SourceError(
-            words, where=f"source {self.options.name}", retryable=bool(gone),
+            words,
+            where=f"source {self.options.name}",
+            retryable=bool(gone),
             hint=f"Address: {engine.url.render_as_string(hide_password=True)}. Nothing of this pull was loaded.",
-        )  # fmt: skip
+        )
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:

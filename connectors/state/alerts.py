@@ -195,14 +195,28 @@ def normals(connection: Connection) -> dict[tuple[str, str], list[datetime]]:
 
 
 def add_delivery(
-    connection: Connection, contact: str, title: str, body: str, now: datetime, items: Mapping[int, str],
-    *, not_before: datetime | None = None,
-) -> int:  # fmt: skip
+    connection: Connection,
+    contact: str,
+    title: str,
+    body: str,
+    now: datetime,
+    items: Mapping[int, str],
+    *,
+    not_before: datetime | None = None,
+) -> int:
     """Put a message into the outbox. items: incident → what it says of it. not_before: when it is sent first."""
     values = {
-        "contact": contact, "title": title, "body": body, "status": "pending", "attempts": 0, "unknowns": 0,
-        "created_at": now, "next_at": max(now, not_before or now), "host": "", "error": "",
-    }  # fmt: skip
+        "contact": contact,
+        "title": title,
+        "body": body,
+        "status": "pending",
+        "attempts": 0,
+        "unknowns": 0,
+        "created_at": now,
+        "next_at": max(now, not_before or now),
+        "host": "",
+        "error": "",
+    }
     number = int(connection.execute(insert(tables.deliveries).values(**values)).inserted_primary_key[0])  # type: ignore[index]
     if items:
         rows = [{"delivery_id": number, "incident_id": i, "event": event} for i, event in items.items()]

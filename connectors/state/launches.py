@@ -103,9 +103,7 @@ def breaches(connection: Connection, launch: str | None = None) -> list[Breach]:
 
 def open_breach(connection: Connection, breach: Breach) -> None:
     """Keep a new breach."""
-    connection.execute(
-        insert(tables.launch_breaches).values(**{k: v for k, v in asdict(breach).items() if k != "id"})
-    )  # fmt: skip
+    connection.execute(insert(tables.launch_breaches).values(**{k: v for k, v in asdict(breach).items() if k != "id"}))
 
 
 def close_breach(connection: Connection, number: int, at: datetime) -> None:

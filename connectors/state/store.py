@@ -6,6 +6,7 @@ from its start, so two evaluators never read the same standing and both act on i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,13 @@ class StateStore:
     def exists(self) -> bool:
         """Whether anything was kept; a server's store always counts as there."""
         return self.path is None or self.path.exists()
+
+    def mark(self) -> tuple[int, ...]:
+        """Changes when an SQLite store is written to; a server's is looked at anew each minute."""
+        if self.path is None:
+            return (int(time.monotonic() // 60),)
+        files = [Path(f"{self.path}{end}") for end in ("", "-wal")]
+        return tuple(p.stat().st_mtime_ns for p in files if p.exists())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -29,7 +29,8 @@ class Moment(TypeDecorator[datetime]):
 
 # One row per rule and segment: where it stands. Periods are naive, as everywhere in metrics.
 standings = Table(
-    "alert_standings", metadata,
+    "alert_standings",
+    metadata,
     Column("rule_key", String(200), primary_key=True),  # kpi.rule, or source.NAME
     Column("segment", String(400), primary_key=True),  # empty = no breakdown
     Column("kpi", String(100), nullable=False),
@@ -46,10 +47,11 @@ standings = Table(
     Column("phase", String(20), nullable=False),
     Column("sequence", Integer, nullable=False),  # of the generation judged
     Column("evaluated_at", Moment, nullable=False),
-)  # fmt: skip
+)
 
 incidents = Table(
-    "alert_incidents", metadata,
+    "alert_incidents",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("rule_key", String(200), nullable=False),
     Column("segment", String(400), nullable=False),
@@ -72,33 +74,42 @@ incidents = Table(
     Column("replayed", Boolean, nullable=False),  # found in the past when the rule was first evaluated; nobody was told
     Column("notified_at", Moment),
     Column("notified_severity", String(20)),
-)  # fmt: skip
-Index("ix_alert_incidents_open", incidents.c.rule_key, incidents.c.segment, unique=True,
-      sqlite_where=incidents.c.closed_at.is_(None), postgresql_where=incidents.c.closed_at.is_(None))  # fmt: skip
+)
+Index(
+    "ix_alert_incidents_open",
+    incidents.c.rule_key,
+    incidents.c.segment,
+    unique=True,
+    sqlite_where=incidents.c.closed_at.is_(None),
+    postgresql_where=incidents.c.closed_at.is_(None),
+)
 Index("ix_alert_incidents_opened", incidents.c.opened_at)
 
 silences = Table(
-    "alert_silences", metadata,
+    "alert_silences",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("rule_key", String(200), nullable=False),
     Column("segment", String(400)),  # NULL = all
     Column("until", Moment, nullable=False),
     Column("by", String(200), nullable=False),
     Column("created_at", Moment, nullable=False),
-)  # fmt: skip
+)
 
 normals = Table(
-    "alert_normals", metadata,
+    "alert_normals",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("rule_key", String(200), nullable=False),
     Column("segment", String(400), nullable=False),
     Column("period", DateTime, nullable=False),  # from here on the level is normal
     Column("by", String(200), nullable=False),
     Column("created_at", Moment, nullable=False),
-)  # fmt: skip
+)
 
 deliveries = Table(
-    "alert_deliveries", metadata,
+    "alert_deliveries",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("contact", String(200), nullable=False),
     Column("title", Text, nullable=False),
@@ -112,29 +123,32 @@ deliveries = Table(
     Column("finished_at", Moment),
     Column("host", String(200), nullable=False),
     Column("error", Text, nullable=False),
-)  # fmt: skip
+)
 Index("ix_alert_deliveries_status", deliveries.c.status)
 
 delivery_items = Table(
-    "alert_delivery_items", metadata,
+    "alert_delivery_items",
+    metadata,
     Column("delivery_id", Integer, ForeignKey("alert_deliveries.id"), primary_key=True),
     Column("incident_id", Integer, ForeignKey("alert_incidents.id"), primary_key=True),
     Column("event", String(20), primary_key=True),
-)  # fmt: skip
+)
 
 # Launches and other marks that were made on a page or with `kpi launch add`; those in files are not here.
 launches = Table(
-    "launches", metadata,
+    "launches",
+    metadata,
     Column("name", String(100), primary_key=True),
     Column("text", Text, nullable=False),  # as a file of launches/ would read
     Column("by", String(200), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
-)  # fmt: skip
+)
 
 # Verdicts: made once, never changed. terms: the launch as it was read. document: metrics.launches.reading, as JSON.
 launch_readings = Table(
-    "launch_readings", metadata,
+    "launch_readings",
+    metadata,
     Column("launch", String(100), primary_key=True),
     Column("kpi", String(100), primary_key=True),
     Column("days", Integer, primary_key=True),
@@ -142,33 +156,36 @@ launch_readings = Table(
     Column("taken_at", Moment, nullable=False),
     Column("terms", Text, nullable=False),
     Column("document", Text, nullable=False),
-)  # fmt: skip
+)
 
 launch_breaches = Table(
-    "launch_breaches", metadata,
+    "launch_breaches",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("launch", String(100), nullable=False),
     Column("kpi", String(100), nullable=False),
     Column("since", DateTime, nullable=False),  # first period beyond the limit
     Column("opened_at", Moment, nullable=False),
     Column("closed_at", Moment),
-)  # fmt: skip
+)
 Index("ix_launch_breaches_launch", launch_breaches.c.launch)
 
 launch_decisions = Table(
-    "launch_decisions", metadata,
+    "launch_decisions",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("launch", String(100), nullable=False),
     Column("decision", String(20), nullable=False),
     Column("why", Text, nullable=False),
     Column("by", String(200), nullable=False),
     Column("decided_at", Moment, nullable=False),
-)  # fmt: skip
+)
 Index("ix_launch_decisions_launch", launch_decisions.c.launch)
 
 # Snapshots: taken once, never changed; taking a week again adds a revision. document: metrics.snapshots.document.
 snapshots = Table(
-    "snapshots", metadata,
+    "snapshots",
+    metadata,
     Column("name", String(100), primary_key=True),
     Column("week", String(10), primary_key=True),  # 2026-W46
     Column("revision", Integer, primary_key=True),
@@ -177,27 +194,29 @@ snapshots = Table(
     Column("by", String(200), nullable=False),
     Column("headline", Text, nullable=False),  # for the archive, which opens no documents
     Column("document", Text, nullable=False),
-)  # fmt: skip
+)
 
 snapshot_notes = Table(
-    "snapshot_notes", metadata,
+    "snapshot_notes",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("name", String(100), nullable=False),
     Column("week", String(10), nullable=False),
     Column("text", Text, nullable=False),
     Column("by", String(200), nullable=False),
     Column("created_at", Moment, nullable=False),
-)  # fmt: skip
+)
 Index("ix_snapshot_notes_week", snapshot_notes.c.name, snapshot_notes.c.week)
 
 # Who was sent which revision: at most once each.
 snapshot_sends = Table(
-    "snapshot_sends", metadata,
+    "snapshot_sends",
+    metadata,
     Column("name", String(100), primary_key=True),
     Column("week", String(10), primary_key=True),
     Column("revision", Integer, primary_key=True),
     Column("recipient", String(200), primary_key=True),
     Column("delivery_id", Integer, ForeignKey("alert_deliveries.id"), nullable=False),
     Column("by", String(200), nullable=False),
-)  # fmt: skip
+)
 Index("ix_snapshot_sends_delivery", snapshot_sends.c.delivery_id)

@@ -155,6 +155,11 @@ class SourceRun:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            "name": self.name, "status": self.status, "rows": self.rows, "quarantined": self.quarantined,
-            "cursor": dict(self.cursor), "seconds": round(self.seconds, 3), "error": self.error or None,
-        }  # fmt: skip
+            "name": self.name,
+            "status": self.status,
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "cursor": dict(self.cursor),
+            "seconds": round(self.seconds, 3),
+            "error": self.error or None,
+        }

@@ -163,9 +163,28 @@ class Spread:
 class Baseline:
     """Level, season and noise of one series, period by period. The inner loop: plain attributes and comparisons."""
 
-    __slots__ = ("_before", "_early", "_forget", "_jump_noise", "_jumps", "_left", "_level", "_noise", "_offsets",
-                 "_phi", "_products", "_run", "_run_spread", "_same", "_season", "_spread", "_squares", "floor",
-                 "ready", "tuning")  # fmt: skip
+    __slots__ = (
+        "_before",
+        "_early",
+        "_forget",
+        "_jump_noise",
+        "_jumps",
+        "_left",
+        "_level",
+        "_noise",
+        "_offsets",
+        "_phi",
+        "_products",
+        "_run",
+        "_run_spread",
+        "_same",
+        "_season",
+        "_spread",
+        "_squares",
+        "floor",
+        "ready",
+        "tuning",
+    )
 
     def __init__(self, tuning: Tuning, floor: float) -> None:
         self.tuning, self.floor = tuning, floor
@@ -203,8 +222,9 @@ class Baseline:
         noise = sampling if sampling > self._noise else self._noise
         jump_noise = sampling if sampling > self._jump_noise else self._jump_noise
         z = self._score(residual / noise, jump / jump_noise, residual, noise)
-        self._learn(place, y, _clip(residual, CLIP * noise), _clip(residual, OUTLIER * noise),
-                    _clip(jump, OUTLIER * jump_noise))  # fmt: skip
+        self._learn(
+            place, y, _clip(residual, CLIP * noise), _clip(residual, OUTLIER * noise), _clip(jump, OUTLIER * jump_noise)
+        )
         return z, base, noise, after, jump_noise
 
     def skip(self) -> None:
@@ -299,11 +319,20 @@ def expectation(
     sizes = np.full(len(plain), np.nan) if n is None else n.astype("float64")
     scale = Scale(plain[: tuning.band_from], rate)
     y = scale.there(plain, sizes)
-    rows = _walked(y, scale.sampling(y, sizes), quiet, _places(periods, grain, zone), scale, tuning,
-                   {int(periods.searchsorted(at)) for at in normal_from})  # fmt: skip
+    rows = _walked(
+        y,
+        scale.sampling(y, sizes),
+        quiet,
+        _places(periods, grain, zone),
+        scale,
+        tuning,
+        {int(periods.searchsorted(at)) for at in normal_from},
+    )
     z, base, noise, after, jump = rows.T
-    edges = [scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
-             for sign, side in ((-1, np.minimum), (1, np.maximum))]  # fmt: skip
+    edges = [
+        scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
+        for sign, side in ((-1, np.minimum), (1, np.maximum))
+    ]
     if tuning.rolling:
         z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges)
     known = np.cumsum(~quiet)
@@ -315,9 +344,14 @@ def expectation(
 
 
 def _walked(
-    y: np.ndarray, sampling: np.ndarray, quiet: np.ndarray, places: list[int], scale: Scale, tuning: Tuning,
+    y: np.ndarray,
+    sampling: np.ndarray,
+    quiet: np.ndarray,
+    places: list[int],
+    scale: Scale,
+    tuning: Tuning,
     rebases: set[int],
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """What `Baseline.step` says of each period, one row each."""
     baseline, nothing = Baseline(tuning, scale.floor), (math.nan,) * 5
     rows: list[float] = []  # flat: a million small tuples would keep the garbage collector busy
@@ -336,9 +370,14 @@ def _walked(
 
 
 def _with_rolling(
-    plain: np.ndarray, sizes: np.ndarray, rows: np.ndarray, scale: Scale, tuning: Tuning, limit: float,
+    plain: np.ndarray,
+    sizes: np.ndarray,
+    rows: np.ndarray,
+    scale: Scale,
+    tuning: Tuning,
+    limit: float,
     edges: list[np.ndarray],
-) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """The score with that of a plain rolling mean and deviation averaged in, and the band that solves for it."""
     z, base, noise, after, jump = rows.T
     window = pd.Series(plain).shift(1).rolling(tuning.rolling, min_periods=48)

@@ -13,9 +13,9 @@ from metrics.alerts import calendars
 from metrics.alerts.expected_range import Phase, expectation
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.values import Threshold
 from metrics.catalog.targets import target_at
-from metrics.catalog.values import Threshold
 from metrics.engine import periods
 
 WARNING, CRITICAL = 1, 2
@@ -104,9 +104,21 @@ def judge(
     judged = (judged & known & ~few) | missing
     level, hold = np.where(judged, level, 0), np.where(judged, hold, 0)
     return Judged(
-        segment, index, value, n, level, hold, _sustained(level, rule.alert.for_), judged, low, high, reference,
-        np.where(missing & (bad > 0), np.inf, badness), critical, phase,
-    )  # fmt: skip
+        segment,
+        index,
+        value,
+        n,
+        level,
+        hold,
+        _sustained(level, rule.alert.for_),
+        judged,
+        low,
+        high,
+        reference,
+        np.where(missing & (bad > 0), np.inf, badness),
+        critical,
+        phase,
+    )
 
 
 def _sustained(level: Floats, count: int) -> Floats:
@@ -159,9 +171,9 @@ def _beyond(
         plain = limit.limit(None)
         assert plain is not None
         seen, bound, edge = measure.of(limit), measure.as_value(limit), np.full(len(value), plain)
-    compare: Callable[..., np.ndarray] = {
-        "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal
-    }[limit.operator]  # fmt: skip
+    compare: Callable[..., np.ndarray] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[
+        limit.operator
+    ]
     sign = -1 if limit.operator in ("<", "<=") else 1
     return compare(seen, edge), sign * (seen - edge), bound
 
@@ -207,15 +219,29 @@ def lag_of(compare: str, kpi: KpiCommon) -> int:
 
 
 def _expected(
-    rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats, n: Floats,
-    few: np.ndarray, country: str, normal_from: Sequence[pd.Timestamp], events: Iterable[object],
-) -> Parts:  # fmt: skip
+    rule: Rule,
+    kpi: KpiCommon,
+    catalogue: Catalogue,
+    index: pd.DatetimeIndex,
+    value: Floats,
+    n: Floats,
+    few: np.ndarray,
+    country: str,
+    normal_from: Sequence[pd.Timestamp],
+    events: Iterable[object],
+) -> Parts:
     """Judged by how odd a value is for its level, season and noise."""
     quiet = calendars.muted(index, kpi.grain, catalogue.timezone, country, events)  # type: ignore[arg-type]
     found = expectation(
-        pd.Series(value, index=index), kpi.grain, zone=catalogue.timezone, sensitivity=rule.alert.sensitivity,
-        muted=quiet | few, n=n if kpi.is_rate else None, rate=kpi.is_rate, normal_from=normal_from,
-    )  # fmt: skip
+        pd.Series(value, index=index),
+        kpi.grain,
+        zone=catalogue.timezone,
+        sensitivity=rule.alert.sensitivity,
+        muted=quiet | few,
+        n=n if kpi.is_rate else None,
+        rate=kpi.is_rate,
+        normal_from=normal_from,
+    )
     ready = found.ready
     odd = np.nan_to_num(np.abs(found.z))
     level = np.where(odd >= WORSE * found.limit, CRITICAL, np.where(odd >= found.limit, WARNING, 0)) * ready

@@ -79,7 +79,7 @@ def advance(standing: Standing, judged: Judged) -> tuple[Standing, list[Event]]:
                 break
         standing, event = step(
             standing, judged.periods[index], int(level[index]), int(hold[index]), int(sustained[index]), known[index]
-        )  # fmt: skip
+        )
         events += [event] if event is not None else []
         index += 1
     return standing, events
@@ -91,8 +91,10 @@ def _calm(
     """The state after periods that raise nothing: only the last ones are looked at."""
     if start == end:
         return standing
-    states = [State.NO_DATA if not seen else State.PENDING if bad else State.OK
-              for bad, seen in zip(level[start:end], known[start:end], strict=True)]  # fmt: skip
+    states = [
+        State.NO_DATA if not seen else State.PENDING if bad else State.OK
+        for bad, seen in zip(level[start:end], known[start:end], strict=True)
+    ]
     first = len(states) - 1
     while first and states[first - 1] == states[-1]:
         first -= 1
@@ -120,16 +122,14 @@ def _firing(
     if not known:
         return replace(standing, last=period), Event(Kind.ONGOING, period, standing.severity, standing.state)
     if not level and not hold:
-        return Standing(State.OK, since=period, last=period), Event(
-            Kind.RESOLVED, period, standing.severity, State.OK
-        )  # fmt: skip
+        return Standing(State.OK, since=period, last=period), Event(Kind.RESOLVED, period, standing.severity, State.OK)
     severity = max(sustained, min(standing.severity, max(level, hold)))
     state = State.FIRING if level else State.RECOVERING
     since = standing.since if state == standing.state else period
     kind = Kind.ESCALATED if severity > standing.severity else Kind.ONGOING
     return replace(standing, state=state, severity=severity, since=since, last=period), Event(
         kind, period, severity, state
-    )  # fmt: skip
+    )
 
 
 def _dissolved(standing: Standing, judged: Judged) -> bool:

@@ -12,14 +12,19 @@ from metrics.alerts.judge import Judged, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.views import format as fmt
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.presentation import format as fmt
 
 NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
 WORDS = {
-    "opened": "", "escalated": "Now critical: ", "reminder": "Still: ", "resolved": "Recovered: ",
-    "dissolved": "Withdrawn: ", "new_normal": "New normal: ", "rule_gone": "No longer watched: ",
-}  # fmt: skip
+    "opened": "",
+    "escalated": "Now critical: ",
+    "reminder": "Still: ",
+    "resolved": "Recovered: ",
+    "dissolved": "Withdrawn: ",
+    "new_normal": "New normal: ",
+    "rule_gone": "No longer watched: ",
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,17 @@ class Notice:
 
 
 def notice(
-    event: str, rule: Rule, judged: Judged, catalogue: Catalogue, *, period: pd.Timestamp, severity: str, place: str,
-    base: str, this_year: int,
-) -> Notice:  # fmt: skip
+    event: str,
+    rule: Rule,
+    judged: Judged,
+    catalogue: Catalogue,
+    *,
+    period: pd.Timestamp,
+    severity: str,
+    place: str,
+    base: str,
+    this_year: int,
+) -> Notice:
     """An incident of a rule at a period."""
     kpi = catalogue.kpi(rule.kpi)
     index = int(judged.periods.searchsorted(period))
@@ -70,8 +83,13 @@ def _expected(rule: Rule, judged: Judged, index: int, kpi: KpiCommon) -> str:
     else:
         return f"Rule: {rule.words}."
     against = known_or_none(float(judged.reference[index])) if rule.alert.compare not in ("value",) else None
-    named = {"previous_period": "before", "same_period_last_week": "last week", "same_period_last_year": "last year",
-             "target": "target", "expected_range": "most likely"}.get(rule.alert.compare, "")  # fmt: skip
+    named = {
+        "previous_period": "before",
+        "same_period_last_week": "last week",
+        "same_period_last_year": "last year",
+        "target": "target",
+        "expected_range": "most likely",
+    }.get(rule.alert.compare, "")
     return text + (f" ({named} {told(against, kpi)})." if against is not None else ".")
 
 
@@ -98,9 +116,11 @@ def source_notice(event: str, source: str, reason: str, waiting: Sequence[str], 
         return Notice(event, "warning", f"Data is back: {source}", (f"{base.rstrip('/')}/data",))
     names = ", ".join(waiting) if waiting else "no KPI"
     return Notice(
-        event, "warning", f"{WORDS[event]}Data is late: {source}",
+        event,
+        "warning",
+        f"{WORDS[event]}Data is late: {source}",
         (reason, f"Waiting for it: {names}.", f"{base.rstrip('/')}/data"),
-    )  # fmt: skip
+    )
 
 
 def grouped(notices: Sequence[Notice], project: str) -> tuple[str, str]:

@@ -46,10 +46,15 @@ def observe(
             segment = segment_name(rule, dimension, value)
             found.append(
                 judge(
-                    rule, kpi, catalogue, frame, segment=segment, country=kpi.holidays or country,
+                    rule,
+                    kpi,
+                    catalogue,
+                    frame,
+                    segment=segment,
+                    country=kpi.holidays or country,
                     normal_from=(normals or {}).get(segment, ()),
                 )
-            )  # fmt: skip
+            )
     return found
 
 

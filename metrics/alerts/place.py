@@ -8,14 +8,13 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import Reader
-from metrics import drivers
 from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.engine import periods
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
-from metrics.views import format as fmt
+from metrics.presentation import format as fmt
 
 MOST = 0.5  # of the change, that the first segment must hold to be named
 LIFT = 0.2  # and how much more of it than of the whole

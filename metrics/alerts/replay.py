@@ -37,9 +37,12 @@ def incidents(judged: Judged) -> list[Incident]:
             last = found[-1]
             ended = event.kind is Kind.RESOLVED
             found[-1] = Incident(
-                last.segment, last.opened, event.period if ended else None, max(last.severity, event.severity),
+                last.segment,
+                last.opened,
+                event.period if ended else None,
+                max(last.severity, event.severity),
                 last.length + (0 if ended else 1),
-            )  # fmt: skip
+            )
     return found
 
 

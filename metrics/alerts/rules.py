@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.catalog.common import Alert, KpiCommon
-from metrics.catalog.values import Threshold, Thresholds
+from metrics.catalog.models.common import Alert, KpiCommon
+from metrics.catalog.models.values import Threshold, Thresholds
 
 AGAINST = {
-    "previous_period": "the period before", "same_period_last_week": "the same time last week",
-    "same_period_last_year": "the same time last year", "target": "target",
-}  # fmt: skip
+    "previous_period": "the period before",
+    "same_period_last_week": "the same time last week",
+    "same_period_last_year": "the same time last year",
+    "target": "target",
+}
 DEFAULT_RULE = "thresholds"  # the name of the rule that the KPI's own thresholds are
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics.catalog.kpi import Cumulative, KpiCommon, Measure, Simple
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Measure, Simple
 
 
 def additivity(kpi: KpiCommon) -> str:

@@ -10,21 +10,40 @@ from functools import cached_property
 from typing import Any
 
 from connectors.errors import DefinitionError, Problem, require
-from metrics.catalog import check
-from metrics.catalog.dataset import Dataset
+from metrics.catalog.checks import kpi as check
 from metrics.catalog.document import Document
-from metrics.catalog.kpi import Derived, KpiCommon, Measure
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot, default_snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import Derived, KpiCommon, Measure
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
 
 ENGINE_VERSION = 1  # raise it when the engine's answer to the same definition changes
 # Keys that change no number, so they are outside the definition hash.
 WORDS = {
-    "label", "description", "area", "direction", "format", "delta", "thresholds", "targets", "alerts", "drivers",
-    "checks", "owner", "status", "overview", "changes", "tags", "holidays", "synonyms", "meta", "grains", "dimensions",
+    "label",
+    "description",
+    "area",
+    "direction",
+    "format",
+    "delta",
+    "thresholds",
+    "targets",
+    "alerts",
+    "drivers",
+    "checks",
+    "owner",
+    "status",
+    "overview",
+    "changes",
+    "tags",
+    "holidays",
+    "synonyms",
+    "meta",
+    "grains",
+    "dimensions",
     "stale_after",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -117,9 +136,11 @@ class Catalogue:
             sets = [tuple(self.datasets[next(iter(kpi.conditions.values())).dataset].dimensions)]
         elif kpi.parts:
             sets = [
-                self.dimensions_of(self.kpi(part)) if isinstance(part, str)
-                else tuple(self.datasets[part.dataset].dimensions) for part in kpi.parts.values()
-            ]  # fmt: skip
+                self.dimensions_of(self.kpi(part))
+                if isinstance(part, str)
+                else tuple(self.datasets[part.dataset].dimensions)
+                for part in kpi.parts.values()
+            ]
         elif isinstance(kpi, Derived):
             sets = [self.dimensions_of(self.kpi(name)) for name in self.references(kpi)]
         else:

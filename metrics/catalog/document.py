@@ -18,9 +18,12 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from connectors.errors import Problem, did_you_mean
 
 LIMITS = {
-    "greater_than_equal": "must be at least {}", "greater_than": "must be above {}", "less_than": "must be below {}",
-    "less_than_equal": "must be at most {}", "too_short": "needs at least {} entries",
-}  # fmt: skip
+    "greater_than_equal": "must be at least {}",
+    "greater_than": "must be above {}",
+    "less_than": "must be below {}",
+    "less_than_equal": "must be at most {}",
+    "too_short": "needs at least {} entries",
+}
 HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")  # of a pair of two, as JSON writes letters beyond 16 bits
 MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
-from metrics.catalog import check, check_joins
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.check_launch import launch_problems
-from metrics.catalog.check_snapshot import snapshot_problems
-from metrics.catalog.dataset import Dataset
+from metrics.catalog.checks import joins as check_joins
+from metrics.catalog.checks import kpi as check
+from metrics.catalog.checks.launch import launch_problems
+from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
-from metrics.catalog.kpi import KPI_TYPES, KpiCommon, Measure
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KPI_TYPES, KpiCommon, Measure
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
 from metrics.catalog.sql import SqlProblem
 from metrics.transforms import Transform, known_transforms
 
@@ -49,10 +50,17 @@ def load(
     reading.read_kpis(kpis)
     launches = reading.read_launches() if not only else ()
     plain = Catalogue(
-        timezone, week_start_days, reading.datasets, reading.kpis, launches, (),
-        {n: tuple(p) for n, p in reading.broken.items()}, reading.documents, reading.transforms,
+        timezone,
+        week_start_days,
+        reading.datasets,
+        reading.kpis,
+        launches,
+        (),
+        {n: tuple(p) for n, p in reading.broken.items()},
+        reading.documents,
+        reading.transforms,
         {n: tuple(p) for n, p in reading.held.items()},
-    )  # fmt: skip
+    )
     snapshots = reading.read_snapshots(plain) if not only else ()
     wrong = {name: tuple(found) for name, found in reading.broken_snapshots.items()}
     problems = tuple(sorted(set(reading.problems)))
@@ -273,9 +281,11 @@ def _stem(stem: str, document: Document) -> list[Problem]:
     name = document.data.get("name") if isinstance(document.data, Mapping) else None
     if name in (None, stem):
         return []
-    return [document.problem(
-        ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {stem}` or rename the file."
-    )]  # fmt: skip
+    return [
+        document.problem(
+            ("name",), "name", f"name '{name}' is not the file's stem", f"Write `name: {stem}` or rename the file."
+        )
+    ]
 
 
 def _drop_dangling(

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from metrics.catalog.dataset import Dataset
-from metrics.catalog.kpi import KPI_TYPES
-from metrics.catalog.launch import Launch
-from metrics.catalog.snapshot import Snapshot
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KPI_TYPES
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -32,9 +32,13 @@ def schemas() -> dict[str, Any]:
     ]
     plain = {"if": {"not": {"required": ["type"]}}, "then": {"$ref": "#/$defs/type_simple"}}
     kpi = {
-        "$schema": DIALECT, "title": "KPI", "type": "object",
-        "properties": {"type": {"enum": sorted(kinds)}}, "allOf": [plain, *chosen], "$defs": definitions,
-    }  # fmt: skip
+        "$schema": DIALECT,
+        "title": "KPI",
+        "type": "object",
+        "properties": {"type": {"enum": sorted(kinds)}},
+        "allOf": [plain, *chosen],
+        "$defs": definitions,
+    }
     return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch), "snapshot": _schema(Snapshot)}
 
 

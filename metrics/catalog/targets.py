@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.values import Target
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import Target
 
 
 def target_at(kpi: KpiCommon, period: pd.Timestamp, grain: str) -> float | None:

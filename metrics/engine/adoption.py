@@ -11,8 +11,9 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.engine import frames, periods, trees
+from metrics.engine import frames, periods
 from metrics.engine.query import Scope
+from metrics.engine.sql import trees
 
 COLUMNS = ["segment", "seen_on", "used_on", "again", "entities"]
 
@@ -40,22 +41,36 @@ def adoption(
     when = exp.Case(ifs=[exp.If(this=use, true=trees.period(local, scope))])
     rows = trees.from_dataset(
         exp.select(
-            exp.column(item.entity, quoted=True).as_("entity"), exp.Min(this=trees.period(local, scope)).as_("seen_on"),
-            exp.Min(this=when).as_("used_on"), exp.Count(this=exp.Distinct(expressions=[when.copy()])).as_("days"),
-            trees.pick("first", trees.segment(item, by), item).as_("segment") if by
+            exp.column(item.entity, quoted=True).as_("entity"),
+            exp.Min(this=trees.period(local, scope)).as_("seen_on"),
+            exp.Min(this=when).as_("used_on"),
+            exp.Count(this=exp.Distinct(expressions=[when.copy()])).as_("days"),
+            trees.pick("first", trees.segment(item, by), item).as_("segment")
+            if by
             else exp.Literal.string("").as_("segment"),
-        ), item,
-    )  # fmt: skip
+        ),
+        item,
+    )
     entity = exp.column(item.entity, quoted=True)
-    for condition in [trees.in_range(local, scope.start, end), trees.known(entity),
-                      *([exp.paren(sql.expression(audience))] if audience else [])]:  # fmt: skip
+    for condition in [
+        trees.in_range(local, scope.start, end),
+        trees.known(entity),
+        *([exp.paren(sql.expression(audience))] if audience else []),
+    ]:
         rows.where(condition, copy=False)
     rows = rows.group_by(exp.Literal.number(1))
     again = exp.GT(this=exp.column("days"), expression=exp.Literal.number(1))
-    final = exp.select(
-        exp.column("segment"), exp.column("seen_on"), exp.column("used_on"), again.as_("again"),
-        exp.Count(this=exp.Star()).as_("entities"),
-    ).from_("people").group_by(*(exp.Literal.number(i) for i in (1, 2, 3, 4)))  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment"),
+            exp.column("seen_on"),
+            exp.column("used_on"),
+            again.as_("again"),
+            exp.Count(this=exp.Star()).as_("entities"),
+        )
+        .from_("people")
+        .group_by(*(exp.Literal.number(i) for i in (1, 2, 3, 4)))
+    )
     found = trees.run(trees.assembled(final, people=rows), scope)
     return found[COLUMNS].astype({"seen_on": "datetime64[us]", "used_on": "datetime64[us]", "entities": "int64"})
 

@@ -14,12 +14,13 @@ from sqlglot import exp
 from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon, Sql, Stickiness
-from metrics.catalog.values import GRAINS
-from metrics.engine import compare, frames, periods, trees, types
-from metrics.engine.measured import measured_grain
+from metrics.catalog.models.kpi import KpiCommon, Sql, Stickiness
+from metrics.catalog.models.values import GRAINS
+from metrics.engine import compare, frames, periods, types
+from metrics.engine.launch_grain import measured_grain
 from metrics.engine.parts import part_names
 from metrics.engine.query import Query, Scope, Series
+from metrics.engine.sql import trees
 from metrics.engine.to_date import with_to_date
 
 
@@ -51,13 +52,25 @@ def answer(
         frame = frame[(frame["period"] >= asked.start) & (frame["period"] < asked.end)].reset_index(drop=True)
     mark = frames.watermark(dataclasses.replace(full, grain="hour"), catalogue.datasets_of(kpi), "hour")
     return Series(
-        kpi=kpi.name, definition=definition, generation=generation.id,
-        watermark=mark.to_pydatetime() if mark is not None else None, grain=grain, unit=unit(kpi), by=query.by,
-        frame=frame, companions=companions, transformed=transformed, change_in_points=kpi.changes_in_points,
-        kind=kpi.type, part_names=part_names(kpi), level=level, sql=tuple(scope.statements), notes=tuple(
+        kpi=kpi.name,
+        definition=definition,
+        generation=generation.id,
+        watermark=mark.to_pydatetime() if mark is not None else None,
+        grain=grain,
+        unit=unit(kpi),
+        by=query.by,
+        frame=frame,
+        companions=companions,
+        transformed=transformed,
+        change_in_points=kpi.changes_in_points,
+        kind=kpi.type,
+        part_names=part_names(kpi),
+        level=level,
+        sql=tuple(scope.statements),
+        notes=tuple(
             f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
         ),
-    )  # fmt: skip
+    )
 
 
 def offered_grains(kpi: KpiCommon) -> tuple[str, ...]:
@@ -127,9 +140,14 @@ def _asked(query: Query, full: Scope) -> Scope:
     start = periods.floor(pd.Timestamp(query.start), step, week) if query.start else full.start
     end = periods.ceil(pd.Timestamp(query.end), step, week) if query.end else full.end
     return dataclasses.replace(
-        full, start=start, end=max(start, end), by=query.by, filters=(*query.where, *query.row_scope),
-        entities=query.entities, so_far=query.end is None and full.grain == periods.TOTAL,
-    )  # fmt: skip
+        full,
+        start=start,
+        end=max(start, end),
+        by=query.by,
+        filters=(*query.where, *query.row_scope),
+        entities=query.entities,
+        so_far=query.end is None and full.grain == periods.TOTAL,
+    )
 
 
 def _widened(query: Query, kpi: KpiCommon, asked: Scope, full: Scope) -> Scope:
@@ -152,8 +170,9 @@ def _values(
     if query.as_of is not None and generation.sequence != scope.reader.generation.sequence:
         raise QueryRefused(
             "what was published earlier is kept for unfiltered values, filters of one segment, and one breakdown",
-            where=f"{kpi.name} as of {generation.id}", hint="Leave out `total`, or all filters but one.",
-        )  # fmt: skip
+            where=f"{kpi.name} as of {generation.id}",
+            hint="Leave out `total`, or all filters but one.",
+        )
     definition = scope.catalogue.definition(kpi.name)
     frame = types.facts(kpi, scope)
     if query.compare == "previous_range" and scope.grain == periods.TOTAL:

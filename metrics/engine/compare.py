@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon, Simple
+from metrics.catalog.models.kpi import KpiCommon, Simple
 from metrics.engine import periods
 from metrics.engine.query import COMPARISONS, Comparison, Scope
 

@@ -11,9 +11,9 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Survey
-from metrics.engine import trees
+from metrics.catalog.models.kpi import Survey
 from metrics.engine.query import EntitySet, Filter, Scope
+from metrics.engine.sql import trees
 from metrics.engine.types import survey
 
 MOST_COMMENTS = 5000
@@ -36,9 +36,7 @@ class Answers:
 
     def scope(self, catalogue: Catalogue, reader: Reader) -> Scope:
         """As the engine counts."""
-        return Scope(
-            catalogue, reader, {}, "day", self.start, self.end, filters=self.where, entities=self.entities
-        )  # fmt: skip
+        return Scope(catalogue, reader, {}, "day", self.start, self.end, filters=self.where, entities=self.entities)
 
 
 def scores(asked: Answers, catalogue: Catalogue, reader: Reader) -> pd.DataFrame:
@@ -46,9 +44,12 @@ def scores(asked: Answers, catalogue: Catalogue, reader: Reader) -> pd.DataFrame
     scope = asked.scope(catalogue, reader)
     score = exp.paren(sql.expression(asked.kpi.score))
     query = survey.answers(
-        asked.kpi, scope, exp.cast(score, "DOUBLE").as_("score"), survey.group(asked.kpi).as_("who"),
+        asked.kpi,
+        scope,
+        exp.cast(score, "DOUBLE").as_("score"),
+        survey.group(asked.kpi).as_("who"),
         exp.Count(this=exp.Star()).as_("answers"),
-    )  # fmt: skip
+    )
     query = _since_use(query, asked, scope)
     return trees.run(query.group_by(exp.Literal.number(1), exp.Literal.number(2)), scope)
 
@@ -61,8 +62,9 @@ def _since_use(query: exp.Select, asked: Answers, scope: Scope) -> exp.Select:
     local = trees.local_time(other, scope, trees.time_type(other, scope))
     first = exp.Min(this=trees.period(local, scope)).as_("first_used_on")
     uses = exp.select(exp.column(other.entity, quoted=True).as_("user_of_it"), first)
-    uses = trees.scanned(uses, other, replace(scope, filters=(), entities=None), trees.time_type(other, scope),
-                         asked.since_use.condition).group_by(exp.Literal.number(1))  # fmt: skip
+    uses = trees.scanned(
+        uses, other, replace(scope, filters=(), entities=None), trees.time_type(other, scope), asked.since_use.condition
+    ).group_by(exp.Literal.number(1))
     same = exp.EQ(this=exp.column(own.entity, quoted=True), expression=exp.column("user_of_it"))
     said = trees.period(trees.local_time(own, scope, trees.time_type(own, scope)), scope)
     late = exp.GTE(this=said, expression=exp.column("first_used_on"))
@@ -90,10 +92,14 @@ def written(
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
     text = exp.Trim(this=exp.cast(sql.expression(asked.kpi.comment), "TEXT"))
     query = survey.answers(
-        asked.kpi, scope, local.copy().as_("said_at"), exp.paren(sql.expression(asked.kpi.score)).as_("score"),
-        survey.group(asked.kpi).as_("who"), text.as_("comment"),
+        asked.kpi,
+        scope,
+        local.copy().as_("said_at"),
+        exp.paren(sql.expression(asked.kpi.score)).as_("score"),
+        survey.group(asked.kpi).as_("who"),
+        text.as_("comment"),
         *(trees.segment(dataset, name).as_(name, quoted=True) for name in by),
-    )  # fmt: skip
+    )
     query = query.where(exp.NEQ(this=text.copy(), expression=exp.Literal.string("")))
     if group:
         query = query.where(exp.EQ(this=survey.group(asked.kpi), expression=exp.Literal.string(group)))

@@ -83,13 +83,16 @@ def _frame(
     n = columns.pop("n")
     unknown = np.isnan(n)
     values = {name: columns.pop(name) for name in ("value", "numerator", "denominator")}
-    return pd.DataFrame({
-        "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
-        "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)), **values,
-        "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
-        "complete": np.tile(np.array(done, dtype=bool), len(names)),
-        "parts": tuples(list(columns.values()), len(n)),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
+            "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)),
+            **values,
+            "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
+            "complete": np.tile(np.array(done, dtype=bool), len(names)),
+            "parts": tuples(list(columns.values()), len(n)),
+        }
+    )
 
 
 def tuples(columns: Sequence[np.ndarray[Any, Any]], length: int) -> np.ndarray[Any, Any]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import Conversion, Funnel, KpiCommon, Retention, Sql
+from metrics.catalog.models.kpi import Conversion, Funnel, KpiCommon, Retention, Sql
 from metrics.engine import periods
 
 UNIT_DAYS = {"day": 1, "week": 7}

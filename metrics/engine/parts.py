@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics.catalog.kpi import Funnel, KpiCommon, Lifecycle, Retention, Survey
+from metrics.catalog.models.kpi import Funnel, KpiCommon, Lifecycle, Retention, Survey
 from metrics.engine.types import lifecycle, survey
 
 

@@ -16,18 +16,31 @@ from connectors.errors import QueryRefused
 
 TOTAL = "total"
 OFFSETS: Mapping[str, pd.DateOffset] = {
-    "hour": pd.DateOffset(hours=1), "day": pd.DateOffset(days=1), "week": pd.DateOffset(days=7),
-    "month": pd.DateOffset(months=1), "quarter": pd.DateOffset(months=3), "year": pd.DateOffset(years=1),
-}  # fmt: skip
+    "hour": pd.DateOffset(hours=1),
+    "day": pd.DateOffset(days=1),
+    "week": pd.DateOffset(days=7),
+    "month": pd.DateOffset(months=1),
+    "quarter": pd.DateOffset(months=3),
+    "year": pd.DateOffset(years=1),
+}
 FREQUENCIES = {"hour": "h", "day": "D", "week": "7D", "month": "MS", "quarter": "QS", "year": "YS"}
 # One year back, keeping the weekday where it matters: 364 days.
 YEAR_BACK = {"hour": 364 * 24, "day": 364, "week": 52, "month": 12, "quarter": 4, "year": 1}
 # How many periods of the first grain one of the second has, where that is always the same.
 WHOLE = {
-    ("hour", "hour"): 1, ("hour", "day"): 24, ("hour", "week"): 168, ("day", "day"): 1, ("day", "week"): 7,
-    ("week", "week"): 1, ("month", "month"): 1, ("month", "quarter"): 3, ("month", "year"): 12,
-    ("quarter", "quarter"): 1, ("quarter", "year"): 4, ("year", "year"): 1,
-}  # fmt: skip
+    ("hour", "hour"): 1,
+    ("hour", "day"): 24,
+    ("hour", "week"): 168,
+    ("day", "day"): 1,
+    ("day", "week"): 7,
+    ("week", "week"): 1,
+    ("month", "month"): 1,
+    ("month", "quarter"): 3,
+    ("month", "year"): 12,
+    ("quarter", "quarter"): 1,
+    ("quarter", "year"): 4,
+    ("year", "year"): 1,
+}
 
 
 def on_clock(at: datetime, grain: str, zone: str) -> pd.Timestamp:

@@ -16,14 +16,15 @@ from sqlglot import exp
 from connectors.errors import DiskFull, KpiError, Problem, QueryRefused
 from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.dataset import Dataset
-from metrics.catalog.kpi import KpiCommon
-from metrics.engine import trees, types
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import types
 from metrics.engine.answer import default_scope, offered_grains
-from metrics.engine.measured import lacks_measured, stored_grains
+from metrics.engine.invalidation import FAR, Days, clipped, dataset_days, kpi_days, ranges, tables
+from metrics.engine.launch_grain import lacks_measured, stored_grains
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.touched import FAR, Days, clipped, dataset_days, kpi_days, ranges, tables
+from metrics.engine.sql import trees
 
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
 
@@ -201,9 +202,12 @@ def _bounds(
     )
     at = exp.Case(ifs=[exp.If(this=past, true=moment.copy())])
     query = exp.select(
-        exp.Min(this=at).as_("first"), exp.Max(this=at.copy()).as_("last"), exp.Count(this=exp.Star()).as_("rows"),
-        exp.Count(this=at.copy()).as_("past"), exp.Count(this=moment.copy()).as_("dated"),
-    )  # fmt: skip
+        exp.Min(this=at).as_("first"),
+        exp.Max(this=at.copy()).as_("last"),
+        exp.Count(this=exp.Star()).as_("rows"),
+        exp.Count(this=at.copy()).as_("past"),
+        exp.Count(this=moment.copy()).as_("dated"),
+    )
     row = trees.run(trees.from_dataset(query, dataset), scope).iloc[0]
     counts = int(row["rows"]), int(row["dated"] - row["past"])
     if pd.isna(row["first"]):

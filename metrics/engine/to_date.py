@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
 from metrics.engine import frames, periods, types
 from metrics.engine.query import Scope
 
@@ -28,8 +28,9 @@ def running(kpi: KpiCommon, scope: Scope) -> Elapsed | None:
     if scope.grain not in LONG:
         raise QueryRefused(
             f"to date compares whole days of a longer period, and a {scope.grain} has none",
-            where=kpi.name, hint="Ask at grain week, month, quarter or year.",
-        )  # fmt: skip
+            where=kpi.name,
+            hint="Ask at grain week, month, quarter or year.",
+        )
     mark = frames.watermark(scope, scope.catalogue.datasets_of(kpi), scope.grain)
     if mark is None:
         return None

@@ -59,9 +59,14 @@ def summarized(whole: pd.DataFrame, by: dict[str, pd.DataFrame], start: pd.Times
         if len(sizes) > 1:
             segments.append((dimension, tuple(shares)))
     return Adoption(
-        int(count.sum()), used, again, _curve(whole, start, end), tuple(_within(whole, days, end) for days in WITHIN),
-        tuple(segments), end,
-    )  # fmt: skip
+        int(count.sum()),
+        used,
+        again,
+        _curve(whole, start, end),
+        tuple(_within(whole, days, end) for days in WITHIN),
+        tuple(segments),
+        end,
+    )
 
 
 def _curve(whole: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> tuple[tuple[pd.Timestamp, float], ...]:

@@ -10,8 +10,8 @@ import pandas as pd
 from connectors.errors import KpiError
 from connectors.warehouse.contract import Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import Guardrail
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import Guardrail
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
 from metrics.engine.answer import answer

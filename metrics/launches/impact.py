@@ -106,10 +106,18 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     factor = _factor(tried, after, panel.grain) if len(tried) == PLACEBOS else None
     wide = factor or 1.0
     return Impact(
-        estimate, estimate - wide * (estimate - low), estimate + wide * (high - estimate), low, high, factor,
-        len(tried), int(np.sum(np.array(tried) > 1)), after, _path(panel, found, first, after, wide),
+        estimate,
+        estimate - wide * (estimate - low),
+        estimate + wide * (high - estimate),
+        low,
+        high,
+        factor,
+        len(tried),
+        int(np.sum(np.array(tried) > 1)),
+        after,
+        _path(panel, found, first, after, wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

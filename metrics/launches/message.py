@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.launch import Launch
+from metrics.catalog.models.launch import Launch
 from metrics.launches import words
 from metrics.launches.guardrail import Guard
 from metrics.launches.reading import Reading

@@ -11,15 +11,15 @@ import pandas as pd
 
 from connectors.errors import KpiError, QueryRefused
 from connectors.warehouse.contract import Reader
-from metrics.alerts.calendars import public_holidays
 from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import Launch
+from metrics.catalog.holidays import public_holidays
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
 from metrics.engine.answer import answer
-from metrics.engine.measured import measured_grain
+from metrics.engine.launch_grain import measured_grain
 from metrics.engine.query import Query
 from metrics.launches.impact import Panel
 
@@ -53,8 +53,11 @@ def observe(
     """Everything an impact is computed from. as_of: a generation's id, for the values published then."""
     grain = measured_grain(kpi, catalogue)
     if grain is None:
-        return Observed(None, why=f"{kpi.title} has one value a {kpi.grain}, or adds up over time: name a KPI that "
-                                  "has a value of each day or week.")  # fmt: skip
+        return Observed(
+            None,
+            why=f"{kpi.title} has one value a {kpi.grain}, or adds up over time: name a KPI that "
+            "has a value of each day or week.",
+        )
     found = _Read(launch, kpi, catalogue, reader, grain, as_of)
     try:
         return found.observed(kpi.holidays or country)
@@ -93,9 +96,17 @@ class _Read:
             treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))
         panel = Panel(treated, exposure, controls, self.grain)
         return Observed(
-            panel if len(treated) else None, "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
-            logarithm, names, control, tuple(dict.fromkeys(self.notes)), done, self.definition, self.level, quiet,
-        )  # fmt: skip
+            panel if len(treated) else None,
+            "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
+            logarithm,
+            names,
+            control,
+            tuple(dict.fromkeys(self.notes)),
+            done,
+            self.definition,
+            self.level,
+            quiet,
+        )
 
     def frame(self, name: str, by: str | None) -> pd.DataFrame:
         """An answer at the grain of the panel, untransformed."""
@@ -130,7 +141,7 @@ class _Read:
             self.notes.append(
                 f"{self.kpi.title} cannot be split by {what}, so everybody is counted: an effect on a part of them "
                 "looks smaller than it is."
-            )  # fmt: skip
+            )
             named = None
         if named is None:
             return self._whole(self.kpi.name), WHOLE

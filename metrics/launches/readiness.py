@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import FIRM_DAYS, Launch
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import FIRM_DAYS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, WEEK, Panel, history_needed, impact
 from metrics.launches.observe import Observed
 
@@ -36,11 +36,15 @@ def history(launch: Launch, kpi: KpiCommon, observed: Observed) -> Check:
     grain, known = observed.panel.grain, _before(launch, observed)
     after = FIRM_DAYS * WEEK[grain] // 7
     if known < FEWEST_BEFORE[grain]:
-        return Check("missing", f"{kpi.title}: {known} {grain}s of history, {FEWEST_BEFORE[grain]} are needed for any "
-                                "verdict.")  # fmt: skip
+        return Check(
+            "missing", f"{kpi.title}: {known} {grain}s of history, {FEWEST_BEFORE[grain]} are needed for any verdict."
+        )
     if known < history_needed(grain, after):
-        return Check("warning", f"{kpi.title}: {known} {grain}s of history; verdicts stay uncalibrated below "
-                                f"{history_needed(grain, after)}.")  # fmt: skip
+        return Check(
+            "warning",
+            f"{kpi.title}: {known} {grain}s of history; verdicts stay uncalibrated below "
+            f"{history_needed(grain, after)}.",
+        )
     return Check("ok", f"{kpi.title}: {known} {grain}s of history.")
 
 
@@ -57,8 +61,11 @@ def visible(launch: Launch, observed: Observed) -> Visible | None:
     since = (np.arange(len(index)) >= first).astype(float)
     treated = panel.treated.iloc[:, :1] if panel.treated.shape[1] > 1 and not panel.controls.shape[1] else panel.treated
     exposure = pd.DataFrame(dict.fromkeys(treated.columns, since), index)
-    found = impact(Panel(treated, exposure, panel.controls, panel.grain), index[first], index[first + after - 1]
-                   + pd.Timedelta(hours=1))  # fmt: skip
+    found = impact(
+        Panel(treated, exposure, panel.controls, panel.grain),
+        index[first],
+        index[first + after - 1] + pd.Timedelta(hours=1),
+    )
     if found is None:
         return None
     size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest

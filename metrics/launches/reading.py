@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
-from metrics.catalog.launch import FIRM_DAYS, READINGS, Launch
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
 from metrics.launches.observe import Observed
 
@@ -75,8 +75,14 @@ class Reading:
         """The reading that as_dict made; keys of later versions are left out."""
         known = {f.name for f in fields(cls)}
         kept = {key: value for key, value in plain.items() if key in known}
-        return cls(**{**kept, "start": date.fromisoformat(plain["start"]), "end": date.fromisoformat(plain["end"]),
-                      "notes": tuple(plain.get("notes", ()))})  # fmt: skip
+        return cls(
+            **{
+                **kept,
+                "start": date.fromisoformat(plain["start"]),
+                "end": date.fromisoformat(plain["end"]),
+                "notes": tuple(plain.get("notes", ())),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,16 @@ def due(launch: Launch, observed: Observed) -> tuple[int, ...]:
 def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0) -> Looked:
     """The reading at D+days; days 0 = up to what is complete. Without a verdict it says why."""
     start = launch.starts_on
-    blank = Reading(kpi.name, days, start, start, treated=observed.treated, control=observed.control,
-                    notes=observed.notes, definition=observed.definition)  # fmt: skip
+    blank = Reading(
+        kpi.name,
+        days,
+        start,
+        start,
+        treated=observed.treated,
+        control=observed.control,
+        notes=observed.notes,
+        definition=observed.definition,
+    )
     if observed.panel is None:
         return Looked(replace(blank, why=observed.why))
     blank = replace(blank, grain=observed.panel.grain)
@@ -129,13 +143,23 @@ def _told(blank: Reading, observed: Observed, found: Impact) -> Reading:
     since = found.expected.loc[found.expected.index >= _first(observed, blank.start)]
     shown = _unscaled(since, observed)
     return replace(
-        blank, verdict=str(found.words), relative=observed.logarithm, placebos=found.placebos, cried=found.cried,
-        periods=found.periods, factor=None if found.factor is None else _rounded(found.factor),
-        effect=_rounded(scale(found.effect)), low=_rounded(scale(found.low)), high=_rounded(scale(found.high)),
-        raw_low=_rounded(scale(found.raw_low)), raw_high=_rounded(scale(found.raw_high)),
-        smallest=_rounded(scale(found.smallest)), level=_rounded(float(shown["actual"].mean())),
-        expected=_rounded(float(shown["expected"].mean())), exposure=_rounded(found.exposure),
-    )  # fmt: skip
+        blank,
+        verdict=str(found.words),
+        relative=observed.logarithm,
+        placebos=found.placebos,
+        cried=found.cried,
+        periods=found.periods,
+        factor=None if found.factor is None else _rounded(found.factor),
+        effect=_rounded(scale(found.effect)),
+        low=_rounded(scale(found.low)),
+        high=_rounded(scale(found.high)),
+        raw_low=_rounded(scale(found.raw_low)),
+        raw_high=_rounded(scale(found.raw_high)),
+        smallest=_rounded(scale(found.smallest)),
+        level=_rounded(float(shown["actual"].mean())),
+        expected=_rounded(float(shown["expected"].mean())),
+        exposure=_rounded(found.exposure),
+    )
 
 
 def _rounded(value: float) -> float:
@@ -173,8 +197,10 @@ def _whole_periods(observed: Observed, start: date, end: pd.Timestamp) -> int:
 
 def _early(launch: Launch, kpi: KpiCommon, observed: Observed, done: int) -> str:
     if observed.complete_to is not None and pd.Timestamp(launch.starts_on) >= observed.complete_to and not done:
-        return f"Nothing to read yet: {kpi.title} is complete to {observed.complete_to:%-d %b}, the launch is on " \
-               f"{launch.starts_on:%-d %b}."  # fmt: skip
+        return (
+            f"Nothing to read yet: {kpi.title} is complete to {observed.complete_to:%-d %b}, the launch is on "
+            f"{launch.starts_on:%-d %b}."
+        )
     return f"Too early for a verdict: {done} of {READINGS[0]} days are complete."
 
 
@@ -198,7 +224,7 @@ def _notes(launch: Launch, kpi: KpiCommon, observed: Observed, end: pd.Timestamp
             found.append(
                 f"{kpi.title} was redefined on {change.on:%-d %b %Y} ({change.why}), after the launch. This reading "
                 "uses one definition for all its days."
-            )  # fmt: skip
+            )
     start = pd.Timestamp(launch.starts_on)
     if start in observed.holidays:
         found.append(f"It was launched on a public holiday ({start:%-d %b}): that day is left out.")
@@ -208,8 +234,10 @@ def _notes(launch: Launch, kpi: KpiCommon, observed: Observed, end: pd.Timestamp
     needed = history_needed(observed.panel.grain, max(1, _whole_periods(observed, launch.starts_on, end)))
     before = int((observed.panel.treated.index < start).sum())
     if before < needed:
-        found.append(f"Uncalibrated: {before} {observed.panel.grain}s of history precede the launch, {needed} are "
-                     "needed to see how often this method cries wolf here.")  # fmt: skip
+        found.append(
+            f"Uncalibrated: {before} {observed.panel.grain}s of history precede the launch, {needed} are "
+            "needed to see how often this method cries wolf here."
+        )
     return tuple(found)
 
 

@@ -10,12 +10,13 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.kpi import KpiCommon, Survey
-from metrics.catalog.launch import READINGS, Launch
+from metrics.catalog.models.kpi import KpiCommon, Survey
+from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.engine import feedback
 from metrics.engine.adoption import adoption as adoption_table
 from metrics.engine.adoption import observed_to, uses_before
+from metrics.engine.data_context import World
 from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
@@ -25,7 +26,6 @@ from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
 from metrics.launches.reading import Looked, Reading, complete_days, read
 from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
-from metrics.views.world import World
 
 VOICE_BEFORE = timedelta(days=60)
 SAME = 1e-9  # relative: two readings of the same values
@@ -129,7 +129,7 @@ def scorecard(
     overlaps = (*_overlaps(world.catalogue, launch), *firing)
     return Scorecard(
         launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, sees
-    )  # fmt: skip
+    )
 
 
 def _observed(world: World, launch: Launch, name: str) -> Observed:
@@ -200,9 +200,15 @@ def _adoption(world: World, launch: Launch, full: bool) -> tuple[Adoption | None
     for by in (None, *(dataset.dimensions if full else ())):
         try:
             tables[by] = adoption_table(
-                world.catalogue, world.reader, dataset=item.dataset, used=item.used, audience=audience,
-                start=launch.starts_on, end=end, by=by,
-            )  # fmt: skip
+                world.catalogue,
+                world.reader,
+                dataset=item.dataset,
+                used=item.used,
+                audience=audience,
+                start=launch.starts_on,
+                end=end,
+                by=by,
+            )
         except KpiError as error:
             if by is None:
                 return None, error.message
@@ -320,15 +326,19 @@ def _readiness(world: World, launch: Launch, seen: Mapping[str, Observed]) -> tu
                 world.catalogue, world.reader, dataset=item.dataset, used=item.used, end=pd.Timestamp(world.now.date())
             )
             found.append(
-                Check("ok", f"Tracking is seen: {uses:,} uses in the data.") if uses
+                Check("ok", f"Tracking is seen: {uses:,} uses in the data.")
+                if uses
                 else Check("missing", f"No use is in the data yet: no row of {item.dataset} meets `{item.used}`.")
-            )  # fmt: skip
+            )
         except KpiError as error:
             found.append(Check("missing", f"Tracking cannot be checked: {error.message}"))
     else:
         found.append(Check("warning", "Adoption is not tracked: the launch names no event of use."))
-    found += [Check("missing", f"{name} is not defined, so it cannot be read.") for name in launch.measured
-              if name not in world.catalogue.kpis]  # fmt: skip
+    found += [
+        Check("missing", f"{name} is not defined, so it cannot be read.")
+        for name in launch.measured
+        if name not in world.catalogue.kpis
+    ]
     if not launch.success:
         found.append(Check("missing", "No success KPI is named: there is nothing to read."))
     if not launch.guardrails:

@@ -29,10 +29,12 @@ _LISTED = (
     "from get had has have he her him his how if in into is it its just me more my no nor not now of off on "
     "one only or our out own she so some such than that the their them then there these they this those to "
     "too up us very was we were what when where which who why will with would you your"
-)  # fmt: skip
+)
 FUNCTION_WORDS = frozenset(_LISTED.split())
-POINTS = {"nps": {"promoters": 100.0, "passives": 0.0, "detractors": -100.0},
-          "csat": {"promoters": 1.0, "passives": 0.0, "detractors": 0.0}}  # fmt: skip
+POINTS = {
+    "nps": {"promoters": 100.0, "passives": 0.0, "detractors": -100.0},
+    "csat": {"promoters": 1.0, "passives": 0.0, "detractors": 0.0},
+}
 
 
 @dataclass(frozen=True)

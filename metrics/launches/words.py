@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.launches.guardrail import Guard
 from metrics.launches.impact import PLACEBOS, Words
 from metrics.launches.readiness import Visible
 from metrics.launches.reading import Reading
 from metrics.launches.voice import ScoreChange
-from metrics.views import format as fmt
+from metrics.presentation import format as fmt
 
 ASSUMPTIONS = (
     "Without the launch, trend and weekday shape would have gone on as before.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metrics.presentation.format import UNKNOWN
 from metrics.snapshots.document import Document
-from metrics.views.format import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,14 @@ def compared(earlier: Document, later: Document) -> tuple[Pair, ...]:
         either = other or one
         assert either is not None
         change = one.change_to(other.value) if one is not None and other is not None else ""
-        found.append(Pair(
-            either.title, one.text if one else UNKNOWN, other.text if other else UNKNOWN, change,
-            (one.status if one else "", other.status if other else ""),
-            bool(one and other and one.definition != other.definition),
-        ))  # fmt: skip
+        found.append(
+            Pair(
+                either.title,
+                one.text if one else UNKNOWN,
+                other.text if other else UNKNOWN,
+                change,
+                (one.status if one else "", other.status if other else ""),
+                bool(one and other and one.definition != other.definition),
+            )
+        )
     return tuple(found)

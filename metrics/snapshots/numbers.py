@@ -12,18 +12,18 @@ import pandas as pd
 
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
-from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
-from metrics.catalog.values import GRAINS
 from metrics.engine import periods
 from metrics.engine.answer import answer, offered_grains
+from metrics.engine.data_context import World
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter, Query, Series
+from metrics.presentation import export
+from metrics.presentation import format as fmt
 from metrics.snapshots.document import Point
 from metrics.snapshots.week import Week
-from metrics.views import export
-from metrics.views import format as fmt
-from metrics.views.world import World
 
 WEEKS, MONTHS = 6, 12  # the working-backwards form
 A_WEEK = {"hour": 168, "day": 7}  # home periods that a value is held against: a week, else one period
@@ -94,9 +94,13 @@ class Numbers:
         events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
         quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.world.country, events)
         found = expectation(
-            pd.Series(frame["value"].to_numpy("float64"), index=index), kpi.grain, zone=catalogue.timezone, muted=quiet,
-            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None, rate=kpi.is_rate,
-        )  # fmt: skip
+            pd.Series(frame["value"].to_numpy("float64"), index=index),
+            kpi.grain,
+            zone=catalogue.timezone,
+            muted=quiet,
+            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None,
+            rate=kpi.is_rate,
+        )
         low, high, odd = (float(part[-1]) for part in (found.low, found.high, found.z))
         if any(math.isnan(part) for part in (low, high, odd)):
             return None
@@ -136,9 +140,7 @@ class Numbers:
         known = None if pd.isna(value) else float(value)
         target = None if self.where else target_at(self.kpi, period, grain)
         name = f"{period:%b %Y}" if grain == "month" else fmt.period_text(period, grain, self.week.last.year)
-        return Point(
-            period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target
-        )  # fmt: skip
+        return Point(period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target)
 
     def _final(self, grain: str) -> pd.DataFrame:
         """Rows of a grain whose value was final when the week ended."""

@@ -11,10 +11,10 @@ import pandas as pd
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer, offered_grains
+from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query
+from metrics.presentation import format as fmt
 from metrics.snapshots.document import Document, Line
-from metrics.views import format as fmt
-from metrics.views.world import World
 
 LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
 SAME = 1e-9  # the last bits depend on the order of a sum
@@ -68,9 +68,19 @@ def _of_line(line: Line, world: World, old: Old) -> Iterator[Restatement]:
             text = fmt.value_text(now, kpi) if kpi is not None else fmt.UNKNOWN
             shown = fmt.value_text(published, kpi) if kpi is not None else line.text if headline else str(published)
             yield Restatement(
-                line.kpi, line.title, line.segment, grain, f"{period:%Y-%m-%d}", name, published, now, shown, text,
-                cause, headline,
-            )  # fmt: skip
+                line.kpi,
+                line.title,
+                line.segment,
+                grain,
+                f"{period:%Y-%m-%d}",
+                name,
+                published,
+                now,
+                shown,
+                text,
+                cause,
+                headline,
+            )
 
 
 def _published(line: Line) -> dict[str, list[Published]]:
@@ -97,9 +107,15 @@ def _values(
 
 
 def _cause(
-    line: Line, world: World, old: Old, grain: str, period: pd.Timestamp, where: tuple[Filter, ...],
-    published: float | None, now: float | None,
-) -> str:  # fmt: skip
+    line: Line,
+    world: World,
+    old: Old,
+    grain: str,
+    period: pd.Timestamp,
+    where: tuple[Filter, ...],
+    published: float | None,
+    now: float | None,
+) -> str:
     """By the definition of then on the rows of today: what it gives tells which of both made the difference."""
     if world.catalogue.definition(line.kpi) == line.definition:
         return LATE

@@ -13,24 +13,24 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.alerts.place import place_of
-from metrics.catalog.kpi import Cumulative, KpiCommon
-from metrics.catalog.snapshot import Shown, Snapshot
+from metrics.catalog.models.kpi import Cumulative, KpiCommon
+from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import default_scope, unit
+from metrics.engine.data_context import World
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG, running
+from metrics.kpi_views.card import good_or_bad, grows
+from metrics.kpi_views.kpi_page import so_far
+from metrics.kpi_views.origin import in_words
+from metrics.kpi_views.redefined import redefinition
+from metrics.kpi_views.status import ORDER, Status, status_of
+from metrics.presentation import export
+from metrics.presentation import format as fmt
 from metrics.snapshots import words
 from metrics.snapshots.document import AlertLine, Document, LaunchLine, Line, Section
 from metrics.snapshots.numbers import Answers, Expected, Numbers
 from metrics.snapshots.week import Week
-from metrics.views import export
-from metrics.views import format as fmt
-from metrics.views.card import good_or_bad, grows
-from metrics.views.kpi_page import so_far
-from metrics.views.origin import in_words
-from metrics.views.redefined import redefinition
-from metrics.views.status import ORDER, Status, status_of
-from metrics.views.world import World
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,29 @@ def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> D
     states = world.reader.dataset_states(world.reader.generation.sequence).values()
     marks = [state.watermark for state in states if state.watermark is not None]
     return Document(
-        snapshot=snapshot.name, title=fmt.plain(snapshot.heading), project=fmt.plain(made.project), week=week.name,
-        start=week.first, end=week.last, week_text=words.week_text(week.start, week.name), revision=made.revision,
-        generation=world.reader.generation.id, watermark=max(marks, default=None),
-        taken_at=made.taken_at.replace(microsecond=0), by=fmt.plain(made.by), timezone=catalogue.timezone,
-        headline=words.status_sentence(standings), summary=_summary(lines),
-        counts={slug: counts[slug] for slug in ORDER if counts[slug]}, missing=missing(world, snapshot, week),
-        sections=tuple(sections), alerts=made.alerts, launches=made.launches,
+        snapshot=snapshot.name,
+        title=fmt.plain(snapshot.heading),
+        project=fmt.plain(made.project),
+        week=week.name,
+        start=week.first,
+        end=week.last,
+        week_text=words.week_text(week.start, week.name),
+        revision=made.revision,
+        generation=world.reader.generation.id,
+        watermark=max(marks, default=None),
+        taken_at=made.taken_at.replace(microsecond=0),
+        by=fmt.plain(made.by),
+        timezone=catalogue.timezone,
+        headline=words.status_sentence(standings),
+        summary=_summary(lines),
+        counts={slug: counts[slug] for slug in ORDER if counts[slug]},
+        missing=missing(world, snapshot, week),
+        sections=tuple(sections),
+        alerts=made.alerts,
+        launches=made.launches,
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(world, lines)},
-    )  # fmt: skip
+    )
 
 
 def _own_text(world: World, snapshot: Snapshot) -> str:
@@ -160,22 +173,45 @@ def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) ->
     expected = numbers.expected if value is not None else None
     (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
     line = Line(
-        kpi=kpi.name, label=label, segment=shown.where, owner=fmt.plain(kpi.owner, fmt.NAME),
-        description=fmt.plain(kpi.description), unit=unit(kpi), grain=kpi.grain, in_points=kpi.changes_in_points,
+        kpi=kpi.name,
+        label=label,
+        segment=shown.where,
+        owner=fmt.plain(kpi.owner, fmt.NAME),
+        description=fmt.plain(kpi.description),
+        unit=unit(kpi),
+        grain=kpi.grain,
+        in_points=kpi.changes_in_points,
         period=export.period(last["period"], kpi.grain) if last is not None else None,
         period_text=fmt.period_text(last["period"], kpi.grain, year) if last is not None else "no complete period",
-        value=value, text=fmt.value_text(value, kpi), **_parts_of(last), parts=numbers.parts,
-        **_before(kpi, before, year), change=numbers.change, change_text=fmt.change_text(numbers.change, kpi),
+        value=value,
+        text=fmt.value_text(value, kpi),
+        **_parts_of(last),
+        parts=numbers.parts,
+        **_before(kpi, before, year),
+        change=numbers.change,
+        change_text=fmt.change_text(numbers.change, kpi),
         change_is=_tone(numbers.change, kpi),
-        target=target, target_text=fmt.value_text(target, kpi) if target is not None else "", gap=gap,
-        pace=_pace(world, kpi, numbers), status=status.slug, status_label=status.label, why=fmt.plain(status.why),
-        **_expected(kpi, expected), sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
-        place=fmt.plain(_place(world, kpi, numbers)), record=words.record(numbers),
-        miss=fmt.plain(words.miss(title, kpi, status, gap)), redefined=fmt.plain(redefinition(world, kpi)),
-        weeks=weeks, weeks_note=weeks_note, months=months, months_note=months_note,
-        definition=world.catalogue.definition(kpi.name), counted=fmt.plain(in_words(kpi, world.catalogue)),
+        target=target,
+        target_text=fmt.value_text(target, kpi) if target is not None else "",
+        gap=gap,
+        pace=_pace(world, kpi, numbers),
+        status=status.slug,
+        status_label=status.label,
+        why=fmt.plain(status.why),
+        **_expected(kpi, expected),
+        sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
+        place=fmt.plain(_place(world, kpi, numbers)),
+        record=words.record(numbers),
+        miss=fmt.plain(words.miss(title, kpi, status, gap)),
+        redefined=fmt.plain(redefinition(world, kpi)),
+        weeks=weeks,
+        weeks_note=weeks_note,
+        months=months,
+        months_note=months_note,
+        definition=world.catalogue.definition(kpi.name),
+        counted=fmt.plain(in_words(kpi, world.catalogue)),
         data=tuple(_data(world, kpi)),
-    )  # fmt: skip
+    )
     return line, status
 
 
@@ -189,9 +225,11 @@ def _before(kpi: KpiCommon, before: pd.Series | None, year: int) -> dict[str, An
         return {}
     value = _number(before["value"])
     return {
-        "before": value, "before_period": export.period(before["period"], kpi.grain),
-        "before_text": fmt.value_text(value, kpi), "against": words.against(kpi, before["period"], year),
-    }  # fmt: skip
+        "before": value,
+        "before_period": export.period(before["period"], kpi.grain),
+        "before_text": fmt.value_text(value, kpi),
+        "against": words.against(kpi, before["period"], year),
+    }
 
 
 def _parts_of(last: pd.Series | None) -> dict[str, Any]:
@@ -221,9 +259,7 @@ def _place(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
         return ""
     if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
         return ""
-    found = place_of(
-        kpi, world.catalogue, world.reader, last["period"], numbers.where, against=before["period"]
-    )  # fmt: skip
+    found = place_of(kpi, world.catalogue, world.reader, last["period"], numbers.where, against=before["period"])
     return found.words if found else ""
 
 
@@ -271,11 +307,24 @@ def _broken(shown: Shown, error: KpiError) -> tuple[Line, Status]:
     problems = getattr(error, "problems", ())
     status = Status("definition_error", fmt.plain(str(problems[0]) if problems else error.message))
     line = Line(
-        kpi=shown.kpi, label=fmt.plain(shown.kpi.replace("_", " ").capitalize()), segment=shown.where, owner="",
-        description="", unit="number", grain="", period=None, period_text="", value=None, text=fmt.UNKNOWN,
-        status=status.slug, status_label=status.label, why=status.why, sentence=f"Not known: {status.why}",
-        definition="", counted="",
-    )  # fmt: skip
+        kpi=shown.kpi,
+        label=fmt.plain(shown.kpi.replace("_", " ").capitalize()),
+        segment=shown.where,
+        owner="",
+        description="",
+        unit="number",
+        grain="",
+        period=None,
+        period_text="",
+        value=None,
+        text=fmt.UNKNOWN,
+        status=status.slug,
+        status_label=status.label,
+        why=status.why,
+        sentence=f"Not known: {status.why}",
+        definition="",
+        counted="",
+    )
     return line, status
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from connectors.errors import QueryRefused
-from metrics.views.format import period_text
+from metrics.presentation.format import period_text
 
 THURSDAY = 3  # days after Monday: the ISO week of a date is that of its week's Thursday
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.kpi_views.overview import headline, rank
+from metrics.kpi_views.status import Status
+from metrics.presentation import format as fmt
 from metrics.snapshots.document import Line
 from metrics.snapshots.numbers import A_WEEK, Expected, Numbers
-from metrics.views import format as fmt
-from metrics.views.overview import headline, rank
-from metrics.views.status import Status
 
 RECORD_FROM = {"hour": 24 * 60, "day": 60, "week": 26, "month": 12, "quarter": 8, "year": 5}  # periods before a record
 NOTABLE = 2.0  # noises from which a value that is inside of the expected range is still worth naming
@@ -33,7 +33,7 @@ def period_text(kpi: KpiCommon, period: pd.Timestamp, year: int) -> str:
     """`on Sun 22 Nov`, `in 16–22 Nov`, `in October 2026`."""
     return f"{'at' if kpi.grain == 'hour' else 'on' if kpi.grain == 'day' else 'in'} " + fmt.period_text(
         period, kpi.grain, year
-    )  # fmt: skip
+    )
 
 
 def against(kpi: KpiCommon, before: pd.Timestamp, year: int) -> str:

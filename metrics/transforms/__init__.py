@@ -48,9 +48,10 @@ class Transform:
             raise TransformError(f"{type(error).__name__}: {error}", where=f"transform {self.name}") from error
         if getattr(result, "index", None) is None or not result.index.equals(values.index):
             raise TransformError(
-                "returned other periods than it was given", where=f"transform {self.name}",
+                "returned other periods than it was given",
+                where=f"transform {self.name}",
                 hint="Return a Series with the index of the one passed in.",
-            )  # fmt: skip
+            )
         return result.astype("float64")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metrics import drivers
+from metrics.engine import drivers
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from metrics.alerts.calendars import muted
 from metrics.alerts.expected_range import TUNING, Phase, expectation
-from metrics.catalog.launch import Launch
+from metrics.catalog.models.launch import Launch
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "alert_series"
@@ -92,8 +92,11 @@ def test_a_thousand_points_cost_less_than_a_tenth_of_a_second() -> None:
 def test_a_value_outside_the_band_scores_beyond_the_limit(factor: float, grain: str, kind: str) -> None:
     count = 120 if grain == "day" else 600
     random = np.random.default_rng(9)
-    plain = {"many": 1000 + random.normal(0, 15, count), "few": random.poisson(9, count).astype(float),
-             "signed": random.normal(0, 5, count)}[kind]  # fmt: skip
+    plain = {
+        "many": 1000 + random.normal(0, 15, count),
+        "few": random.poisson(9, count).astype(float),
+        "signed": random.normal(0, 5, count),
+    }[kind]
     values = pd.Series(plain, index=pd.date_range("2026-01-05", periods=count, freq="D" if grain == "day" else "h"))
     before = expectation(values, grain)
     low, high, middle = before.low[-1], before.high[-1], before.expected[-1]

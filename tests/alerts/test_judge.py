@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.replay import replay
+from jobs.alerts.replay import replay
 from tests.conftest import Builder
 
 START = pd.Timestamp("2026-01-05")  # a Monday
@@ -40,9 +40,13 @@ def test_a_value_with_for_and_recovery(project: Builder) -> None:
     rule = '{name: low, thresholds: {warning: "< 90", critical: "< 70", warning_recovery: "> 95"}, for: 2}'
     daily(project, [*values, 100], rule)
     assert told(project) == [
-        (4, "opened", "warning"), (5, "ongoing", "warning"), (6, "resolved", "warning"),
-        (9, "opened", "critical"), (10, "ongoing", "warning"), (11, "resolved", "warning"),
-    ]  # fmt: skip
+        (4, "opened", "warning"),
+        (5, "ongoing", "warning"),
+        (6, "resolved", "warning"),
+        (9, "opened", "critical"),
+        (10, "ongoing", "warning"),
+        (11, "resolved", "warning"),
+    ]
     first = replay(project.open(), "k")[0]
     assert set(first) == {"rule", "segment", "period", "event", "state", "severity", "value", "expected"}
     assert (first["expected"], first["value"], first["segment"]) == ([90.0, None], 80.0, None)
@@ -108,11 +112,14 @@ def test_too_few_rows_and_gaps_judge_nothing(project: Builder) -> None:
     assert told(project) == [], "one row a day is below the least volume"
 
 
-@pytest.mark.parametrize(("no_data", "wanted"), [
-    ("stale", [(1, "opened", "critical"), (2, "ongoing", "critical"), (3, "resolved", "critical")]),
-    ("ok", [(1, "opened", "critical"), (2, "resolved", "critical")]),
-    ("alert", [(1, "opened", "critical"), (2, "ongoing", "critical"), (3, "resolved", "critical")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("no_data", "wanted"),
+    [
+        ("stale", [(1, "opened", "critical"), (2, "ongoing", "critical"), (3, "resolved", "critical")]),
+        ("ok", [(1, "opened", "critical"), (2, "resolved", "critical")]),
+        ("alert", [(1, "opened", "critical"), (2, "ongoing", "critical"), (3, "resolved", "critical")]),
+    ],
+)
 def test_what_an_unknown_period_counts_as(project: Builder, no_data: str, wanted: list[Any]) -> None:
     daily(
         project,

@@ -28,10 +28,20 @@ def judged(says: list[tuple[int, int, bool]], count: int) -> Judged:
     size = len(says)
     blank = np.full(size, np.nan)
     return Judged(
-        "", pd.date_range(FIRST, periods=size), np.array(level, dtype=float), np.full(size, 10.0),
-        np.array(level, dtype=float), np.array([s[1] for s in says], dtype=float), np.array(sustained, dtype=float),
-        np.array([s[2] for s in says], dtype=bool), blank, blank, blank, np.array(level, dtype=float), blank,
-    )  # fmt: skip
+        "",
+        pd.date_range(FIRST, periods=size),
+        np.array(level, dtype=float),
+        np.full(size, 10.0),
+        np.array(level, dtype=float),
+        np.array([s[1] for s in says], dtype=float),
+        np.array(sustained, dtype=float),
+        np.array([s[2] for s in says], dtype=bool),
+        blank,
+        blank,
+        blank,
+        np.array(level, dtype=float),
+        blank,
+    )
 
 
 def table(says: list[tuple[int, int, bool]], count: int) -> list[tuple[int, str, int, str]]:
@@ -176,14 +186,16 @@ def test_incidents_of_a_replay_in_words() -> None:
     says = [good, bad, good, bad, bad, good, bad]
     found = incidents(judged(says, 1))
     assert [(i.opened.day, i.closed.day if i.closed is not None else None, i.length) for i in found] == [
-        (2, 3, 1), (4, 6, 2), (7, None, 1)
-    ]  # fmt: skip
+        (2, 3, 1),
+        (4, 6, 2),
+        (7, None, 1),
+    ]
     assert in_words(found, "day", "last year") == "3 incidents last year, 1 of one day only, 1 still open."
     assert in_words([], "day", "last year") == "No incident last year."
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_a_word(state: State) -> None:
-    from metrics.views.alerts import STATES
+    from metrics.alerts.board import STATES
 
     assert STATES[state]

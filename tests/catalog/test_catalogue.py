@@ -43,9 +43,11 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
         worse="dataset: events\nagg: cuont\nformt: percent\nthresholds: {warning: low}",
     )
     assert told(found) == [
-        ("kpis/bad.yml", 2, "unknown_dataset"), ("kpis/worse.yml", 3, "not_allowed"),
-        ("kpis/worse.yml", 4, "unknown_key"), ("kpis/worse.yml", 5, "wrong_value"),
-    ]  # fmt: skip
+        ("kpis/bad.yml", 2, "unknown_dataset"),
+        ("kpis/worse.yml", 3, "not_allowed"),
+        ("kpis/worse.yml", 4, "unknown_key"),
+        ("kpis/worse.yml", 5, "wrong_value"),
+    ]
     hints = {p.line: p.hint for p in found.problems if p.file == "kpis/worse.yml"}
     assert "Did you mean 'count'" in hints[3] and "Did you mean 'format'" in hints[4]
     assert list(found.kpis) == ["good"]
@@ -89,9 +91,13 @@ def test_a_wrong_definition_says_what_and_where(tmp_path: Path, text: str, line:
 
 def test_a_circle_is_found_and_dependants_of_a_broken_kpi_say_so(tmp_path: Path) -> None:
     found = catalogue(
-        tmp_path, a='type: derived\nexpr: "{b} + 1"', b='type: derived\nexpr: "{a} + 1"',
-        c='type: derived\nexpr: "{d} + 1"', d="dataset: events\nagg: sum", e="dataset: events\nagg: count",
-    )  # fmt: skip
+        tmp_path,
+        a='type: derived\nexpr: "{b} + 1"',
+        b='type: derived\nexpr: "{a} + 1"',
+        c='type: derived\nexpr: "{d} + 1"',
+        d="dataset: events\nagg: sum",
+        e="dataset: events\nagg: count",
+    )
     assert list(found.kpis) == ["e"]
     text = {name: problems[0].message for name, problems in found.broken.items()}
     assert "refers to itself" in text["a"] and "invalid definition" in text["c"]
@@ -125,17 +131,28 @@ def test_features_of_later_versions_are_kept_and_told(tmp_path: Path) -> None:
     assert found.kpis["x"].alerts[0].for_ == 2
 
 
-@pytest.mark.parametrize(("rule", "code", "says"), [
-    ("{name: a, compare: previous_period}", "missing_key", "rule 'a' has no threshold"),
-    ("{name: a}", "missing_key", "rule 'a' has no threshold"),
-    ("{name: a, thresholds: {critical: '< 3'}, by: [contry]}", "unknown_dimension", "unknown dimension 'contry'"),
-    ("{name: a, thresholds: {critical: '< 3'}, of: trend}", "unknown_companion", "`of: trend` is no companion"),
-    ("{name: a, thresholds: {critical: '< 3', critical_recovery: '< 4'}}", "not_allowed", "recovers in the direction"),
-    ("{name: a, compare: target, thresholds: {critical: '< -5% of target'}}", "not_allowed", "'of target' goes with"),
-    ("{name: a, compare: yesterday}", "not_allowed", "cannot be 'yesterday'"),
-    ("{name: a, thresholds: {critical: '< 3'}, for: 0}", "wrong_value", "must be at least 1"),
-    ("{name: a, thresholds: {critical: low}}", "wrong_value", "'low' is not a threshold"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "code", "says"),
+    [
+        ("{name: a, compare: previous_period}", "missing_key", "rule 'a' has no threshold"),
+        ("{name: a}", "missing_key", "rule 'a' has no threshold"),
+        ("{name: a, thresholds: {critical: '< 3'}, by: [contry]}", "unknown_dimension", "unknown dimension 'contry'"),
+        ("{name: a, thresholds: {critical: '< 3'}, of: trend}", "unknown_companion", "`of: trend` is no companion"),
+        (
+            "{name: a, thresholds: {critical: '< 3', critical_recovery: '< 4'}}",
+            "not_allowed",
+            "recovers in the direction",
+        ),
+        (
+            "{name: a, compare: target, thresholds: {critical: '< -5% of target'}}",
+            "not_allowed",
+            "'of target' goes with",
+        ),
+        ("{name: a, compare: yesterday}", "not_allowed", "cannot be 'yesterday'"),
+        ("{name: a, thresholds: {critical: '< 3'}, for: 0}", "wrong_value", "must be at least 1"),
+        ("{name: a, thresholds: {critical: low}}", "wrong_value", "'low' is not a threshold"),
+    ],
+)
 def test_a_wrong_rule_is_told_with_its_line(tmp_path: Path, rule: str, code: str, says: str) -> None:
     text = f"name: x\ndataset: events\nagg: count\ndimensions: [country]\nalerts:\n  - {rule}"
     found = catalogue(tmp_path, x=text.removeprefix("name: x\n"))
@@ -192,8 +209,9 @@ def test_the_schema_refuses_what_the_catalogue_refuses() -> None:
 
 
 def test_reading_one_kpi_gives_what_reading_all_gives(tmp_path: Path) -> None:
-    catalogue(tmp_path, a="dataset: events\nagg: count", b="dataset: nowhere\nagg: count",
-              c='type: derived\nexpr: "{a} * 2"')  # fmt: skip
+    catalogue(
+        tmp_path, a="dataset: events\nagg: count", b="dataset: nowhere\nagg: count", c='type: derived\nexpr: "{a} * 2"'
+    )
     whole, part = load(tmp_path, tables=TABLES), load(tmp_path, tables=TABLES, only="c")
     assert sorted(part.kpis) == ["a", "c"] and part.definition("c") == whole.definition("c")
     assert sorted(load(tmp_path, tables=TABLES, only="none").kpis) == sorted(whole.kpis)

@@ -92,8 +92,9 @@ def test_status_list_validate_check(demo: str) -> None:
     keys = ["name", "label", "area", "type", "grain", "owner", "status", "additivity", "definition"]
     assert len(listed) == 16 and all(list(row) == keys for row in listed)
     assert {r["name"] for r in read("list", "--tag", "north_star", "--json", "--project", demo)} == {
-        "sign_ups", "weekly_active_users",
-    }  # fmt: skip
+        "sign_ups",
+        "weekly_active_users",
+    }
     valid = read("validate", "--json", "--project", demo)
     assert valid["ok"] is True
     assert all({"file", "line", "level", "code", "message", "hint"} == set(problem) for problem in valid["problems"])
@@ -134,11 +135,31 @@ def test_a_failed_check_and_a_failed_source_exit_1(project: Builder) -> None:
 def test_every_verb_helps_with_one_example() -> None:
     verbs = re.findall(r"^  (\w+)  ", run_cli("--help").stdout, re.MULTILINE)
     assert set(verbs) == {
-        "init", "run", "demo", "sync", "status", "sources", "list", "validate", "check", "query", "diff", "add",
-        "backup", "restore", "doctor", "schedule", "alerts", "launch", "snapshot",
-    }  # fmt: skip
-    groups = [f"{group} {v}" for group in ("alerts", "launch", "snapshot")
-              for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)]  # fmt: skip
+        "init",
+        "run",
+        "demo",
+        "sync",
+        "status",
+        "sources",
+        "list",
+        "validate",
+        "check",
+        "query",
+        "diff",
+        "add",
+        "backup",
+        "restore",
+        "doctor",
+        "schedule",
+        "alerts",
+        "launch",
+        "snapshot",
+    }
+    groups = [
+        f"{group} {v}"
+        for group in ("alerts", "launch", "snapshot")
+        for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)
+    ]
     assert len(groups) == 7 + 6 + 7
     for verb in [*set(verbs) - {"add", "alerts", "launch", "snapshot"}, "add source", "add kpi", *groups]:
         assert "example: kpi " + verb in run_cli(*verb.split(), "--help").stdout
@@ -188,8 +209,11 @@ def test_validate_lists_problems_of_settings_and_sources_too(project: Builder) -
     done = run_cli("validate", "--json", "--project", str(project.folder))
     found = [(Path(p["file"]).name, p["line"], p["code"]) for p in json.loads(done.stdout)["problems"]]
     assert done.returncode == 1 and found == [
-        ("settings.yml", 1, "wrong_value"), ("settings.yml", 2, "unknown_key"), ("sources.yml", 1, "not_allowed"),
-        ("sources.yml", 2, "missing_key"), ("sources.yml", 2, "unknown_key"),
-    ]  # fmt: skip
+        ("settings.yml", 1, "wrong_value"),
+        ("settings.yml", 2, "unknown_key"),
+        ("sources.yml", 1, "not_allowed"),
+        ("sources.yml", 2, "missing_key"),
+        ("sources.yml", 2, "unknown_key"),
+    ]
     asked = run_cli("status", "--project", str(project.folder))
     assert asked.returncode == 1 and "Europe/Berlin" in asked.stderr

@@ -15,18 +15,34 @@ from tests.conftest import ROOT, Builder, Server, run_cli
 from tests.e2e.conftest import Open, settled
 
 pytestmark = pytest.mark.xdist_group("browser")
-PAGES = ("", "kpi?kpi=error_free_sessions", "kpi?kpi=activation&by=channel&range=365d", "kpi?kpi=week_4_retention",
-         "kpi?kpi=nps", "kpi?kpi=trial_to_paid&by=channel", "kpi?kpi=quick_ratio", "kpis", "data", "alerts",
-         "kpi?kpi=sign_ups&rule=try_limit", "launches", "launch?launch=new_editor",
-         "snapshots?week=2026-W47&compare=2026-W46")  # fmt: skip
-SHAPES = {"kpi?kpi=activation&by=channel&range=365d": ".js-plotly-plot .legendtext",
-          "kpi?kpi=error_free_sessions": "[data-testid=kpi-value]",
-          "kpi?kpi=week_4_retention": ".bw-triangle tbody tr", "kpi?kpi=nps": ".bw-voices li",
-          "kpi?kpi=quick_ratio": ".st-key-lifecycle",
-          "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
-          "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]", "launches": ".bw-launch",
-          "launch?launch=new_editor": ".bw-score",
-          "snapshots?week=2026-W47&compare=2026-W46": ".bw-compare tbody tr"}  # fmt: skip
+PAGES = (
+    "",
+    "kpi?kpi=error_free_sessions",
+    "kpi?kpi=activation&by=channel&range=365d",
+    "kpi?kpi=week_4_retention",
+    "kpi?kpi=nps",
+    "kpi?kpi=trial_to_paid&by=channel",
+    "kpi?kpi=quick_ratio",
+    "kpis",
+    "data",
+    "alerts",
+    "kpi?kpi=sign_ups&rule=try_limit",
+    "launches",
+    "launch?launch=new_editor",
+    "snapshots?week=2026-W47&compare=2026-W46",
+)
+SHAPES = {
+    "kpi?kpi=activation&by=channel&range=365d": ".js-plotly-plot .legendtext",
+    "kpi?kpi=error_free_sessions": "[data-testid=kpi-value]",
+    "kpi?kpi=week_4_retention": ".bw-triangle tbody tr",
+    "kpi?kpi=nps": ".bw-voices li",
+    "kpi?kpi=quick_ratio": ".st-key-lifecycle",
+    "kpi?kpi=trial_to_paid&by=channel": ".bw-list tbody tr",
+    "kpi?kpi=sign_ups&rule=try_limit": "[data-testid=would]",
+    "launches": ".bw-launch",
+    "launch?launch=new_editor": ".bw-score",
+    "snapshots?week=2026-W47&compare=2026-W46": ".bw-compare tbody tr",
+}
 
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
@@ -93,8 +109,12 @@ def test_search_finds_a_synonym(visit: Open) -> None:
 
 
 # The pages of types each in one scheme, half in light and half in dark: they share their colours.
-SCHEMES = [(path, scheme) for path in PAGES for i, scheme in enumerate(("light", "dark"))
-           if path not in SHAPES or list(SHAPES).index(path) % 2 == i]  # fmt: skip
+SCHEMES = [
+    (path, scheme)
+    for path in PAGES
+    for i, scheme in enumerate(("light", "dark"))
+    if path not in SHAPES or list(SHAPES).index(path) % 2 == i
+]
 
 
 @pytest.mark.parametrize(("path", "scheme"), SCHEMES)
@@ -105,8 +125,9 @@ def test_no_serious_accessibility_finding(visit: Open, path: str, scheme: str) -
     found = Axe().run(page).response["violations"]
     bad = [
         (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
-        for v in found if v["impact"] in ("serious", "critical")
-    ]  # fmt: skip
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
     assert bad == []
 
 
@@ -168,8 +189,12 @@ def test_hostile_texts_are_shown_not_run(visit: Open, tmp_path: Path) -> None:
     project.kpi(
         "orders", f"dataset: t\nagg: count\nlabel: {label}\ndescription: {label}\nowner: {label}\narea: {label}"
     )
-    project.write("launches", "l", f"name: l\non: 2026-11-02\nsuccess: [{{kpi: orders}}]\nlabel: {label}\n"
-                                   f"hypothesis: {label}\nlinks: {{x: 'javascript:window.hit=1'}}\n")  # fmt: skip
+    project.write(
+        "launches",
+        "l",
+        f"name: l\non: 2026-11-02\nsuccess: [{{kpi: orders}}]\nlabel: {label}\n"
+        f"hypothesis: {label}\nlinks: {{x: 'javascript:window.hit=1'}}\n",
+    )
     assert run_cli("sync", "--project", str(project.folder)).returncode == 0
     server = Server(project.folder)
     try:

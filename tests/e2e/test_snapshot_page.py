@@ -12,9 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from jobs.project import open_project
-from jobs.snapshot_forms import render
-from jobs.snapshots import document_of
+from jobs.project.project import open_project
+from jobs.snapshots.render import render
+from jobs.snapshots.take import document_of
 from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
 

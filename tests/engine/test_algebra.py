@@ -10,16 +10,17 @@ import pytest
 
 from metrics.catalog.additivity import additivity
 from metrics.engine.query import Filter
-from metrics.views import export
-from metrics.views.format import period_text
-from metrics.views.kpi_page import kpi_page
+from metrics.kpi_views.kpi_page import kpi_page
+from metrics.presentation import export
+from metrics.presentation.format import period_text
 from tests.conftest import NOW, Builder
 from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
 from tests.engine.test_second_opinion_followed import draw
 
 KPIS = {
     **{n: t for n, t in FOLLOWED.items() if n not in ("lowest", "csat", "stays", "to_pay")},
-    "n": "dataset: events\nagg: count", "total": "dataset: events\nagg: sum\nexpr: amount",
+    "n": "dataset: events\nagg: count",
+    "total": "dataset: events\nagg: sum\nexpr: amount",
     "people": "dataset: events\nagg: count_distinct\nexpr: user_id",
     "share": "type: ratio\nnumerator: {dataset: events, agg: count, filter: kind = 'buy'}\n"
     "denominator: {dataset: events, agg: count}",
@@ -28,7 +29,7 @@ KPIS = {
     "to_date": "type: cumulative\nmeasure: {dataset: events, agg: count}\ngrain_to_date: month",
     "gap": "type: derived\nexpr: '{day_3} - {convert}'",
     "twice": "type: derived\nexpr: '2 * {typical} + {n} * 0'",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,9 @@ def test_attempts_of_days_add_up_to_those_of_weeks(project: Builder) -> None:
     for week, part in daily[daily["complete"]].groupby("week"):
         if len(part) == 7 and weekly.loc[week, "complete"]:
             assert (part["numerator"].sum(), part["denominator"].sum()) == (
-                weekly.loc[week, "numerator"], weekly.loc[week, "denominator"])  # fmt: skip
+                weekly.loc[week, "numerator"],
+                weekly.loc[week, "denominator"],
+            )
 
 
 def test_unknown_stays_unknown_through_derived_kpis(project: Builder) -> None:

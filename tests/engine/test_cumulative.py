@@ -14,19 +14,27 @@ from tests.conftest import Builder, finished
 
 ZONE = "Europe/Berlin"
 STARTS = {"week": "W-SUN", "month": "M", "quarter": "Q", "year": "Y"}
-AGGS = {"count": "agg: count", "sum": "agg: sum, expr: amount", "avg": "agg: avg, expr: amount",
-        "min": "agg: min, expr: amount", "max": "agg: max, expr: amount",
-        "count_distinct": "agg: count_distinct, expr: user"}  # fmt: skip
+AGGS = {
+    "count": "agg: count",
+    "sum": "agg: sum, expr: amount",
+    "avg": "agg: avg, expr: amount",
+    "min": "agg: min, expr: amount",
+    "max": "agg: max, expr: amount",
+    "count_distinct": "agg: count_distinct, expr: user",
+}
 
 
 def rows(seed: int) -> pd.DataFrame:
     draw = random.Random(seed)
     at = sorted(pd.Timestamp("2026-02-20 23:30") + pd.Timedelta(minutes=draw.randrange(80 * 1440)) for _ in range(160))
-    return pd.DataFrame({
-        "at": at, "user": [draw.choice(["a", "b", "c", "d", None]) for _ in at],
-        "amount": [draw.choice([1.0, 2.5, -3.0, 8.0, None]) for _ in at],
-        "kind": [draw.choice(["x", "y", None]) for _ in at],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "at": at,
+            "user": [draw.choice(["a", "b", "c", "d", None]) for _ in at],
+            "amount": [draw.choice([1.0, 2.5, -3.0, 8.0, None]) for _ in at],
+            "kind": [draw.choice(["x", "y", None]) for _ in at],
+        }
+    )
 
 
 KINDS = [(agg, reset) for agg in AGGS for reset in ("", "month")]
@@ -54,10 +62,13 @@ def by_hand(frame: pd.DataFrame, agg: str, reset: str, grain: str) -> dict[str, 
         inside = frame[(local >= begin) & (local < day + pd.Timedelta(days=1))]
         known = inside["amount"].dropna()
         value: Any = {
-            "count": len(inside), "sum": known.sum(), "avg": known.mean() if len(known) else None,
-            "min": known.min() if len(known) else None, "max": known.max() if len(known) else None,
+            "count": len(inside),
+            "sum": known.sum(),
+            "avg": known.mean() if len(known) else None,
+            "min": known.min() if len(known) else None,
+            "max": known.max() if len(known) else None,
             "count_distinct": inside["user"].dropna().nunique(),
-        }[agg]  # fmt: skip
+        }[agg]
         period = day if grain == "day" else day.to_period(STARTS[grain]).start_time
         found[f"{period:%Y-%m-%d}"] = None if value is None else float(value)  # the last day of a period stays
     return found
@@ -78,8 +89,10 @@ def test_segments_filters_and_stored_values(project: Builder) -> None:
     frame = rows(7)
     start(project, frame, ("count_distinct", "month"), ("sum", ""))
     project.sync()
-    hand = {k: by_hand(part, "count_distinct", "month", "day")
-            for k, part in frame.fillna({"kind": "(none)"}).groupby("kind")}  # fmt: skip
+    hand = {
+        k: by_hand(part, "count_distinct", "month", "day")
+        for k, part in frame.fillna({"kind": "(none)"}).groupby("kind")
+    }
     for facts in (True, False):
         series = project.ask("count_distinct_month", by="kind", facts=facts).frame
         last = series[series["complete"]].groupby("segment")["value"].last()

@@ -12,18 +12,26 @@ from metrics.engine.query import Query
 
 # KPI → (breakdown, SELECT of period, segment, value) as it was before the type was computed.
 STAND_INS = {
-    "activation": ("platform", """
+    "activation": (
+        "platform",
+        """
         SELECT date_trunc('week', signed_up_at) AS period, {by} AS segment,
           count(*) FILTER (activated_at < signed_up_at + INTERVAL '7 days') / count(*) AS value
-        FROM users GROUP BY ALL"""),
-    "trial_to_paid": ("channel", """
+        FROM users GROUP BY ALL""",
+    ),
+    "trial_to_paid": (
+        "channel",
+        """
         SELECT date_trunc('week', u.trial_at) AS period, {by} AS segment, count(s.user_id) / count(*) AS value
         FROM users u
         LEFT JOIN (SELECT user_id, min(started_on) AS paid_on FROM subscriptions GROUP BY user_id) s
           ON s.user_id = u.user_id AND s.paid_on >= CAST(u.trial_at AS DATE)
           AND s.paid_on < u.trial_at + INTERVAL '14 days'
-        WHERE u.trial_at IS NOT NULL GROUP BY ALL"""),
-    "week_4_retention": ("country", """
+        WHERE u.trial_at IS NOT NULL GROUP BY ALL""",
+    ),
+    "week_4_retention": (
+        "country",
+        """
         SELECT date_trunc('week', u.activated_at) AS period, {by} AS segment, count(b.user_id) / count(*) AS value
         FROM users u
         LEFT JOIN (
@@ -31,18 +39,30 @@ STAND_INS = {
           WHERE CAST(s.started_at AS DATE) >= CAST(v.activated_at AS DATE) + INTERVAL '28 days'
             AND CAST(s.started_at AS DATE) < CAST(v.activated_at AS DATE) + INTERVAL '35 days'
         ) b ON b.user_id = u.user_id
-        WHERE u.activated_at IS NOT NULL GROUP BY ALL"""),
-    "new_mrr": ("card_region", """
+        WHERE u.activated_at IS NOT NULL GROUP BY ALL""",
+    ),
+    "new_mrr": (
+        "card_region",
+        """
         SELECT date_trunc('month', started_on) AS period, {by} AS segment, sum(mrr) AS value
-        FROM subscriptions GROUP BY ALL"""),
-    "nps": ("editor", """
+        FROM subscriptions GROUP BY ALL""",
+    ),
+    "nps": (
+        "editor",
+        """
         SELECT date_trunc('week', submitted_at) AS period, {by} AS segment,
           100 * (count(*) FILTER (score >= 9) - count(*) FILTER (score <= 6)) / count(*) AS value
-        FROM feedback WHERE score IS NOT NULL GROUP BY ALL"""),
-    "stickiness": ("plan", """
+        FROM feedback WHERE score IS NOT NULL GROUP BY ALL""",
+    ),
+    "stickiness": (
+        "plan",
+        """
         SELECT date_trunc('week', day) AS period, {by} AS segment, count(*) / 7.0 / count(DISTINCT user_id) AS value
-        FROM (SELECT DISTINCT user_id, {by} AS {name}, CAST(started_at AS DATE) AS day FROM sessions) GROUP BY ALL"""),
-    "quick_ratio": ("", """
+        FROM (SELECT DISTINCT user_id, {by} AS {name}, CAST(started_at AS DATE) AS day FROM sessions) GROUP BY ALL""",
+    ),
+    "quick_ratio": (
+        "",
+        """
         WITH active AS (SELECT DISTINCT user_id, date_trunc('week', started_at) AS week FROM sessions),
         around AS (
           SELECT user_id, week, lag(week) OVER (PARTITION BY user_id ORDER BY week) AS before,
@@ -53,8 +73,9 @@ STAND_INS = {
           UNION ALL
           SELECT week + INTERVAL '7 days', 0, 1 FROM around WHERE next IS NULL OR next > week + INTERVAL '7 days'
         )
-        SELECT period, '' AS segment, sum(gained) / nullif(sum(lost), 0) AS value FROM counted GROUP BY period"""),
-}  # fmt: skip
+        SELECT period, '' AS segment, sum(gained) / nullif(sum(lost), 0) AS value FROM counted GROUP BY period""",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", sorted(STAND_INS))

@@ -13,8 +13,8 @@ import pytest
 import sqlglot
 from sqlalchemy import create_engine, text
 
-from metrics.engine import trees
-from metrics.engine.dialects import SESSION, render
+from metrics.engine.sql import trees
+from metrics.engine.sql.dialects import SESSION, render
 from tests.conftest import Builder
 from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
 from tests.engine.test_second_opinion_followed import draw
@@ -22,10 +22,27 @@ from tests.engine.test_second_opinion_followed import draw
 DIALECTS = ("postgres", "spark", "clickhouse")
 ZONE = "Europe/Berlin"
 KPIS = {
-    **{name: FOLLOWED[name] for name in (
-        "convert", "pay", "credit", "funnel", "attempts", "strict", "to_pay", "day_3", "own_week_1", "again", "stays",
-        "life", "sticky", "nps", "balance", "typical",
-    )},
+    **{
+        name: FOLLOWED[name]
+        for name in (
+            "convert",
+            "pay",
+            "credit",
+            "funnel",
+            "attempts",
+            "strict",
+            "to_pay",
+            "day_3",
+            "own_week_1",
+            "again",
+            "stays",
+            "life",
+            "sticky",
+            "nps",
+            "balance",
+            "typical",
+        )
+    },
     "count": "dataset: events\nagg: count\nfilter: kind = 'buy'",
     "people": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days",
     "median": "dataset: events\nagg: median\nexpr: amount\ngrain: week",
@@ -36,7 +53,7 @@ KPIS = {
     "own": "type: sql\ndataset: events\nsql: |\n"
     "  SELECT date_trunc('day', \"at\") AS period, platform, count(*) AS value\n"
     "  FROM events GROUP BY date_trunc('day', \"at\"), platform",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +65,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Builder:
         project.rows(name, frame, entity="user_id", primary_key="event_id", **dims)
     people = pd.DataFrame({"person_id": range(1, 45), "plan": ["pro", "free"] * 22, "at": pd.Timestamp("2026-09-20")})
     project.rows("people", people, primary_key="person_id", dimensions="[plan]")
-    project.write("datasets", "orders", "name: orders\nsource: events\ntime_dimension: at\nentity: user_id\n"
-                  "join: [{dataset: people, by: user_id}]\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "orders",
+        "name: orders\nsource: events\ntime_dimension: at\nentity: user_id\njoin: [{dataset: people, by: user_id}]\n",
+    )
     for name, body in KPIS.items():
         project.kpi(name, body + ("\ngrains: [day, week]" if name in ("count",) else ""))
     project.sync()

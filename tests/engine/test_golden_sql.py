@@ -9,7 +9,7 @@ import pytest
 import sqlglot
 
 from metrics.engine.query import Query
-from metrics.views.origin import sql_of
+from metrics.kpi_views.origin import sql_of
 from tests.conftest import DEFAULT_DEMO
 
 KPIS = sorted(p.stem for p in (DEFAULT_DEMO / "kpis").glob("*.yml"))

@@ -29,23 +29,23 @@ KPIS = {
     "weekly_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days\ngrains: [day, month]",
     "weekly_amount": "dataset: events\nagg: sum\nexpr: amount\nwindow: 7 days",
     "web_share": "type: ratio\ndataset: events\nnumerator: {agg: count, filter: platform = 'web'}\n"
-                 "denominator: {agg: count}",
+    "denominator: {agg: count}",
     "growth": "type: derived\ngrain: week\ngrains: [week]\nexpr: '{users} / {users} offset 1 week'",
     "mixed": "type: derived\nexpr: '{web_share} * {weekly_users} - {events}'",
     "paid": "dataset: paid\nagg: count",
     "firsts": "dataset: firsts\nagg: count\ndimensions: []",
     "asked": "type: sql\ndataset: events\nsql: SELECT date_trunc('day', happened) AS period, platform, "
-             "count(*) AS value FROM events GROUP BY ALL",
-}  # fmt: skip
+    "count(*) AS value FROM events GROUP BY ALL",
+}
 
 FOLLOWING = {
     "convert": "type: conversion\ndataset: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "credit": "type: conversion\ndataset: events\nof: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "ever": "type: conversion\ndataset: events\nbase: platform = 'web'\nconversion: platform = 'ios'",
     "funnel": "type: funnel\ndataset: events\nwindow: 5 days\n"
-              "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}, {name: c}]",
+    "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}, {name: c}]",
     "strict": "type: funnel\ndataset: events\nwindow: 5 days\norder: strict\n"
-              "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}]",
+    "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}]",
     "back": "type: retention\ndataset: events\nunit: day\nat: 2\ncurve: 4",
     "life": "type: lifecycle\ndataset: events",
     "sticky": "type: stickiness\ndataset: events\nlong: week",
@@ -54,9 +54,9 @@ FOLLOWING = {
     "typical7": "dataset: events\nagg: median\nexpr: amount\nwindow: 7 days",
     "by_plan": "dataset: joined\nagg: count",
     "month_of_weeks": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean\ngrain: week\n"
-                      "grains: [week, month]",
+    "grains: [week, month]",
     "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
-}  # fmt: skip
+}
 
 COLUMNS = [*FACT_COLUMNS, "kpi", "grain", "dimension"]
 NOTHING = pd.DataFrame(columns=COLUMNS)
@@ -71,25 +71,37 @@ class History:
         self.project = Builder(folder)
         self.project.settings(f"timezone: {zone}\n")
         self.db = sqlite3.connect(folder / "app.db")
-        self.db.execute("CREATE TABLE events (id INTEGER, happened DATETIME, user_id TEXT, platform TEXT, "
-                        "amount REAL, seen DATETIME)")  # fmt: skip
+        self.db.execute(
+            "CREATE TABLE events (id INTEGER, happened DATETIME, user_id TEXT, platform TEXT, "
+            "amount REAL, seen DATETIME)"
+        )
         self.project.source(
             "- {name: app, type: sql, url: 'sqlite:///app.db', table: events, primary_key: id, cursor: seen, "
             f"lookback: 1d, full_every: {full_every}}}"
         )
         self.people({f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)})
         self.project.source("- {name: people, type: files, table: people, path: files/people.csv}")
-        self.project.write("datasets", "people", "name: people\nsource: people\nprimary_key: user_id\n"
-                           "time_dimension: joined_at\ndimensions: [plan]\n")  # fmt: skip
-        self.project.write("datasets", "joined", "name: joined\nsource: events\ntime_dimension: happened\n"
-                           "join: [{dataset: people, by: user_id}]\n")  # fmt: skip
+        self.project.write(
+            "datasets",
+            "people",
+            "name: people\nsource: people\nprimary_key: user_id\ntime_dimension: joined_at\ndimensions: [plan]\n",
+        )
+        self.project.write(
+            "datasets",
+            "joined",
+            "name: joined\nsource: events\ntime_dimension: happened\njoin: [{dataset: people, by: user_id}]\n",
+        )
         body = "time_dimension: happened\nentity: user_id\nprimary_key: id\ndimensions: [platform]\n"
         self.project.write("datasets", "events", f"name: events\nsource: events\n{body}")
         self.project.write(
             "datasets", "paid", f"name: paid\nsql: SELECT * FROM events WHERE amount > 2\n{body}watermark: data\n"
         )
-        self.project.write("datasets", "firsts", "name: firsts\nsql: SELECT user_id, min(happened) AS first_at "
-                           "FROM events GROUP BY user_id\ntime_dimension: first_at\n")  # fmt: skip
+        self.project.write(
+            "datasets",
+            "firsts",
+            "name: firsts\nsql: SELECT user_id, min(happened) AS first_at "
+            "FROM events GROUP BY user_id\ntime_dimension: first_at\n",
+        )
         for name, text in (kpis or KPIS).items():
             plain = "grain" in text or "type: sql" in text or "stickiness" in text
             grains = "" if plain else "\ngrains: [day, week]"
@@ -178,9 +190,13 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 
 operations = st.tuples(
-    st.sampled_from(["insert", "insert", "again", "move", "delete"]), st.integers(1, 40), st.integers(0, 26),
-    st.integers(1, 5), st.sampled_from(["web", "ios", None]), st.sampled_from([1.0, 2.5, 7.25, None]),
-)  # fmt: skip
+    st.sampled_from(["insert", "insert", "again", "move", "delete"]),
+    st.integers(1, 40),
+    st.integers(0, 26),
+    st.integers(1, 5),
+    st.sampled_from(["web", "ios", None]),
+    st.sampled_from([1.0, 2.5, 7.25, None]),
+)
 steps = st.lists(st.tuples(st.lists(operations, max_size=6), st.sampled_from([0.5, 1, 2, 4])), min_size=2, max_size=5)
 
 
@@ -300,8 +316,11 @@ def test_a_failed_computation_ends_the_values_instead_of_keeping_old_ones(histor
 
 def test_a_file_without_a_column_that_a_dataset_reads_refreshes_everything(project: Builder) -> None:
     project.source("- {name: t, type: files, table: t, path: 'files/*.csv', load: append}")
-    project.write("datasets", "t", "name: t\nsql: SELECT happened, coalesce(amount, 0) AS amount FROM t\n"
-                  "time_dimension: happened\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "t",
+        "name: t\nsql: SELECT happened, coalesce(amount, 0) AS amount FROM t\ntime_dimension: happened\n",
+    )
     project.kpi("total", "dataset: t\nagg: sum\nexpr: amount")
     (project.folder / "files" / "1.csv").write_text("happened,amount,note\n2026-11-02,1.5,a\n2026-11-03,2,b\n")
     project.sync()

@@ -85,11 +85,17 @@ def test_daily_actives_in_each_zone(project: Builder, zone: str) -> None:
 
 
 def test_a_third_of_the_events_fall_on_another_day_where_they_were_made(project: Builder) -> None:
-    project.source(f"- {{name: commits, type: files, table: commits, path: {DATA / 'commits.csv.gz'}, "
-                   "text_columns: [authored_at]}")  # fmt: skip
-    project.write("datasets", "commits", "name: commits\ntime_dimension: local_at\nsql: >\n"
-                  "  SELECT *, CAST(left(authored_at, 19) AS TIMESTAMP) AS local_at,\n"
-                  "  CAST(authored_at AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS utc_at FROM commits\n")  # fmt: skip
+    project.source(
+        f"- {{name: commits, type: files, table: commits, path: {DATA / 'commits.csv.gz'}, "
+        "text_columns: [authored_at]}"
+    )
+    project.write(
+        "datasets",
+        "commits",
+        "name: commits\ntime_dimension: local_at\nsql: >\n"
+        "  SELECT *, CAST(left(authored_at, 19) AS TIMESTAMP) AS local_at,\n"
+        "  CAST(authored_at AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS utc_at FROM commits\n",
+    )
     project.kpi("dau", "dataset: commits\nfilter: NOT is_bot\nagg: count_distinct\nexpr: author_id\ngrains: [day]")
     project.kpi(
         "moved", "dataset: commits\nagg: count\nfilter: CAST(local_at AS DATE) <> CAST(utc_at AS DATE)\ngrains: [day]"

@@ -27,7 +27,7 @@ KPIS = {
     "median": "dataset: EVENTS\nagg: median\nexpr: amount\nwindow: 7 days",
     "balance": "dataset: EVENTS\nagg: sum\nexpr: amount\nsemi_additive: {pick: last}",
     "life": "type: lifecycle\ndataset: EVENTS\ngrain: week",
-}  # fmt: skip
+}
 
 
 def answers(project: Builder, names: dict[str, str]) -> dict[str, dict[str, object]]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from metrics.engine.query import Filter
-from metrics.views import export
+from metrics.presentation import export
 from tests.conftest import Builder
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -36,20 +36,32 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     project.source(f"- {{name: clicks, type: files, table: clicks, path: {path}}}")
     head = f"time_dimension: timestamp\nentity: user_id\n{PUSHED}\n"
     project.write("datasets", "clicks", f"name: clicks\nsource: clicks\ndimensions: [event]\n{head}")
-    project.write("datasets", "joined", f"name: joined\ndimensions: {{cohort: cohort}}\n{head}source: |\n"
-                  "  SELECT c.*, strftime(min(timestamp) OVER (PARTITION BY user_id), '%Y-%m') AS cohort\n"
-                  "  FROM clicks c\n")  # fmt: skip
-    project.write("datasets", "sessions", f"name: sessions\n{head}source: |\n"
-                  "  SELECT user_id, timestamp FROM (\n    SELECT user_id, timestamp,\n"
-                  "      lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) AS before FROM clicks)\n"
-                  "  WHERE before IS NULL OR timestamp - before > INTERVAL '30 minutes'\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "joined",
+        f"name: joined\ndimensions: {{cohort: cohort}}\n{head}source: |\n"
+        "  SELECT c.*, strftime(min(timestamp) OVER (PARTITION BY user_id), '%Y-%m') AS cohort\n"
+        "  FROM clicks c\n",
+    )
+    project.write(
+        "datasets",
+        "sessions",
+        f"name: sessions\n{head}source: |\n"
+        "  SELECT user_id, timestamp FROM (\n    SELECT user_id, timestamp,\n"
+        "      lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) AS before FROM clicks)\n"
+        "  WHERE before IS NULL OR timestamp - before > INTERVAL '30 minutes'\n",
+    )
     short = "".join(f"  - {{name: {s}, filter: event = '{s}'}}\n" for s in ("catalog", "cart", "payment_done"))
     product = "  - {name: product, filter: \"event IN ('product1', 'product2')\"}\n"
     long = short.replace("  - {name: cart", product + "  - {name: cart")
     for name, dataset, steps, window in (
-        ("short", "clicks", short, ""), ("long", "clicks", long, ""), ("cohorts", "joined", long, ""),
-        ("hour", "clicks", short, "1 hour"), ("day", "clicks", short, "1 day"), ("week", "clicks", short, "7 days"),
-    ):  # fmt: skip
+        ("short", "clicks", short, ""),
+        ("long", "clicks", long, ""),
+        ("cohorts", "joined", long, ""),
+        ("hour", "clicks", short, "1 hour"),
+        ("day", "clicks", short, "1 day"),
+        ("week", "clicks", short, "7 days"),
+    ):
         text = f"type: funnel\ndataset: {dataset}\ngrain: month\nsteps:\n{steps}"
         project.kpi(f"funnel_{name}", text + (f"window: {window}\n" if window else ""))
     project.kpi("sessions", "dataset: sessions\nagg: count\ngrain: month")
@@ -121,18 +133,28 @@ def test_online_retail_cohort_matrix(tmp_path: Path) -> None:
     project.settings("timezone: Europe/London\n")
     path = DATA / "online_retail" / "online_retail.parquet"
     project.source(f"- {{name: invoices, type: files, table: invoices, path: {path}}}")
-    project.write("datasets", "lines", "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
-                  f"timezone: Europe/London\nentity: CustomerID\n{PUSHED}\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "lines",
+        "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
+        f"timezone: Europe/London\nentity: CustomerID\n{PUSHED}\n",
+    )
     rule = "CustomerID IS NOT NULL AND Description IS NOT NULL AND NOT contains(lower(Description), 'nan')"
-    project.kpi("cohorts", "type: retention\ndataset: lines\nunit: month\ngrain: month\nat: 1\ncurve: 12\n"
-                f"start: {rule}\nreturn: {rule}")  # fmt: skip
+    project.kpi(
+        "cohorts",
+        f"type: retention\ndataset: lines\nunit: month\ngrain: month\nat: 1\ncurve: 12\nstart: {rule}\nreturn: {rule}",
+    )
     project.sync(now=datetime(2012, 1, 1, tzinfo=UTC))
     found = {month[:7]: row for month, row in curves(project, "cohorts").items()}
     assert found == published
     assert sum(len(row) for row in found.values()) == 91
     # By the latest event, December 2011 is a part month: its cells are unknown, not low.
-    project.write("datasets", "lines", "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
-                  "timezone: Europe/London\nentity: CustomerID\nwatermark: data\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "lines",
+        "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
+        "timezone: Europe/London\nentity: CustomerID\nwatermark: data\n",
+    )
     project.sync(now=datetime(2012, 1, 1, tzinfo=UTC))
     known = {month[:7]: row for month, row in curves(project, "cohorts").items()}
     assert known == {month: row[:-1] or row for month, row in published.items()}
@@ -146,8 +168,12 @@ def test_rstudio_nps(tmp_path: Path) -> None:
         project.source(f"- {{name: {language}, type: files, table: {language}, path: {path}}}")
     columns = "CAST(Qtime AS TIMESTAMP) AS at, TRY_CAST(Qrecommend AS BIGINT) AS score, Qr_experience, Qlike_best"
     both = "\n  UNION ALL\n".join(f"  SELECT {columns}, '{name}' AS language FROM {name}" for name in ("en", "es"))
-    project.write("datasets", "answers", "name: answers\ntime_dimension: at\n"
-                  f"dimensions: {{experience: Qr_experience, language: language}}\nsource: |\n{both}\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "answers",
+        "name: answers\ntime_dimension: at\n"
+        f"dimensions: {{experience: Qr_experience, language: language}}\nsource: |\n{both}\n",
+    )
     project.kpi("nps", "type: survey\ndataset: answers\nscore: score\ngrain: week\ncomment: Qlike_best")
     project.sync()
     english = (Filter("language", ("en",)),)
@@ -156,8 +182,9 @@ def test_rstudio_nps(tmp_path: Path) -> None:
         return list(export.as_dict(project.ask("nps", **options))["rows"])
 
     (total,) = rows(grain="total", where=english)
-    assert (round(total["value"]), total["n"]) == (72, 3018) == (
-        expected["published"]["nps"], expected["published"]["n"])  # fmt: skip
+    assert (
+        (round(total["value"]), total["n"]) == (72, 3018) == (expected["published"]["nps"], expected["published"]["n"])
+    )
     for language in ("en", "es"):
         (row,) = rows(grain="total", where=(Filter("language", (language,)),))
         want = expected["computed"][language]
@@ -182,11 +209,16 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> Builder:
         path = DATA / "metricflow_fixture" / f"fct_{name}.csv"
         project.source(f"- {{name: {name}, type: files, table: {name}, path: {path}, types: {{ds: date}}}}")
         dims = "dimensions: [referrer_id]\n" if name == "visits" else ""
-        project.write("datasets", name, f"name: {name}\nsource: {name}\ntime_dimension: ds\nentity: user_id\n"
-                      f"{PUSHED}\n{dims}")  # fmt: skip
+        project.write(
+            "datasets", name, f"name: {name}\nsource: {name}\ntime_dimension: ds\nentity: user_id\n{PUSHED}\n{dims}"
+        )
     text = "type: conversion\ndataset: visits\nof: events\nconversion: {dataset: buys}\n"
-    for name, more in (("ever", ""), ("week", "window: 7 days\n"), ("fb", "base: referrer_id = 'fb_ad_1'\n"),
-                       ("buys", "calculation: count\n")):  # fmt: skip
+    for name, more in (
+        ("ever", ""),
+        ("week", "window: 7 days\n"),
+        ("fb", "base: referrer_id = 'fb_ad_1'\n"),
+        ("buys", "calculation: count\n"),
+    ):
         project.kpi(f"rate_{name}", text + more)
     project.sync()
     return project
@@ -217,10 +249,15 @@ def test_posthog_retention_triangles(tmp_path: Path, unit: str) -> None:
     folder = DATA / "posthog_retention_fixture"
     project.source(f"- {{name: ids, type: files, table: ids, path: {folder}/person_distinct_ids.csv}}")
     project.source(f"- {{name: events, type: files, table: events, path: {folder}/events_{unit}.csv}}")
-    project.write("datasets", "events", "name: events\ntime_dimension: timestamp\nentity: person_id\n"
-                  f"{PUSHED}\nsource: SELECT e.*, person_id FROM events e JOIN ids USING (distinct_id)\n")  # fmt: skip
-    project.kpi("back", f"type: retention\ndataset: events\ncohort: recurring\nunit: {unit}\ngrain: {unit}\nat: 1\n"
-                "curve: 10")  # fmt: skip
+    project.write(
+        "datasets",
+        "events",
+        "name: events\ntime_dimension: timestamp\nentity: person_id\n"
+        f"{PUSHED}\nsource: SELECT e.*, person_id FROM events e JOIN ids USING (distinct_id)\n",
+    )
+    project.kpi(
+        "back", f"type: retention\ndataset: events\ncohort: recurring\nunit: {unit}\ngrain: {unit}\nat: 1\ncurve: 10"
+    )
     last = pd.Timestamp("2020-06-21" if unit == "day" else "2020-12-01", tz="UTC").to_pydatetime()
     project.sync(now=last)
     rows = list(curves(project, "back").values())

@@ -22,11 +22,19 @@ def retail(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     project.settings("timezone: Europe/London\n")
     path = DATA / "online_retail" / "online_retail.parquet"
     project.source(f"- {{name: invoices, type: files, table: invoices, path: {path}}}")
-    project.write("datasets", "lines", "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
-                  "timezone: Europe/London\nentity: CustomerID\ndimensions: {country: Country}\n")  # fmt: skip
-    project.write("datasets", "orders", "name: orders\ntime_dimension: ordered_at\ntimezone: Europe/London\nsource: |\n"
-                  "  SELECT InvoiceNo, min(InvoiceDate) AS ordered_at, sum(Quantity * UnitPrice) AS amount\n"
-                  f"  FROM invoices WHERE {CLEAN} GROUP BY InvoiceNo\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "lines",
+        "name: lines\nsource: invoices\ntime_dimension: InvoiceDate\n"
+        "timezone: Europe/London\nentity: CustomerID\ndimensions: {country: Country}\n",
+    )
+    project.write(
+        "datasets",
+        "orders",
+        "name: orders\ntime_dimension: ordered_at\ntimezone: Europe/London\nsource: |\n"
+        "  SELECT InvoiceNo, min(InvoiceDate) AS ordered_at, sum(Quantity * UnitPrice) AS amount\n"
+        f"  FROM invoices WHERE {CLEAN} GROUP BY InvoiceNo\n",
+    )
     revenue = "dataset: lines\nagg: sum\nexpr: Quantity * UnitPrice\ngrain: month\nformat: currency GBP\n"
     for name, rule in (
         ("clean", CLEAN),

@@ -18,30 +18,78 @@ STEPS = "steps: [{name: a}, {name: b, dataset: bare}]\n"
 WRITTEN = {
     "sum of daily people over weeks": (DISTINCT + "period_agg: sum", "wrong_value", 5, "not added up", "counts once"),
     "rolling sum of daily people": (
-        DISTINCT + "transforms:\n  - rolling: {periods: 7, agg: sum}", "adds_up", 6, "do not add up", "window"),
+        DISTINCT + "transforms:\n  - rolling: {periods: 7, agg: sum}",
+        "adds_up",
+        6,
+        "do not add up",
+        "window",
+    ),
     "running total of daily people": (
-        DISTINCT + "transforms: [cumulative]", "adds_up", 5, "do not add up", "cumulative"),
+        DISTINCT + "transforms: [cumulative]",
+        "adds_up",
+        5,
+        "do not add up",
+        "cumulative",
+    ),
     "hours of a window": (DISTINCT + "window: 7 days\ngrain: hour", "wrong_value", 0, "no hour grain", "grain: day"),
     "hours of a window, offered": (DISTINCT + "window: 7 days\ngrains: [hour, day]", "grain", 6, "whole days", "day"),
     "a funnel across datasets without an entity": (
-        f"type: funnel\ndataset: events\nwindow: 7 days\n{STEPS}", "no_entity", 5, "nobody can be followed", "entity"),
+        f"type: funnel\ndataset: events\nwindow: 7 days\n{STEPS}",
+        "no_entity",
+        5,
+        "nobody can be followed",
+        "entity",
+    ),
     "entities of two types": (
-        "type: conversion\ndataset: events\nconversion: {dataset: named}", "entity_types", 1, "differ", "text_columns"),
+        "type: conversion\ndataset: events\nconversion: {dataset: named}",
+        "entity_types",
+        1,
+        "differ",
+        "text_columns",
+    ),
     "strict steps in two datasets": (
         "type: funnel\ndataset: events\norder: strict\nsteps: [{name: a}, {name: b, dataset: named}]",
-        "wrong_value", 0, "one dataset", "sequential"),
+        "wrong_value",
+        0,
+        "one dataset",
+        "sequential",
+    ),
     "months counted from a start": (
-        "type: retention\ndataset: events\nunit: month\nat: 1\ncount_from: start", "wrong_value", 0, "no fixed length",
-        "calendar"),
+        "type: retention\ndataset: events\nunit: month\nat: 1\ncount_from: start",
+        "wrong_value",
+        0,
+        "no fixed length",
+        "calendar",
+    ),
     "weeks of months": (
-        "type: stickiness\ndataset: events\nshort: week\nlong: month", "wrong_value", 0, "whole", "day"),
+        "type: stickiness\ndataset: events\nshort: week\nlong: month",
+        "wrong_value",
+        0,
+        "whole",
+        "day",
+    ),
     "a ratio of ratios": (
-        "type: ratio\nnumerator: share\ndenominator: share", "wrong_part", 3, "simple KPI", "derived"),
+        "type: ratio\nnumerator: share\ndenominator: share",
+        "wrong_part",
+        3,
+        "simple KPI",
+        "derived",
+    ),
     "balances of nobody": (
-        "dataset: bare\nagg: sum\nexpr: amount\nsemi_additive: {pick: last}", "no_entity", 5, "whose", "per"),
+        "dataset: bare\nagg: sum\nexpr: amount\nsemi_additive: {pick: last}",
+        "no_entity",
+        5,
+        "whose",
+        "per",
+    ),
     "balances over a window": (
-        DISTINCT + "window: 7 days\nsemi_additive: {pick: last}", "wrong_value", 0, "do not go together", "window"),
-}  # fmt: skip
+        DISTINCT + "window: 7 days\nsemi_additive: {pick: last}",
+        "wrong_value",
+        0,
+        "do not go together",
+        "window",
+    ),
+}
 
 
 @pytest.fixture
@@ -80,25 +128,43 @@ def asked(events: Builder, body: str, **options: Any) -> Callable[[], Any]:
 QUESTIONS = {
     "dormant over a whole range": ("type: lifecycle\ndataset: events", {"grain": "total"}, "period before", "grain"),
     "a month's stickiness by the quarter": (
-        "type: stickiness\ndataset: events\ngrains: [month, quarter]", {"grain": "quarter"}, "another KPI",
-        "period_agg"),
+        "type: stickiness\ndataset: events\ngrains: [month, quarter]",
+        {"grain": "quarter"},
+        "another KPI",
+        "period_agg",
+    ),
     "weeks of a SELECT by the day": (
         "type: sql\ndataset: events\ngrain: day\ngrains: [day, week]\n"
-        "sql: SELECT \"at\" AS period, amount AS value FROM events",
-        {"grain": "week"}, "no exact one", "period_agg"),
+        'sql: SELECT "at" AS period, amount AS value FROM events',
+        {"grain": "week"},
+        "no exact one",
+        "period_agg",
+    ),
     "a running median": (
-        "type: cumulative\nmeasure: {dataset: events, agg: median, expr: amount}", {"facts": True}, "does not add up",
-        "count_distinct"),
+        "type: cumulative\nmeasure: {dataset: events, agg: median, expr: amount}",
+        {"facts": True},
+        "does not add up",
+        "count_distinct",
+    ),
     "hours of a running count": (
-        "type: cumulative\ngrains: [hour, day]\nmeasure: {dataset: events, agg: count}", {"grain": "hour"},
-        "no hour grain", "day"),
+        "type: cumulative\ngrains: [hour, day]\nmeasure: {dataset: events, agg: count}",
+        {"grain": "hour"},
+        "no hour grain",
+        "day",
+    ),
     "a week's offset in months": (
-        "type: derived\ngrain: month\nexpr: '{share} / {share} offset 1 week'", {"facts": True}, "no whole number",
-        "offset"),
+        "type: derived\ngrain: month\nexpr: '{share} / {share} offset 1 week'",
+        {"facts": True},
+        "no whole number",
+        "offset",
+    ),
     "a dimension that one part lacks": (
         "type: ratio\nnumerator: {dataset: events, agg: count}\ndenominator: {dataset: named, agg: count}",
-        {"by": "team"}, "unknown dimension", ""),
-}  # fmt: skip
+        {"by": "team"},
+        "unknown dimension",
+        "",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", sorted(QUESTIONS))
@@ -114,10 +180,15 @@ def test_a_join_that_multiplies_rows_is_refused_wherever_it_is_read(events: Buil
     """A ratio with fan-out: each order of a person with two plans would count twice."""
     people = pd.DataFrame({"user_id": [0, 1, 2, 3, 3], "plan": list("ababa"), "at": pd.Timestamp("2026-09-01")})
     events.rows("people", people, primary_key="user_id", dimensions="[plan]")
-    events.write("datasets", "orders", "name: orders\nsource: events\ntime_dimension: at\nentity: user_id\n"
-                 "join: [{dataset: people, by: user_id}]\n")  # fmt: skip
-    events.kpi("x", "type: ratio\nnumerator: {dataset: orders, agg: sum, expr: amount}\n"
-               "denominator: {dataset: orders, agg: count}")  # fmt: skip
+    events.write(
+        "datasets",
+        "orders",
+        "name: orders\nsource: events\ntime_dimension: at\nentity: user_id\njoin: [{dataset: people, by: user_id}]\n",
+    )
+    events.kpi(
+        "x",
+        "type: ratio\nnumerator: {dataset: orders, agg: sum, expr: amount}\ndenominator: {dataset: orders, agg: count}",
+    )
     result = events.sync()
     (problem,) = [p for p in result.problems if p.level == "error"]
     assert problem.code == "refused" and "user_id '3' has 2 rows in people" in problem.message
@@ -146,7 +217,7 @@ def test_joined_dimensions_and_their_mistakes(events: Builder) -> None:
         ("{dataset: people, by: usr_id}", "unknown_column", "user_id"),
         ("{dataset: people, by: user_id, dimensions: [plam]}", "unknown_dimension", "plan"),
         ("{dataset: people, by: user_id}, {dataset: people, by: team}", "twice", "List only the others"),
-    ):  # fmt: skip
+    ):
         events.write("datasets", "orders", head + f"join: [{join}]\n")
         found = [p for p in events.open().catalogue().problems if p.code == code]
         assert found and hint in found[0].hint and found[0].line == 6, (join, events.open().catalogue().problems)

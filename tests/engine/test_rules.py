@@ -29,11 +29,19 @@ def own_shop(project: Builder) -> Builder:
 
 
 def make_shop(project: Builder) -> Builder:
-    project.rows("events", events(
-        ("2026-11-02 09:00", "ann", "pro", 10), ("2026-11-02 10:00", "ann", "pro", 5),
-        ("2026-11-02 11:00", "bob", None, 1), ("2026-11-04 09:00", "ann", "free", 2),
-        ("2026-11-09 23:30", "eve", "pro", 8), ("2026-11-10 12:00", "bob", "free", 4),
-    ), entity="user_id", dimensions="[plan]")  # fmt: skip
+    project.rows(
+        "events",
+        events(
+            ("2026-11-02 09:00", "ann", "pro", 10),
+            ("2026-11-02 10:00", "ann", "pro", 5),
+            ("2026-11-02 11:00", "bob", None, 1),
+            ("2026-11-04 09:00", "ann", "free", 2),
+            ("2026-11-09 23:30", "eve", "pro", 8),
+            ("2026-11-10 12:00", "bob", "free", 4),
+        ),
+        entity="user_id",
+        dimensions="[plan]",
+    )
     project.kpi("orders", "dataset: events\nagg: count")
     project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id")
     project.kpi("revenue", "dataset: events\nagg: sum\nexpr: amount\nformat: currency EUR")
@@ -128,16 +136,21 @@ def test_previous_range_of_a_total_is_the_range_before(shop: Builder) -> None:
 
 def test_local_midnights_bound_the_days(project: Builder) -> None:
     project.settings("timezone: America/New_York\n")
-    project.rows("events", events(("2026-11-02 04:59", "a", "x", 1), ("2026-11-02 05:01", "a", "x", 1),
-                                  ("2026-11-03 12:00", "a", "x", 1)))  # fmt: skip
+    project.rows(
+        "events",
+        events(("2026-11-02 04:59", "a", "x", 1), ("2026-11-02 05:01", "a", "x", 1), ("2026-11-03 12:00", "a", "x", 1)),
+    )
     project.kpi("orders", "dataset: events\nagg: count\ngrains: [hour, day, week]")
     project.sync()
     assert project.values("orders") == {"2026-11-01": 1, "2026-11-02": 1, "2026-11-03": 1}
 
 
 def test_naive_times_are_in_the_datasets_zone(project: Builder) -> None:
-    project.rows("events", events(("2026-11-02 23:30", "a", "x", 1), ("2026-11-05 12:00", "a", "x", 1)),
-                 timezone="America/New_York")  # fmt: skip
+    project.rows(
+        "events",
+        events(("2026-11-02 23:30", "a", "x", 1), ("2026-11-05 12:00", "a", "x", 1)),
+        timezone="America/New_York",
+    )
     project.kpi("orders", "dataset: events\nagg: count")
     project.sync()
     assert project.values("orders")["2026-11-03"] == 1  # 04:30 UTC of the 3rd
@@ -191,9 +204,12 @@ def test_rows_from_the_future_are_kept_and_move_no_watermark(project: Builder) -
 
 
 def test_immature_periods_of_an_sql_kpi_are_unknown(own_shop: Builder) -> None:
-    own_shop.kpi("conv", "type: sql\ndataset: events\nmaturity: 3 days\nformat: percent\nsql: |\n"
-             "  SELECT date_trunc('day', at) AS period, plan, count(*) AS denominator,\n"
-             "    count(*) FILTER (amount > 4) AS numerator FROM events GROUP BY ALL")  # fmt: skip
+    own_shop.kpi(
+        "conv",
+        "type: sql\ndataset: events\nmaturity: 3 days\nformat: percent\nsql: |\n"
+        "  SELECT date_trunc('day', at) AS period, plan, count(*) AS denominator,\n"
+        "    count(*) FILTER (amount > 4) AS numerator FROM events GROUP BY ALL",
+    )
     own_shop.sync()
     found = own_shop.values("conv")
     assert found["2026-11-02"] == pytest.approx(2 / 3) and found["2026-11-09"] is None
@@ -247,8 +263,12 @@ def test_an_analysts_own_transform_is_found_and_its_failure_is_told(own_shop: Bu
 
 def test_as_of_an_earlier_generation_returns_what_was_published_then(own_shop: Builder) -> None:
     before = own_shop.ask("orders")
-    own_shop.rows("events", events(("2026-11-02 09:00", "ann", "pro", 10), ("2026-11-12 09:00", "ann", "pro", 10)),
-              entity="user_id", dimensions="[plan]")  # fmt: skip
+    own_shop.rows(
+        "events",
+        events(("2026-11-02 09:00", "ann", "pro", 10), ("2026-11-12 09:00", "ann", "pro", 10)),
+        entity="user_id",
+        dimensions="[plan]",
+    )
     (own_shop.folder / "sources.yml").write_text(
         "- {name: events, type: files, table: events, path: files/events.parquet}\n"
     )

@@ -17,16 +17,19 @@ from tests.conftest import Builder
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata")
 KPIS = {
-    "n": "dataset: events\nagg: count", "people": "dataset: events\nagg: count_distinct\nexpr: user_id",
-    "total": "dataset: events\nagg: sum\nexpr: amount", "mean": "dataset: events\nagg: avg\nexpr: amount",
+    "n": "dataset: events\nagg: count",
+    "people": "dataset: events\nagg: count_distinct\nexpr: user_id",
+    "total": "dataset: events\nagg: sum\nexpr: amount",
+    "mean": "dataset: events\nagg: avg\nexpr: amount",
     "median": "dataset: events\nagg: median\nexpr: amount",
     "p90": "dataset: events\nagg: percentile\npercentile: 0.9\nexpr: amount",
-    "big": "dataset: events\nagg: count\nfilter: amount > 50", "low": "dataset: events\nagg: min\nexpr: amount",
+    "big": "dataset: events\nagg: count\nfilter: amount > 50",
+    "low": "dataset: events\nagg: min\nexpr: amount",
     "share": "type: ratio\nnumerator: big\ndenominator: n",
     "active7": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days",
     "sum3": "dataset: events\nagg: sum\nexpr: amount\nwindow: 3 days",
     "twice": 'type: derived\nexpr: "{total} / {people} + 1"',
-}  # fmt: skip
+}
 
 
 def random_events(seed: int) -> pd.DataFrame:
@@ -78,9 +81,15 @@ def oracle(name: str, rows: pd.DataFrame) -> float:
     total = sum(amount) if amount or rows.empty else math.nan
     big = sum(a > 50 for a in amount)
     return {
-        "n": len(rows), "people": people, "total": total, "big": big, "active7": people, "sum3": sum(amount),
-        "share": big / len(rows) if len(rows) else math.nan, "twice": total / people + 1 if people else math.nan,
-    }[name]  # fmt: skip
+        "n": len(rows),
+        "people": people,
+        "total": total,
+        "big": big,
+        "active7": people,
+        "sum3": sum(amount),
+        "share": big / len(rows) if len(rows) else math.nan,
+        "twice": total / people + 1 if people else math.nan,
+    }[name]
 
 
 def expected(name: str, rows: pd.DataFrame, period: pd.Timestamp, end: pd.Timestamp, last: pd.Timestamp) -> float:
@@ -93,12 +102,18 @@ def expected(name: str, rows: pd.DataFrame, period: pd.Timestamp, end: pd.Timest
     return oracle(name, inside)
 
 
-questions = st.fixed_dictionaries({
-    "zone": st.sampled_from(ZONES), "kpi": st.sampled_from(sorted(KPIS)),
-    "grain": st.sampled_from(["day", "week", "month", "total"]),
-    "by": st.booleans(), "where": st.lists(st.sampled_from(["web", "ios", "(none)"]), unique=True, max_size=2),
-    "start": st.integers(0, 60), "length": st.integers(1, 21), "facts": st.booleans(),
-})  # fmt: skip
+questions = st.fixed_dictionaries(
+    {
+        "zone": st.sampled_from(ZONES),
+        "kpi": st.sampled_from(sorted(KPIS)),
+        "grain": st.sampled_from(["day", "week", "month", "total"]),
+        "by": st.booleans(),
+        "where": st.lists(st.sampled_from(["web", "ios", "(none)"]), unique=True, max_size=2),
+        "start": st.integers(0, 60),
+        "length": st.integers(1, 21),
+        "facts": st.booleans(),
+    }
+)
 
 
 def compare(worlds: dict[str, tuple[Builder, pd.DataFrame]], question: dict[str, Any]) -> None:
@@ -109,8 +124,15 @@ def compare(worlds: dict[str, tuple[Builder, pd.DataFrame]], question: dict[str,
     if start >= end or (question["grain"] == "total" and question["kpi"] in ("active7", "sum3")):
         return
     where = (Filter("platform", tuple(question["where"])),) if question["where"] else ()
-    series = project.ask(question["kpi"], grain=question["grain"], start=start, end=end, where=where,
-                         by="platform" if question["by"] else None, facts=question["facts"])  # fmt: skip
+    series = project.ask(
+        question["kpi"],
+        grain=question["grain"],
+        start=start,
+        end=end,
+        where=where,
+        by="platform" if question["by"] else None,
+        facts=question["facts"],
+    )
     if question["where"]:
         rows = rows[rows["platform"].isin(question["where"])]
     first_weekday = 6 if question["zone"] == ZONES[1] else 0

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metrics.engine.query import Filter
-from metrics.views import export
+from metrics.presentation import export
 from tests.conftest import Builder
 
 pytestmark = pytest.mark.xdist_group("followed")  # one worker: its worlds are made once
@@ -58,7 +58,7 @@ KPIS = {
     "balance": "dataset: events\nagg: sum\nexpr: amount\nsemi_additive: {pick: last, per: user_id}\nperiod_agg: exact",
     "lowest": "dataset: events\nagg: sum\nexpr: amount\nsemi_additive: {pick: min}\nperiod_agg: exact",
     "typical": "dataset: events\nagg: median\nexpr: amount\nwindow: 5 days",
-}  # fmt: skip
+}
 
 
 class World:
@@ -85,24 +85,41 @@ def draw(seed: int) -> dict[str, list[Row]]:
         at = begin + timedelta(days=day, minutes=10 * rng.randrange(144))
         if events and rng.random() < 0.12:
             at = rng.choice(events)["at"]  # the very moment of another
-        events.append({
-            "event_id": number, "at": at, "user_id": rng.choice([*range(1, 40), None]), "kind": rng.choice(KINDS),
-            "platform": rng.choice(["web", "web", "ios", None]), "amount": rng.choice([1.0, 2.5, 7.0, -3.0, None]),
-        })  # fmt: skip
+        events.append(
+            {
+                "event_id": number,
+                "at": at,
+                "user_id": rng.choice([*range(1, 40), None]),
+                "kind": rng.choice(KINDS),
+                "platform": rng.choice(["web", "web", "ios", None]),
+                "amount": rng.choice([1.0, 2.5, 7.0, -3.0, None]),
+            }
+        )
     events += [{**row, "event_id": 1000 + i} for i, row in enumerate(rng.sample(events, 15))]
     rng.shuffle(events)
     signups = [
-        {"event_id": i, "at": begin + timedelta(minutes=rng.randrange(54 * 1440)), "user_id": rng.randrange(1, 45),
-         "platform": rng.choice(["web", "ios", None])} for i in range(60)
-    ]  # fmt: skip
+        {
+            "event_id": i,
+            "at": begin + timedelta(minutes=rng.randrange(54 * 1440)),
+            "user_id": rng.randrange(1, 45),
+            "platform": rng.choice(["web", "ios", None]),
+        }
+        for i in range(60)
+    ]
     payments = [
         {"event_id": i, "at": (begin + timedelta(days=rng.randrange(56))).normalize(), "user_id": rng.randrange(1, 45)}
         for i in range(50)
     ]
     answers = [
-        {"event_id": i, "at": begin + timedelta(minutes=rng.randrange(55 * 1440)), "user_id": rng.randrange(1, 45),
-         "platform": rng.choice(["web", "ios", None]), "score": rng.choice([*range(-1, 12), None])} for i in range(150)
-    ]  # fmt: skip
+        {
+            "event_id": i,
+            "at": begin + timedelta(minutes=rng.randrange(55 * 1440)),
+            "user_id": rng.randrange(1, 45),
+            "platform": rng.choice(["web", "ios", None]),
+            "score": rng.choice([*range(-1, 12), None]),
+        }
+        for i in range(150)
+    ]
     return {"events": events, "signups": signups, "payments": payments, "answers": answers}
 
 
@@ -267,9 +284,18 @@ def to_pay(c: Case, window: timedelta) -> Answer:
 
 
 def retention(
-    c: Case, base: str, kind: str, back: str, unit: str, at: int, length: int,
-    *, first: bool = True, own: bool = False, rolling: bool = False,
-) -> Answer:  # fmt: skip
+    c: Case,
+    base: str,
+    kind: str,
+    back: str,
+    unit: str,
+    at: int,
+    length: int,
+    *,
+    first: bool = True,
+    own: bool = False,
+    rolling: bool = False,
+) -> Answer:
     zone = c.world.zone
     begins = c.of(base, kind)
     if first:
@@ -298,8 +324,11 @@ def retention(
     mark = min(local(c.world.marks[name], zone) for name in (base, back))
     final = c.end - US
     for k in range(1, length + 1):
-        over = final.normalize() + timedelta(days=(k + 1) * (7 if unit == "week" else 1)) if own else after(
-            cut(final, unit, zone), unit, k + 1)  # fmt: skip
+        over = (
+            final.normalize() + timedelta(days=(k + 1) * (7 if unit == "week" else 1))
+            if own
+            else after(cut(final, unit, zone), unit, k + 1)
+        )
         if over > mark or c.end > mark:
             counts[k] = math.nan
     return counts[at], counts[0], counts, not math.isnan(counts[at])
@@ -377,18 +406,24 @@ ORACLES: dict[str, Callable[[Case], Answer]] = {
     "nps": lambda c: survey(c, "nps"),
     "csat": lambda c: survey(c, "csat"),
     "ces": lambda c: survey(c, "ces"),
-}  # fmt: skip
+}
 MAIN = {
     "signups": ("convert_ever", "convert_count", "pay", "to_pay", "day_3", "stays"),
     "answers": ("nps", "csat", "ces"),
 }
 
-questions = st.fixed_dictionaries({
-    "zone": st.sampled_from(ZONES), "kpi": st.sampled_from(sorted(KPIS)),
-    "grain": st.sampled_from(["day", "week", "month", "total"]), "by": st.booleans(),
-    "where": st.lists(st.sampled_from(["web", "ios", "(none)"]), unique=True, max_size=2),
-    "start": st.integers(-4, 50), "length": st.integers(1, 30), "facts": st.booleans(),
-})  # fmt: skip
+questions = st.fixed_dictionaries(
+    {
+        "zone": st.sampled_from(ZONES),
+        "kpi": st.sampled_from(sorted(KPIS)),
+        "grain": st.sampled_from(["day", "week", "month", "total"]),
+        "by": st.booleans(),
+        "where": st.lists(st.sampled_from(["web", "ios", "(none)"]), unique=True, max_size=2),
+        "start": st.integers(-4, 50),
+        "length": st.integers(1, 30),
+        "facts": st.booleans(),
+    }
+)
 
 
 def check(worlds: dict[str, World], q: dict[str, Any]) -> None:
@@ -398,8 +433,9 @@ def check(worlds: dict[str, World], q: dict[str, Any]) -> None:
     start = date(2026, 9, 20) + timedelta(days=q["start"])
     end = start + timedelta(days=q["length"])
     where = (Filter("platform", tuple(q["where"])),) if q["where"] else ()
-    series = world.project.ask(kpi, grain=q["grain"], start=start, end=end, where=where, facts=q["facts"],
-                               by="platform" if q["by"] else None)  # fmt: skip
+    series = world.project.ask(
+        kpi, grain=q["grain"], start=start, end=end, where=where, facts=q["facts"], by="platform" if q["by"] else None
+    )
     main = next((name for name, kpis in MAIN.items() if kpi in kpis), "events")
     first = local(min(r["at"] for r in world.rows[main]), world.zone)
     last = local(world.marks[main], world.zone)
@@ -444,8 +480,9 @@ def compare(kpi: str, case: Case, row: Row, parts: Any, q: dict[str, Any]) -> No
         assert list(parts) == pytest.approx(curve, nan_ok=True), (q, parts, curve)
 
 
-FEW = settings(max_examples=200, deadline=None, derandomize=True,
-               suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+FEW = settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 MANY = settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

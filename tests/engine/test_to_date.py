@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import QueryRefused
 from metrics.engine.query import Filter
-from metrics.views.kpi_page import kpi_page
+from metrics.kpi_views.kpi_page import kpi_page
 from tests.conftest import Builder
 
 NOW = datetime(2026, 3, 18, 4, tzinfo=UTC)
@@ -19,15 +19,23 @@ NOW = datetime(2026, 3, 18, 4, tzinfo=UTC)
 @pytest.fixture
 def shop(project: Builder) -> Builder:
     days = pd.date_range("2026-01-01", "2026-03-17 23:00", freq="6h")
-    frame = pd.DataFrame({"at": days, "amount": [float(i % 7 + 1) for i in range(len(days))],
-                          "user_id": [i * 7 % 11 for i in range(len(days))],
-                          "plan": [("pro", "free", "team")[i % 3] for i in range(len(days))]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "at": days,
+            "amount": [float(i % 7 + 1) for i in range(len(days))],
+            "user_id": [i * 7 % 11 for i in range(len(days))],
+            "plan": [("pro", "free", "team")[i % 3] for i in range(len(days))],
+        }
+    )
     project.rows("orders", frame, entity="user_id", dimensions="[plan]", watermark="whole_days")
     common = "dataset: orders\ngrain: month\n"
     project.kpi("revenue", common + "agg: sum\nexpr: amount")
     project.kpi("buyers", common + "agg: count_distinct\nexpr: user_id")
-    project.kpi("share", "type: ratio\ngrain: month\nnumerator: {dataset: orders, agg: count, filter: amount > 3}\n"
-                "denominator: {dataset: orders, agg: count}\nformat: percent")  # fmt: skip
+    project.kpi(
+        "share",
+        "type: ratio\ngrain: month\nnumerator: {dataset: orders, agg: count, filter: amount > 3}\n"
+        "denominator: {dataset: orders, agg: count}\nformat: percent",
+    )
     project.kpi("running", "type: cumulative\ngrain: month\nmeasure: revenue\ngrain_to_date: month\n")
     project.kpi("life", "type: lifecycle\ndataset: orders\ngrain: month")
     project.kpi("mean", "dataset: orders\nagg: count\nperiod_agg: mean\ngrain: day")

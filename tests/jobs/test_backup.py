@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from connectors.errors import BackupError
-from jobs.backup import backup, restore
-from jobs.project import open_project
+from jobs.operations.backup import backup, restore
+from jobs.project.project import open_project
 from tests.conftest import NOW, Builder, run_cli
 
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from jobs.diff import diff
-from metrics.views.card import card
-from metrics.views.kpi_page import kpi_page
-from metrics.views.overview import overview
+from jobs.authoring.diff import diff
+from metrics.kpi_views.card import card
+from metrics.kpi_views.kpi_page import kpi_page
+from metrics.kpi_views.overview import overview
 from tests.conftest import NOW, Builder, run_cli
 
 TOTAL = "label: Total\ndataset: orders\nagg: sum\nexpr: amount\ngrains: [day, week]\n"
@@ -137,8 +137,11 @@ def test_diff_shows_old_against_new(shop: Builder) -> None:
     asked = ["diff", "total", "--json", "--project", str(shop.folder)]
     out = run_cli(*asked)
     assert out.returncode == 0 and json.loads(out.stdout)[-1] == {
-        "kpi": "total", "period": "2026-11-20", "old": 33.0, "new": 30.0,
-    }  # fmt: skip
+        "kpi": "total",
+        "period": "2026-11-20",
+        "old": 33.0,
+        "new": 30.0,
+    }
     assert run_cli(*asked, "--exit-code").returncode == 1
 
 
@@ -154,8 +157,11 @@ def test_diff_of_new_gone_and_wrong_definitions(shop: Builder) -> None:
 
 def test_diff_against_a_revision(shop: Builder) -> None:
     def git(*words: str) -> None:
-        subprocess.run(["git", "-C", str(shop.folder), "-c", "user.name=a", "-c", "user.email=a@b", *words],
-                       check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            ["git", "-C", str(shop.folder), "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            check=True,
+            capture_output=True,
+        )
 
     git("init", "-q")
     git("add", "settings.yml", "kpis", "datasets")

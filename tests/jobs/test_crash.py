@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 
 from connectors.warehouse.duckdb.generations import Generations
-from jobs.project import open_project
+from jobs.project.project import open_project
 from jobs.sync import sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
-from tests.conftest import NOW, REQUIRED, ROOT, Builder, finished, run_cli
+from tests.conftest import KPI, NOW, REQUIRED, ROOT, Builder, finished, run_cli
 
 ROWS = 20_000
 
@@ -119,7 +119,8 @@ where = {{"load": (staging.Load, "finish"), "settle": (staging.DuckStaging, "set
          "refresh": (staging.DuckStaging, "store_values"), "publish": (staging.DuckStaging, "publish"),
          "flush": (generations, "_fsync"), "rename:.duckdb": (os, "replace"), "pointer:live": (os, "replace")}}
 dying(*where[place])
-from jobs.project import open_project, utc_now
+from connectors.clock import utc_now
+from jobs.project.project import open_project
 from jobs.sync import sync
 list(sync(open_project(folder), now=utc_now()))
 """
@@ -159,7 +160,7 @@ def test_killed_at_each_step_nothing_is_lost(project: Builder, place: str) -> No
 def test_killed_at_random_moments_nothing_is_lost(project: Builder) -> None:
     start(project)
     choose, live, killed = random.Random(20261123), 1, 0
-    command = [sys.executable, str(ROOT / "cli.py"), "sync", "--project", str(project.folder)]
+    command = [*KPI, "sync", "--project", str(project.folder)]
     put(project.folder, version(2))
     before = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from connectors.channels.by_apprise import AppriseChannel
+from connectors.channels.apprise import AppriseChannel
 from connectors.channels.contract import Message, Outcome
+from connectors.clock import utc_now
 from connectors.state import alerts as kept
-from jobs.alerts import contacts_of, read_state
-from jobs.deliver import GIVE_UP, deliver
-from jobs.evaluate_alerts import evaluate
-from jobs.project import Project
-from tests.conftest import ROOT, Builder, run_cli
+from jobs.alerts.incidents import contacts_of, read_state
+from jobs.outbox.deliver import GIVE_UP
+from jobs.project.project import Project
+from tests.conftest import KPI, ROOT, Builder, deliver, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
 
@@ -55,7 +55,7 @@ def test_mail_to_the_owner(project: Builder) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call waits for what is due in some seconds."""
-    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 0.2)
 
 
 def fire(project: Builder, web: Web, *answers: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_dead_channel_is_seen_and_nothing_is_lost(project: Builder, web: Web) 
     assert "refused" in state.contacts[0].error and "secret-token" not in state.contacts[0].error
     web.port = port
     make(project, {**GOOD, 5: 10}, LOW, contact=web.url)
-    deliver(project.open(), clock=lambda: datetime.now(UTC) + timedelta(hours=9))
+    deliver(project.open(), clock=lambda: utc_now() + timedelta(hours=9))
     assert len(web.got) == 1 and messages(project)[0].status == "delivered"
     assert not read_state(project.open(), now=day(6)).contacts[0].dead
 
@@ -126,7 +126,7 @@ class Gone:
 
 def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, web: Web, impatient: None) -> None:
     fire(project, web, *[500] * 10)
-    start, waits = datetime.now(UTC), []
+    start, waits = utc_now(), []
     for _ in range(8):
         with project.open().state.reading() as connection:
             upcoming = kept.next_due(connection)
@@ -140,7 +140,7 @@ def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, 
     assert contacts_of(messages(project))[0].dead
 
 
-EVALUATE = [sys.executable, str(ROOT / "cli.py"), "alerts", "evaluate", "--now", "2026-11-07T01:00:00Z", "--project"]
+EVALUATE = [*KPI, "alerts", "evaluate", "--now", "2026-11-07T01:00:00Z", "--project"]
 
 
 def started(opened: Project) -> subprocess.Popen[bytes]:
@@ -160,7 +160,7 @@ def prepared(project: Builder, web: Web) -> Project:
     return opened
 
 
-CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.by_apprise.AppriseChannel.send"
+CLAIM, SEND = "connectors.state.alerts.claim", "connectors.channels.apprise.AppriseChannel.send"
 
 
 @pytest.mark.parametrize("moment", [SEND, pytest.param(CLAIM, marks=pytest.mark.slow)])
@@ -176,7 +176,7 @@ def test_kill_9_between_record_and_send_loses_nothing(project: Builder, web: Web
         "    except ImportError:\n        continue\n"
         "for part in parts[i:]:\n    owner = getattr(owner, part)\n"
         f"setattr(owner, {name!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))\n"
-        f"sys.argv = ['kpi', *{EVALUATE[2:]!r}, {str(opened.folder)!r}]\nimport cli\ncli.main()\n"
+        f"sys.argv = ['kpi', *{EVALUATE[3:]!r}, {str(opened.folder)!r}]\nfrom cli.app import main\nmain()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr

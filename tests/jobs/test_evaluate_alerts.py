@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from connectors.state import alerts as kept
-from jobs.alerts import acknowledge, mark, new_normal, read_state, silence, status_rows
-from jobs.evaluate_alerts import Looked, evaluate, look
-from jobs.replay import replay
+from jobs.alerts.evaluate import Looked, look
+from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
+from jobs.alerts.replay import replay
 from metrics.alerts.machine import Kind, Standing, advance
 from metrics.alerts.observe import observe
 from metrics.alerts.rules import rules_of
-from tests.conftest import Builder, run_cli
+from tests.conftest import Builder, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, START, Web, day, events, make, messages, write
 
 
@@ -28,9 +28,11 @@ def test_one_message_when_it_fires_and_one_when_it_is_over(project: Builder, web
     project.sync(day(6))
     assert [m["title"] for m in web.got] == ["Shop: WARNING Orders 70 (Fri 6 Nov)"]
     assert web.got[0]["message"].splitlines() == [
-        "WARNING Orders 70 (Fri 6 Nov)", "Expected 80 or more.", "Owner: ana@example.com · rule k.low",
+        "WARNING Orders 70 (Fri 6 Nov)",
+        "Expected 80 or more.",
+        "Owner: ana@example.com · rule k.low",
         "https://kpi.example.com/kpi?kpi=k&rule=low",
-    ]  # fmt: skip
+    ]
     project.sync(day(6, 2))
     evaluate(project.open(), now=day(6, 3))
     assert len(web.got) == 1, "the same period is told once"
@@ -106,9 +108,10 @@ def test_a_message_says_where_the_change_sits_and_what_is_near(project: Builder,
     project.write("launches", "checkout", "name: checkout\nlabel: New checkout\non: 2026-11-04\nkpis: [k]\n")
     project.sync(day(6))
     assert web.got[0]["message"].splitlines()[1:4] == [
-        "Expected 120 or more (before 150).", "All of the change sits in shop b: 50 → 10.",
+        "Expected 120 or more (before 150).",
+        "All of the change sits in shop b: 50 → 10.",
         "Near: launch New checkout, 2 days before.",
-    ]  # fmt: skip
+    ]
 
 
 def test_what_was_before_the_first_look_is_recorded_and_told_to_nobody(project: Builder, web: Web) -> None:
@@ -212,10 +215,19 @@ def test_the_commands(project: Builder, web: Web) -> None:
     project.sync(day(6))
     folder, now = ["--project", str(project.folder)], ["--now", "2026-11-07T01:00:00Z"]
     status = json.loads(run_cli("alerts", "status", "--json", *folder, *now, check=True).stdout)
-    assert status == [{
-        "rule": "low", "kpi": "k", "segment": None, "state": "firing", "severity": "critical", "value": 10.0,
-        "threshold": 50.0, "since": "2026-11-06T00:00:00Z", "silenced_until": None,
-    }]  # fmt: skip
+    assert status == [
+        {
+            "rule": "low",
+            "kpi": "k",
+            "segment": None,
+            "state": "firing",
+            "severity": "critical",
+            "value": 10.0,
+            "threshold": 50.0,
+            "since": "2026-11-06T00:00:00Z",
+            "silenced_until": None,
+        }
+    ]
     history = json.loads(run_cli("alerts", "history", "--json", *folder, *now, check=True).stdout)
     assert [(set(h), h["closed"], h["peak"], h["ack_by"]) for h in history] == [
         ({"incident", "rule", "kpi", "segment", "opened", "closed", "peak", "ack_by"}, None, 10.0, None)
@@ -237,11 +249,16 @@ def test_the_commands(project: Builder, web: Web) -> None:
     assert [(r["event"], r["period"], r["expected"]) for r in replayed] == [("opened", "2026-11-06", [80.0, None])]
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (("ack", "99"), "no incident 99"), (("silence", "lwo", "--until", "3d"), "Did you mean 'low'?"),
-    (("test", "tea"), "Known: team"), (("replay", "k", "--rule", "x"), "unknown rule 'x'"),
-    (("silence", "low", "--until", "3d", "--segment", "x"), "unknown segment 'x'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ack", "99"), "no incident 99"),
+        (("silence", "lwo", "--until", "3d"), "Did you mean 'low'?"),
+        (("test", "tea"), "Known: team"),
+        (("replay", "k", "--rule", "x"), "unknown rule 'x'"),
+        (("silence", "low", "--until", "3d", "--segment", "x"), "unknown segment 'x'"),
+    ],
+)
 def test_wrong_names_are_told(project: Builder, web: Web, arguments: tuple[str, ...], says: str) -> None:
     make(project, GOOD, LOW, contact=web.url)
     project.sync(day(5))
@@ -302,13 +319,13 @@ def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(
 
     def slowly(*arguments: Any) -> list[Looked]:
         """While it looks, a sync publishes what mends the day, and evaluates it."""
-        monkeypatch.setattr("jobs.evaluate_alerts.look", look)
+        monkeypatch.setattr("jobs.alerts.evaluate.look", look)
         found = look(*arguments)
         write(project, {**GOOD, 5: 100})
         project.sync(day(6, 3))
         return found
 
-    monkeypatch.setattr("jobs.evaluate_alerts.look", slowly)
+    monkeypatch.setattr("jobs.alerts.evaluate.look", slowly)
     evaluate(project.open(), now=day(6, 2))
     assert events(project) == [("low", "dissolved")]
 

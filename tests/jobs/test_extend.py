@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.errors import DefinitionError, ProjectError, ScheduleError
-from jobs.add import add_kpi, add_source
-from jobs.doctor import doctor
-from jobs.schedule import schedule
+from jobs.authoring.add import add_kpi, add_source
+from jobs.operations.doctor import doctor
+from jobs.operations.schedule import schedule
 from tests.conftest import NOW, Builder
 
 
@@ -53,11 +53,13 @@ def test_a_table_of_a_database_is_added(shop: Builder, postgres: str) -> None:
     url = postgres.replace("postgres:@", "postgres:secret-word@")
     engine = sa.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
-        connection.execute(sa.text(
-            "DROP SCHEMA IF EXISTS crm CASCADE; CREATE SCHEMA crm; CREATE TABLE crm.refunds AS SELECT i AS refund_id, "
-            "timestamp '2026-11-01' + i * interval '1 hour' AS refunded_at, 1.5 * i AS amount, "
-            "'c' || i % 5 AS customer, timestamp '2026-11-20' AS updated_at FROM generate_series(1, 50) i"
-        ))  # fmt: skip
+        connection.execute(
+            sa.text(
+                "DROP SCHEMA IF EXISTS crm CASCADE; CREATE SCHEMA crm; CREATE TABLE crm.refunds AS SELECT "
+                "i AS refund_id, timestamp '2026-11-01' + i * interval '1 hour' AS refunded_at, 1.5 * i AS amount, "
+                "'c' || i % 5 AS customer, timestamp '2026-11-20' AS updated_at FROM generate_series(1, 50) i"
+            )
+        )
     engine.dispose()
     with pytest.raises(ProjectError, match="which table"):
         list(add_source(shop.open(), url, None))
@@ -74,8 +76,14 @@ def test_a_table_of_a_database_is_added(shop: Builder, postgres: str) -> None:
 
 
 def test_a_kpi_is_written_if_it_is_valid(shop: Builder) -> None:
-    keys = ["agg=sum", "expr=amount", "filter=who = 'a' AND amount > 1", "grains=[day, week]", "label=Large: all",
-            "thresholds={warning: \"< 10\"}"]  # fmt: skip
+    keys = [
+        "agg=sum",
+        "expr=amount",
+        "filter=who = 'a' AND amount > 1",
+        "grains=[day, week]",
+        "label=Large: all",
+        'thresholds={warning: "< 10"}',
+    ]
     list(add_kpi(shop.open(), "large", keys))
     assert shop.values("large", grain="total") == {"total": 30.0}
     text = (shop.folder / "kpis" / "large.yml").read_text()
@@ -104,8 +112,11 @@ def test_the_doctor_says_what_to_do(shop: Builder) -> None:
     rows = {row["check"]: row for row in doctor(shop.open(), now=NOW + timedelta(days=3))}
     assert rows["source orders"]["state"] == "failed" and "no file matches" in rows["source orders"]["detail"]
     assert rows["definitions"] == {
-        "check": "definitions", "state": "failed", "todo": "kpi validate", "detail": rows["definitions"]["detail"],
-    }  # fmt: skip
+        "check": "definitions",
+        "state": "failed",
+        "todo": "kpi validate",
+        "detail": rows["definitions"]["detail"],
+    }
     assert rows["last sync"]["detail"] == "No sync since 23 Nov 02:30; one is due every day."
     early = {row["check"]: row for row in doctor(shop.open(), now=NOW - timedelta(days=3))}
     assert early["clock"]["state"] == "failed" and "in the future" in early["clock"]["detail"]

@@ -140,8 +140,9 @@ def test_a_kpi_without_a_value_does_not_make_every_sync_publish(small: Builder) 
 def test_a_sync_that_died_after_it_published_moves_no_watermark_back(project: Builder) -> None:
     """What it pulled stands in the generation, not only in last_sync.json, which it did not come to write."""
     with sqlite3.connect(project.folder / "app.db") as connection:
-        connection.executescript("CREATE TABLE a (at DATETIME); INSERT INTO a VALUES ('2026-11-01');"
-                                 "CREATE TABLE b AS SELECT * FROM a")  # fmt: skip
+        connection.executescript(
+            "CREATE TABLE a (at DATETIME); INSERT INTO a VALUES ('2026-11-01');CREATE TABLE b AS SELECT * FROM a"
+        )
     connection.close()
     for name in ("a", "b"):
         project.source(

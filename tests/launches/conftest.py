@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from typer.testing import CliRunner, Result
 
-import cli
-from jobs.launches import card_of
+from cli.app import app
+from jobs.launches.scorecards import card_of
 from metrics.launches.scorecard import KpiScore, Scorecard
 from tests.conftest import Builder
 
@@ -45,8 +45,11 @@ def product(project: Builder, frame: pd.DataFrame, *, settings: str = "", kpi: s
     write_acts(project, frame)
     if not (project.folder / "sources.yml").exists():
         project.source("- {name: acts, type: files, table: acts, path: files/acts.parquet, load: replace}")
-    project.write("datasets", "acts", "name: acts\nsource: acts\ntime_dimension: at\nwatermark: whole_days\n"
-                                      "dimensions: [platform, country]\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "acts",
+        "name: acts\nsource: acts\ntime_dimension: at\nwatermark: whole_days\ndimensions: [platform, country]\n",
+    )
     project.kpi("acted", f"label: Acts\ndataset: acts\nagg: sum\nexpr: v\nowner: ana@example.com\n{kpi}")
 
 
@@ -67,4 +70,4 @@ def score(project: Builder, now: datetime, name: str = "wizard") -> KpiScore:
 
 def kpi(*arguments: str) -> Result:
     """`kpi …` in this process: a second and more per call cheaper than a new one."""
-    return CliRunner().invoke(cli.app, list(arguments))
+    return CliRunner().invoke(app, list(arguments))

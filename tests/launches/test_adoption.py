@@ -12,14 +12,17 @@ from tests.launches.conftest import card, launch
 
 NOW = datetime(2026, 11, 9, 3, tzinfo=UTC)
 ROWS = [  # user, at, platform, what
-    ("ann", "2026-10-30", "web", "new"), ("ann", "2026-11-02", "web", "old"), ("ann", "2026-11-02 13:00", "web", "new"),
+    ("ann", "2026-10-30", "web", "new"),
+    ("ann", "2026-11-02", "web", "old"),
+    ("ann", "2026-11-02 13:00", "web", "new"),
     ("ann", "2026-11-05", "ios", "new"),  # tried on her first day since launch, came back
-    ("bob", "2026-11-02", "web", "old"), ("bob", "2026-11-06", "web", "new"),  # four days later
+    ("bob", "2026-11-02", "web", "old"),
+    ("bob", "2026-11-06", "web", "new"),  # four days later
     ("cat", "2026-11-03", "ios", "old"),  # never
     ("dan", "2026-11-08", "ios", "new"),  # on the last day
     ("eve", "2026-10-20", "web", "new"),  # not seen since launch
     ("fay", "2026-11-04", "android", "new"),  # not of the audience
-]  # fmt: skip
+]
 
 
 def product(project: Builder, more: str) -> None:
@@ -48,10 +51,12 @@ def test_shares_of_the_audience_by_hand(project: Builder) -> None:
     ("more", "words"),
     [
         ("", "The launch does not say how using it is seen"),
-        ("audience: platform = 'tv'\nadoption: {dataset: acts, used: what = 'new'}",
-         "The audience is empty: no row of acts since 2 Nov is of it."),
+        (
+            "audience: platform = 'tv'\nadoption: {dataset: acts, used: what = 'new'}",
+            "The audience is empty: no row of acts since 2 Nov is of it.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_without_adoption_it_says_why(project: Builder, more: str, words: str) -> None:
     product(project, more)
     found = card(project, NOW)

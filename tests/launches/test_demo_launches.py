@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jobs.demo import MARKS
-from jobs.launch_board import board, page_of
-from jobs.launches import card_of, read_again
-from jobs.project import Project, open_project
+from jobs.launches.board import board, page_of
+from jobs.launches.scorecards import card_of, read_again
+from jobs.project.project import Project, open_project
 from tests.conftest import NOW, ROOT
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from connectors.state import launches as kept
 from connectors.state.tables import launch_readings
-from jobs.launches import decide, decisions_of, published, read_again
+from jobs.launches.scorecards import decide, decisions_of, published, read_again
 from metrics.launches.words import verdict
 from tests.conftest import Builder
 from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts
@@ -135,14 +135,20 @@ def test_no_effect_is_never_said(project: Builder) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("on: 2026-12-01\naudience: platform = 'web'\nsuccess: [{kpi: acted}]",
-         "Nothing to read yet: Acts is complete to 19 Oct, the launch is on 1 Dec."),
-        ("on: 2026-10-05\naudience: platform = 'palm'\nsuccess: [{kpi: acted}]",
-         "nobody is in the audience: Acts has no platform palm. It has: android, ios, web."),
-        ("on: 2026-01-20\naudience: platform = 'web'\nsuccess: [{kpi: acted}]",
-         "Acts is younger than the window: 15 days are known before the launch, 28 are needed."),
+        (
+            "on: 2026-12-01\naudience: platform = 'web'\nsuccess: [{kpi: acted}]",
+            "Nothing to read yet: Acts is complete to 19 Oct, the launch is on 1 Dec.",
+        ),
+        (
+            "on: 2026-10-05\naudience: platform = 'palm'\nsuccess: [{kpi: acted}]",
+            "nobody is in the audience: Acts has no platform palm. It has: android, ios, web.",
+        ),
+        (
+            "on: 2026-01-20\naudience: platform = 'web'\nsuccess: [{kpi: acted}]",
+            "Acts is younger than the window: 15 days are known before the launch, 28 are needed.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_says_why(project: Builder, text: str, words: str) -> None:
     product(project, acts(LAUNCH + 14 * DAY))
     launch(project, text)
@@ -189,8 +195,12 @@ def test_a_kpi_as_control_and_a_rollout_by_segments(project: Builder) -> None:
     product(project, frame)
     project.kpi("phones", "dataset: acts\nagg: sum\nexpr: v\nfilter: platform != 'web'")
     launch(project, "on: 2026-10-05\naudience: platform = 'web'\ncontrol: phones\nsuccess: [{kpi: acted}]")
-    launch(project, "rollout: [{on: 2026-10-05, segment: platform = 'web'}, {on: 2026-10-12, segment: "
-                    "platform = 'ios'}]\nsuccess: [{kpi: acted}]", "steps")  # fmt: skip
+    launch(
+        project,
+        "rollout: [{on: 2026-10-05, segment: platform = 'web'}, {on: 2026-10-12, segment: "
+        "platform = 'ios'}]\nsuccess: [{kpi: acted}]",
+        "steps",
+    )
     project.sync(day(14))
     by_kpi = score(project, day(14)).kept[-1].reading
     assert by_kpi.control == "Phones" and by_kpi.verdict == "moved up" and by_kpi.low < 0.08 < by_kpi.high
@@ -207,7 +217,9 @@ def test_the_decision_has_a_name_a_reason_and_a_date(project: Builder) -> None:
     decide(project.open(), "wizard", "keep", "it works", by="ana", now=at)
     decide(project.open(), "wizard", "roll back", "it broke", by="bob", now=at)
     assert [(d.decision, d.by, d.decided_at) for d in decisions_of(project.open(), "wizard")] == [
-        ("roll back", "bob", at), ("keep", "ana", at)]  # fmt: skip
+        ("roll back", "bob", at),
+        ("keep", "ana", at),
+    ]
     bad = kpi("launch", "decide", "wizard", "shrug", "--project", str(project.folder))
     assert bad.exit_code == 1 and "Known: keep, change, roll back, wait." in bad.stderr
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError
 from connectors.state import launches as kept
-from jobs.kept_launches import add
-from jobs.launches import published
-from jobs.read_launches import read_launches
-from tests.conftest import ROOT, Builder
+from jobs.launches.registry import add
+from jobs.launches.scorecards import published
+from jobs.launches.verdicts import read_launches
+from jobs.snapshots.message import dressed
+from tests.conftest import KPI, Builder
 from tests.jobs.conftest import Web, messages
 from tests.jobs.conftest import web as web
 from tests.launches.conftest import LAUNCH, WEB, acts, day, kpi, launch, product, score, write_acts
@@ -34,7 +34,7 @@ def test_a_reading_is_told_once(project: Builder, web: Web) -> None:
     assert body[0].startswith("D+7 Acts: moved up by ") and body[0].endswith("[not firm yet]")
     assert body[1].startswith("D+14 Acts: moved up by ") and "http://127.0.0.1:8501/launch?launch=wizard" in body
     project.sync(day(14, hour=5))
-    read_launches(project.open(), now=day(14, hour=6))
+    read_launches(project.open(), now=day(14, hour=6), render=dressed)
     assert len(messages(project)) == 1
 
 
@@ -78,7 +78,7 @@ def test_two_evaluators_at_once_make_each_verdict_once(project: Builder) -> None
     product(project, acts(LAUNCH + 28 * DAY, lift=1.08))
     project.sync(day(28))
     launch(project, WEB)
-    command = [sys.executable, str(ROOT / "cli.py"), "launch", "read", "--json", "--now", "2026-11-02T03:00:00Z"]
+    command = [*KPI, "launch", "read", "--json", "--now", "2026-11-02T03:00:00Z"]
     running = [
         subprocess.Popen([*command, "--project", str(project.folder)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -92,8 +92,22 @@ def test_a_launch_is_kept_edited_and_removed_from_the_shell(project: Builder) ->
     product(project, acts(LAUNCH + 14 * DAY, lift=1.08))
     project.sync(day(14))
     at = ["--project", str(project.folder), "--now", "2026-10-19T03:00:00Z"]
-    made = kpi("launch", "add", "wizard", "--on", "2026-10-05", "--audience", "platform = 'web'", "--control",
-                   "platform != 'web'", "--success", "acted:+8%", "--guardrail", "acted:< 9,999", *at)  # fmt: skip
+    made = kpi(
+        "launch",
+        "add",
+        "wizard",
+        "--on",
+        "2026-10-05",
+        "--audience",
+        "platform = 'web'",
+        "--control",
+        "platform != 'web'",
+        "--success",
+        "acted:+8%",
+        "--guardrail",
+        "acted:< 9,999",
+        *at,
+    )
     assert made.exit_code == 0 and "wizard: Wizard, launch on 2026-10-05" in made.stdout, made.stderr
     twice = kpi("launch", "add", "wizard", "--on", "2026-10-06", *at)
     assert twice.exit_code == 1 and "there is a launch 'wizard' already" in twice.stderr

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-import cli
-from jobs.snapshots import document_of, take_by_hand
+from cli.app import app
+from jobs.snapshots.take import document_of, take_by_hand
 from metrics.snapshots.document import Document
 from tests.conftest import Builder
 
@@ -39,11 +39,15 @@ def orders(end: pd.Timestamp, *, start: pd.Timestamp = FIRST, seed: int = 5) -> 
 def _day(day: pd.Timestamp, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng((seed, int(day.timestamp()) // 86400))
     count = 24 + int(rng.integers(0, 6)) - (8 if day.weekday() >= 5 else 0)
-    return pd.DataFrame({
-        "at": day + pd.to_timedelta(rng.integers(0, 1440, count), unit="min"),
-        "platform": np.resize(["web", "ios"], count), "amount": rng.integers(500, 4000, count) / 100,
-        "paid": rng.random(count) < 0.8, "who": rng.integers(0, 400, count),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "at": day + pd.to_timedelta(rng.integers(0, 1440, count), unit="min"),
+            "platform": np.resize(["web", "ios"], count),
+            "amount": rng.integers(500, 4000, count) / 100,
+            "paid": rng.random(count) < 0.8,
+            "who": rng.integers(0, 400, count),
+        }
+    )
 
 
 def write(project: Builder, frame: pd.DataFrame) -> None:
@@ -56,14 +60,24 @@ def shop_of(project: Builder, end: pd.Timestamp = END, *, settings: str = "", sn
     write(project, orders(end))
     if not (project.folder / "sources.yml").exists():
         project.source("- {name: orders, type: files, table: orders, path: files/orders.parquet, load: replace}")
-    project.write("datasets", "orders", "name: orders\nlabel: Orders\nsource: orders\ntime_dimension: at\n"
-                  "watermark: whole_days\ndimensions: [platform]\nentity: who\n")  # fmt: skip
+    project.write(
+        "datasets",
+        "orders",
+        "name: orders\nlabel: Orders\nsource: orders\ntime_dimension: at\n"
+        "watermark: whole_days\ndimensions: [platform]\nentity: who\n",
+    )
     own = "dataset: orders\nowner: ana@example.com\n"
-    project.kpi("revenue", f"label: Revenue\n{own}agg: sum\nexpr: amount\ngrain: week\nformat: currency EUR\n"
-                "targets: [{value: 3000}]\nthresholds: {warning: '< 3000', critical: '< 100'}")  # fmt: skip
+    project.kpi(
+        "revenue",
+        f"label: Revenue\n{own}agg: sum\nexpr: amount\ngrain: week\nformat: currency EUR\n"
+        "targets: [{value: 3000}]\nthresholds: {warning: '< 3000', critical: '< 100'}",
+    )
     project.kpi("orders", f"label: Orders\n{own}agg: count\ngrain: day")
-    project.kpi("paid_share", f"label: Paid share\n{own}type: ratio\nnumerator: {{agg: count, filter: paid}}\n"
-                "denominator: {agg: count}\nformat: percent\ngrain: week\ntargets: [{value: 0.9}]")  # fmt: skip
+    project.kpi(
+        "paid_share",
+        f"label: Paid share\n{own}type: ratio\nnumerator: {{agg: count, filter: paid}}\n"
+        "denominator: {agg: count}\nformat: percent\ngrain: week\ntargets: [{value: 0.9}]",
+    )
     project.kpi("buyers", f"label: Buyers\n{own}agg: count_distinct\nexpr: who\ngrain: month")
     if snapshot:
         (project.folder / "snapshots").mkdir(exist_ok=True)
@@ -104,7 +118,7 @@ def document(project: Builder, week: str = "", revision: int = 0) -> Document:
 
 
 def kpi(project: Builder, *arguments: str) -> Result:
-    return CliRunner().invoke(cli.app, [*arguments, "--project", str(project.folder)])
+    return CliRunner().invoke(app, [*arguments, "--project", str(project.folder)])
 
 
 def answered(project: Builder, *arguments: str) -> Any:

@@ -17,15 +17,15 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from jobs.snapshot_forms import mail_preview, render, sheet_of
-from jobs.snapshots import take_by_hand
-from metrics.snapshots import as_html, as_mail, as_pdf
-from metrics.snapshots.as_csv import as_csv
-from metrics.snapshots.as_markdown import as_markdown
-from metrics.snapshots.charts import spark
+from jobs.snapshots.render import mail_preview, render, sheet_of
+from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.document import Document, Note
-from metrics.snapshots.paths import FORMS
-from metrics.snapshots.sheet import Sheet, sheet
+from metrics.snapshots.formats import as_html, as_mail, as_pdf
+from metrics.snapshots.formats.as_csv import as_csv
+from metrics.snapshots.formats.as_markdown import as_markdown
+from metrics.snapshots.formats.charts import spark
+from metrics.snapshots.formats.paths import FORMS
+from metrics.snapshots.formats.sheet import Sheet, sheet
 from tests.conftest import Builder
 from tests.snapshots.conftest import END, NOW, kpi, orders, shop_of, take, write
 
@@ -208,10 +208,17 @@ def test_pictures_have_their_size(made: Document, whole: Sheet) -> None:
 
 
 EVIL = [
-    "<script>alert(1)</script>", "\u202eevil\u202d", "x" * 300, "😀 ünï 漢字 مرحبا שלום", "=cmd()",
-    "a\r\nBcc: eve@evil.example", '#image("/etc/passwd") $1/0$ *b* _i_ `c` \\ @ref', "| a | b |\n# head",
-    '"><img src=x onerror=alert(1)>', "&lt;b&gt;",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "\u202eevil\u202d",
+    "x" * 300,
+    "😀 ünï 漢字 مرحبا שלום",
+    "=cmd()",
+    "a\r\nBcc: eve@evil.example",
+    '#image("/etc/passwd") $1/0$ *b* _i_ `c` \\ @ref',
+    "| a | b |\n# head",
+    '"><img src=x onerror=alert(1)>',
+    "&lt;b&gt;",
+]
 
 
 def quoted_(text: str) -> str:
@@ -258,8 +265,15 @@ def test_hostile_names_are_only_names_in_every_form(project: Builder) -> None:
 
 def test_render_writes_every_form(shop: Builder, tmp_path: Path) -> None:
     take(shop)
-    starts = {"html": b"<!doctype html>", "pdf": b"%PDF-", "png": b"\x89PNG", "markdown": b"# ", "csv": b"snapshot,",
-              "json": b"{", "mail": b"<!doctype html>"}  # fmt: skip
+    starts = {
+        "html": b"<!doctype html>",
+        "pdf": b"%PDF-",
+        "png": b"\x89PNG",
+        "markdown": b"# ",
+        "csv": b"snapshot,",
+        "json": b"{",
+        "mail": b"<!doctype html>",
+    }
     for form, start in starts.items():
         path = tmp_path / f"week.{form}"
         done = kpi(shop, "snapshot", "render", "--format", form, "--output", str(path))

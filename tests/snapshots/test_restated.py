@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from jobs.snapshots import restated_since
+from jobs.snapshots.take import restated_since
 from metrics.snapshots.comparing import compared
 from metrics.snapshots.document import Document
 from tests.conftest import Builder
@@ -41,8 +41,9 @@ def scaled(values: pd.Series) -> pd.Series:
 def late(day: str, count: int) -> pd.DataFrame:
     """Rows of a day that nobody had told of."""
     at = pd.date_range(f"{day} 08:00", periods=count, freq="7min")
-    return pd.DataFrame({"at": at, "platform": "web", "amount": 20.0, "paid": [k % 2 == 0 for k in range(count)],
-                         "who": 1})  # fmt: skip
+    return pd.DataFrame(
+        {"at": at, "platform": "web", "amount": 20.0, "paid": [k % 2 == 0 for k in range(count)], "who": 1}
+    )
 
 
 def revenue_of(frame: pd.DataFrame, made: Document, *, paid_only: bool) -> float:
@@ -83,8 +84,11 @@ def test_ten_weeks_with_late_rows_and_a_redefinition(project: Builder) -> None:
     for index, one in enumerate(made):
         old_then = not (index >= 7)
         then = revenue_of(frame, one, paid_only=not old_then)  # by the definition of then, on the rows of now
-        now = {"revenue": revenue_of(frame, one, paid_only=True), "orders": orders_of(frame, one),
-               "paid_share": share_of(frame, one)}  # fmt: skip
+        now = {
+            "revenue": revenue_of(frame, one, paid_only=True),
+            "orders": orders_of(frame, one),
+            "paid_share": share_of(frame, one),
+        }
         expected = {}
         for name, value in now.items():
             line = one.line(name)
@@ -118,9 +122,11 @@ def test_both_causes_in_one_sync_are_told_apart(shop: Builder) -> None:
     shop.sync(now=NOW + timedelta(hours=1))
     found = {(r["kpi"], "segment" in r): r["cause"] for r in answered(shop, "snapshot", "diff")}
     assert found == {
-        ("revenue", False): "late data and changed definition", ("orders", False): "late data",
-        ("orders", True): "late data", ("paid_share", False): "late data",
-    }  # fmt: skip
+        ("revenue", False): "late data and changed definition",
+        ("orders", False): "late data",
+        ("orders", True): "late data",
+        ("paid_share", False): "late data",
+    }
 
 
 def test_weeks_and_months_of_the_charts_are_compared_too(shop: Builder) -> None:
@@ -132,8 +138,9 @@ def test_weeks_and_months_of_the_charts_are_compared_too(shop: Builder) -> None:
     rows = answered(shop, "snapshot", "diff", "--points")
     orders_now = [r for r in rows if r["kpi"] == "orders" and "segment" not in r]
     assert [(r["grain"], r["period"], r["now"] - r["published"]) for r in orders_now] == [
-        ("week", "2026-10-12", 30), ("month", "2026-10-01", 30)
-    ]  # fmt: skip
+        ("week", "2026-10-12", 30),
+        ("month", "2026-10-01", 30),
+    ]
     shown = kpi(shop, "snapshot", "diff", "--points").stdout
     assert "2026-10-12" in shown and "late data" in shown
 

@@ -26,12 +26,11 @@ from pypdf import PdfReader
 
 from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
+from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
-from jobs.deliver import deliver
-from jobs.project import utc_now
-from jobs.send_snapshots import recipients_of, send
-from jobs.snapshots import rows_of, take_due, told, write_note
-from tests.conftest import ROOT, Builder
+from jobs.snapshots.send import recipients_of, send
+from jobs.snapshots.take import rows_of, take_due, told, write_note
+from tests.conftest import ROOT, Builder, deliver
 from tests.jobs.conftest import Web, web  # noqa: F401 (a fixture)
 from tests.snapshots.conftest import END, NOW, WEEKLY, answered, document, kpi, orders, shop_of, take, write
 
@@ -78,13 +77,15 @@ def inbox() -> Iterator[Inbox]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call waits for what is due in some seconds."""
-    monkeypatch.setattr("jobs.deliver.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 0.2)
 
 
 def contacts(port: int, more: str = "") -> str:
     to = f"mailto://127.0.0.1:{port}?from=kpi@example.com&to="
-    return (f"url: https://kpi.example\ncontact_points: [{{name: leads, url: '{to}leads@example.com'}}, "
-            f"{{name: owners, url: '{to}{{owner}}'}}{more}]\n")  # fmt: skip
+    return (
+        f"url: https://kpi.example\ncontact_points: [{{name: leads, url: '{to}leads@example.com'}}, "
+        f"{{name: owners, url: '{to}{{owner}}'}}{more}]\n"
+    )
 
 
 def mailing(project: Builder, port: int, snapshot: str = TO_TWO) -> Builder:
@@ -103,9 +104,14 @@ def test_a_complete_week_is_mailed_once_with_pictures_that_are_there(project: Bu
     assert message["Subject"] == f"Shop, week 46: {made.headline.rstrip('.')}"
     assert message["Message-ID"] != inbox.got[1][1]["Message-ID"] and message["From"] == "kpi@example.com"
     assert [part.get_content_type() for part in message.walk()] == [
-        "multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html",
-        *["image/png"] * 5, "application/pdf",
-    ]  # fmt: skip
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        *["image/png"] * 5,
+        "application/pdf",
+    ]
     html = message.get_body(("html",))
     assert html is not None and message.get_body(("plain",)) is not None
     markup = html.get_content()
@@ -127,8 +133,9 @@ def test_a_complete_week_is_mailed_once_with_pictures_that_are_there(project: Bu
     assert len(inbox.got) == 2, "each recipient gets a revision once"
     rows = answered(project, "snapshot", "send")
     assert [(r["recipient"], r["status"], r["attempts"]) for r in rows] == [
-        ("leads", "delivered", 1), ("boss@example.com", "delivered", 1)
-    ]  # fmt: skip
+        ("leads", "delivered", 1),
+        ("boss@example.com", "delivered", 1),
+    ]
 
 
 def test_a_revision_is_sent_by_hand_and_brings_the_editors_note(project: Builder, inbox: Inbox) -> None:
@@ -186,8 +193,8 @@ def die(*arguments, **options):
     if {after}: real(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 module.{name} = die
-from jobs.project import open_project
-from jobs.snapshots import take_due
+from jobs.project.project import open_project
+from jobs.snapshots.take import take_due
 take_due(open_project({folder!r}), now=datetime.fromisoformat({now!r}))
 """
 
@@ -195,9 +202,9 @@ take_due(open_project({folder!r}), now=datetime.fromisoformat({now!r}))
 @pytest.mark.parametrize(
     ("module", "name", "after", "kept"),
     [
-        ("jobs.snapshots", "deliver", False, True),  # everything is stored, nothing was sent
+        ("jobs.snapshots.take", "deliver", False, True),  # everything is stored, nothing was sent
         # in mid-transaction: nothing is stored
-        pytest.param("jobs.snapshots", "queue", True, False, marks=pytest.mark.slow),
+        pytest.param("jobs.snapshots.take", "queue", True, False, marks=pytest.mark.slow),
         pytest.param("connectors.state.snapshots", "add", True, False, marks=pytest.mark.slow),
     ],
 )
@@ -230,8 +237,10 @@ def test_two_at_a_time_take_and_send_once(project: Builder, inbox: Inbox) -> Non
     project.sync(now=NOW)
     project.write("snapshots", "weekly", TO_TWO)
     code = (
-        "import sys; sys.path.insert(0, {0!r}); from datetime import datetime; from jobs.project import open_project; "
-        "from jobs.snapshots import take_due; print(take_due(open_project({1!r}), now=datetime.fromisoformat({2!r})))"
+        "import sys; sys.path.insert(0, {0!r}); from datetime import datetime; "
+        "from jobs.project.project import open_project; "
+        "from jobs.snapshots.take import take_due; "
+        "print(take_due(open_project({1!r}), now=datetime.fromisoformat({2!r})))"
     )
     command = [sys.executable, "-c", code.format(str(ROOT), str(project.folder), NOW.isoformat())]
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
@@ -240,8 +249,10 @@ def test_two_at_a_time_take_and_send_once(project: Builder, inbox: Inbox) -> Non
         assert process.returncode == 0, told_to_us
     deliver(project.open())
     assert [(r.week, r.revision) for r in rows_of(project.open())] == [
-        ("2026-W46", 1), ("2026-W45", 1), ("2026-W44", 1)
-    ]  # fmt: skip
+        ("2026-W46", 1),
+        ("2026-W45", 1),
+        ("2026-W44", 1),
+    ]
     assert inbox.receivers == ["boss@example.com", "leads@example.com"]
 
 
@@ -305,7 +316,7 @@ def test_a_mail_that_cannot_be_made_is_no_mail() -> None:
 def test_a_day_and_time_to_send_is_waited_for_on_the_projects_clock(project: Builder, inbox: Inbox) -> None:
     mailing(project, inbox.port, f"{TO_TWO}schedule: {{send: tuesday 08:30}}\n")
     project.settings(f"name: Shop\ntimezone: Asia/Tokyo\n{contacts(inbox.port)}")
-    ahead = utc_now() + timedelta(days=21)  # messages are sent by the real clock: a week whose Tuesday is to come
+    ahead = utc_now() + timedelta(days=21)  # a week whose Tuesday is to come
     monday = pd.Timestamp(ahead.date()) - pd.Timedelta(days=ahead.weekday())
     write(project, orders(monday, start=monday - pd.Timedelta(days=21)))
     project.sync(now=monday.to_pydatetime().replace(tzinfo=UTC, hour=3))

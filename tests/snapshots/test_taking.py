@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError, NoData, SnapshotError, UnknownName
-from jobs.snapshot_message import notes_of
-from jobs.snapshots import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
+from jobs.snapshots.message import notes_of
+from jobs.snapshots.take import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
 from tests.conftest import Builder
 from tests.snapshots.conftest import (
     END,
@@ -24,7 +24,7 @@ from tests.snapshots.conftest import (
     shop_of,
     take,
     write,
-)  # fmt: skip
+)
 
 
 def between(frame: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
@@ -95,16 +95,22 @@ def test_a_document_says_how_it_was_made_and_never_changes(shop: Builder) -> Non
     assert plain == json.loads(json.dumps(made.as_dict())) and made.revision == 1
     assert plain["watermark"] == "2026-11-16T00:00:00Z" and plain["taken_at"] == "2026-11-16T06:00:00Z"
     assert set(plain["definitions"]) == {
-        "snapshot:weekly", "dataset:orders", "kpi:revenue", "kpi:orders", "kpi:paid_share", "kpi:buyers"
-    }  # fmt: skip
+        "snapshot:weekly",
+        "dataset:orders",
+        "kpi:revenue",
+        "kpi:orders",
+        "kpi:paid_share",
+        "kpi:buyers",
+    }
     assert plain["definitions"]["kpi:orders"] == (shop.folder / "kpis" / "orders.yml").read_text()
     again = take(shop, "2026-W46", now=NOW + timedelta(hours=2))
     assert again.revision == 2
     assert document(shop, "2026-W46", 1).as_dict() == made.as_dict()
     assert document(shop).revision == 2
     assert [(r["week"], r["revision"], r["by"]) for r in list_rows(shop.open())] == [
-        ("2026-W46", 2, "ana"), ("2026-W46", 1, "ana")
-    ]  # fmt: skip
+        ("2026-W46", 2, "ana"),
+        ("2026-W46", 1, "ana"),
+    ]
 
 
 def test_an_earlier_week_is_taken_as_if_the_later_ones_had_not_come(project: Builder) -> None:
@@ -149,7 +155,7 @@ def test_a_week_waits_for_its_data_and_then_says_what_is_missing(project: Builde
     done = take_due(project.open(), now=NOW)
     assert done.taken == () and told(done) == [
         "snapshot weekly of week 2026-W46 waits: Orders has nothing after Thu 12 Nov 2026."
-    ]  # fmt: skip
+    ]
     late = take_due(project.open(), now=NOW + timedelta(days=2))  # the wait is two days from Monday 0:00
     assert late.taken == (("weekly", "2026-W46", 1),)
     made = document(project)
@@ -177,20 +183,26 @@ def test_missed_weeks_are_caught_up(project: Builder) -> None:
     write(project, orders(END))
     project.sync(now=NOW)
     assert [row.week for row in rows_of(project.open())][:5] == [
-        "2026-W46", "2026-W45", "2026-W44", "2026-W43", "2026-W42"
-    ]  # fmt: skip
+        "2026-W46",
+        "2026-W45",
+        "2026-W44",
+        "2026-W43",
+        "2026-W42",
+    ]
 
 
 def test_without_a_file_there_is_a_default_of_all_areas_that_nobody_takes_by_itself(project: Builder) -> None:
     shop_of(project, snapshot="")
-    project.kpi("revenue", (project.folder / "kpis" / "revenue.yml").read_text().removeprefix("name: revenue\n")
-                + "area: Money")  # fmt: skip
+    project.kpi(
+        "revenue", (project.folder / "kpis" / "revenue.yml").read_text().removeprefix("name: revenue\n") + "area: Money"
+    )
     project.sync(now=NOW)
     assert rows_of(project.open()) == []
     made = take(project)
     assert [(s.title, [line.kpi for line in s.lines]) for s in made.sections] == [
-        ("Money", ["revenue"]), ("Other KPIs", ["buyers", "orders", "paid_share"])
-    ]  # fmt: skip
+        ("Money", ["revenue"]),
+        ("Other KPIs", ["buyers", "orders", "paid_share"]),
+    ]
 
 
 def test_what_cannot_be_taken_is_refused_in_words(project: Builder) -> None:
@@ -266,8 +278,9 @@ def test_an_editors_note_has_name_and_time_and_leaves_the_numbers_alone(shop: Bu
     write_note(shop.open(), made, "It ended.", by="Bo", now=NOW + timedelta(hours=1))
     notes = notes_of(shop.open(), made)
     assert [(n.text, n.by, n.at) for n in notes] == [
-        ("It ended.", "Bo", NOW + timedelta(hours=1)), ("The sale began on Friday.", "Ana", NOW)
-    ]  # fmt: skip
+        ("It ended.", "Bo", NOW + timedelta(hours=1)),
+        ("The sale began on Friday.", "Ana", NOW),
+    ]
     assert document(shop).as_dict() == made.as_dict()
     with pytest.raises(SnapshotError, match="the note is empty"):
         write_note(shop.open(), made, " \n", by="Ana", now=NOW)

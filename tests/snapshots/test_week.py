@@ -19,11 +19,13 @@ from metrics.snapshots import week as weeks
 @pytest.mark.parametrize(
     ("day", "name", "first"),
     [
-        ("2026-11-16", "2026-W47", "2026-11-16"), ("2026-11-22", "2026-W47", "2026-11-16"),
-        ("2026-01-01", "2026-W01", "2025-12-29"), ("2027-01-03", "2026-W53", "2026-12-28"),
+        ("2026-11-16", "2026-W47", "2026-11-16"),
+        ("2026-11-22", "2026-W47", "2026-11-16"),
+        ("2026-01-01", "2026-W01", "2025-12-29"),
+        ("2027-01-03", "2026-W53", "2026-12-28"),
         ("2024-12-31", "2025-W01", "2024-12-30"),
     ],
-)  # fmt: skip
+)
 def test_a_day_lies_in_its_iso_week(day: str, name: str, first: str) -> None:
     found = weeks.of(pd.Timestamp(day))
     assert (found.name, f"{found.first}") == (name, first)

@@ -197,7 +197,7 @@ def test_an_address_is_pulled_and_a_dead_one_is_retryable(project: Builder, web:
     start(project, f"{web}/orders.csv")
     assert project.sync().sources[0].rows == 2
     assert project.sync().sources[0].status == "unchanged"
-    start_error = project.open().sources()["t"]
+    start_error = project.open().sources.all()["t"]
     start_error.options.__dict__["path"] = f"{web}/none.csv"
     with pytest.raises(SourceError) as error:
         list(start_error.pull({}))

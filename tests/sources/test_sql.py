@@ -36,13 +36,23 @@ def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
         [install, f"--datadir={folder}/data", "--auth-root-authentication-method=normal", *user],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     socket = folder / "s"
     process = subprocess.Popen(
-        [daemon, "--no-defaults", f"--datadir={folder}/data", f"--socket={socket}", "--skip-networking",
-         f"--pid-file={folder}/pid", *user], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            daemon,
+            "--no-defaults",
+            f"--datadir={folder}/data",
+            f"--socket={socket}",
+            "--skip-networking",
+            f"--pid-file={folder}/pid",
+            *user,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     url = f"mysql://root@localhost/test?unix_socket={socket}"
     for _ in range(150):
         if socket.exists():
@@ -75,11 +85,16 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
 
 
 ORDERS = sa.Table(
-    "orders", sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", sa.DateTime), sa.Column("updated_at", sa.DateTime),
-    sa.Column("amount", sa.Numeric(12, 2)), sa.Column("country", sa.String(20)), sa.Column("paid", sa.Boolean),
+    "orders",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.DateTime),
+    sa.Column("updated_at", sa.DateTime),
+    sa.Column("amount", sa.Numeric(12, 2)),
+    sa.Column("country", sa.String(20)),
+    sa.Column("paid", sa.Boolean),
     sa.Column("note", sa.Text),
-)  # fmt: skip
+)
 
 
 def order(number: int, *, day: int = 0, updated: int | None = None, amount: float = 10.5) -> dict[str, object]:
@@ -114,8 +129,13 @@ def test_types_arrive_as_they_are_and_what_is_new_is_read_on(project: Builder, d
     start(project, url)
     assert run(project) == ("loaded", 2)
     types = project.open().reader().tables()["orders"]
-    kinds = {"id": {"BIGINT", "INTEGER"}, "at": {"TIMESTAMP"}, "amount": {"DOUBLE"}, "country": {"VARCHAR"},
-             "paid": {"BOOLEAN", "BIGINT"}}  # MySQL's booleans are numbers  # fmt: skip
+    kinds = {
+        "id": {"BIGINT", "INTEGER"},
+        "at": {"TIMESTAMP"},
+        "amount": {"DOUBLE"},
+        "country": {"VARCHAR"},
+        "paid": {"BOOLEAN", "BIGINT"},
+    }  # MySQL's booleans are numbers
     assert all(types[column] in allowed for column, allowed in kinds.items()), types
     assert project.values("revenue", grain="total") == {"total": 21.0}
     second = project.sync()
@@ -228,20 +248,30 @@ def test_postgres_types(
     """The same through ADBC and through psycopg."""
     if not arrow:
         monkeypatch.setitem(__import__("sys").modules, "adbc_driver_postgresql", None)
-    pg.execute(sa.text(
-        "CREATE TABLE app.things (id uuid, at timestamptz, day date, price numeric(10,2), units numeric(9,0), "
-        "big numeric(30,0), doc jsonb, tags text[], ok boolean, nothing integer, free numeric);"
-        "INSERT INTO app.things VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2026-03-29 01:30+01', '2026-03-29', "
-        "19.99, 7, 123456789012345678901234567890, '{\"a\": 1}', '{x,y}', true, NULL, 0.1)"
-    ))  # fmt: skip
+    pg.execute(
+        sa.text(
+            "CREATE TABLE app.things (id uuid, at timestamptz, day date, price numeric(10,2), units numeric(9,0), "
+            "big numeric(30,0), doc jsonb, tags text[], ok boolean, nothing integer, free numeric);"
+            "INSERT INTO app.things VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2026-03-29 01:30+01', "
+            "'2026-03-29', 19.99, 7, 123456789012345678901234567890, '{\"a\": 1}', '{x,y}', true, NULL, 0.1)"
+        )
+    )
     start(project, postgres, "remote_table: app.things")
     assert run(project) == ("loaded", 1)
     reader = project.open().reader()
     assert reader.tables()["orders"] == {
-        "id": "VARCHAR", "at": "TIMESTAMP WITH TIME ZONE", "day": "DATE", "price": "DOUBLE", "units": "BIGINT",
-        "big": "VARCHAR", "doc": "VARCHAR", "tags": "VARCHAR", "ok": "BOOLEAN",
-        "nothing": "INTEGER" if arrow else "VARCHAR", "free": "DOUBLE",
-    }  # fmt: skip
+        "id": "VARCHAR",
+        "at": "TIMESTAMP WITH TIME ZONE",
+        "day": "DATE",
+        "price": "DOUBLE",
+        "units": "BIGINT",
+        "big": "VARCHAR",
+        "doc": "VARCHAR",
+        "tags": "VARCHAR",
+        "ok": "BOOLEAN",
+        "nothing": "INTEGER" if arrow else "VARCHAR",
+        "free": "DOUBLE",
+    }
     row = reader.frame('SELECT * REPLACE (CAST("at" AS VARCHAR) AS "at") FROM orders').iloc[0]
     assert row["at"] == "2026-03-29 00:30:00+00" and row["big"] == "123456789012345678901234567890"
     assert (row["price"], row["units"], row["tags"], row["free"]) == (19.99, 7, "{x,y}", 0.1)
@@ -257,8 +287,10 @@ def test_a_missing_table_names_the_nearest(project: Builder, postgres: str, pg: 
 def test_a_wrong_password_is_never_printed(project: Builder, postgres: str, pg: sa.Connection) -> None:
     pg.execute(sa.text("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'right'"))
     folder = postgres.partition("host=")[2]
-    for address in (f"postgresql://guest:s3cr3t-pass@/nowhere?host={folder}",
-                    "postgresql://guest:s3cr3t-pass@127.0.0.1:1/app"):  # fmt: skip
+    for address in (
+        f"postgresql://guest:s3cr3t-pass@/nowhere?host={folder}",
+        "postgresql://guest:s3cr3t-pass@127.0.0.1:1/app",
+    ):
         start(project, address, "remote_table: app.things")
         project._sources.clear()
         result = project.sync()
@@ -274,17 +306,21 @@ def test_a_wrong_password_is_never_printed(project: Builder, postgres: str, pg: 
 def test_a_server_that_goes_in_mid_pull_leaves_everything_as_it_was(
     project: Builder, postgres: str, pg: sa.Connection
 ) -> None:
-    pg.execute(sa.text(
-        "CREATE TABLE app.things AS SELECT i AS id, timestamp '2026-11-01' + i * interval '1 second' AS at, "
-        "1.0 AS amount FROM generate_series(1, 1000) i"
-    ))  # fmt: skip
+    pg.execute(
+        sa.text(
+            "CREATE TABLE app.things AS SELECT i AS id, timestamp '2026-11-01' + i * interval '1 second' AS at, "
+            "1.0 AS amount FROM generate_series(1, 1000) i"
+        )
+    )
     start(project, postgres, "remote_table: app.things, primary_key: id")
     run(project)
     # Reading on, the query ends its own connection once it has sent the first half.
     project._sources.clear()
-    query = ("SELECT id, at, amount FROM app.things UNION ALL SELECT i, now()::timestamp, "
-             "CASE WHEN i = 500000 AND pg_terminate_backend(pg_backend_pid()) THEN 1 ELSE 2 END "
-             "FROM generate_series(2000, 1000000) i")  # fmt: skip
+    query = (
+        "SELECT id, at, amount FROM app.things UNION ALL SELECT i, timestamp '2026-11-02', "
+        "CASE WHEN i = 500000 AND pg_terminate_backend(pg_backend_pid()) THEN 1 ELSE 2 END "
+        "FROM generate_series(2000, 1000000) i"
+    )
     start(project, postgres, f'query: "{query}", primary_key: id')
     result = project.sync()
     assert result.failed and "Nothing of this pull was loaded" in result.sources[0].error
@@ -308,18 +344,25 @@ def test_a_column_that_left_the_database_is_told_and_full_accepts_it(
 
 def test_the_segment_preset_keeps_each_id_once(project: Builder, postgres: str, pg: sa.Connection) -> None:
     """Four clocks: what the device said, when it was sent, received, and loaded; `timestamp` is the mended first."""
-    pg.execute(sa.text(
-        "CREATE TABLE app.tracks (id text, user_id text, event text, original_timestamp timestamptz, "
-        "sent_at timestamptz, received_at timestamptz, \"timestamp\" timestamptz, uuid_ts timestamptz);"
-        "INSERT INTO app.tracks SELECT v.id, 'u1', 'opened', t, t, t, t, t + interval '1 hour' + v.again FROM "
-        "(VALUES ('m1', interval '0'), ('m2', interval '0'), ('m1', interval '5 min')) v(id, again), "
-        "(SELECT timestamptz '2026-11-20 12:00+00' AS t) c"
-    ))  # fmt: skip
-    project.source(f"- {{name: tracks, type: sql, preset: segment, url: '{postgres}', "
-                   "table: tracks, remote_table: app.tracks}")  # fmt: skip
+    pg.execute(
+        sa.text(
+            "CREATE TABLE app.tracks (id text, user_id text, event text, original_timestamp timestamptz, "
+            'sent_at timestamptz, received_at timestamptz, "timestamp" timestamptz, uuid_ts timestamptz);'
+            "INSERT INTO app.tracks SELECT v.id, 'u1', 'opened', t, t, t, t, t + interval '1 hour' + v.again FROM "
+            "(VALUES ('m1', interval '0'), ('m2', interval '0'), ('m1', interval '5 min')) v(id, again), "
+            "(SELECT timestamptz '2026-11-20 12:00+00' AS t) c"
+        )
+    )
+    project.source(
+        f"- {{name: tracks, type: sql, preset: segment, url: '{postgres}', table: tracks, remote_table: app.tracks}}"
+    )
     assert run(project) == ("loaded", 2)
-    pg.execute(sa.text("INSERT INTO app.tracks SELECT 'm2', user_id, event, original_timestamp, sent_at, received_at, "
-                       "\"timestamp\", uuid_ts + interval '2 hours' FROM app.tracks WHERE id = 'm2'"))  # fmt: skip
+    pg.execute(
+        sa.text(
+            "INSERT INTO app.tracks SELECT 'm2', user_id, event, original_timestamp, sent_at, received_at, "
+            "\"timestamp\", uuid_ts + interval '2 hours' FROM app.tracks WHERE id = 'm2'"
+        )
+    )
     assert run(project) == ("loaded", 1)
     assert int(project.open().reader().frame("SELECT count(*) AS n FROM tracks")["n"].iloc[0]) == 2
 
@@ -336,8 +379,11 @@ def sqlite(project: Builder, statements: str) -> str:
 
 def test_sqlite_texts_become_times_and_misfits_go_to_quarantine(project: Builder) -> None:
     rows = ",".join(f"({n}, '2026-11-0{n % 9 + 1} 10:00:00', {n})" for n in range(1, 40))
-    url = sqlite(project, f"CREATE TABLE orders (id INTEGER PRIMARY KEY, at DATETIME, amount INTEGER);"
-                          f"INSERT INTO orders VALUES {rows}, (90, '2026-11-01', 'many'), (91, 'soon', 1)")  # fmt: skip
+    url = sqlite(
+        project,
+        f"CREATE TABLE orders (id INTEGER PRIMARY KEY, at DATETIME, amount INTEGER);"
+        f"INSERT INTO orders VALUES {rows}, (90, '2026-11-01', 'many'), (91, 'soon', 1)",
+    )
     start(project, url, "primary_key: id, cursor: at, lookback: 1d")
     result = project.sync()
     assert (result.sources[0].rows, result.sources[0].quarantined) == (39, 2)
@@ -384,8 +430,11 @@ def test_an_unknown_driver_says_what_to_install(project: Builder) -> None:
 
 
 def test_texts_become_what_types_says(project: Builder) -> None:
-    url = sqlite(project, "CREATE TABLE orders (id INTEGER, at TEXT, amount REAL, country TEXT);"
-                          "INSERT INTO orders VALUES (1, '2026-11-01 09:00', 1.5, 'DE')")  # fmt: skip
+    url = sqlite(
+        project,
+        "CREATE TABLE orders (id INTEGER, at TEXT, amount REAL, country TEXT);"
+        "INSERT INTO orders VALUES (1, '2026-11-01 09:00', 1.5, 'DE')",
+    )
     start(project, url, "types: {at: timestamp}")
     assert run(project) == ("loaded", 1)
     assert project.values("revenue", grain="total") == {"total": 1.5}

@@ -20,9 +20,8 @@ from connectors.errors import StateError
 from connectors.state import alerts as kept
 from connectors.state.store import HEAD, MIGRATIONS, StateStore
 from connectors.state.tables import metadata
-from jobs.alerts import acknowledge, read_state
-from jobs.evaluate_alerts import evaluate
-from tests.conftest import NOW, ROOT, Builder
+from jobs.alerts.incidents import acknowledge, read_state
+from tests.conftest import NOW, ROOT, Builder, evaluate
 
 
 def test_migrations_make_what_the_tables_say_and_the_newest_is_known(tmp_path: Path) -> None:
@@ -79,8 +78,10 @@ def fired(project: Builder, state: str) -> None:
 
 def facts(project: Builder) -> list[Any]:
     state = read_state(project.open(), now=NOW)
-    return [[(i.rule_key, i.severity, i.peak_value, i.ack_by) for i in state.history],
-            [(s.rule_key, s.state, s.value, s.threshold) for s in state.standings]]  # fmt: skip
+    return [
+        [(i.rule_key, i.severity, i.peak_value, i.ack_by) for i in state.history],
+        [(s.rule_key, s.state, s.value, s.threshold) for s in state.standings],
+    ]
 
 
 def test_postgresql_keeps_what_sqlite_keeps(project: Builder, tmp_path: Path, postgres: str) -> None:

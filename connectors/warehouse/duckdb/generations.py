@@ -70,18 +70,20 @@ class Generations:
         live, free, needed = self.live(), shutil.disk_usage(self.folder).free, self.room_needed()
         if free < needed:
             raise DiskFull(
-                f"{free >> 20} MB are free, a new generation needs {needed >> 20} MB", where=str(self.data),
+                f"{free >> 20} MB are free, a new generation needs {needed >> 20} MB",
+                where=str(self.data),
                 hint="Nothing was changed; the live generation is as it was. Make room and sync again.",
-            )  # fmt: skip
+            )
         if live is not None:
             try:
                 shutil.copyfile(live, path)
             except OSError as error:
                 self.discard(path)
                 raise DiskFull(
-                    f"the live generation cannot be copied: {error.strerror}", where=str(self.data),
+                    f"the live generation cannot be copied: {error.strerror}",
+                    where=str(self.data),
                     hint="Nothing was changed. Make room and sync again.",
-                ) from error  # fmt: skip
+                ) from error
         return path
 
     def room_needed(self) -> int:

@@ -108,10 +108,15 @@ def _csv(
 ) -> Reading:
     """Read with the types the table has already, so that a broken cell is a rejected row, not a new type."""
     arguments = [
-        text(str(scan.path)), f"delim={text(scan.delimiter)}", "header=true",
-        f"nullstr=[{', '.join(text(v) for v in scan.null_values)}]", "store_rejects=true", "rejects_limit=0",
-        f"max_line_size={LONGEST_LINE}", f"decimal_separator={text(scan.decimal)}",
-    ]  # fmt: skip
+        text(str(scan.path)),
+        f"delim={text(scan.delimiter)}",
+        "header=true",
+        f"nullstr=[{', '.join(text(v) for v in scan.null_values)}]",
+        "store_rejects=true",
+        "rejects_limit=0",
+        f"max_line_size={LONGEST_LINE}",
+        f"decimal_separator={text(scan.decimal)}",
+    ]
     if scan.date_format:
         timed = any(mark in scan.date_format for mark in ("%H", "%I", "%c", "%X"))
         arguments.append(f"{'timestampformat' if timed else 'dateformat'}={text(scan.date_format)}")
@@ -120,8 +125,9 @@ def _csv(
     if doubled:
         raise LoadError(
             f"column '{doubled[0]}' is there twice in {scan.origin}",
-            where=f"source {options.name}", hint="Give each column of the header its own name.",
-        )  # fmt: skip
+            where=f"source {options.name}",
+            hint="Give each column of the header its own name.",
+        )
     if header and all(have.get(name) for name in header):
         found = {name: have[name] for name in header}
     else:
@@ -135,9 +141,12 @@ def _csv(
     known = {*scan.types, *scan.text_columns, *have}
     guessed = () if thorough else tuple(c for c in found if c not in known)
     return Reading(
-        scan.origin, relation, sniffed, guessed,
+        scan.origin,
+        relation,
+        sniffed,
+        guessed,
         lambda rows: _csv_rejects(connection, options, scan, types, found, rows),
-    )  # fmt: skip
+    )
 
 
 def doubtful(connection: duckdb.DuckDBPyConnection, reading: Reading, rows: str, count: int) -> bool:
@@ -204,8 +213,9 @@ def _csv_rejects(
         first = next(iter(lines.values()))
         raise LoadError(
             f"{broken} of {total} rows of {scan.origin} cannot be read; the first in line {first.line}: {first.reason}",
-            where=f"source {options.name}", hint="Set `encoding`, such as latin-1, or `delimiter` of this source.",
-        )  # fmt: skip
+            where=f"source {options.name}",
+            hint="Set `encoding`, such as latin-1, or `delimiter` of this source.",
+        )
     return list(lines.values())
 
 
@@ -219,8 +229,10 @@ def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
     if not scan.origin.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
         relation = f"read_json({path}, sample_size=-1)"
         return Reading(scan.origin, relation, described(connection, f"SELECT * FROM {relation}"))
-    lines = (f"read_csv({path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
-             f"auto_detect=false, null_padding=true, parallel=false, max_line_size={LONGEST_LINE})")  # fmt: skip
+    lines = (
+        f"read_csv({path}, columns={{'text': 'VARCHAR'}}, delim=chr(1), quote='', escape='', header=false, "
+        f"auto_detect=false, null_padding=true, parallel=false, max_line_size={LONGEST_LINE})"
+    )
     broken = one(
         connection,
         f"SELECT 1 FROM {lines} WHERE text IS NOT NULL AND coalesce(json_type(TRY_CAST(text AS JSON)), '') <> 'OBJECT' "
@@ -261,8 +273,9 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     """Values cast to the types they must have; a row with one that cannot be is rejected."""
     wanted = {c: kind.upper() for c, kind in types.items()}
     wrong = {c: wanted[c] for c, kind in reading.columns.items() if c in types and kind not in (wanted[c], '"NULL"')}
-    columns = {c: wanted[c] if kind == '"NULL"' and c in wanted else wrong.get(c, kind)
-               for c, kind in reading.columns.items()}  # fmt: skip
+    columns = {
+        c: wanted[c] if kind == '"NULL"' and c in wanted else wrong.get(c, kind) for c, kind in reading.columns.items()
+    }
     if not wrong:
         return Reading(reading.origin, reading.relation, columns)
     # By way of text: not every type casts to every other, and what has no way is a misfit, not an error.
@@ -279,8 +292,10 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
         column = bad[0][0]
         raise LoadError(
             f"column '{column}' is {reading.columns[column]} in the source; {len(bad)} of {total[0]} rows are not "
-            f"{wrong[column]}", where=f"source {reading.origin}", hint="State what it holds in `types`.",
-        )  # fmt: skip
+            f"{wrong[column]}",
+            where=f"source {reading.origin}",
+            hint="State what it holds in `types`.",
+        )
     casts = ", ".join(f"{sql} AS {quoted(c)}" for c, sql in cast.items())
     relation = f"(SELECT * REPLACE ({casts}) FROM {reading.relation} WHERE NOT ({any_misfit}))"
     rejected = [Rejected(None, c, f"'{c}' is not {wrong[c]}", raw) for c, raw in bad]
@@ -317,6 +332,11 @@ def text(value: str) -> str:
 
 
 WIDER = (
-    ("BIGINT", "DOUBLE"), ("INTEGER", "BIGINT"), ("INTEGER", "DOUBLE"), ("FLOAT", "DOUBLE"), ("BIGINT", "HUGEINT"),
-    ("HUGEINT", "DOUBLE"), ("DATE", "TIMESTAMP"),
-)  # fmt: skip
+    ("BIGINT", "DOUBLE"),
+    ("INTEGER", "BIGINT"),
+    ("INTEGER", "DOUBLE"),
+    ("FLOAT", "DOUBLE"),
+    ("BIGINT", "HUGEINT"),
+    ("HUGEINT", "DOUBLE"),
+    ("DATE", "TIMESTAMP"),
+)

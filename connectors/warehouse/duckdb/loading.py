@@ -73,8 +73,11 @@ class Load:
             self._anew = True
             self._forget_quarantine("")
         known = {} if self._retype else self._typed_before()
-        have = {c: kind for c, name in self._names([*known, *self._columns]).items()
-                if (kind := self._columns.get(name) or known.get(name))}  # fmt: skip
+        have = {
+            c: kind
+            for c, name in self._names([*known, *self._columns]).items()
+            if (kind := self._columns.get(name) or known.get(name))
+        }
         self._whole |= batch.whole
         if isinstance(batch.rows, FileScan):
             self._forget_quarantine(batch.rows.origin)
@@ -203,9 +206,10 @@ class Load:
     def _typed_before(self) -> dict[str, str]:
         """Columns of the table, but for texts without any value: their type was never found out."""
         return {
-            c: kind for c, kind in self._before.items()
+            c: kind
+            for c, kind in self._before.items()
             if kind != "VARCHAR" or not self._is_empty(c, self.options.table)
-        }  # fmt: skip
+        }
 
     def _is_empty(self, column: str, table: str) -> bool:
         """Whether no row has a value there yet, so that the column may take any type."""

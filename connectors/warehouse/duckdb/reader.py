@@ -93,9 +93,11 @@ class DuckReader(Books):
     def __init__(self, path: Path, *, memory_limit: str, threads: int) -> None:
         super().__init__()
         config: dict[str, Any] = {
-            "memory_limit": memory_limit, "threads": threads,
-            "enable_external_access": False, "autoinstall_known_extensions": False,
-        }  # fmt: skip
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+        }
         self.path = path
         self._connection = duckdb.connect(str(path), read_only=True, config=config)
         # Two readers of one file in one process share an instance, which the first has locked already.
@@ -104,10 +106,12 @@ class DuckReader(Books):
             self._connection.execute("SET lock_configuration=true")
         self.generation = self.generations()[-1]
         # A generation of an earlier version has none until the next sync.
-        self._has_parts = bool(self._rows(
-            f"SELECT 1 FROM duckdb_columns() WHERE schema_name = '{BOOKS}' AND table_name = 'kpi_values' "
-            "AND column_name = 'parts'"
-        ))  # fmt: skip
+        self._has_parts = bool(
+            self._rows(
+                f"SELECT 1 FROM duckdb_columns() WHERE schema_name = '{BOOKS}' AND table_name = 'kpi_values' "
+                "AND column_name = 'parts'"
+            )
+        )
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""

@@ -7,13 +7,13 @@ import importlib
 
 import pandas as pd
 
-from metrics.catalog.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
-from metrics.catalog.values import GRAINS
-from metrics.engine import trees
+from metrics.catalog.models.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
+from metrics.catalog.models.values import GRAINS
+from metrics.engine.coarser_periods import longer, shorter_scope
 from metrics.engine.frames import empty_periods
-from metrics.engine.joins import refuse_fan_out
-from metrics.engine.longer import longer, shorter_scope
 from metrics.engine.query import Scope
+from metrics.engine.sql import trees
+from metrics.engine.sql.joins import refuse_fan_out
 
 
 def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:

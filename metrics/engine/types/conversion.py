@@ -7,11 +7,12 @@ from datetime import timedelta
 import pandas as pd
 from sqlglot import exp
 
-from metrics.catalog.kpi import Conversion
-from metrics.engine import frames, trees
-from metrics.engine.following import next_hits, within
+from metrics.catalog.models.kpi import Conversion
+from metrics.engine import frames
 from metrics.engine.query import Scope
-from metrics.engine.rows import DAY, Rows, followed, reach, rising, window_function
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising, window_function
+from metrics.engine.sql.next_event import next_hits, within
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
 
@@ -37,21 +38,36 @@ def _hits(kpi: Conversion, scope: Scope, conversion: Rows) -> exp.Select:
 def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.Select:
     """An entity converts if any of its base rows in the period is followed by a conversion within the window."""
     entries = base.select(
-        base.segment.as_("segment"), base.entity.as_("entity"), base.period().as_("period"),
-        base.at.copy().as_("base_at"), start=scope.start, end=scope.end, asked=True,
-    )  # fmt: skip
+        base.segment.as_("segment"),
+        base.entity.as_("entity"),
+        base.period().as_("period"),
+        base.at.copy().as_("base_at"),
+        start=scope.start,
+        end=scope.end,
+        asked=True,
+    )
     followed_by = next_hits(
-        "base", "conversions", keys=KEYS, at="base_at", same_moment=True,
+        "base",
+        "conversions",
+        keys=KEYS,
+        at="base_at",
+        same_moment=True,
         whole_days=conversion.is_date and not base.is_date,
-    )  # fmt: skip
+    )
     converted = within(exp.column("hit"), exp.column("base_at"), kpi.window)
     who = exp.Case(ifs=[exp.If(this=converted, true=exp.column("entity"))])
     total = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
-    final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
-        exp.Count(this=exp.Distinct(expressions=[who])).as_("numerator"), total.as_("denominator"),
-        total.copy().as_("n"),
-    ).from_("followed").group_by("segment", "period")  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            exp.column("period").as_(trees.PERIOD),
+            exp.Count(this=exp.Distinct(expressions=[who])).as_("numerator"),
+            total.as_("denominator"),
+            total.copy().as_("n"),
+        )
+        .from_("followed")
+        .group_by("segment", "period")
+    )
     return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, conversion), followed=followed_by)
 
 
@@ -61,17 +77,29 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
     if conversion.is_date and not base.is_date:
         at = exp.cast(exp.TimestampTrunc(this=at, unit=exp.var("DAY")), "TIMESTAMP")
     entries = base.select(
-        base.segment.as_("segment"), base.entity.as_("entity"), base.local.copy().as_("base_local"),
-        base.at.copy().as_("base_at"), at.as_("line_at"), start=scope.start, end=reach(scope.end, _span(kpi)),
+        base.segment.as_("segment"),
+        base.entity.as_("entity"),
+        base.local.copy().as_("base_local"),
+        base.at.copy().as_("base_at"),
+        at.as_("line_at"),
+        start=scope.start,
+        end=reach(scope.end, _span(kpi)),
         asked=True,
-    )  # fmt: skip
+    )
     # A conversion may be credited in each segment that its entity has base rows in.
     pairs = exp.select("segment", "entity").distinct().from_("base")
-    seen = exp.select(
-        exp.column("segment", "pairs"), exp.column("entity", "pairs"), trees.null("TIMESTAMP").as_("base_local"),
-        trees.null("TIMESTAMP").as_("base_at"), exp.column("seen_at", "conversions").as_("line_at"),
-        exp.Literal.number(1).as_("kind"),
-    ).from_("conversions").join("pairs", on="pairs.entity = conversions.entity")  # fmt: skip
+    seen = (
+        exp.select(
+            exp.column("segment", "pairs"),
+            exp.column("entity", "pairs"),
+            trees.null("TIMESTAMP").as_("base_local"),
+            trees.null("TIMESTAMP").as_("base_at"),
+            exp.column("seen_at", "conversions").as_("line_at"),
+            exp.Literal.number(1).as_("kind"),
+        )
+        .from_("conversions")
+        .join("pairs", on="pairs.entity = conversions.entity")
+    )
     line = exp.select("segment", "entity", "base_local", "base_at", "line_at", exp.Literal.number(0).as_("kind"))
     both = exp.union(line.from_("base"), seen, distinct=False)
     order = [rising(exp.column("line_at")), rising(exp.column("kind"))]
@@ -81,16 +109,22 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
 
     touched = exp.select(
         "segment", "line_at", "kind", last("base_local").as_("local"), last("base_at").as_("touched_at")
-    ).from_(both.subquery("time_line"))  # fmt: skip
+    ).from_(both.subquery("time_line"))
     credited = exp.and_(exp.column("kind").eq(1), within(exp.column("line_at"), exp.column("touched_at"), kpi.window))
     period = trees.period(exp.column("local"), scope)
     count = trees.times(exp.column("kind").eq(0))
-    final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), period.as_(trees.PERIOD), trees.times(credited).as_("numerator"),
-        count.as_("denominator"), count.copy().as_("n"),
-    ).from_("touched").where(trees.in_range(exp.column("local"), scope.start, scope.end)).group_by(
-        exp.Literal.number(1), exp.Literal.number(2)
-    )  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            period.as_(trees.PERIOD),
+            trees.times(credited).as_("numerator"),
+            count.as_("denominator"),
+            count.copy().as_("n"),
+        )
+        .from_("touched")
+        .where(trees.in_range(exp.column("local"), scope.start, scope.end))
+        .group_by(exp.Literal.number(1), exp.Literal.number(2))
+    )
     return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, conversion), pairs=pairs, touched=touched)
 
 

@@ -9,10 +9,11 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.kpi import Cumulative, Measure, Simple
-from metrics.engine import frames, periods, trees
-from metrics.engine.longer import longer
+from metrics.catalog.models.kpi import Cumulative, Measure, Simple
+from metrics.engine import frames, periods
+from metrics.engine.coarser_periods import longer
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql import trees
 from metrics.engine.types.simple import measure_facts
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
@@ -26,8 +27,9 @@ def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
     if measure.agg not in (*RUNNING, "avg", "count_distinct"):
         raise QueryRefused(
             f"{measure.agg or 'an sql aggregate'} does not add up from day to day",
-            where=kpi.name, hint=f"Cumulative: count_distinct, avg, {', '.join(RUNNING)}.",
-        )  # fmt: skip
+            where=kpi.name,
+            hint=f"Cumulative: count_distinct, avg, {', '.join(RUNNING)}.",
+        )
     days = _days(kpi, measure, scope)
 
     def count() -> pd.DataFrame:
@@ -80,16 +82,20 @@ def _first_seen(kpi: Cumulative, measure: Measure, scope: Scope) -> pd.DataFrame
     entity = sql.expression(measure.expr)
     group = trees.period(local, scope, kpi.grain_to_date) if kpi.grain_to_date else exp.Literal.number(0)
     seen = exp.select(
-        trees.segment(dataset, scope.by).as_("segment"), entity.as_("entity"), group.as_("running"),
+        trees.segment(dataset, scope.by).as_("segment"),
+        entity.as_("entity"),
+        group.as_("running"),
         exp.Min(this=trees.period(local, scope, "day")).as_("day"),
-    )  # fmt: skip
+    )
     seen = trees.scanned(seen, dataset, scope, kind, measure.filter).where(trees.known(entity))
     seen = seen.group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
     count = exp.Count(this=exp.Star())
     query = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("day").as_(trees.PERIOD), count.as_(trees.VALUE),
+        exp.column("segment").as_(trees.SEGMENT),
+        exp.column("day").as_(trees.PERIOD),
+        count.as_(trees.VALUE),
         count.copy().as_("n"),
-    ).from_("seen")  # fmt: skip
+    ).from_("seen")
     query = trees.assembled(query, seen=seen).group_by("segment", "day")
     return frames.spined(trees.run(query, scope), scope, measure.dataset, zero=True)
 

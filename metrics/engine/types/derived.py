@@ -9,8 +9,8 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.derived import Reference, formula
-from metrics.catalog.kpi import Derived, KpiCommon
+from metrics.catalog.models.derived import Reference, formula
+from metrics.catalog.models.kpi import Derived, KpiCommon
 from metrics.engine import periods, types
 from metrics.engine.query import FACT_COLUMNS, Scope
 

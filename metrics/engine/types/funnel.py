@@ -8,11 +8,12 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Funnel
-from metrics.engine import frames, trees
-from metrics.engine.following import next_hits, within
+from metrics.catalog.models.kpi import Funnel
+from metrics.engine import frames
 from metrics.engine.query import Scope
-from metrics.engine.rows import DAY, Rows, followed, reach, rising
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising
+from metrics.engine.sql.next_event import next_hits, within
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
 
@@ -44,11 +45,16 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
     span = None if kpi.window is None else pd.Timedelta(kpi.window)
     first = steps[0]
     entry = first.select(
-        first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
+        first.segment.as_("segment"),
+        first.entity.as_("entity"),
+        first.period().as_("period"),
         *([first.period("day").as_("day")] if kpi.per == "attempt" else []),
-        exp.Min(this=first.at.copy()).as_("first_at"), exp.Min(this=first.at.copy()).as_("reached_at"),
-        start=scope.start, end=scope.end, asked=True,
-    )  # fmt: skip
+        exp.Min(this=first.at.copy()).as_("first_at"),
+        exp.Min(this=first.at.copy()).as_("reached_at"),
+        start=scope.start,
+        end=scope.end,
+        asked=True,
+    )
     entry = entry.group_by(*(exp.Literal.number(i + 1) for i in range(4 if kpi.per == "attempt" else 3)))
     ctes: dict[str, exp.Query] = {"reached_1": entry}
     for i, step in enumerate(steps[1:], start=2):
@@ -60,9 +66,13 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         )
         dates = step.is_date or steps[i - 2].is_date
         came_next = next_hits(
-            f"reached_{i - 1}", f"hits_{i}", keys=KEYS, at="reached_at", same_moment=dates,
+            f"reached_{i - 1}",
+            f"hits_{i}",
+            keys=KEYS,
+            at="reached_at",
+            same_moment=dates,
             whole_days=step.is_date and not steps[i - 2].is_date,
-        )  # fmt: skip
+        )
         # A date stands at its midnight: who is there has not gone back in time.
         at = exp.Greatest(this=exp.column("reached_at"), expressions=[exp.column("hit")], ignore_nulls=True)
         reached = exp.select(
@@ -77,11 +87,31 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
     every: exp.Query = counts[0]
     for count in counts[1:]:
         every = exp.union(every, count, distinct=False)
-    final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD), "step",
-        exp.Count(this=exp.Star()).as_("entries"),
-    ).from_(every.subquery("every_step")).group_by("segment", "period", "step")  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            exp.column("period").as_(trees.PERIOD),
+            "step",
+            exp.Count(this=exp.Star()).as_("entries"),
+        )
+        .from_(every.subquery("every_step"))
+        .group_by("segment", "period", "step")
+    )
     return trees.assembled(final, **ctes)
+
+
+def _row_order(steps: list[Rows]) -> list[exp.Ordered]:
+    """By moment, then by key; without a key the row of the earlier step is first among those of one moment."""
+    first = steps[0]
+    order = [rising(first.at), *(rising(exp.column(key, quoted=True)) for key in first.dataset.primary_key)]
+    if not first.dataset.primary_key:
+        ifs = [
+            exp.If(this=sql.expression(step.filter), true=exp.Literal.number(i))
+            for i, step in enumerate(steps)
+            if step.filter
+        ]
+        order += [rising(exp.Case(ifs=ifs, default=exp.Literal.number(len(steps))))] if ifs else []
+    return order
 
 
 def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
@@ -90,17 +120,14 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
     first = steps[0]
     asked = [sql.expression(first.filter)] if first.filter else []
     starts = exp.and_(trees.in_range(first.local, scope.start, scope.end), *asked, *first.asked())
-    order = [rising(first.at), *(rising(exp.column(key, quoted=True)) for key in first.dataset.primary_key)]
-    if not first.dataset.primary_key:  # rows of one moment: that of the earlier step is first
-        ifs = [exp.If(this=sql.expression(step.filter), true=exp.Literal.number(i))
-               for i, step in enumerate(steps) if step.filter]  # fmt: skip
-        order += [rising(exp.Case(ifs=ifs, default=exp.Literal.number(len(steps))))] if ifs else []
+    order = _row_order(steps)
 
     def ahead(x: exp.Expr, count: int) -> exp.Expr:
         return exp.Window(
-            this=exp.Lead(this=x, offset=exp.Literal.number(count)), partition_by=[first.entity.copy()],
+            this=exp.Lead(this=x, offset=exp.Literal.number(count)),
+            partition_by=[first.entity.copy()],
             order=exp.Order(expressions=[o.copy() for o in order]),
-        )  # fmt: skip
+        )
 
     columns = []
     for i, step in enumerate(steps[1:], start=1):
@@ -108,10 +135,17 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         columns.append(ahead(_flag(meets), i).as_(f"is_{i + 1}"))
         columns.append(ahead(first.at.copy(), i).as_(f"at_{i + 1}"))
     every = first.select(
-        first.segment.as_("segment"), first.entity.as_("entity"), first.period().as_("period"),
-        first.period("day").as_("day"), first.at.copy().as_("at_1"), _flag(starts).as_("is_1"), *columns,
-        start=scope.start, end=reach(scope.end, span), all_rows=True,
-    )  # fmt: skip
+        first.segment.as_("segment"),
+        first.entity.as_("entity"),
+        first.period().as_("period"),
+        first.period("day").as_("day"),
+        first.at.copy().as_("at_1"),
+        _flag(starts).as_("is_1"),
+        *columns,
+        start=scope.start,
+        end=reach(scope.end, span),
+        all_rows=True,
+    )
     depth: exp.Expr = exp.Literal.number(len(steps))
     for i in range(len(steps), 1, -1):
         there = within(exp.column(f"at_{i}"), exp.column("at_1"), kpi.window)
@@ -119,11 +153,20 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         depth = exp.Case(ifs=[exp.If(this=on, true=depth)], default=exp.Literal.number(i - 1))
     keys = ["segment", "entity", "period", *(["day"] if kpi.per == "attempt" else [])]
     best = exp.select(*keys, exp.Max(this=depth).as_("depth")).from_("every").where("is_1 = 1").group_by(*keys)
-    final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
-        *(exp.Sum(this=_flag(exp.GTE(this=exp.column("depth"), expression=exp.Literal.number(i)))).as_(f"step_{i}")
-          for i in range(1, len(steps) + 1)),
-    ).from_("best").group_by("segment", "period")  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            exp.column("period").as_(trees.PERIOD),
+            *(
+                exp.Sum(this=_flag(exp.GTE(this=exp.column("depth"), expression=exp.Literal.number(i)))).as_(
+                    f"step_{i}"
+                )
+                for i in range(1, len(steps) + 1)
+            ),
+        )
+        .from_("best")
+        .group_by("segment", "period")
+    )
     return trees.assembled(final, every=every, best=best)
 
 

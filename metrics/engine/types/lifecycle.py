@@ -6,11 +6,12 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Lifecycle
-from metrics.engine import frames, trees
+from metrics.catalog.models.kpi import Lifecycle
+from metrics.engine import frames
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
-from metrics.engine.rows import followed, rising, window_function
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import followed, rising, window_function
 
 PARTS = ("new", "returning", "resurrected", "dormant")
 
@@ -20,14 +21,16 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
     if scope.grain == TOTAL:
         raise QueryRefused(
             "whoever is new or dormant is so against the period before, which a whole range does not have",
-            where=kpi.name, hint="Ask at a grain.",
-        )  # fmt: skip
+            where=kpi.name,
+            hint="Ask at a grain.",
+        )
     (rows,) = followed(kpi, scope)
     counted = trees.run(_select(scope, kpi), scope)
     counted = counted.assign(
-        numerator=counted["new"] + counted["resurrected"], denominator=counted["dormant"],
+        numerator=counted["new"] + counted["resurrected"],
+        denominator=counted["dormant"],
         n=counted["new"] + counted["returning"] + counted["resurrected"],
-    )  # fmt: skip
+    )
     # Whoever was there last is dormant in the period after, also where that has not begun: unknown.
     index = frames.scope_index(scope)
     seen = frames.observed(index, scope.states.get(rows.dataset.name), scope)
@@ -46,9 +49,13 @@ def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:
         return window_function(function(this=period.copy()), by=["segment", "entity"], order=[rising(period)])
 
     around = exp.select(
-        "segment", "period", neighbour(exp.Lag).as_("earlier"), neighbour(exp.Lead).as_("later"),
-        trees.later(period, scope.grain).as_("following"), trees.later(period, scope.grain, -1).as_("preceding"),
-    ).from_("active")  # fmt: skip
+        "segment",
+        "period",
+        neighbour(exp.Lag).as_("earlier"),
+        neighbour(exp.Lead).as_("later"),
+        trees.later(period, scope.grain).as_("following"),
+        trees.later(period, scope.grain, -1).as_("preceding"),
+    ).from_("active")
     earlier = exp.column("earlier")
     kinds = exp.Case(
         ifs=[

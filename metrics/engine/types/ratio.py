@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.catalog.kpi import KpiCommon, Measure, Ratio
+from metrics.catalog.models.kpi import KpiCommon, Measure, Ratio
 from metrics.engine import types
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.types.simple import measure_facts

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from metrics.catalog.kpi import Retention
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Retention
+from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.rows import DAY, Rows, followed, ranked, rising
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import DAY, Rows, followed, ranked, rising
 
 UNIT_DAYS = {"day": 1, "week": 7}
 LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}
@@ -37,21 +38,32 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
 def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Size of each cohort, and how many of it are there `k` units later (rolling: are there last)."""
     joined = _joined(kpi, scope, start)
-    size = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
-        exp.Count(this=exp.Star()).as_("n"),
-    ).from_("cohort").group_by("segment", "period")  # fmt: skip
+    size = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            exp.column("period").as_(trees.PERIOD),
+            exp.Count(this=exp.Star()).as_("n"),
+        )
+        .from_("cohort")
+        .group_by("segment", "period")
+    )
     sizes = trees.run(trees.assembled(size, **{k: v.copy() for k, v in joined.items()}), scope)
     unit = kpi.unit if kpi.count_from == "calendar" else "day"
     returns = back.select(
-        back.entity.as_("entity"), back.period(unit).as_("back_on"), start=scope.start - DAY,
+        back.entity.as_("entity"),
+        back.period(unit).as_("back_on"),
+        start=scope.start - DAY,
         end=scope.end + (kpi.length + 2) * LONGEST[kpi.unit] if kpi.mode == "bounded" else None,
-    ).distinct()  # fmt: skip
+    ).distinct()
     start_on, back_on = exp.column("start_on", "cohort"), exp.column("back_on", "returns")
     after = exp.GT(this=back_on.copy(), expression=start_on.copy())
-    pairs = exp.select(
-        *(exp.column(name, "cohort") for name in ("segment", "period", "entity", "start_on")), back_on.copy()
-    ).from_("cohort").join("returns", on=exp.and_("returns.entity = cohort.entity", after))  # fmt: skip
+    pairs = (
+        exp.select(
+            *(exp.column(name, "cohort") for name in ("segment", "period", "entity", "start_on")), back_on.copy()
+        )
+        .from_("cohort")
+        .join("returns", on=exp.and_("returns.entity = cohort.entity", after))
+    )
     if kpi.mode == "bounded":
         step, count = (unit, kpi.length + 1) if kpi.count_from == "calendar" else ("day", _days(kpi, kpi.length + 1))
         pairs = pairs.where(exp.LT(this=back_on.copy(), expression=trees.later(start_on, step, count)))
@@ -60,9 +72,12 @@ def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.
         pairs.set("expressions", [*pairs.expressions[:-1], last])
         pairs = pairs.group_by(*(exp.Literal.number(i) for i in (1, 2, 3, 4)))
     final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD), "start_on", "back_on",
+        exp.column("segment").as_(trees.SEGMENT),
+        exp.column("period").as_(trees.PERIOD),
+        "start_on",
+        "back_on",
         exp.Count(this=exp.Star()).as_("entries"),
-    ).from_("pairs")  # fmt: skip
+    ).from_("pairs")
     if kpi.count_from == "start" and kpi.unit != "day":
         # Several days of one week of its own are one return: which week is told by days since the start.
         gap = exp.DateDiff(this=exp.column("back_on"), expression=exp.column("start_on"), unit=exp.var("DAY"))
@@ -79,18 +94,24 @@ def _joined(kpi: Retention, scope: Scope, start: Rows) -> dict[str, exp.Query]:
     """Relations up to `cohort`: one row for each member and unit in which it starts."""
     unit = kpi.unit if kpi.count_from == "calendar" else "day"
     columns = [
-        start.segment.as_("segment"), start.entity.as_("entity"), start.period().as_("period"),
+        start.segment.as_("segment"),
+        start.entity.as_("entity"),
+        start.period().as_("period"),
         start.period(unit).as_("start_on"),
-    ]  # fmt: skip
+    ]
     if kpi.cohort == "recurring":
         return {"cohort": start.select(*columns, start=scope.start, end=scope.end, asked=True).distinct()}
     # The first start ever decides the cohort and its segment; only then do filters choose.
     asked = exp.Case(ifs=[exp.If(this=exp.and_(*start.asked()), true=exp.Literal.number(1))]) if start.asked() else None
     rank = ranked(start, [rising(start.at)], [start.entity])
     every = start.select(
-        *columns, start.local.copy().as_("start_local"), (asked or exp.Literal.number(1)).as_("asked"),
-        rank.as_("nth"), start=None, end=None,
-    )  # fmt: skip
+        *columns,
+        start.local.copy().as_("start_local"),
+        (asked or exp.Literal.number(1)).as_("asked"),
+        rank.as_("nth"),
+        start=None,
+        end=None,
+    )
     cohort = exp.select("segment", "entity", "period", "start_on").from_("starts").where("nth = 1").where("asked = 1")
     cohort = cohort.where(trees.in_range(exp.column("start_local"), scope.start, scope.end))
     return {"starts": every, "cohort": cohort}

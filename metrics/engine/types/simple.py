@@ -6,12 +6,12 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Measure, Simple
-from metrics.engine import trees
+from metrics.catalog.models.kpi import Measure, Simple
 from metrics.engine.frames import spined
 from metrics.engine.query import Scope
-from metrics.engine.rows import deciding, falling, rising
-from metrics.engine.windows import windowed
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import deciding, falling, rising
+from metrics.engine.sql.windows import windowed
 
 
 def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
@@ -66,17 +66,27 @@ def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
     )
     asked = trees.conditions(dataset, scope)  # an entity has one row in a period; only then do filters choose
     rows = exp.select(
-        segment.as_("segment"), trees.period(local, scope).as_("period"), x.as_("picked"), rank.as_("nth"),
+        segment.as_("segment"),
+        trees.period(local, scope).as_("period"),
+        x.as_("picked"),
+        rank.as_("nth"),
         exp.Case(ifs=[exp.If(this=exp.and_(*asked) if asked else exp.true(), true=exp.Literal.number(1))]).as_("asked"),
-    )  # fmt: skip
+    )
     rows = trees.from_dataset(rows, dataset).where(trees.in_range(local, scope.start, scope.end))
     rows = rows.where(trees.known(per))
     rows = rows.where(sql.expression(kpi.filter)) if kpi.filter else rows
     measure = kpi.measure.model_copy(update={"expr": "picked"})
     columns = trees.aggregate(measure, dataset)
-    final = exp.select(
-        exp.column("period").as_(trees.PERIOD), exp.column("segment").as_(trees.SEGMENT),
-        *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
-    ).from_("rows_of_all").where("nth = 1").where("asked = 1").group_by("period", "segment")  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("period").as_(trees.PERIOD),
+            exp.column("segment").as_(trees.SEGMENT),
+            *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
+        )
+        .from_("rows_of_all")
+        .where("nth = 1")
+        .where("asked = 1")
+        .group_by("period", "segment")
+    )
     found = trees.run(trees.assembled(final, rows_of_all=rows), scope)
     return spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(measure) and dataset.empty == "zero")

@@ -13,9 +13,10 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.kpi import Sql
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Sql
+from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql import trees
 
 
 def facts(kpi: Sql, scope: Scope) -> pd.DataFrame:
@@ -27,8 +28,9 @@ def facts(kpi: Sql, scope: Scope) -> pd.DataFrame:
     if kpi.period_agg not in ("last", "mean", "max"):
         raise QueryRefused(
             f"a KPI of type sql has its {kpi.grain} values only; at grain {scope.grain} it has no exact one",
-            where=kpi.name, hint="Ask at its home grain, or state `period_agg: last`, `mean` or `max`.",
-        )  # fmt: skip
+            where=kpi.name,
+            hint="Ask at its home grain, or state `period_agg: last`, `mean` or `max`.",
+        )
     start = periods.floor(scope.start, kpi.grain, scope.week_start_days)
     home = _home(kpi, dataclasses.replace(scope, grain=kpi.grain, start=start))
     home["period"] = periods.floors(home["period"], scope.grain, scope.week_start_days)
@@ -72,9 +74,10 @@ def _select(kpi: Sql, scope: Scope) -> exp.Select:
         total["n"] = total["denominator"].copy()
     segment = exp.Literal.string("") if scope.by is None else trees.text(exp.column(scope.by, "given"))
     query = exp.select(
-        trees.period(local, scope).as_(trees.PERIOD), segment.as_(trees.SEGMENT),
+        trees.period(local, scope).as_(trees.PERIOD),
+        segment.as_(trees.SEGMENT),
         *(tree_.as_(trees.VALUE if c == "value" else c) for c, tree_ in total.items()),
-    ).from_(exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("given"))))  # fmt: skip
+    ).from_(exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("given"))))
     for name in dict.fromkeys(t.name.removeprefix("dataset__") for t in used):
         rows = trees.body(datasets[name]) or trees.from_dataset(exp.select("*"), datasets[name])
         query = query.with_(trees.cte_name(name), as_=rows)

@@ -6,10 +6,11 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.kpi import Stickiness
-from metrics.engine import frames, periods, trees
+from metrics.catalog.models.kpi import Stickiness
+from metrics.engine import frames, periods
 from metrics.engine.query import Scope
-from metrics.engine.rows import followed
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import followed
 
 
 def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
@@ -17,19 +18,32 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
     if scope.grain != kpi.long:
         raise QueryRefused(
             f"it is the share of a {kpi.long}'s people who come on one {kpi.short}; at grain {scope.grain} it is "
-            "another KPI", where=kpi.name,
+            "another KPI",
+            where=kpi.name,
             hint=f"Ask at grain {kpi.long}, write a KPI with another `long`, or state `period_agg: mean`.",
-        )  # fmt: skip
+        )
     (rows,) = followed(kpi, scope)
     active = rows.select(
-        rows.segment.as_("segment"), rows.entity.as_("entity"), rows.period().as_("period"),
-        rows.period(kpi.short).as_("short"), start=scope.start, end=scope.end, asked=True,
-    ).distinct()  # fmt: skip
+        rows.segment.as_("segment"),
+        rows.entity.as_("entity"),
+        rows.period().as_("period"),
+        rows.period(kpi.short).as_("short"),
+        start=scope.start,
+        end=scope.end,
+        asked=True,
+    ).distinct()
     actives = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
-    final = exp.select(
-        exp.column("segment").as_(trees.SEGMENT), exp.column("period").as_(trees.PERIOD),
-        exp.Count(this=exp.Star()).as_("numerator"), actives.as_("denominator"), actives.copy().as_("n"),
-    ).from_("active").group_by("segment", "period")  # fmt: skip
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            exp.column("period").as_(trees.PERIOD),
+            exp.Count(this=exp.Star()).as_("numerator"),
+            actives.as_("denominator"),
+            actives.copy().as_("n"),
+        )
+        .from_("active")
+        .group_by("segment", "period")
+    )
     found = trees.run(trees.assembled(final, active=active), scope)
     zero = ("numerator", "denominator") if rows.dataset.empty == "zero" else ()
     spined = frames.spined(found, scope, rows.dataset.name, zero=zero)

@@ -6,9 +6,10 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.kpi import Survey
-from metrics.engine import frames, trees
+from metrics.catalog.models.kpi import Survey
+from metrics.engine import frames
 from metrics.engine.query import Scope
+from metrics.engine.sql import trees
 
 # scale → least answer, least of the middle, least of the top, greatest answer
 SCALES = {"nps": (0, 7, 9, 10), "csat": (1, 3, 4, 5), "ces": (1, 4, 5, 7)}
@@ -33,8 +34,13 @@ def group(kpi: Survey) -> exp.Case:
         both = exp.and_(*(kind(this=score.copy(), expression=exp.Literal.number(x)) for kind, x in limits))
         return exp.If(this=both, true=exp.Literal.string(name))
 
-    return exp.Case(ifs=[case("promoters", top, most, exp.LTE), case("passives", middle, top, exp.LT),
-                         case("detractors", least, middle, exp.LT)])  # fmt: skip
+    return exp.Case(
+        ifs=[
+            case("promoters", top, most, exp.LTE),
+            case("passives", middle, top, exp.LT),
+            case("detractors", least, middle, exp.LT),
+        ]
+    )
 
 
 def answers(kpi: Survey, scope: Scope, *columns: exp.Expr) -> exp.Select:
@@ -55,8 +61,13 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
     elif kpi.scale == "ces":
         total = exp.Sum(this=exp.paren(sql.expression(kpi.score)))
     query = answers(
-        kpi, scope, trees.period(local, scope).as_(trees.PERIOD), trees.segment(dataset, scope.by).as_(trees.SEGMENT),
-        total.as_("numerator"), count.as_("denominator"), count.copy().as_("n"),
+        kpi,
+        scope,
+        trees.period(local, scope).as_(trees.PERIOD),
+        trees.segment(dataset, scope.by).as_(trees.SEGMENT),
+        total.as_("numerator"),
+        count.as_("denominator"),
+        count.copy().as_("n"),
         *(tree.as_(name) for name, tree in counts.items()),
-    )  # fmt: skip
+    )
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))

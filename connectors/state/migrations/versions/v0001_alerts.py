@@ -16,9 +16,13 @@ def upgrade() -> None:
     _messages()
     open_only = sa.text("closed_at IS NULL")
     op.create_index(
-        "ix_alert_incidents_open", "alert_incidents", ["rule_key", "segment"], unique=True,
-        sqlite_where=open_only, postgresql_where=open_only,
-    )  # fmt: skip
+        "ix_alert_incidents_open",
+        "alert_incidents",
+        ["rule_key", "segment"],
+        unique=True,
+        sqlite_where=open_only,
+        postgresql_where=open_only,
+    )
     op.create_index("ix_alert_incidents_opened", "alert_incidents", ["opened_at"])
     op.create_index("ix_alert_deliveries_status", "alert_deliveries", ["status"])
 

@@ -1,0 +1,1 @@
+"""The `kpi` command: one file per group of verbs; app.py is where it starts."""

@@ -1,0 +1,5 @@
+"""`python -m cli` is `kpi`."""
+
+from cli.app import main
+
+main()

@@ -1,0 +1,34 @@
+"""The `kpi` command: parses, calls a job, prints. docs/cli.md is its reference."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from cli import alerts, authoring, launch, operations, query, snapshot, sync
+from cli.options import ProjectOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="KPIs from the shell. Exit status: 0 good, 1 what you asked about is wrong, 2 wrong usage.",
+)
+for group in (authoring, sync, query, operations):
+    app.add_typer(group.app)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(launch.app, name="launch")
+app.add_typer(snapshot.app, name="snapshot")
+
+
+@app.callback()
+def _before_the_verb(project: ProjectOption = None) -> None:
+    if project:  # `kpi --project DIR VERB` is `kpi VERB --project DIR`
+        os.environ["KPI_PROJECT"] = project
+
+
+def main() -> None:
+    """Entry point of the `kpi` command."""
+    app(prog_name="kpi")

@@ -1,0 +1,146 @@
+"""init, add, validate, check, diff: what helps to write definitions."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.output import print_json, print_table, verb
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+extend = typer.Typer(no_args_is_help=True, help="Extend a project by a source or a KPI.")
+app.add_typer(extend, name="add")
+
+
+@partial(verb, of=app)
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="FILE-or-URL", help="Propose KPIs from this.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a new project folder; with --from, propose source, dataset and first KPIs.
+
+    example: kpi init shop --from orders.csv
+    """
+    from jobs.authoring.init import init as run
+
+    for line in run(directory, from_):
+        typer.echo(line)
+
+
+@partial(verb, of=extend)
+def source(
+    origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="A file, a web or a database address.")],
+    table: Annotated[str | None, typer.Option(help="Table of a database, maybe with its schema.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default its own.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Look at a file or table; add its source, a dataset and first KPIs.
+
+    example: kpi add source refunds.csv --project shop
+    """
+    from jobs.authoring.add import add_source
+
+    for line in add_source(open_project_at(project), origin, name, table):
+        typer.echo(line)
+
+
+@partial(verb, of=extend)
+def kpi(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the KPI, and of its file.")],
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the definition.")] = None,
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a KPI's file, if what it would say is valid.
+
+    example: kpi add kpi paying_users dataset=orders agg=count_distinct expr=customer_id
+    """
+    from jobs.authoring.add import add_kpi
+
+    for line in add_kpi(open_project_at(project), name, keys or []):
+        typer.echo(line)
+
+
+@partial(verb, of=app)
+def validate(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all files.")] = None,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Report every problem of every definition, with file and line. Changes nothing.
+
+    example: kpi validate activation
+    """
+    from jobs.authoring.validate import validate as run_validate
+
+    problems = run_validate(open_project_at(project, lenient=True), kpis or [], now=clock(now))
+    ok = not any(p.level == "error" for p in problems)
+    if json_:
+        print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        errors = sum(p.level == "error" for p in problems)
+        typer.echo(f"{errors} errors, {len(problems) - errors} warnings")
+    raise typer.Exit(0 if ok else 1)
+
+
+@partial(verb, of=app)
+def check(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all.")] = None,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run the data checks that the definitions state.
+
+    example: kpi check activation
+    """
+    from jobs.authoring.check import check as run_check
+
+    rows = run_check(open_project_at(project), kpis or [])
+    if json_:
+        print_json(rows)
+    else:
+        print_table(rows, ["kpi", "check", "ok", "detail"])
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+@partial(verb, of=app)
+def diff(
+    kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all that differ.")] = None,
+    against: Annotated[str | None, typer.Option(metavar="REV", help="A git revision; default as published.")] = None,
+    periods: Annotated[int, typer.Option(help="How many of the last complete periods.", min=1)] = 8,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if a number differs, for CI.")] = False,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Old against new definitions, in numbers, on the same rows.
+
+    example: kpi diff activation --against main
+    """
+    from jobs.authoring.diff import diff as run_diff
+
+    found = run_diff(open_project_at(project), kpis or [], against, periods=periods)
+    if json_:
+        print_json(list(found.rows))
+    elif found.rows:
+        print_table(list(found.rows), ["kpi", "period", "old", "new"])
+    else:
+        typer.echo("no definition differs")
+    for note in found.notes:
+        typer.echo(note, err=True)
+    raise typer.Exit(1 if exit_code and found.differs else 0)

@@ -1,0 +1,141 @@
+"""run, status, sources, backup, restore, doctor, schedule: what keeps an installation running."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.output import print_json, print_table, verb
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@partial(verb, of=app)
+def run(
+    project: ProjectOption = None,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve the dashboard.
+
+    example: kpi run --project shop --port 8600
+    """
+    opened = open_project_at(project)
+    from jobs.operations.serve import serve
+
+    clock(now)  # the server, a process of its own, inherits it
+    serve(opened, host=host, port=port)
+
+
+@partial(verb, of=app)
+def status(
+    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+) -> None:
+    """Print the live generation, and how fresh each dataset and source is.
+
+    example: kpi status --json
+    """
+    from jobs.operations.status import status as read
+
+    found = read(open_project_at(project), now=clock(now))
+    if json_:
+        print_json(found)
+        return
+    typer.echo(f"generation {found['generation'] or 'none yet'}, published {found['published_at'] or 'never'}")
+    print_table(found["datasets"], ["name", "watermark", "state", "rows"])
+    print_table(found["sources"], ["name", "state", "last_success", "error"])
+
+
+@partial(verb, of=app)
+def sources(project: ProjectOption = None, json_: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the source types and their options.
+
+    example: kpi sources
+    """
+    from jobs.operations.status import source_options
+
+    rows = source_options()
+    if json_:
+        print_json(rows)
+    else:
+        print_table(rows, ["type", "option", "default", "description"])
+
+
+@partial(verb, of=app)
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="New file or folder.")],
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Put definitions and live data into one file or folder, and verify it.
+
+    example: kpi backup shop-2026-11-23.zip --project shop
+    """
+    from jobs.operations.backup import backup as run_backup
+
+    made = run_backup(open_project_at(project, lenient=True), target, now=clock(now))
+    size = f"{made.size / (1 << 20):,.1f} MB"
+    typer.echo(f"{target}: {len(made.files)} files, {size}, generation {made.generation or 'none'}, verified")
+
+
+@partial(verb, of=app)
+def restore(
+    origin: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="What `kpi backup` made.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="New folder of the project.")],
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a project folder from a backup, checked in whole first.
+
+    example: kpi restore shop-2026-11-23.zip shop
+    """
+    from jobs.operations.backup import restore as run_restore
+
+    made = run_restore(origin, directory)
+    typer.echo(f"{directory}: {len(made.files)} files, generation {made.generation or 'none'}")
+    typer.echo(f"Next: kpi run --project {directory}")
+
+
+@partial(verb, of=app)
+def doctor(
+    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+) -> None:
+    """Check what a sync and the dashboard need; say what to do.
+
+    example: kpi doctor --project shop
+    """
+    from jobs.operations.doctor import FAILED
+    from jobs.operations.doctor import doctor as examine
+
+    rows = list(examine(open_project_at(project, lenient=True), now=clock(now)))
+    if json_:
+        print_json(rows)
+    else:
+        print_table(rows, ["check", "state", "detail", "todo"])
+    raise typer.Exit(1 if any(row["state"] == FAILED for row in rows) else 0)
+
+
+@partial(verb, of=app)
+def schedule(
+    kind: Annotated[str, typer.Argument(metavar="cron|systemd|github")] = "cron",
+    every: Annotated[str, typer.Option(help="How often, such as 15 min, 1h or 1d.")] = "1d",
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the lines that make a machine sync by itself.
+
+    example: kpi schedule systemd --every 1h --project shop
+    """
+    from jobs.operations.schedule import schedule as lines
+
+    typer.echo(lines(open_project_at(project), kind, every), nl=False)

@@ -1,0 +1,57 @@
+"""Options that verbs share, each declared once, and what they stand for: the project, the time, the person."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from jobs.project.project import Project
+
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", envvar="KPI_PROJECT", metavar="DIR", help="Project folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NowOption = Annotated[str | None, typer.Option("--now", metavar="TIMESTAMP", help="Set the clock: tests, replays.")]
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; default $USER.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
+    """The project that a verb works on."""
+    from jobs.project.project import open_project
+
+    return open_project(folder, lenient=lenient)
+
+
+def clock(text: str | None) -> datetime:
+    """The time it is; `--now` sets it for the whole process."""
+    from jobs.project.clock import set_clock, utc_now
+
+    if text is None:
+        return utc_now()
+    at = moment(text)
+    set_clock(at)
+    return at
+
+
+def moment(text: str) -> datetime:
+    """A timestamp that was typed."""
+    from jobs.project.clock import timestamp
+
+    try:
+        return timestamp(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no timestamp; write 2026-11-23 or 2026-11-23T06:00:00Z") from None
+
+
+def who(name: str | None) -> str:
+    """`--by`, or the machine's user."""
+    try:
+        return name or os.environ.get("USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container without users
+        return "somebody"

@@ -1,0 +1,55 @@
+"""How every verb prints: JSON, tables, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import typer
+
+from connectors.errors import KpiError
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """A KpiError becomes its text on stderr and exit status 1; anything else too, unless --debug."""
+    try:
+        yield
+    except KpiError as error:
+        if debug:
+            raise
+        typer.echo(f"kpi: {error}", err=True)
+        raise typer.Exit(1) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter, KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"kpi: unexpected {type(error).__name__}: {error}\nRun again with --debug and report it.", err=True)
+        raise typer.Exit(1) from None
+
+
+def verb(function: Callable[..., None], *, of: typer.Typer) -> Callable[..., None]:
+    """A verb of the command, with errors reported. A trailing _ keeps Python's own names free."""
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        with reported(bool(options.get("debug"))):
+            function(*args, **options)
+
+    return of.command(function.__name__.rstrip("_"))(run)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON."""
+    typer.echo(json.dumps(value, indent=None, ensure_ascii=False))
+
+
+def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Columns for people."""
+    from metrics.presentation.table import as_table
+
+    typer.echo(as_table(rows, columns), nl=False)

@@ -1,0 +1,93 @@
+"""sync and demo: fill a project, with progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.output import print_json, print_table, verb
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@partial(verb, of=app)
+def sync(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    project: ProjectOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Pull everything again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Pull and load, publish nothing.")] = False,
+    json_: JsonOption = False,
+    events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr.")] = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Pull the sources, load, compute all values and publish one generation.
+
+    example: kpi sync app_sessions
+    """
+    from jobs.sync import sync as run_sync
+
+    opened = open_project_at(project)
+    result = _follow(run_sync(opened, sources or [], full=full, dry_run=dry_run, now=clock(now)), events)
+    if json_:
+        print_json(result.as_dict())
+    else:
+        rows = [r.as_dict() for r in result.sources]
+        print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
+        made = "published" if result.published else "nothing new; live stays"
+        typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
+    for run_ in result.sources:
+        for text in filter(None, (run_.error, *run_.notes)):
+            typer.echo(text, err=True)
+    for line in (*map(str, result.problems), *result.alerts):
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if result.failed else 0)
+
+
+@partial(verb, of=app)
+def demo(
+    directory: Annotated[str | None, typer.Argument(metavar="DIR", help="Default: the repository's project.")] = None,
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make and fill the demo project; does nothing if today's is there.
+
+    example: kpi demo
+    """
+    from jobs.demo import demo as run_demo
+    from jobs.demo import demo_project
+
+    result = _follow(run_demo(demo_project(directory or project), now=clock(now)))
+    typer.echo(
+        f"demo: generation {result.generation} in {result.seconds:.1f} s"
+        if result.published
+        else f"demo: generation {result.generation} is up to date"
+    )
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def _follow(steps: Any, events: bool = False) -> Any:
+    """Draw a sync's progress as a bar on a terminal, or as JSON lines; return its result."""
+    from jobs.sync import Progress
+
+    bar, result = sys.stderr.isatty() and not events, None
+    for step in steps:
+        if isinstance(step, Progress) and events:
+            typer.echo(json.dumps(step.__dict__), err=True)
+        elif isinstance(step, Progress) and bar:
+            filled = round(24 * step.done / max(step.total, 1))
+            typer.echo(f"\r\033[K{'━' * filled}{'─' * (24 - filled)} {step.text}", err=True, nl=False)
+        elif not isinstance(step, Progress):
+            result = step
+    if bar:
+        typer.echo("\r\033[K", err=True, nl=False)
+    return result

@@ -1,0 +1,186 @@
+"""The page Alerts and the alerts of one KPI: what the state store knows, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from connectors.state.alerts import Incident, StandingRow
+from jobs.alerts.evaluate import is_silenced, normals_of
+from jobs.alerts.incidents import AlertState, read_state
+from jobs.project.project import Project
+from metrics.alerts.board import ENDS, AlertItem, Board, expected_text, headline, lasted, title_of, view_of
+from metrics.alerts.rules import Rule, rules_of
+from metrics.catalog.catalogue import Catalogue
+from metrics.engine.query import Filter
+from metrics.presentation import format as fmt
+
+SHOWN = 200  # rows of the history
+
+
+def board(project: Project, *, now: datetime) -> Board:
+    """Everything the page shows. Raises NoData, StateError."""
+    catalogue, state = project.catalogue(), read_state(project, now=now)
+    items = items_of(catalogue, state, now)
+    loud = [item for item in items if not item.silenced]
+    firing = [i for i in loud if i.kpi and i.incident and i.state in ("firing", "recovering")]
+    pending = [i for i in loud if i.state == "pending"]
+    waiting = [i for i in loud if i.kpi and i.state in ("stale", "error", "no_data")]
+    late = [i for i in loud if not i.kpi]
+    dead = tuple(
+        f"{c.name} does not answer: {c.error}" + (f" {c.waiting} messages wait." if c.waiting else "")
+        for c in state.contacts
+        if c.dead
+    )
+    evaluated = max((row.evaluated_at for row in state.standings), default=None)
+    line = f"Evaluated {fmt.age_text(evaluated, now)}; after each sync." if evaluated else "Not evaluated yet."
+    return Board(
+        headline(len(firing), len(pending)),
+        line,
+        tuple(firing),
+        tuple(pending),
+        tuple(late),
+        tuple(waiting),
+        tuple(i for i in items if i.silenced),
+        sum(1 for i in loud if i.state == "ok"),
+        _history(catalogue, state.history, now),
+        dead,
+        _untold(project, catalogue),
+        _marks(state),
+    )
+
+
+def firing_of(project: Project, kpi: str, *, now: datetime) -> tuple[AlertItem, ...]:
+    """Open incidents of one KPI, critical first."""
+    state = read_state(project, now=now, kpi=kpi)
+    return tuple(item for item in items_of(project.catalogue(), state, now) if item.incident and item.kpi)
+
+
+def unattended(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
+    """What the overview names: incidents that nobody looks after yet, and are not silenced."""
+    found = items_of(project.catalogue(), read_state(project, now=now), now)
+    return tuple(i for i in found if i.incident and i.kpi and not i.silenced and not i.acknowledged)
+
+
+def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> tuple[pd.Timestamp, ...]:
+    """Periods from which people called a new level normal, of the segment that is filtered on."""
+    values = {"", *(value for item in where for value in item.values)}
+    known = normals_of(project).get(rule_key, {})
+    return tuple(period for segment, at in known.items() if segment in values for period in at)
+
+
+def items_of(catalogue: Catalogue, state: AlertState, now: datetime) -> list[AlertItem]:
+    """Every rule and segment, and every late source; critical first."""
+    open_ = {(i.rule_key, i.segment): i for i in state.open}
+    rules = {rule.key: rule for kpi in catalogue.kpis.values() for rule in rules_of(kpi)}
+    found = [
+        _item(catalogue, rules[row.rule_key], row, open_.get((row.rule_key, row.segment)), state, now)
+        for row in state.standings
+        if row.rule_key in rules
+    ]
+    found += [_source(item, state) for item in state.open if not item.kpi]
+    order = {"critical": 0, "warning": 1, "": 2}
+    return sorted(found, key=lambda i: (order[i.severity], i.title, i.segment))
+
+
+def _item(
+    catalogue: Catalogue, rule: Rule, row: StandingRow, incident: Incident | None, state: AlertState, now: datetime
+) -> AlertItem:
+    kpi = catalogue.kpi(rule.kpi)
+    opened = incident.opened_period if incident else row.since
+    since = fmt.period_text(pd.Timestamp(opened), kpi.grain, now.year) if opened else ""
+    silent = is_silenced(state.silences, row.rule_key, row.segment)
+    acknowledged = ""
+    if incident and incident.ack_by:
+        acknowledged = f"{incident.ack_by} looks after it since {fmt.moment_text(incident.ack_at)}"
+    return AlertItem(
+        row.rule_key,
+        row.rule,
+        row.kpi,
+        row.segment,
+        title_of(kpi, row.segment),
+        row.state,
+        row.severity,
+        fmt.value_text(row.value, kpi),
+        expected_text(kpi, row.value, row.threshold),
+        since,
+        rule.words,
+        kpi.owner,
+        incident.place if incident else "",
+        row.why,
+        view_of(rule, row.segment),
+        incident.id if incident else 0,
+        acknowledged,
+        f"until {fmt.moment_text(silent)}" if silent else "",
+        (incident.mark or "") if incident else "",
+        rule.alert.compare == "expected_range",
+    )
+
+
+def _source(item: Incident, state: AlertState) -> AlertItem:
+    silent = is_silenced(state.silences, item.rule_key, item.segment)
+    return AlertItem(
+        item.rule_key,
+        item.rule,
+        "",
+        item.segment,
+        f"Source {item.segment}",
+        "firing",
+        item.severity,
+        "",
+        "",
+        fmt.moment_text(item.opened_at),
+        "",
+        "",
+        item.place,
+        "",
+        (),
+        item.id,
+        f"{item.ack_by} looks after it" if item.ack_by else "",
+        f"until {fmt.moment_text(silent)}" if silent else "",
+    )
+
+
+def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime) -> pd.DataFrame:
+    rows = []
+    for item in incidents[:SHOWN]:
+        kpi = catalogue.kpis.get(item.kpi)
+        if item.kpi and kpi is None:
+            continue
+        grain = kpi.grain if kpi else "day"
+        start, end = item.opened_period, item.closed_period if item.closed_at else item.last_period
+        length = lasted(start, end, grain) if start else lasted(item.opened_at, item.closed_at or now, "day")
+        rows.append(
+            {
+                "Opened": fmt.period_text(pd.Timestamp(start), grain, now.year)
+                if start
+                else fmt.day_text(item.opened_at),
+                "What": title_of(kpi, item.segment) if kpi else f"Source {item.segment}",
+                "Rule": item.rule,
+                "Severity": item.severity,
+                "Lasted": length if item.closed_at else f"{length} so far",
+                "Worst": fmt.value_text(item.peak_value, kpi) if kpi else fmt.UNKNOWN,
+                "Ended": ENDS.get(item.closed_why or "", "Open"),
+                "Told": "before alerts were on" if item.replayed else "yes" if item.notified_at else "nobody",
+                "Looked after": item.ack_by or "",
+                "Marked": item.mark or "",
+                "No.": item.id,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _untold(project: Project, catalogue: Catalogue) -> str:
+    """Why nobody hears of an alert; empty if everybody does."""
+    if not project.settings.contact_points:
+        return "Nobody is told yet: settings.yml has no contact points."
+    names = {name for kpi in catalogue.kpis.values() for rule in rules_of(kpi) for name in rule.contacts}
+    missing = sorted(name for name in names if project.settings.contact(name) is None)
+    return f"Nobody is told for {', '.join(missing)}: settings.yml has no such contact point." if missing else ""
+
+
+def _marks(state: AlertState) -> str:
+    told = [f"{key}: {useful} useful, {noise} noise" for key, useful, noise in state.marks]
+    return f"Marked by people. {'; '.join(told)}." if told else ""

@@ -1,0 +1,473 @@
+"""evaluate alerts: judge every rule → step its state → record → put messages into the outbox → send them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from connectors.clock import utc_now
+from connectors.errors import KpiError
+from connectors.state import alerts as kept
+from connectors.state.alerts import Incident, Silence, StandingRow
+from jobs.outbox.deliver import Renderer, Sent, deliver
+from jobs.project.project import Project
+from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
+from metrics.alerts.machine import Event, Kind, Standing, State, advance
+from metrics.alerts.message import Notice, grouped, notice, source_notice
+from metrics.alerts.notification_policy import Told, to_tell
+from metrics.alerts.observe import Answers, Normals, filters_of, observe
+from metrics.alerts.place import place_of
+from metrics.alerts.rules import Rule, rules_of
+from metrics.engine import periods
+from metrics.engine.data_context import World
+from metrics.presentation.freshness import dataset_late, late_reasons
+
+FRESHNESS = "freshness"  # the rule of every source
+LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
+MOST_PLACES = 25  # incidents of one evaluation whose place is looked for
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A rule and what it says now: its segments judged, or why it was not."""
+
+    rule: Rule
+    judged: tuple[Judged, ...] = ()
+    stale: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A source whose data is late: why, and the titles of the KPIs that wait."""
+
+    source: str
+    reason: str
+    waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation did. events: (incident, rule key, segment, event)."""
+
+    rules: int = 0
+    events: tuple[tuple[int, str, str, str], ...] = ()
+    sent: Sent = field(default_factory=Sent)
+    untold: tuple[str, ...] = ()  # owners and contacts without a contact point
+
+
+def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation:
+    """Evaluate all rules on the live generation. Safe beside another evaluator; a second call changes nothing.
+
+    render: of the messages that are due. Raises NoData, StateError.
+    """
+    world = project.world(now)
+    late = late_sources(world)
+    has_rules = any(rules_of(kpi) for kpi in world.catalogue.kpis.values())
+    if not (has_rules or late or project.state.exists()):
+        return Evaluation()
+    looked = look(world, normals_of(project))
+    with project.state.writing() as connection:
+        ledger = _Ledger(project, world, connection, now)
+        live = project.generations.live()
+        if live is None or live.stem == world.reader.generation.id:  # else a sync has published: its evaluation counts
+            for item in looked:
+                ledger.record(item)
+            ledger.record_sources(late)
+            ledger.close_gone({item.rule.key for item in looked})
+            ledger.notify()
+    return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
+
+
+def told(done: Evaluation) -> list[str]:
+    """What an operator should know of an evaluation, in sentences."""
+    failed, unknown = done.sent.failed, done.sent.unknown
+    lines = [f"{failed} attempts to send failed; tried again later, see the page Alerts"] if failed else []
+    lines += [f"{unknown} messages may not have arrived"] if unknown else []
+    return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
+
+
+def normals_of(project: Project) -> dict[str, Normals]:
+    """Rule key → segment → periods from which people called a new level normal."""
+    found: dict[str, dict[str, list[pd.Timestamp]]] = {}
+    if project.state.exists():
+        with project.state.reading() as connection:
+            for (key, segment), at in kept.normals(connection).items():
+                found.setdefault(key, {})[segment] = [pd.Timestamp(period) for period in at]
+    return dict(found)
+
+
+def look(world: World, normals: Mapping[str, Normals]) -> list[Looked]:
+    """Judge every rule. A KPI whose data is late waits: nothing of it is judged."""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    found: list[Looked] = []
+    for name in sorted(world.catalogue.kpis):
+        item, answers = world.catalogue.kpi(name), Answers()
+        rules = rules_of(item)
+        if not rules:
+            continue
+        late = late_reasons(item, world.catalogue, states, world.runs, world.table_sources, world.now)
+        for rule in rules:
+            if late:
+                found.append(Looked(rule, stale=late[0]))
+                continue
+            try:
+                mine = normals.get(rule.key)
+                judged = observe(
+                    rule, world.catalogue, world.reader, country=world.country, normals=mine, answers=answers
+                )
+                found.append(Looked(rule, tuple(judged)))
+            except KpiError as error:
+                found.append(Looked(rule, error=error.message))
+            except Exception as error:  # whatever one rule meets, the others are judged
+                found.append(Looked(rule, error=f"unexpected {type(error).__name__}: {error}"))
+    return found
+
+
+def late_sources(world: World) -> list[Late]:
+    """Each source (or dataset without one) whose data is late, once."""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    reasons: dict[str, tuple[str, set[str]]] = {}
+    for name, dataset in world.catalogue.datasets.items():
+        why = dataset_late(name, world.catalogue, states, world.runs, world.table_sources, world.now)
+        if why:
+            source = world.table_sources.get(dataset.source, name)
+            reasons.setdefault(source, (why, set()))[1].add(name)
+    found = []
+    for source, (why, names) in sorted(reasons.items()):
+        kpis = [k.title for k in world.catalogue.kpis.values() if names & set(world.catalogue.datasets_of(k))]
+        found.append(Late(source, why, tuple(sorted(kpis))))
+    return found
+
+
+@dataclass
+class _Ledger:
+    """One evaluation's reads and writes, inside one transaction."""
+
+    project: Project
+    world: World
+    connection: Connection
+    now: datetime
+    events: list[tuple[int, str, str, str]] = field(default_factory=list)
+    untold: set[str] = field(default_factory=set)
+    _notices: list[tuple[int, str, tuple[str, ...], Notice]] = field(default_factory=list)
+    _live: dict[tuple[str, str], tuple[Rule, Judged]] = field(default_factory=dict)
+    _late: dict[str, Late] = field(default_factory=dict)
+    _closed: list[Incident] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._standings = kept.standings(self.connection)
+        self._open = kept.open_incidents(self.connection)
+        self._silences = kept.silences(self.connection, self.now)
+        self._sequence = self.world.reader.generation.sequence
+
+    def record(self, item: Looked) -> None:
+        """Step every segment of a rule; a rule that could not be judged keeps its state and says why."""
+        rule, rows = item.rule, []
+        if item.stale or item.error:
+            state, why = (State.STALE, item.stale) if item.stale else (State.ERROR, item.error)
+            known = [row for (key, _), row in self._standings.items() if key == rule.key] or [_blank(rule, self)]
+            rows = [replace(row, state=state, why=why, evaluated_at=self.now, words=rule.words) for row in known]
+        for judged in item.judged:
+            old = self._standings.get((rule.key, judged.segment))
+            standing, events = advance(_standing(old), judged)
+            self._live[(rule.key, judged.segment)] = (rule, judged)
+            self._follow(rule, judged, old, standing, events)
+            rows.append(_row(rule, judged, standing, self))
+        if item.judged:
+            mine = {key for key in self._standings if key[0] == rule.key}
+            gone = mine - {(rule.key, judged.segment) for judged in item.judged}
+            for key in gone & set(self._open):
+                self._end(key, "rule_gone")
+            kept.drop_standings(self.connection, gone)
+        kept.put_standings(self.connection, rows)
+
+    def _follow(
+        self, rule: Rule, judged: Judged, old: StandingRow | None, standing: Standing, events: list[Event]
+    ) -> None:
+        """Bring incidents in line with what happened. On the first look the past is recorded, nobody is told of it."""
+        first, past = old is None or old.last_period is None, list[Incident]()
+        current = self._open.get((rule.key, judged.segment))
+        for event in events:
+            at = self._moment(rule, event.period) if first else self.now
+            if event.kind is Kind.OPENED:
+                current = Incident(
+                    rule.key,
+                    judged.segment,
+                    rule.kpi,
+                    rule.name,
+                    SEVERITIES[event.severity],
+                    at,
+                    opened_period=event.period.to_pydatetime(),
+                )
+            if current is None:
+                continue
+            current = replace(current, last_period=event.period.to_pydatetime())
+            if SEVERITIES.index(current.severity) < event.severity:
+                current = replace(current, severity=SEVERITIES[event.severity])
+            if event.kind in (Kind.RESOLVED, Kind.DISSOLVED):
+                why = str(event.kind)
+                if event.kind is Kind.DISSOLVED and old is not None and old.words != rule.words:
+                    why = "rule_changed"
+                current = replace(current, closed_at=at, closed_period=event.period.to_pydatetime(), closed_why=why)
+                if current.id or not first:
+                    self._store(current, judged)
+                elif self.now - at < LOOK_BACK:
+                    past.append(replace(_peaked(current, judged), replayed=True))
+                current = None
+        for incident in past:
+            kept.add_incident(self.connection, incident)
+        if current is not None and standing.severity:
+            self._store(current, judged)
+
+    def _store(self, incident: Incident, judged: Judged) -> None:
+        """Insert or update one incident, with its peak."""
+        incident = _peaked(incident, judged)
+        if not incident.id:
+            if incident.closed_at is None:
+                incident = replace(incident, place=self._place(incident))
+            incident = replace(incident, id=kept.add_incident(self.connection, incident))
+            self.events.append((incident.id, incident.rule_key, incident.segment, "opened"))
+        else:
+            kept.change_incident(
+                self.connection,
+                incident.id,
+                severity=incident.severity,
+                last_period=incident.last_period,
+                peak_period=incident.peak_period,
+                peak_value=incident.peak_value,
+                closed_at=incident.closed_at,
+                closed_period=incident.closed_period,
+                closed_why=incident.closed_why,
+            )
+        key = (incident.rule_key, incident.segment)
+        if incident.closed_at is None:
+            self._open[key] = incident
+        else:
+            self._open.pop(key, None)
+            self._closed.append(incident)
+            self.events.append((incident.id, *key, str(incident.closed_why)))
+
+    def record_sources(self, late: Sequence[Late]) -> None:
+        """One incident per source that is late, however many KPIs wait for it."""
+        self._late = {item.source: item for item in late}
+        for item in late:
+            key = (f"source:{item.source}", item.source)
+            if key not in self._open:
+                incident = Incident(*key, "", FRESHNESS, "warning", self.now, place=item.reason)
+                incident = replace(incident, id=kept.add_incident(self.connection, incident))
+                self._open[key] = incident
+                self.events.append((incident.id, *key, "opened"))
+        for key, incident in list(self._open.items()):
+            if incident.rule == FRESHNESS and not incident.kpi and incident.segment not in self._late:
+                self._end(key, "resolved")
+
+    def close_gone(self, rules: set[str]) -> None:
+        """Incidents of rules and segments that are no more."""
+        for key, incident in list(self._open.items()):
+            if incident.kpi and (incident.rule_key not in rules):
+                self._end(key, "rule_gone")
+        kept.drop_standings(self.connection, [key for key in self._standings if key[0] not in rules])
+
+    def _end(self, key: tuple[str, str], why: str) -> None:
+        incident = replace(self._open.pop(key), closed_at=self.now, closed_why=why)
+        kept.change_incident(self.connection, incident.id, closed_at=self.now, closed_why=why)
+        self._closed.append(incident)
+        self.events.append((incident.id, *key, why))
+
+    def notify(self) -> None:
+        """Put one message per contact point into the outbox: who was not told, what got worse, what is over."""
+        for key, incident in self._open.items():
+            event = self._event(key, incident)
+            if event:
+                self._tell(incident, event)
+        for incident in self._closed:
+            told = incident.notified_at is not None and not self._silenced(incident.rule_key, incident.segment)
+            if told and incident.closed_why in ("resolved", "dissolved"):
+                self._tell(incident, incident.closed_why)
+        by_contact: dict[str, list[tuple[int, str, Notice]]] = {}
+        for number, event, contacts, text in self._notices:
+            for contact in contacts:
+                by_contact.setdefault(contact, []).append((number, event, text))
+        for contact, items in by_contact.items():
+            title, body = grouped([text for _, _, text in items], self.project.name)
+            about = {number: event for number, event, _ in items}
+            kept.add_delivery(
+                self.connection, contact, title, body, utc_now(), about
+            )  # sent in the world, not at --now
+
+    def _event(self, key: tuple[str, str], incident: Incident) -> str:
+        """What is to be told of an open incident now; empty if nothing."""
+        told = Told(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
+        rule = self._live[key][0] if key in self._live else None
+        return to_tell(
+            SEVERITIES.index(incident.severity),
+            told,
+            self.now,
+            silenced=self._silenced(*key),
+            acknowledged=incident.ack_by is not None,
+            renotify_after=rule.alert.renotify_after if rule else None,
+        )
+
+    def _tell(self, incident: Incident, event: str) -> None:
+        found = self._notice(incident, event)
+        if found is None:
+            return
+        names, text = found
+        contacts = []
+        for name in names:
+            point = self.project.settings.contact(name)
+            if point is None and self.project.settings.contact_points:  # without any the page says so
+                self.untold.add(name)
+            elif point is not None and point.name not in contacts:
+                contacts.append(point.name)
+        if not contacts:
+            return
+        self._notices.append((incident.id, event, tuple(contacts), text))
+        kept.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
+
+    def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
+        base = self.project.settings.address
+        if not incident.kpi:
+            late = self._late.get(incident.segment)
+            reason, waiting = (late.reason, late.waiting) if late else ("", ())
+            names = self.project.settings.operators or ("default",)
+            return names, source_notice(event, incident.segment, reason, waiting, base)
+        rule, judged = self._live.get((incident.rule_key, incident.segment), (None, None))
+        if rule is None or judged is None or not len(judged.periods):
+            return None  # its data is late or gone: it waits
+        at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
+        period = pd.Timestamp(at or incident.opened_period)
+        return rule.contacts, notice(
+            event,
+            rule,
+            judged,
+            self.world.catalogue,
+            period=period,
+            severity=incident.severity,
+            place=incident.place,
+            base=base,
+            this_year=self.now.year,
+        )
+
+    def _silenced(self, rule_key: str, segment: str) -> bool:
+        return is_silenced(self._silences, rule_key, segment) is not None
+
+    def _place(self, incident: Incident) -> str:
+        if sum(1 for _, _, _, event in self.events if event == "opened") >= MOST_PLACES:
+            return ""
+        rule, _ = self._live[(incident.rule_key, incident.segment)]
+        found = place_of(
+            self.world.catalogue.kpi(rule.kpi),
+            self.world.catalogue,
+            self.world.reader,
+            pd.Timestamp(incident.peak_period or incident.opened_period),
+            filters_of(rule, incident.segment),
+        )
+        return found.words if found else ""
+
+    def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
+        """The end of a period as an instant."""
+        grain = self.world.catalogue.kpi(rule.kpi).grain
+        end: datetime = periods.after(period, grain).to_pydatetime()
+        zone = UTC if grain == "hour" else ZoneInfo(self.world.catalogue.timezone)
+        return end.replace(tzinfo=zone)
+
+
+def is_silenced(silences: Sequence[Silence], rule_key: str, segment: str) -> datetime | None:
+    """Until when nobody is told; None = they are."""
+    found = [s.until for s in silences if s.rule_key == rule_key and s.segment in (None, segment)]
+    return max(found, default=None)
+
+
+def _standing(row: StandingRow | None) -> Standing:
+    if row is None:
+        return Standing()
+    times = {
+        name: None if at is None else pd.Timestamp(at)
+        for name, at in (
+            ("since", row.since),
+            ("last", row.last_period),
+            ("opened", row.opened_period),
+        )
+    }
+    state = (
+        State(row.state)
+        if row.state in (State.OK, State.PENDING, State.FIRING, State.RECOVERING)
+        else (State.FIRING if row.severity else State.OK)
+    )
+    return Standing(state, SEVERITIES.index(row.severity), **times)
+
+
+def _row(rule: Rule, judged: Judged, standing: Standing, ledger: _Ledger) -> StandingRow:
+    value, threshold = None, None
+    if len(judged.periods):
+        value = known_or_none(float(judged.value[-1]))
+        threshold = threshold_of(judged, len(judged.periods) - 1, standing.severity)
+    plain: dict[str, Any] = {
+        name: at.to_pydatetime() if at is not None else None
+        for name, at in (("since", standing.since), ("last_period", standing.last), ("opened_period", standing.opened))
+    }
+    return StandingRow(
+        rule.key,
+        judged.segment,
+        rule.kpi,
+        rule.name,
+        standing.state,
+        SEVERITIES[standing.severity],
+        value=value,
+        threshold=threshold,
+        words=rule.words,
+        why="",
+        phase=judged.phase,
+        sequence=ledger._sequence,
+        evaluated_at=ledger.now,
+        **plain,
+    )
+
+
+def threshold_of(judged: Judged, index: int, severity: int) -> float | None:
+    """The bound that a value is held against: that of its severity, else the one it is beyond or near."""
+    critical = known_or_none(float(judged.critical[index]))
+    if severity == CRITICAL and critical is not None:
+        return critical
+    value, low, high = (known_or_none(float(a[index])) for a in (judged.value, judged.low, judged.high))
+    if low is None or high is None or value is None:
+        return low if low is not None else high
+    return low if abs(value - low) <= abs(value - high) else high
+
+
+def _blank(rule: Rule, ledger: _Ledger) -> StandingRow:
+    return StandingRow(
+        rule.key,
+        "",
+        rule.kpi,
+        rule.name,
+        State.OK,
+        "",
+        None,
+        None,
+        None,
+        None,
+        None,
+        rule.words,
+        "",
+        "ready",
+        ledger._sequence,
+        ledger.now,
+    )
+
+
+def _peaked(incident: Incident, judged: Judged) -> Incident:
+    """With the worst value between opening and the last period seen."""
+    index = judged.worst(pd.Timestamp(incident.opened_period), pd.Timestamp(incident.last_period))
+    if index is None:
+        return incident
+    value = known_or_none(float(judged.value[index]))
+    return replace(incident, peak_period=judged.periods[index].to_pydatetime(), peak_value=value)

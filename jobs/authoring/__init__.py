@@ -1,0 +1,1 @@
+"""What helps to write definitions: init, add, validate, check, diff."""

@@ -1,0 +1,48 @@
+"""check: the data checks that definitions state, on the complete periods of their home grain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from jobs.project.project import Project
+from metrics.catalog.models.common import Check, KpiCommon
+from metrics.engine.answer import answer
+from metrics.engine.query import Query
+from metrics.presentation.export import period
+
+
+def check(project: Project, names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row per check: kpi, check, ok, detail. Raises UnknownName, DefinitionError for a named KPI."""
+    reader = project.reader()
+    catalogue = project.catalogue(reader)
+    rows = []
+    for name in names or sorted(catalogue.kpis):
+        kpi = catalogue.kpi(name)
+        if kpi.checks:
+            series = answer(Query(name), catalogue, reader)
+            done = series.frame[series.frame["complete"]]
+            rows += [_row(kpi, item, done) for item in kpi.checks]
+    return rows
+
+
+def _row(kpi: KpiCommon, item: Check, done: pd.DataFrame) -> dict[str, Any]:
+    if item.between is not None:
+        low, high = item.between
+        text = f"between {low:g} and {high:g}"
+        bad = done[done["value"].notna() & ~done["value"].between(low, high)]
+        seen = bad["value"]
+    elif item.min_n is not None:
+        text, bad = f"n at least {item.min_n}", done[done["n"].fillna(0) < item.min_n]
+        seen = bad["n"]
+    else:
+        text, bad = "never unknown", done[done["value"].isna()]
+        seen = bad["value"]
+    if bad.empty:
+        detail = f"{len(done)} {kpi.grain}s"
+    else:
+        worst = period(bad.iloc[-1]["period"], kpi.grain)
+        detail = f"{len(bad)} of {len(done)} {kpi.grain}s fail; last {worst}: {seen.iloc[-1]:g}"
+    return {"kpi": kpi.name, "check": text, "ok": bool(bad.empty), "detail": detail}

@@ -1,0 +1,1 @@
+"""Launches: the registry of those made by people, verdicts, scorecards, the page."""

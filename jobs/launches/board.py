@@ -1,0 +1,197 @@
+"""What pages and the command show of launches: the board, one page, exports, JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from connectors.state import launches as kept
+from jobs.launches.scorecards import breaches_of, card_of, cards, decisions_of, published_by_launch
+from jobs.project.project import Project
+from metrics.launches.adoption import Adoption
+from metrics.launches.board import LaunchBoard, launch_board
+from metrics.launches.export import html as as_html
+from metrics.launches.export import markdown
+from metrics.launches.guardrail import Guard
+from metrics.launches.page import LaunchPage, launch_page
+from metrics.launches.scorecard import KpiScore, Scorecard
+from metrics.launches.voice import ScoreChange
+from metrics.presentation.format import iso
+
+
+def board(project: Project, *, now: datetime) -> LaunchBoard:
+    """The page Launches. Raises NoData, StateError."""
+    decided: dict[str, str] = {}
+    if project.state.exists():
+        with project.state.reading() as connection:
+            for item in kept.decisions(connection):
+                decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
+    return launch_board(cards(project, now=now), project.catalogue().launches, decided, now)
+
+
+def page_of(project: Project, name: str, *, now: datetime) -> LaunchPage:
+    """The page Launch. Raises NoData, UnknownName, StateError."""
+    return _page(project, card_of(project, name, now=now), now)
+
+
+def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
+    name = card.launch.name
+    ends = [score.observed.complete_to for score in card.scores if score.observed and score.observed.complete_to]
+    world = project.world(now)
+    mark = None
+    if ends:
+        mark = min(ends).tz_localize(world.catalogue.timezone).to_pydatetime()
+    return launch_page(
+        card,
+        world.catalogue,
+        now=now,
+        data_to=mark,
+        decisions=[(d.decision, d.why, d.by, d.decided_at) for d in decisions_of(project, name)],
+        breaches=[(b.kpi, b.since, b.closed_at) for b in breaches_of(project, name)],
+    )
+
+
+def link_to(project: Project, name: str) -> str:
+    """Where the page is."""
+    return f"{project.settings.address}/launch?launch={name}"
+
+
+def shown(project: Project, name: str, *, now: datetime, html: bool) -> str:
+    """The page as Markdown or HTML."""
+    page = page_of(project, name, now=now)
+    return (as_html if html else markdown)(page, link_to(project, name))
+
+
+def list_rows(project: Project, *, now: datetime, kind: str = "") -> list[dict[str, Any]]:
+    """`kpi launch list --json`: launches and marks, the latest first."""
+    readings, rows = published_by_launch(project), []
+    for item in sorted(project.catalogue().launches, key=lambda x: x.starts_on, reverse=True):
+        if kind and item.kind != kind:
+            continue
+        mine = [k for k in readings.get(item.name, []) if k.reading.verdict]
+        days = (now.date() - item.starts_on).days
+        rows.append(
+            {
+                "name": item.name,
+                "label": item.title,
+                "kind": item.kind,
+                "start": item.starts_on.isoformat(),
+                "phase": "planned" if days < 0 else "started",
+                "day": max(0, days),
+                "owner": item.owner or None,
+                "verdicts": [f"{k.reading.kpi} D+{k.reading.days}: {k.reading.verdict}" for k in mine],
+            }
+        )
+    return rows
+
+
+def scorecard_dict(project: Project, name: str, *, now: datetime) -> dict[str, Any]:
+    """`kpi launch show --json`: the scorecard in numbers."""
+    card = card_of(project, name, now=now)
+    launch = card.launch
+    return {
+        "launch": launch.name,
+        "label": launch.title,
+        "kind": launch.kind,
+        "start": launch.starts_on.isoformat(),
+        "owner": launch.owner or None,
+        "phase": card.phase,
+        "day": card.day,
+        "headline": _page(project, card, now).summary,
+        "kpis": [_score(score) for score in card.scores],
+        "adoption": _adoption(card.adoption),
+        "voice": _voice(card),
+        "readiness": [{"state": c.state, "words": c.words} for c in card.readiness],
+        "overlaps": list(card.overlaps),
+        "decisions": [
+            {"decision": d.decision, "why": d.why, "by": d.by, "at": iso(d.decided_at)}
+            for d in decisions_of(project, name)
+        ],
+    }
+
+
+def _score(score: KpiScore) -> dict[str, Any]:
+    look = score.today.reading
+    return {
+        "kpi": score.kpi.name,
+        "role": score.role,
+        "expect": score.wish or None,
+        "readings": [
+            {
+                **item.reading.as_dict(),
+                "badges": list(item.reading.badges),
+                "generation": item.generation,
+                "published_at": iso(item.taken_at),
+                "restated": _restated(score, item.reading.days),
+            }
+            for item in score.kept
+        ],
+        "today": {**look.as_dict(), "badges": list(look.badges)},
+        "guardrail": _guard(score.guard),
+    }
+
+
+def _restated(score: KpiScore, days: int) -> dict[str, Any] | None:
+    found = score.restated.get(days)
+    if found is None:
+        return None
+    now = found.reading
+    return {
+        "cause": found.cause,
+        "verdict": now.verdict or None,
+        "effect": now.effect,
+        "low": now.low,
+        "high": now.high,
+    }
+
+
+def _guard(guard: Guard | None) -> dict[str, Any] | None:
+    if guard is None:
+        return None
+    return {
+        "holds": guard.holds,
+        "must": guard.must,
+        "limit": guard.limit,
+        "value": guard.value,
+        "period": f"{guard.period:%Y-%m-%d}" if guard.period is not None else None,
+        "since": f"{guard.since:%Y-%m-%d}" if guard.since is not None else None,
+    }
+
+
+def _adoption(found: Adoption | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "audience": found.audience,
+        "used": found.used,
+        "share": found.share,
+        "again": found.again,
+        "within": {s.name: s.value for s in found.within},
+        "curve": [{"day": f"{day:%Y-%m-%d}", "share": share} for day, share in found.curve],
+        "segments": {
+            name: [{"segment": s.name, "used": s.used, "audience": s.of} for s in shares]
+            for name, shares in found.segments
+        },
+    }
+
+
+def _voice(card: Scorecard) -> dict[str, Any] | None:
+    if card.voice is None:
+        return None
+
+    def told(name: str, change: ScoreChange) -> dict[str, Any]:
+        return {
+            "group": name,
+            "before": change.before.value,
+            "after": change.after.value,
+            "n_before": change.before.n,
+            "n_after": change.after.n,
+            "change": change.change,
+            "low": change.low,
+            "high": change.high,
+        }
+
+    groups = [told(name, change) for name, change in card.voice.groups]
+    groups += [told("those who used it, against those who did not", card.voice.apart)] if card.voice.apart else []
+    words = [{"word": w.word, "before": w.before, "after": w.after} for w in card.voice.words]
+    return {"kpi": card.voice.kpi.name, "groups": groups, "comments": len(card.voice.comments), "words": words}

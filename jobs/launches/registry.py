@@ -1,0 +1,102 @@
+"""Launches that people made on a page or with `kpi launch add`: kept in the state store, read like files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from sqlalchemy import Connection
+
+from connectors.errors import DefinitionError, require
+from connectors.state import launches as kept
+from connectors.state.launches import LaunchRow
+from jobs.project.project import Project
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.registered import parsed
+from metrics.catalog.segments import segments
+from metrics.launches.scorecard import terms_of
+
+
+def add(
+    project: Project, text: str, *, by: str, now: datetime, replace: bool = False, from_page: bool = False
+) -> Launch:
+    """Keep a launch, given as its file would read. replace: one of that name may be there.
+
+    from_page: its filters may name values of one column and nothing else, for whoever can open a page could write them.
+    Raises DefinitionError with every problem, StateError.
+    """
+    catalogue = project.catalogue()
+    launch, problems = parsed(text, catalogue)
+    if launch is None:
+        hint = "\n".join(map(str, problems))
+        raise DefinitionError("this launch cannot be kept", hint=hint, problems=tuple(problems))
+    if from_page:
+        _refuse_sql(launch)
+    if launch.name in files_of(project):
+        raise DefinitionError(f"launches/{launch.name}.yml is there already", hint="Edit that file, or choose a name.")
+    with project.state.writing() as connection:
+        known = {row.name for row in kept.launches(connection)}
+        if launch.name in known and not replace:
+            raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
+        _refuse_other_terms(connection, launch)
+        kept.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
+    return launch
+
+
+def _refuse_sql(launch: Launch) -> None:
+    given = [launch.audience, launch.adoption.used if launch.adoption else ""]
+    for text in given:
+        if text and segments(text) is None:
+            raise DefinitionError(
+                f"`{text}` is more than a page may ask for",
+                hint="Write it as editor = 'new' or country IN ('DE', 'FR'); other SQL goes into a file in launches/.",
+            )
+
+
+def _refuse_other_terms(connection: Connection, launch: Launch) -> None:
+    """Whoever launches the same thing again, or to others, makes a new launch: its verdicts are others."""
+    for row in kept.readings(connection, launch.name):
+        if terms_of(Launch.model_validate_json(row.terms)) != terms_of(launch):
+            raise DefinitionError(
+                f"verdicts of {launch.name} were published: its days, audience and control stay as they are",
+                hint="Make a launch of another name.",
+            )
+
+
+def remove(project: Project, name: str) -> None:
+    """Forget a kept launch that has no verdicts yet. Raises UnknownName, DefinitionError, StateError."""
+    if name in files_of(project):
+        raise DefinitionError(f"{name} is a file: launches/{name}.yml", hint="Delete the file.")
+    with project.state.writing() as connection:
+        require(name, [row.name for row in kept.launches(connection)], kind="launch")
+        if kept.readings(connection, name):
+            raise DefinitionError(
+                f"verdicts of {name} were published, so it stays",
+                hint="Decide to roll it back, and say why: `kpi launch decide`.",
+            )
+        kept.drop_launch(connection, name)
+
+
+def text_of(project: Project, name: str) -> str | None:
+    """The text of a kept launch; None if it is a file, or does not exist."""
+    if not project.state.exists() or name in files_of(project):
+        return None
+    with project.state.reading() as connection:
+        return next((row.text for row in kept.launches(connection) if row.name == name), None)
+
+
+def files_of(project: Project) -> set[str]:
+    """Names of the launches that are files."""
+    return {path.stem for path in (project.folder / "launches").glob("*.yml")}
+
+
+def as_text(values: dict[str, Any]) -> str:
+    """YAML of a launch's keys, empty ones left out."""
+    yaml = YAML(pure=True)
+    yaml.default_flow_style = False
+    yaml.width = 4096
+    stream = StringIO()
+    yaml.dump({key: value for key, value in values.items() if value not in ("", None, [], {}, ())}, stream)
+    return stream.getvalue()

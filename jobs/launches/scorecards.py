@@ -1,0 +1,125 @@
+"""launches: scorecards on the live data with what was published, decisions, and a published verdict read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from connectors.errors import UnknownGeneration, require
+from connectors.state import launches as kept
+from connectors.state.launches import Breach, Decision, ReadingRow
+from jobs.alerts.incidents import read_state
+from jobs.project.project import Project
+from metrics.alerts.board import title_of
+from metrics.catalog.models.launch import Launch
+from metrics.launches.impact import METHOD
+from metrics.launches.observe import observe
+from metrics.launches.reading import Reading, read
+from metrics.launches.scorecard import Kept, Scorecard, same, scorecard
+
+DECISIONS = ("keep", "change", "roll back", "wait")
+
+
+def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
+    """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
+    world = project.world(now)
+    launch = world.catalogue.launch(name)
+    return scorecard(world, launch, published(project, name), _firing(project, launch, now))
+
+
+def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
+    """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
+    world = project.world(now)
+    everything = published_by_launch(project)
+    found = [
+        scorecard(world, launch, everything.get(launch.name, ()), full=False)
+        for launch in world.catalogue.launches
+        if launch.kind == "launch"
+    ]
+    return tuple(sorted(found, key=lambda card: card.launch.starts_on, reverse=True))
+
+
+def published(project: Project, name: str) -> list[Kept]:
+    """Readings that were made of one launch, in the order of their days."""
+    return published_by_launch(project).get(name, [])
+
+
+def published_by_launch(project: Project) -> dict[str, list[Kept]]:
+    """Readings that were made, by launch."""
+    found: dict[str, list[Kept]] = {}
+    if project.state.exists():
+        with project.state.reading() as connection:
+            for row in kept.readings(connection):
+                found.setdefault(row.launch, []).append(kept_of(row))
+    return found
+
+
+def kept_of(row: ReadingRow) -> Kept:
+    """A row as the scorecard knows it."""
+    terms = Launch.model_validate_json(row.terms)
+    return Kept(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at, terms)
+
+
+def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
+    """What was decided, the latest first."""
+    if not project.state.exists():
+        return ()
+    with project.state.reading() as connection:
+        return tuple(kept.decisions(connection, name))
+
+
+def breaches_of(project: Project, name: str) -> tuple[Breach, ...]:
+    """When guardrails were beyond their limits, the latest first."""
+    if not project.state.exists():
+        return ()
+    with project.state.reading() as connection:
+        return tuple(kept.breaches(connection, name))
+
+
+def decide(project: Project, name: str, decision: str, why: str, *, by: str, now: datetime) -> Decision:
+    """Keep what was decided about a launch. Raises UnknownName, StateError."""
+    project.catalogue().launch(name)
+    require(decision, DECISIONS, kind="decision")
+    made = Decision(name, decision, why.strip(), by, now)
+    with project.state.writing() as connection:
+        kept.add_decision(connection, made)
+    return made
+
+
+def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, object]]:
+    """Each published verdict computed once more, as of its generation: `identical`, or why it cannot be.
+
+    Uses the launch as it was read then. Raises NoData, StateError.
+    """
+    world, found = project.world(now), []
+    with project.state.reading() as connection:
+        rows = kept.readings(connection, name)
+    for row in rows:
+        was = kept_of(row)
+        old, terms = was.reading, was.terms
+        plain = {"kpi": row.kpi, "days": row.days, "generation": row.generation, "verdict": old.verdict or None}
+        if row.kpi not in world.catalogue.kpis:
+            found.append({**plain, "identical": None, "why": "the KPI is gone"})
+            continue
+        kpi = world.catalogue.kpi(row.kpi)
+        try:
+            observed = observe(terms, kpi, world.catalogue, world.reader, as_of=row.generation, country=world.country)
+        except UnknownGeneration as error:
+            found.append({**plain, "identical": None, "why": error.message})
+            continue
+        again = read(terms, kpi, observed, row.days).reading
+        why = "" if observed.panel is not None else observed.why
+        if old.method != METHOD:
+            why = f"it was measured by version {old.method} of the method, which is now {METHOD}"
+        found.append({**plain, "identical": same(again, old) if not why else None, "why": why})
+    return found
+
+
+def _firing(project: Project, launch: Launch, now: datetime) -> Sequence[str]:
+    catalogue, found = project.catalogue(), []
+    for incident in read_state(project, now=now).open:
+        if incident.kpi in launch.measured and incident.kpi in catalogue.kpis:
+            title = title_of(catalogue.kpi(incident.kpi), incident.segment)
+            found.append(f"An alert is firing on {title} ({incident.rule}).")
+    return found

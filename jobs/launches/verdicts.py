@@ -1,0 +1,157 @@
+"""read launches: verdicts whose day has come → kept for ever; guardrails → breaches; the owner is told of both.
+
+Part of every sync. A verdict is made once, from the generation that is live then; who looks later reads that one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from connectors.clock import utc_now
+from connectors.state import alerts as outbox
+from connectors.state import launches as kept
+from connectors.state.launches import Breach, ReadingRow
+from jobs.outbox.deliver import Renderer, Sent, deliver
+from jobs.project.project import Project
+from metrics.catalog.models.launch import READINGS, Launch
+from metrics.engine.data_context import World
+from metrics.launches.guardrail import Guard, guard
+from metrics.launches.message import breach_lines, launch_message, reading_lines
+from metrics.launches.observe import observe
+from metrics.launches.reading import Reading, due, read
+
+WATCHED = timedelta(days=2 * READINGS[-1])  # since launch, that guardrails are watched for breaches
+NEWS = timedelta(days=14)  # a verdict that became due longer ago is kept, but nobody is told of it
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one call did. readings: (launch, kpi, days, verdict); breaches: (launch, kpi, opened or closed)."""
+
+    readings: tuple[tuple[str, str, int, str], ...] = ()
+    breaches: tuple[tuple[str, str, str], ...] = ()
+    sent: Sent = field(default_factory=Sent)
+    untold: tuple[str, ...] = ()
+
+
+def read_launches(project: Project, *, now: datetime, render: Renderer) -> Read:
+    """Read every launch on the live data. Safe beside another; a second call changes nothing.
+
+    render: of the messages that are due. Raises NoData, StateError.
+    """
+    world = project.world(now)
+    begun = [x for x in world.catalogue.launches if x.kind == "launch" and x.starts_on <= now.date()]
+    if not begun:
+        return Read()
+    known: set[tuple[str, str, int]] = set()
+    if project.state.exists():
+        with project.state.reading() as connection:
+            known = {(row.launch, row.kpi, row.days) for row in kept.readings(connection)}
+    fresh = {launch.name: _due(world, launch, known) for launch in begun}
+    guards = {launch.name: _guards(world, launch) for launch in begun}
+    if not any(fresh.values()) and not any(guards.values()):
+        return Read()
+    with project.state.writing() as connection:
+        ledger = _Ledger(project, world, connection, now)
+        for launch in begun:
+            ledger.record(launch, fresh[launch.name], guards[launch.name])
+    return Read(tuple(ledger.readings), tuple(ledger.breaches), deliver(project, render), tuple(sorted(ledger.untold)))
+
+
+def told(done: Read) -> list[str]:
+    """What an operator should know, in sentences."""
+    lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
+    return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
+
+
+def _due(world: World, launch: Launch, known: set[tuple[str, str, int]]) -> list[Reading]:
+    """Verdicts whose day has come and that were not made yet. KPIs that are read in full cost nothing."""
+    found = []
+    for name in dict.fromkeys([*(s.kpi for s in launch.success), *(g.kpi for g in launch.guardrails)]):
+        left = [days for days in READINGS if (launch.name, name, days) not in known]
+        if not left or name not in world.catalogue.kpis or world.now.date() < launch.reading_on(left[0]):
+            continue
+        kpi = world.catalogue.kpi(name)
+        observed = observe(launch, kpi, world.catalogue, world.reader, country=world.country)
+        found += [read(launch, kpi, observed, days).reading for days in due(launch, observed) if days in left]
+    return found
+
+
+def _guards(world: World, launch: Launch) -> list[Guard]:
+    if pd.Timestamp(world.now.date()) - pd.Timestamp(launch.starts_on) > WATCHED:
+        return []
+    rails = [item for item in launch.guardrails if item.kpi in world.catalogue.kpis]
+    return [guard(item, world.catalogue, world.reader, launch.starts_on) for item in rails]
+
+
+@dataclass
+class _Ledger:
+    """One call's writes, inside one transaction."""
+
+    project: Project
+    world: World
+    connection: Connection
+    now: datetime
+    readings: list[tuple[str, str, int, str]] = field(default_factory=list)
+    breaches: list[tuple[str, str, str]] = field(default_factory=list)
+    untold: set[str] = field(default_factory=set)
+
+    def record(self, launch: Launch, fresh: list[Reading], guards: list[Guard]) -> None:
+        """Keep what is new of one launch, and write one message about it."""
+        lines = [*self._readings(launch, fresh), *self._breaches(launch, guards)]
+        if lines:
+            self._tell(launch, lines)
+
+    def _readings(self, launch: Launch, fresh: list[Reading]) -> list[str]:
+        # Looked up once more, under the lock: another evaluator may have been here.
+        known = {(row.kpi, row.days) for row in kept.readings(self.connection, launch.name)}
+        news = []
+        for reading in fresh:
+            if (reading.kpi, reading.days) in known:
+                continue
+            kept.add_reading(
+                self.connection,
+                ReadingRow(
+                    launch.name,
+                    reading.kpi,
+                    reading.days,
+                    self.world.reader.generation.id,
+                    self.now,
+                    launch.model_dump_json(),
+                    json.dumps(reading.as_dict(), sort_keys=True),
+                ),
+            )
+            self.readings.append((launch.name, reading.kpi, reading.days, reading.verdict))
+            if self.now.date() - launch.reading_on(reading.days) <= NEWS:
+                news.append(reading)
+        return reading_lines(news, self.world.catalogue)
+
+    def _breaches(self, launch: Launch, guards: list[Guard]) -> list[str]:
+        opened = {b.kpi: b for b in kept.breaches(self.connection, launch.name) if b.closed_at is None}
+        news = []
+        for item in guards:
+            if item.holds is False and item.kpi not in opened and item.since is not None:
+                breach = Breach(launch.name, item.kpi, item.since.to_pydatetime(), self.now)
+                kept.open_breach(self.connection, breach)
+                self.breaches.append((launch.name, item.kpi, "opened"))
+                news.append(item)
+            elif item.holds and item.kpi in opened:
+                kept.close_breach(self.connection, opened[item.kpi].id, self.now)
+                self.breaches.append((launch.name, item.kpi, "closed"))
+                news.append(item)
+        return breach_lines(news, self.world.catalogue)
+
+    def _tell(self, launch: Launch, lines: list[str]) -> None:
+        name = launch.owner or "default"
+        point = self.project.settings.contact(name)
+        if point is None:
+            if self.project.settings.contact_points:
+                self.untold.add(name)
+            return
+        title, body = launch_message(launch, lines, self.project.name, self.project.settings.address)
+        outbox.add_delivery(self.connection, point.name, title, body, utc_now(), {})

@@ -1,0 +1,1 @@
+"""What keeps an installation running: status, doctor, backup, schedule, serve."""

@@ -1,0 +1,197 @@
+"""backup and restore: a project in one file or folder, every part with its checksum, verified both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from connectors.errors import BackupError, KpiError
+from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.reader import DuckReader
+from jobs.project.project import Project
+from metrics.presentation.format import iso
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DEFINITIONS = ("settings.yml", "sources.yml", "datasets", "kpis", "launches", "transforms", "snapshots")
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a backup holds. files: path within it → sha256."""
+
+    path: Path
+    generation: str | None
+    files: dict[str, str]
+    size: int
+
+
+def backup(project: Project, target: Path, *, now: datetime) -> Backup:
+    """Write definitions, the live generation and how the last sync fared to `target` (`.zip`, or a new folder).
+
+    A sync may run meanwhile: a published generation never changes. Raises BackupError; leaves nothing half-made.
+    """
+    if target.exists():
+        raise BackupError(f"{target} exists already", hint="Name a new file or folder.")
+    live = project.generations.live()
+    fresh = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+    scratch = Path(tempfile.mkdtemp())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parts = dict(_parts(project, live, scratch))
+        sums = _write_zip(fresh, parts) if target.suffix == ".zip" else _write_folder(fresh, parts)
+        manifest = {
+            "format": FORMAT,
+            "made_at": iso(now),
+            "project": project.name,
+            "generation": live.stem if live else None,
+            "files": sums,
+        }
+        text = json.dumps(manifest, indent=1)
+        if target.suffix == ".zip":
+            with zipfile.ZipFile(fresh, "a") as archive:
+                archive.writestr(MANIFEST, text)
+        else:
+            (fresh / MANIFEST).write_text(text)
+        verify(fresh, shown_as=target)
+        os.replace(fresh, target)
+    except OSError as error:
+        raise BackupError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        _remove(fresh)
+        _remove(scratch)
+    size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file()) if target.is_dir() else target.stat().st_size
+    return Backup(target, live.stem if live else None, sums, size)
+
+
+def restore(source: Path, folder: Path) -> Backup:
+    """Make the project `folder` from a backup. It is checked in whole before anything is written.
+
+    Raises BackupError if the folder is not empty or a file of the backup is not what was put in.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BackupError(f"{folder} exists and is not empty", hint="Restore into a new folder, look, then move it.")
+    manifest = verify(source, shown_as=source)
+    fresh = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        for name in manifest.files:
+            place = fresh / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with _opened(source, name) as read, place.open("wb") as write:
+                shutil.copyfileobj(read, write, CHUNK)
+        if manifest.generation:
+            generations = Generations(fresh / "data")
+            published = generations.folder / f"{manifest.generation}.duckdb"
+            _open_generation(published, source)
+            generations.point(published)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(fresh, folder)
+    except OSError as error:
+        raise BackupError(f"{folder} cannot be written: {error.strerror or error}") from error
+    finally:
+        _remove(fresh)
+    return manifest
+
+
+def verify(source: Path, *, shown_as: Path) -> Backup:
+    """Read a backup in whole: every file is there, as it was put in. Raises BackupError."""
+    try:
+        with _opened(source, MANIFEST) as file:
+            manifest = json.loads(file.read())
+        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+        if manifest["format"] != FORMAT:
+            raise BackupError(f"{shown_as} has format {manifest['format']}; this version reads {FORMAT}")
+        for name, digest in files.items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts:
+                raise BackupError(f"{shown_as} names a file outside of the project: {name}")
+            with _opened(source, name) as file:
+                if _digest(file) != digest:
+                    raise BackupError(f"{name} in {shown_as} is damaged", hint="Take another backup; restore nothing.")
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise BackupError(f"{shown_as} is no whole backup: {error}", hint="`kpi backup FILE.zip` makes one.") from error
+    return Backup(shown_as, manifest["generation"], files, source.stat().st_size)
+
+
+def _parts(project: Project, live: Path | None, scratch: Path) -> Iterator[tuple[str, Path]]:
+    for name in DEFINITIONS:
+        path = project.folder / name
+        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+            if "__pycache__" not in file.parts:
+                yield str(PurePosixPath(file.relative_to(project.folder))), file
+    if live is not None:
+        yield f"data/generations/{live.name}", live
+    if (project.data / "last_sync.json").exists():
+        yield "data/last_sync.json", project.data / "last_sync.json"
+    if project.state.path is not None and project.state.exists():
+        copy = scratch / "state.sqlite"  # what is not in the file yet, but beside it, comes along
+        project.state.copy_to(copy)
+        yield "data/state.sqlite", copy
+
+
+def _write_zip(path: Path, parts: dict[str, Path]) -> dict[str, str]:
+    sums = {}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, file in parts.items():
+            with file.open("rb") as read, archive.open(name, "w", force_zip64=True) as write:
+                sums[name] = _copied(read, write)
+    return sums
+
+
+def _write_folder(path: Path, parts: dict[str, Path]) -> dict[str, str]:
+    sums = {}
+    for name, file in parts.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        with file.open("rb") as read, (path / name).open("wb") as write:
+            sums[name] = _copied(read, write)
+    path.mkdir(exist_ok=True)
+    return sums
+
+
+def _copied(read: IO[bytes], write: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := read.read(CHUNK):
+        digest.update(chunk)
+        write.write(chunk)
+    return digest.hexdigest()
+
+
+def _digest(read: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := read.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _opened(source: Path, name: str) -> IO[bytes]:
+    if source.is_dir():
+        return (source / name).open("rb")
+    with zipfile.ZipFile(source) as archive:
+        return archive.open(name)
+
+
+def _open_generation(path: Path, shown_as: Path) -> None:
+    try:
+        reader = DuckReader(path, memory_limit="1GB", threads=1)
+        reader.close()
+    except (KpiError, IndexError, RuntimeError) as error:
+        raise BackupError(f"the generation in {shown_as} cannot be opened: {error}") from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""status, list and sources: what there is and how fresh it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from connectors.sources.contract import SourceOptions, source_types
+from jobs.project.project import Project
+from metrics.catalog.additivity import additivity
+from metrics.kpi_views.card import card
+from metrics.presentation.format import iso
+from metrics.presentation.freshness import dataset_late
+
+
+def status(project: Project, *, now: datetime) -> dict[str, Any]:
+    """Generation, datasets and sources as `kpi status --json` prints them."""
+    sources, runs = project.sources.all(), project.sync_log.runs()
+    last = [
+        {
+            "name": name,
+            "state": runs[name].status if name in runs else "never pulled",
+            "last_success": (runs[name].last_success[:19] + "Z") if name in runs and runs[name].last_success else None,
+            "error": runs[name].error.split("\n")[0] or None if name in runs else None,
+        }
+        for name in sources
+    ]
+    if not project.has_data():
+        return {"generation": None, "published_at": None, "datasets": [], "sources": last}
+    world = project.world(now)
+    generation = world.reader.generation
+    states = world.reader.dataset_states(generation.sequence)
+    datasets = []
+    for name in world.catalogue.datasets:
+        late = dataset_late(name, world.catalogue, states, runs, world.table_sources, now)
+        state = states.get(name)
+        empty = state is None or state.rows == 0
+        datasets.append(
+            {
+                "name": name,
+                "watermark": iso(state.watermark) if state else None,
+                "state": "no data" if empty else "stale" if late else "fresh",
+                "rows": state.rows if state else 0,
+            }
+        )
+    return {
+        "generation": generation.id,
+        "published_at": iso(generation.published_at),
+        "datasets": datasets,
+        "sources": last,
+    }
+
+
+def catalogue_rows(
+    project: Project, *, now: datetime, tag: str | None = None, area: str | None = None
+) -> list[dict[str, Any]]:
+    """The catalogue as `kpi list --json` prints it; status is unknown before the first sync."""
+    world = project.world(now) if project.has_data() else None
+    catalogue = world.catalogue if world else project.catalogue()
+    rows = []
+    for name in sorted({*catalogue.kpis, *catalogue.broken}):
+        kpi = catalogue.kpis.get(name)
+        if kpi is None:
+            if not (tag or area):
+                rows.append(
+                    {
+                        **dict.fromkeys(
+                            ("name", "label", "area", "type", "grain", "owner", "status", "additivity", "definition")
+                        ),
+                        "name": name,
+                        "status": "definition_error",
+                    }
+                )
+            continue
+        if (tag and tag not in kpi.tags) or (area and area != kpi.area):
+            continue
+        rows.append(
+            {
+                "name": name,
+                "label": kpi.title,
+                "area": kpi.area,
+                "type": kpi.type,
+                "grain": kpi.grain,
+                "owner": kpi.owner,
+                "status": card(world, name).status.slug if world else None,
+                "additivity": additivity(kpi),
+                "definition": catalogue.definition(name),
+            }
+        )
+    return rows
+
+
+def source_options() -> list[dict[str, Any]]:
+    """Every option of every source type, as its file declares them."""
+    rows = []
+    common = set(SourceOptions.model_fields)
+    for name, kind in source_types().items():
+        fields = kind.Options.model_fields
+        for option, field in sorted(fields.items(), key=lambda item: item[0] in common):
+            default = "required" if field.is_required() else field.get_default(call_default_factory=True)
+            shown = "" if default in (None, "", (), {}) else str(default)
+            rows.append({"type": name, "option": option, "default": shown, "description": field.description or ""})
+    return rows

@@ -1,0 +1,1 @@
+"""Messages: recorded before they are sent, sent once."""

@@ -1,0 +1,119 @@
+"""deliver: send what is in the outbox. Recorded before it is sent; a confirmed failure is tried again, an outcome that
+nobody knows is sent once more and no more often than that."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from filelock import FileLock, Timeout
+
+from connectors.channels.apprise import AppriseChannel
+from connectors.channels.contract import Channel, Message, Outcome
+from connectors.clock import utc_now
+from connectors.errors import SettingsError
+from connectors.settings import environment, expand_secrets
+from connectors.state import alerts as kept
+from connectors.state.alerts import Delivery
+from jobs.project.project import Project
+
+# After how long a confirmed failure is tried again, by attempts made; the last one is repeated.
+BACK_OFF = [timedelta(seconds=s) for s in (1, 3, 5, 60, 300, 900, 3600, 4 * 3600)]
+GIVE_UP = timedelta(days=3)
+LEASE = timedelta(minutes=10)  # of a sender on another host
+PATIENCE_SECONDS = 6.0  # that one call waits for what is due soon
+LOCK_SECONDS = 120.0
+
+
+Renderer = Callable[[Project, int, Message], Message]  # project, number in the outbox, plain message → what is sent
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one call did."""
+
+    delivered: int = 0
+    failed: int = 0
+    unknown: int = 0
+
+
+def deliver(
+    project: Project, render: Renderer, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now
+) -> Sent:
+    """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
+
+    render: what turns a message of the outbox into what is sent, with the pictures and files of what it carries.
+    Raises StateError.
+    """
+    if not project.state.exists():
+        return Sent()
+    with project.state.reading() as connection:
+        waiting = kept.next_due(connection)
+        left = kept.orphans(connection, socket.gethostname(), clock() - LEASE)
+    if waiting is None and not left:
+        return Sent()
+    project.data.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(project.data / "notify.lock", timeout=LOCK_SECONDS):
+            return _send_all(project, render, channel or AppriseChannel(), clock)
+    except Timeout:
+        return Sent()  # the other sender has it all in hand
+
+
+def _send_all(project: Project, render: Renderer, channel: Channel, clock: Callable[[], datetime]) -> Sent:
+    host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
+    with project.state.writing() as connection:
+        for message in kept.orphans(connection, host, clock() - LEASE):
+            kept.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
+    tally = {"delivered": 0, "failed": 0, "unknown": 0}
+    while True:
+        with project.state.reading() as connection:
+            batch, upcoming = kept.due(connection, clock()), kept.next_due(connection)
+        for message in batch:
+            with project.state.writing() as connection:
+                mine = kept.claim(connection, message.id, host, clock())
+            if not mine:
+                continue
+            found = _send(project, render, channel, message)
+            tally[found.status] += 1
+            with project.state.writing() as connection:
+                kept.settle(connection, message.id, **_after(message, found, clock()))
+        if batch:
+            continue
+        wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
+        if wait is None or time.monotonic() + wait > patient_until:
+            return Sent(**tally)
+        time.sleep(max(0.05, wait))
+
+
+def _send(project: Project, render: Renderer, channel: Channel, message: Delivery) -> Outcome:
+    point = project.settings.contact(message.contact)
+    if point is None:
+        return Outcome("failed", f"contact point '{message.contact}' is no longer in settings.yml")
+    try:
+        url = str(expand_secrets(point.url, environment(), where=f"contact point {point.name}"))
+    except SettingsError as error:
+        return Outcome("failed", error.message)
+    plain = Message(message.title, message.body, id=f"{message.created_at:%Y%m%d%H%M%S%f}.{message.id}")
+    try:
+        whole = render(project, message.id, plain)
+    except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
+        return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
+    return channel.send(url, whole)
+
+
+def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object]:
+    """The columns that an outcome changes."""
+    attempts = message.attempts + 1
+    done = {"attempts": attempts, "finished_at": now, "error": found.detail}
+    if found.status == "delivered":
+        return {**done, "status": "delivered", "error": ""}
+    if found.status == "unknown":
+        again = message.unknowns == 0
+        return {**done, "status": "pending" if again else "unknown", "unknowns": message.unknowns + 1, "next_at": now}
+    if now - message.created_at > GIVE_UP:
+        return {**done, "status": "failed"}
+    return {**done, "status": "pending", "next_at": now + BACK_OFF[min(attempts, len(BACK_OFF)) - 1]}

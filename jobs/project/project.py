@@ -1,0 +1,167 @@
+"""The composition root: opens settings, sources, catalogue, reader and state of a project folder, for everyone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.errors import Problem, ProjectError, SettingsError
+from connectors.settings import Settings
+from connectors.warehouse.contract import Reader
+from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.reader import DuckReader
+from jobs.project.catalogue_cache import CatalogueCache
+from jobs.project.settings_file import read_settings
+from jobs.project.sources_file import SourcesFile
+from jobs.project.sync_log import SyncLog
+from metrics.catalog.catalogue import Catalogue
+
+if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
+    from connectors.state.store import StateStore
+    from connectors.warehouse.duckdb.staging import DuckStaging
+    from metrics.engine.data_context import World
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
+
+
+@dataclass
+class Project:
+    """One project folder: where its parts are, each opened on first use."""
+
+    folder: Path
+    data: Path
+    settings: Settings
+    settings_problems: tuple[Problem, ...] = ()
+    hold: bool = True  # whether the version published last stands in for a file that is wrong
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
+    _reader: DuckReader | None = field(default=None, repr=False, init=False)
+    _retired: DuckReader | None = field(default=None, repr=False, init=False)
+
+    @property
+    def name(self) -> str:
+        """What the header shows."""
+        return self.settings.name or self.folder.name.replace("_", " ").capitalize()
+
+    @property
+    def shown_as(self) -> str:
+        """Prefix of file names in problems: as the user typed the folder."""
+        try:
+            return f"{self.folder.relative_to(Path.cwd())}/"
+        except ValueError:
+            return f"{self.folder}/"
+
+    @cached_property
+    def sources(self) -> SourcesFile:
+        """The configured sources."""
+        return SourcesFile(self.folder, self.data, self.shown_as)
+
+    @cached_property
+    def sync_log(self) -> SyncLog:
+        """How the last sync went."""
+        return SyncLog(self.data, self.settings)
+
+    @cached_property
+    def definitions(self) -> CatalogueCache:
+        """The definition files."""
+        return CatalogueCache(self.folder, self.settings, self.shown_as, hold=self.hold)
+
+    @cached_property
+    def state(self) -> StateStore:
+        """Incidents, silences and messages; connects on first use."""
+        from connectors.state.store import StateStore
+
+        return StateStore(self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}")
+
+    @property
+    def generations(self) -> Generations:
+        """The published generations."""
+        return Generations(self.data)
+
+    def has_data(self) -> bool:
+        """Whether anything was published."""
+        return self.generations.live() is not None
+
+    def reader(self) -> Reader:
+        """A reader of the live generation. Raises NoData before the first sync."""
+        with self._lock:
+            live = self.generations.require_live()
+            if self._reader is None or self._reader.path != live:
+                # Another thread may be in the middle of a query on the old reader: the one before it goes.
+                if self._retired is not None:
+                    self._retired.close()
+                self._retired = self._reader
+                self._reader = DuckReader(live, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
+            return self._reader
+
+    def catalogue(self, reader: Reader | None = None) -> Catalogue:
+        """All definitions, checked against what is loaded; read again when a file or the generation changed."""
+        return self.definitions.catalogue(reader or (self.reader() if self.has_data() else None), self.state)
+
+    def catalogue_of(self, kpi: str, reader: Reader) -> Catalogue:
+        """The definitions that one KPI is made of, for one question; all of them if it does not exist or is wrong."""
+        alone = self.definitions.load(reader, only=kpi)
+        return alone if kpi in alone.kpis else self.catalogue(reader)
+
+    def world(self, now: datetime) -> World:
+        """What view models read, of the live generation. Raises NoData."""
+        from metrics.engine.data_context import World
+
+        reader = self.reader()
+        return World(
+            self.catalogue(reader),
+            reader,
+            self.sync_log.runs(),
+            self.sources.by_table(),
+            now,
+            self.sync_log.overdue(now),
+            self.sync_log.warnings(),
+            self.settings.holidays,
+        )
+
+    @contextmanager
+    def staging(self, now: datetime) -> Iterator[DuckStaging]:
+        """A generation in the making, under the sync lock. Not published unless the caller does."""
+        from connectors.warehouse.duckdb.staging import DuckStaging
+
+        generations = self.generations
+        with generations.lock():
+            generations.collect()
+            path = generations.stage(now)
+            staging = DuckStaging(path, now=now, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
+            try:
+                with staging.told():
+                    yield staging
+            finally:
+                staging.close()
+                generations.discard(path)  # nothing there any more if it was published
+                generations.collect()
+
+
+def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:
+    """The project at `folder`, KPI_PROJECT, or the repository's own. Raises ProjectError, SettingsError.
+
+    lenient: a wrong settings.yml gives default settings and `settings_problems` instead of an error.
+    """
+    chosen = folder or os.environ.get("KPI_PROJECT") or DEFAULT_FOLDER
+    path = Path(chosen).expanduser().resolve()
+    if not path.is_dir():
+        raise ProjectError(f"no folder {chosen}", hint=f"`kpi init {chosen}` makes a new project.")
+    if not any((path / name).exists() for name in ("settings.yml", "sources.yml", "kpis")):
+        raise ProjectError(
+            f"{chosen} is no project: it has no settings.yml, sources.yml or kpis/",
+            hint=f"`kpi init {chosen}` makes one.",
+        )
+    data = REPOSITORY / "data" if path == DEFAULT_FOLDER else path / "data"
+    data = Path(os.environ.get("KPI_DATA_DIR") or data)
+    settings, problems = read_settings(path / "settings.yml", f"{chosen}/settings.yml")
+    if problems and not lenient:
+        raise SettingsError("settings.yml cannot be used", hint="\n".join(map(str, problems)))
+    return Project(path, data, settings, tuple(problems))

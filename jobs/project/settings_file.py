@@ -1,0 +1,28 @@
+"""settings.yml: the settings of a project folder, or every problem of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from connectors.errors import Problem, SettingsError
+from connectors.settings import Settings, environment, expand_secrets
+from metrics.catalog.document import read_document, validated
+
+
+def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
+    """settings.yml, or default settings and every problem it has."""
+    if not path.exists():
+        return Settings(), []
+    document, problems = read_document(path, shown_as=shown_as)
+    if problems or document.data is None:
+        return Settings(), problems
+    try:
+        # Addresses of contact points are filled in when something is sent: who writes a KPI need not know their keys.
+        plain = dict(document.data) if isinstance(document.data, Mapping) else {}
+        kept = {key: plain.pop(key) for key in ("contact_points",) if key in plain}
+        plain = {**expand_secrets(plain, environment(), where=shown_as), **kept} if plain or kept else document.data
+    except SettingsError as error:
+        return Settings(), [document.problem((), error.code, error.message, error.hint)]
+    settings, problems = validated(document, Settings, data=plain)
+    return settings or Settings(), problems

@@ -1,0 +1,87 @@
+"""sources.yml: every configured source, or every problem of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import Problem, SettingsError, UnknownName
+from connectors.settings import environment, expand_secrets
+from connectors.sources.contract import Source, source_type
+from metrics.catalog.document import Document, read_document, validated
+
+PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^@\s]+@")  # one that is written out
+
+
+class SourcesFile:
+    """The file of one project folder. data: the folder that ${KPI_DATA} stands for."""
+
+    def __init__(self, folder: Path, data: Path, shown_as: str) -> None:
+        self._folder, self._data, self._shown_as = folder, data, shown_as
+        self._by_table: tuple[int, dict[str, str]] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it is, whether or not it is there."""
+        return self._folder / "sources.yml"
+
+    def all(self) -> dict[str, Source]:
+        """Every configured source by name. Raises SettingsError with all problems of the file."""
+        sources, problems = self.read()
+        errors = [problem for problem in problems if problem.level == "error"]
+        if errors:
+            raise SettingsError("sources.yml cannot be used", hint="\n".join(map(str, errors)))
+        return sources
+
+    def read(self) -> tuple[dict[str, Source], list[Problem]]:
+        """Sources that are well-formed, and every problem of the file."""
+        if not self.path.exists():
+            return {}, []
+        document, problems = read_document(self.path, shown_as=f"{self._shown_as}sources.yml")
+        if problems:
+            return {}, problems
+        if document.data is not None and not isinstance(document.data, list):
+            return {}, [document.problem((), "shape", "must be a list of sources", "Start each with `- name:`.")]
+        sources: dict[str, Source] = {}
+        fed: dict[str, str] = {}
+        for index, item in enumerate(document.data or []):
+            source, bad = self._source(document, index, item)
+            if source is not None:
+                name, table = source.options.name, source.options.table
+                if name in sources:
+                    bad.append(document.problem((index, "name"), "twice", f"source '{name}' is there twice"))
+                elif table in fed:
+                    text = f"table '{table}' is already fed by source '{fed[table]}'"
+                    bad.append(document.problem((index, "table"), "twice", text, "Give each source its own table."))
+                else:
+                    sources[name], fed[table] = source, name
+            problems += bad
+        return sources, problems
+
+    def by_table(self) -> dict[str, str]:
+        """Table → the source that feeds it; the file is read again when it changed."""
+        mark = self.path.stat().st_mtime_ns if self.path.exists() else 0
+        if self._by_table is None or self._by_table[0] != mark:
+            self._by_table = (mark, {source.options.table: name for name, source in self.read()[0].items()})
+        return self._by_table[1]
+
+    def _source(self, document: Document, index: int, item: Any) -> tuple[Source | None, list[Problem]]:
+        if not isinstance(item, Mapping) or "type" not in item:
+            hint = "Write `- {name: …, type: files, table: …, path: …}`."
+            return None, [document.problem((index,), "missing_key", "a source needs a `type`", hint)]
+        try:
+            kind = source_type(str(item["type"]))
+            plain = expand_secrets(
+                item, environment(KPI_DATA=str(self._data)), where=f"{document.file}:{document.line((index,))}"
+            )
+        except SettingsError as error:
+            return None, [document.problem((index,), error.code, error.message, error.hint)]
+        except UnknownName as error:
+            return None, [document.problem((index, "type"), "not_allowed", error.message, error.hint)]
+        options, bad = validated(document, kind.Options, at=(index,), data=plain)
+        if PASSWORD.search(str(item.get("url", ""))):
+            hint = "Write it as ${NAME} and set that in the environment: files are read, copied and committed."
+            bad.append(document.problem((index, "url"), "secret", "the address holds a password", hint, "warning"))
+        return (kind(options, folder=self._folder), bad) if options is not None else (None, bad)

@@ -1,0 +1,1 @@
+"""Snapshots: taken, archived, rendered, sent."""

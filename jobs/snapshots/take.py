@@ -1,0 +1,385 @@
+"""snapshots: take a week and keep it for ever, read what was kept, tell what was restated since."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from connectors.errors import KpiError, SnapshotError, UnknownName
+from connectors.state import launches as launch_store
+from connectors.state import snapshots as kept
+from connectors.state.snapshots import Kept, NoteRow
+from jobs.alerts.incidents import read_state
+from jobs.authoring.diff import defined_by
+from jobs.launches.scorecards import published_by_launch
+from jobs.outbox.deliver import Sent, deliver
+from jobs.project.project import Project
+from jobs.snapshots.message import dressed
+from jobs.snapshots.send import queue
+from metrics.alerts.board import ENDS, title_of
+from metrics.alerts.rules import rules_of
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
+from metrics.engine.data_context import World
+from metrics.launches import words as launch_words
+from metrics.presentation import format as fmt
+from metrics.presentation.format import iso
+from metrics.snapshots import week as weeks
+from metrics.snapshots.document import AlertLine, Document, LaunchLine
+from metrics.snapshots.numbers import Answers
+from metrics.snapshots.restated import Restatement, restated
+from metrics.snapshots.taking import Circumstances, missing, nothing_there, take, unpublished
+from metrics.snapshots.week import Week
+
+MOST_WEEKS = 26  # that are caught up
+FIRST_WEEKS = 4  # that a new definition begins with, where there is data
+RUNNING = timedelta(days=56)  # since launch, that a launch is in the snapshot
+BY_SYNC = "sync"
+
+
+@dataclass(frozen=True)
+class Due:
+    """What one call did. taken: (definition, week, revision). waiting: why a week is not taken yet, in sentences."""
+
+    taken: tuple[tuple[str, str, int], ...] = ()
+    waiting: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    sent: Sent = field(default_factory=Sent)
+
+
+def told(done: Due) -> list[str]:
+    """What an operator should know, in sentences."""
+    lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
+    lines += [f"no snapshot is sent to {name}: it has no contact point in settings.yml" for name in done.untold]
+    return [*done.waiting, *lines]
+
+
+def take_by_hand(project: Project, name: str, week: str, *, by: str, now: datetime, anyway: bool = False) -> Document:
+    """Take a week and keep it as a new revision; nothing is sent.
+
+    week: empty = the last one that is over and that data reaches. Raises NoData, UnknownName, QueryRefused for a text
+    that is no week, SnapshotError for a week that is not over or, unless `anyway`, whose data is all missing.
+    """
+    world = project.world(now)
+    definition, catalogue = world.catalogue.snapshot(name), world.catalogue
+    chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(world, now)
+    if chosen.ends_at(catalogue.timezone) > now:
+        over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
+        raise SnapshotError(
+            f"week {chosen.name} is not over: its last day is {chosen.last:%-d %b %Y}",
+            hint=f"The last week that is over is {over.name}.",
+        )
+    changed = unpublished(world, definition)
+    if changed:
+        raise SnapshotError(
+            f"{', '.join(changed)}: the definition changed after the last sync, so its numbers are not published yet",
+            hint="`kpi sync`, then take the week.",
+        )
+    gaps = missing(world, definition, chosen)
+    if gaps and not anyway and nothing_there(world, definition, chosen):
+        raise SnapshotError(
+            f"week {chosen.name} cannot be taken: no data reaches its end",
+            hint=" ".join(gaps) + " Sync first, or take it as it is with --anyway.",
+        )
+    return _keep(project, world, definition, chosen, by=by, now=now, answers={})
+
+
+def take_due(project: Project, *, now: datetime) -> Due:
+    """Take every week that is complete and was not taken, of the definitions in snapshots/. Part of each sync.
+
+    The newest is put into the outbox for its recipients in the same transaction. Safe beside another.
+    Raises NoData, StateError.
+    """
+    world = project.world(now)
+    taken: list[tuple[str, str, int]] = []
+    waiting: list[str] = []
+    untold: set[str] = set()
+    for name, problems in world.catalogue.broken_snapshots.items():
+        waiting.append(f"snapshot {name} is not taken: {problems[0]}")
+    for definition in world.catalogue.snapshots:
+        try:
+            for event in _take_due(project, world, definition, now, untold):
+                (taken if isinstance(event, tuple) else waiting).append(event)  # type: ignore[arg-type]
+        except KpiError as error:  # of one definition: the others are taken all the same
+            waiting.append(f"snapshot {definition.name} was not taken: {error}")
+    return Due(tuple(taken), tuple(waiting), tuple(sorted(untold)), deliver(project, dressed))
+
+
+def _take_due(
+    project: Project, world: World, definition: Snapshot, now: datetime, untold: set[str]
+) -> Iterator[tuple[str, str, int] | str]:
+    """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
+    changed = unpublished(world, definition)
+    if changed:
+        yield f"snapshot {definition.name} waits for a sync of the changed {', '.join(changed)}"
+        return
+    answers: Answers = {}
+    due = list(_due_weeks(project, world, definition, now))
+    for week in due:
+        gaps = missing(world, definition, week)
+        patient_until = week.ends_at(world.catalogue.timezone) + definition.schedule.wait
+        if gaps and (now < patient_until or nothing_there(world, definition, week)):
+            yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
+            return
+        made = _keep(
+            project,
+            world,
+            definition,
+            week,
+            by=BY_SYNC,
+            now=now,
+            answers=answers,
+            once=True,
+            send=week == due[-1] and definition.schedule.send != "by_hand",
+            untold=untold,
+        )
+        if made.revision == 1:
+            yield definition.name, week.name, made.revision
+
+
+def _due_weeks(project: Project, world: World, definition: Snapshot, now: datetime) -> Iterator[Week]:
+    """Weeks after the last one that was taken; of a new definition the last few that are over and have data."""
+    catalogue = world.catalogue
+    last = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
+    done = [row.week for row in rows_of(project, definition.name)]
+    first = weeks.named(max(done), catalogue.week_start_days).later(1) if done else last.later(1 - FIRST_WEEKS)
+    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    known = [state.first_at for state in states if state.first_at is not None]
+    for back in range(MOST_WEEKS - 1, -1, -1):
+        week = last.later(-back)
+        if week >= first and (done or any(at < week.ends_at(catalogue.timezone) for at in known)):
+            yield week
+
+
+def _newest(world: World, now: datetime) -> Week:
+    """The last week that is over, or that data reaches."""
+    catalogue = world.catalogue
+    over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
+    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    marks = [state.watermark for state in states if state.watermark is not None]
+    reached = weeks.last_over(max(marks), catalogue.timezone, catalogue.week_start_days) if marks else over
+    return min(over, reached)
+
+
+def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str, str] | None:
+    """The last week that is over and that data reaches, as (name, what is missing), if it is not among those taken.
+
+    Raises DefinitionError if the file of the snapshot is wrong.
+    """
+    world = project.world(now)
+    week = _newest(world, now)
+    if week.name in taken:
+        return None
+    return week.name, " ".join(missing(world, world.catalogue.snapshot(), week))
+
+
+def _keep(
+    project: Project,
+    world: World,
+    definition: Snapshot,
+    week: Week,
+    *,
+    by: str,
+    now: datetime,
+    answers: Answers,
+    once: bool = False,
+    send: bool = False,
+    untold: set[str] | None = None,
+) -> Document:
+    """Take and keep. once: what is there already stays and is given back; so of two at a time one wins."""
+    made = take(
+        world,
+        definition,
+        week,
+        Circumstances(
+            project.name,
+            by,
+            now,
+            1,
+            _alerts(project, world, week, now),
+            _launches(project, world, week),
+            answers,
+        ),
+    )
+    with project.state.writing() as connection:
+        revision = kept.last_revision(connection, definition.name, week.name) + 1
+        made = made.model_copy(update={"revision": revision})
+        if once and revision > 1:
+            return made
+        row = Kept(definition.name, week.name, revision, made.generation, made.taken_at, by, made.headline)
+        kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
+        if send:
+            at = definition.schedule.send_at(week.end).tz_localize(made.timezone, nonexistent="shift_forward")
+            missed = queue(project, connection, made, definition.recipients, by=by, not_before=at.to_pydatetime())
+            (untold if untold is not None else set()).update(missed)
+    return made
+
+
+def _alerts(project: Project, world: World, week: Week, now: datetime) -> tuple[AlertLine, ...]:
+    """Alerts that were open in the week, critical first."""
+    catalogue = world.catalogue
+    rules = {rule.key: rule for kpi in catalogue.kpis.values() for rule in rules_of(kpi)}
+    found = []
+    for item in read_state(project, now=now).history:
+        kpi, rule = catalogue.kpis.get(item.kpi), rules.get(item.rule_key)
+        if kpi is None or rule is None or item.opened_period is None or pd.Timestamp(item.opened_period) >= week.end:
+            continue
+        closed = pd.Timestamp(item.closed_period) if item.closed_at and item.closed_period else None
+        if item.closed_at and (closed is None or closed < week.start):
+            continue
+        ended = closed is not None and closed < week.end
+        state = ENDS.get(item.closed_why or "", "Ended") if ended else "Open"
+        since = fmt.period_text(pd.Timestamp(item.opened_period), kpi.grain, week.last.year)
+        found.append(
+            AlertLine(
+                title=fmt.plain(title_of(kpi, item.segment)),
+                severity=item.severity,
+                state=state,
+                since=since,
+                words=fmt.plain(rule.words),
+                owner=fmt.plain(kpi.owner),
+            )
+        )
+    return tuple(sorted(found, key=lambda a: (a.state != "Open", a.severity != "critical", a.title)))
+
+
+def _launches(project: Project, world: World, week: Week) -> tuple[LaunchLine, ...]:
+    """Launches of the last eight weeks, with verdicts whose day had come when the week ended."""
+    begun = [x for x in world.catalogue.launches if x.kind == "launch" and x.starts_on <= week.last]
+    begun = [x for x in begun if week.last - x.starts_on <= RUNNING]
+    if not begun:
+        return ()
+    published = published_by_launch(project)
+    decided: dict[str, str] = {}
+    if project.state.exists():
+        with project.state.reading() as connection:
+            for made in launch_store.decisions(connection):
+                text = f"{made.decision.capitalize()}: {made.why}".rstrip(": ")
+                decided.setdefault(made.launch, fmt.plain(f"{text} ({made.by})"))
+    return tuple(
+        LaunchLine(
+            name=x.name,
+            label=fmt.plain(x.title),
+            owner=fmt.plain(x.owner),
+            decision=decided.get(x.name, ""),
+            when=f"Day {(week.last - x.starts_on).days + 1}, since {x.starts_on:%-d %b %Y}",
+            verdicts=_verdicts(world.catalogue, x, published.get(x.name, []), week),
+        )
+        for x in sorted(begun, key=lambda x: x.starts_on, reverse=True)
+    )
+
+
+def _verdicts(catalogue: Catalogue, launch: Launch, published: list[Any], week: Week) -> tuple[str, ...]:
+    """The latest verdict of each KPI."""
+    latest = {}
+    for item in sorted(published, key=lambda k: k.reading.days):
+        reading = item.reading
+        if reading.verdict and reading.kpi in catalogue.kpis and launch.reading_on(reading.days) <= week.end.date():
+            kpi = catalogue.kpi(reading.kpi)
+            latest[reading.kpi] = f"{kpi.title} {launch_words.verdict(kpi, reading)}, D+{reading.days}"
+    return tuple(fmt.plain(text) for text in latest.values())
+
+
+def rows_of(project: Project, name: str | None = None) -> list[Kept]:
+    """What was taken: the latest week and revision first."""
+    if not project.state.exists():
+        return []
+    with project.state.reading() as connection:
+        return kept.kept(connection, name)
+
+
+def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:
+    """One frozen document: of the latest week and revision where none is named. Raises SnapshotError, UnknownName."""
+    rows = rows_of(project)
+    chosen = name or next((item.name for item in project.catalogue().snapshots), "")
+    mine = [row for row in rows if row.name == chosen] or ([] if name else rows)
+    if name and not mine:
+        known = sorted({row.name for row in rows})
+        raise UnknownName(f"no snapshot '{name}' was taken", hint=f"Taken: {', '.join(known) or 'none'}.")
+    if week:
+        exact = weeks.named(week, project.settings.week_start_days).name
+        mine = [row for row in mine if row.week == exact]
+    if revision:
+        mine = [row for row in mine if row.revision == revision]
+    if not mine:
+        what = f"week {week}" if week else "no week"
+        taken = ", ".join(dict.fromkeys(row.week for row in rows[:8]))
+        raise SnapshotError(
+            f"{what}{f', revision {revision}' if revision else ''} was {'not ' if week else ''}taken",
+            hint=f"Taken: {taken}." if taken else "`kpi snapshot take` takes the last week.",
+        )
+    with project.state.reading() as connection:
+        text = kept.document(connection, mine[0].name, mine[0].week, mine[0].revision)
+    return Document.model_validate_json(text or "")
+
+
+def write_note(project: Project, document: Document, text: str, *, by: str, now: datetime) -> None:
+    """Put a note beside a week; the numbers stay as they are. Raises SnapshotError for an empty one."""
+    said = fmt.plain(text)
+    if not said:
+        raise SnapshotError("the note is empty", hint="Write what a reader should know beside the numbers.")
+    with project.state.writing() as connection:
+        kept.add_note(connection, NoteRow(document.snapshot, document.week, said, fmt.plain(by), now))
+
+
+def restated_since(project: Project, document: Document, *, now: datetime) -> tuple[Restatement, ...]:
+    """Published numbers that are different now, with the cause. Raises NoData."""
+    world = project.world(now)
+    with _old_definitions(project, document) as old:
+        return restated(document, world, old)
+
+
+@contextmanager
+def _old_definitions(project: Project, document: Document) -> Iterator[Any]:
+    """The catalogue of then, read only if it is asked for."""
+    with tempfile.TemporaryDirectory() as scratch:
+        loaded: list[Catalogue] = []
+
+        def old() -> Catalogue:
+            if not loaded:
+                texts = {k: v for k, v in document.definitions.items() if not k.startswith("snapshot:")}
+                loaded.append(defined_by(project, texts, Path(scratch)).catalogue(project.reader()))
+            return loaded[0]
+
+        yield old
+
+
+def list_rows(project: Project) -> list[dict[str, Any]]:
+    """`kpi snapshot list --json`: every revision, the latest first."""
+    return [
+        {
+            "snapshot": row.name,
+            "week": row.week,
+            "revision": row.revision,
+            "generation": row.generation,
+            "taken_at": iso(row.taken_at),
+            "by": row.by,
+            "headline": row.headline,
+        }
+        for row in rows_of(project)
+    ]
+
+
+def diff_rows(found: tuple[Restatement, ...], *, points: bool) -> list[dict[str, Any]]:
+    """`kpi snapshot diff --json`: headline numbers; with `points`, weeks and months, too."""
+    return [
+        {
+            "kpi": item.kpi,
+            "published": item.published,
+            "now": item.now,
+            "cause": item.cause,
+            **({"segment": item.segment} if item.segment else {}),
+            **({"grain": item.grain, "period": item.period} if points else {}),
+        }
+        for item in found
+        if points or item.headline
+    ]

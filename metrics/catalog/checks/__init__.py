@@ -1,0 +1,1 @@
+"""What a well-formed definition can still get wrong: one file per subject."""

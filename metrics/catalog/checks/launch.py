@@ -1,0 +1,75 @@
+"""What a well-formed launch can still get wrong: names of KPIs and datasets, filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from connectors.errors import Problem, did_you_mean
+from metrics.catalog import sql
+from metrics.catalog.document import Document
+from metrics.catalog.models.dataset import NAME, Dataset
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.segments import segments
+
+Place = tuple[str | int, ...]
+
+
+def launch_problems(
+    item: Launch, document: Document, kpis: Collection[str], datasets: Mapping[str, Dataset]
+) -> list[Problem]:
+    """Every problem of one launch. kpis: names that are defined."""
+    named: list[tuple[Place, str]] = [(("kpis", i), k) for i, k in enumerate(item.kpis)]
+    named += [(("success", i, "kpi"), s.kpi) for i, s in enumerate(item.success)]
+    named += [(("guardrails", i, "kpi"), g.kpi) for i, g in enumerate(item.guardrails)]
+    named += [((key,), name) for key, name in (("feedback", item.feedback),) if name]
+    if re.fullmatch(NAME, item.control):
+        named.append((("control",), item.control))
+    found = [
+        document.problem(place, "unknown_kpi", f"unknown KPI '{name}'", did_you_mean(name, sorted(kpis)))
+        for place, name in named
+        if name not in kpis
+    ]
+    return [*found, *_filters(item, document), *_adoption(item, document, datasets)]
+
+
+def _filters(item: Launch, document: Document) -> list[Problem]:
+    given: list[tuple[Place, str, bool]] = [(("audience",), item.audience, False)]
+    given += [(("rollout", i, "segment"), step.segment, True) for i, step in enumerate(item.rollout)]
+    given += [(("control",), item.control, True)] if not re.fullmatch(NAME, item.control) else []
+    found = []
+    for place, text, one_dimension in given:
+        if not text:
+            continue
+        try:
+            if segments(text) is None and one_dimension:
+                hint = "Write it as platform = 'web', country IN ('DE', 'FR') or plan != 'free'."
+                found.append(document.problem(place, "sql", f"`{text}` does not name segments of one dimension", hint))
+        except sql.SqlProblem as problem:
+            found.append(document.problem(place, "sql", str(problem), problem.hint))
+    return found
+
+
+def _adoption(item: Launch, document: Document, datasets: Mapping[str, Dataset]) -> list[Problem]:
+    if item.adoption is None:
+        return []
+    name = item.adoption.dataset
+    if name not in datasets:
+        hint = did_you_mean(name, sorted(datasets))
+        return [document.problem(("adoption", "dataset"), "unknown_dataset", f"unknown dataset '{name}'", hint)]
+    if not datasets[name].entity:
+        return [
+            document.problem(
+                ("adoption", "dataset"),
+                "no_entity",
+                f"dataset '{name}' has no entity",
+                "Write its `entity:`: who uses it.",
+            )
+        ]
+    try:
+        tree = sql.expression(item.adoption.used)
+    except sql.SqlProblem as problem:
+        return [document.problem(("adoption", "used"), "sql", str(problem), problem.hint)]
+    if sql.has_aggregate(tree):
+        return [document.problem(("adoption", "used"), "sql", "a condition on rows has no aggregate")]
+    return []

@@ -1,0 +1,1 @@
+"""Definition files as frozen values: one file per subject."""

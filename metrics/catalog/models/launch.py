@@ -1,0 +1,150 @@
+"""launches/*.yml: launches and other marks on the time line. The state store keeps those that were made on a page."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from metrics.catalog.models.common import Strict
+from metrics.catalog.models.dataset import NAME
+from metrics.catalog.models.values import Threshold
+
+KINDS = ("launch", "incident", "campaign", "holiday", "redefinition", "note")
+READINGS = (7, 14, 28)  # days since launch on which a verdict is read, fixed beforehand
+FIRM_DAYS = 14  # an earlier verdict may still turn
+EXPECTED = re.compile(r"[+-]?\s*\d+(\.\d+)?\s*(%|pp)?")
+
+
+class RolloutStep(Strict):
+    """From `on`, this share of the audience has it, or of one segment."""
+
+    on: date
+    share: float = Field(1.0, gt=0, le=1)
+    segment: str = Field("", description="Filter of one dimension, as country = 'DE'; default the whole audience.")
+
+
+class SuccessKpi(Strict):
+    """A KPI that the launch is meant to move."""
+
+    kpi: str
+    expect: str = Field("", description="The effect hoped for: +4pp, +5%; or a level to reach: 25%.")
+
+    @field_validator("expect")
+    @classmethod
+    def _effect(cls, text: str) -> str:
+        if text and not EXPECTED.fullmatch(text.strip()):
+            raise ValueError(f"'{text}' is no effect\nWrite one such as +4pp, +5% or 25%.")
+        return text
+
+
+class Guardrail(Strict):
+    """A KPI that the launch must not hurt."""
+
+    kpi: str
+    limit: str = Field("", description='What must hold of each value: "< 2.6", "> 40"; default its critical threshold.')
+
+    @field_validator("limit")
+    @classmethod
+    def _condition(cls, text: str) -> str:
+        if text:
+            Threshold.model_validate(text)
+        return text
+
+    @property
+    def must(self) -> Threshold | None:
+        """The limit as a condition that good values meet."""
+        return Threshold.model_validate(self.limit) if self.limit else None
+
+
+class Adoption(Strict):
+    """How using it is seen in the data."""
+
+    dataset: str = Field(description="With an entity: who uses it.")
+    used: str = Field(description="Condition on rows of it that are a use of what was launched.")
+
+
+class GoToMarket(Strict):
+    """One line of the go-to-market checklist."""
+
+    audience: str
+    message: str = ""
+    channel: str = ""
+    done: bool = False
+
+
+class Launch(Strict):
+    """A launch, or another mark: incident, campaign, holiday, redefinition, note."""
+
+    name: str = Field(pattern=NAME, max_length=80, description="The file's stem.")
+    label: str = Field("", max_length=200)
+    kind: Literal["launch", "incident", "campaign", "holiday", "redefinition", "note"] = "launch"
+    owner: str = ""
+    area: str = Field("", description="Draw it on KPIs of this area; empty with empty `kpis` = on all.")
+    kpis: tuple[str, ...] = Field((), description="Draw it on these KPIs.")
+    on: date | None = Field(None, description="The day; or `rollout`.")
+    until: date | None = None
+    rollout: tuple[RolloutStep, ...] = ()
+    hypothesis: str = ""
+    audience: str = Field("", description="Filter of who gets it: platform = 'web'.")
+    adoption: Adoption | None = Field(None, description="How using it is seen in the data.")
+    success: tuple[SuccessKpi, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    control: str = Field("", description="Who never gets it: a filter as platform != 'web', or the name of a KPI.")
+    feedback: str = Field("", description="Survey KPI whose answers are its customers' voice; default the only one.")
+    go_to_market: tuple[GoToMarket, ...] = ()
+    links: dict[str, str] = Field(default_factory=dict)
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _dated(self) -> Launch:
+        if (self.on is None) == (not self.rollout):
+            raise ValueError("write either `on` or `rollout`")
+        if self.until and self.until < self.starts_on:
+            raise ValueError(f"it ends on {self.until}, before it starts on {self.starts_on}")
+        days = [step.on for step in self.rollout]
+        if days != sorted(days):
+            raise ValueError("the steps of `rollout` are not in the order of their days")
+        if any(step.segment for step in self.rollout) and not all(step.segment for step in self.rollout):
+            raise ValueError("either all steps of `rollout` name a segment or none")
+        return self
+
+    @property
+    def starts_on(self) -> date:
+        """First day."""
+        return self.on or min(step.on for step in self.rollout)
+
+    @property
+    def title(self) -> str:
+        """The label, or the name in words."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """KPIs that are read after the launch: success first, then guardrails, then a control."""
+        if self.kind != "launch":
+            return ()
+        named = [*(s.kpi for s in self.success), *(g.kpi for g in self.guardrails)]
+        return tuple(dict.fromkeys([*named, *([self.control] if re.fullmatch(NAME, self.control) else [])]))
+
+    def concerns(self, kpi: str, area: str) -> bool:
+        """Whether it is drawn on this KPI."""
+        named = (*self.kpis, *(s.kpi for s in self.success), *(g.kpi for g in self.guardrails))
+        if named or self.area:
+            return kpi in named or (bool(self.area) and self.area == area)
+        return True
+
+    def share_on(self, day: date) -> float:
+        """Share of the audience that has it on a day, 0..1; of a rollout by segments, of those that have begun."""
+        if self.until and day > self.until and self.kind != "launch":
+            return 0.0
+        shares = [step.share for step in self.rollout if step.on <= day]
+        if self.rollout:
+            return shares[-1] if shares else 0.0
+        return 1.0 if day >= self.starts_on else 0.0
+
+    def reading_on(self, days: int) -> date:
+        """The first day that a reading no longer looks at."""
+        return self.starts_on + timedelta(days=days)

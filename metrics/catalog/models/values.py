@@ -1,0 +1,136 @@
+"""Small values that definitions are written in: durations, thresholds, targets."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+GRAINS = ("hour", "day", "week", "month", "quarter", "year")
+Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
+
+_UNITS = {
+    "s": 1,
+    "second": 1,
+    "m": 60,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86400,
+    "day": 86400,
+    "w": 604800,
+    "week": 604800,
+}
+
+
+def duration(text: Any) -> timedelta:
+    """`7 days`, `6h`, `2d`, `30 minutes` as a timedelta. Raises ValueError."""
+    if isinstance(text, timedelta):
+        return text
+    match = re.fullmatch(r"\s*(\d+)\s*([a-z]+?)s?\s*", str(text))
+    if not match or match.group(2) not in _UNITS:
+        raise ValueError(f"'{text}' is not a duration\nWrite one such as 7 days, 6h or 30 minutes.")
+    return timedelta(seconds=int(match.group(1)) * _UNITS[match.group(2)])
+
+
+def _whole_days(value: timedelta) -> timedelta:
+    if value < timedelta(days=1) or value % timedelta(days=1):
+        raise ValueError("a window is whole days\nWrite one such as 7 days.")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Window = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_whole_days)]
+
+
+class Threshold(BaseModel):
+    """A condition on a number: `< 10500`, `< 40%`, `< -5% of target`, `> 2pp`."""
+
+    model_config = ConfigDict(frozen=True)
+    operator: Literal["<", "<=", ">", ">="]
+    number: float
+    unit: Literal["", "%", "pp"] = ""
+    of_target: bool = False
+    text: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse(cls, text: Any) -> Any:
+        if isinstance(text, dict):
+            return text
+        match = re.fullmatch(r"\s*(<=|>=|<|>)\s*([+-]?\d[\d_,]*(?:\.\d+)?)\s*(%|pp)?\s*(of target)?\s*", str(text))
+        if not match:
+            raise ValueError(
+                f'\'{text}\' is not a threshold\nWrite one such as "< 10500", "< 40%" or "< -5% of target".'
+            )
+        operator, number, unit, of_target = match.groups()
+        if of_target and unit != "%":
+            raise ValueError("'of target' needs a percentage\nWrite one such as \"< -5% of target\".")
+        value = float(number.replace(",", "").replace("_", ""))
+        return {
+            "operator": operator,
+            "number": value,
+            "unit": unit or "",
+            "of_target": bool(of_target),
+            "text": str(text),
+        }
+
+    @property
+    def words(self) -> str:
+        """`below 40%`, `above 5% of target`."""
+        sides = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
+        return f"{sides[self.operator]} {self.text.strip().lstrip('<>= ')}"
+
+    def limit(self, target: float | None) -> float | None:
+        """The number that the value is compared with; None if it needs a target that is unknown."""
+        if self.of_target:
+            return None if target is None else target * (1 + self.number / 100)
+        return self.number / 100 if self.unit in ("%", "pp") else self.number
+
+    def breached(self, value: float, target: float | None) -> bool:
+        """Whether `value` meets the condition, that is, is bad."""
+        limit = self.limit(target)
+        if limit is None:
+            return False
+        return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[self.operator]
+
+
+class Thresholds(BaseModel):
+    """When a KPI is at risk (warning) and off track (critical)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+    warning_recovery: Threshold | None = None
+    critical_recovery: Threshold | None = None
+
+
+class Target(BaseModel):
+    """What the KPI should be: one value, or a path of period → value with `between`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    grain: Grain | None = Field(None, description="Grain the numbers are stated for; default the KPI's home grain.")
+    value: float | None = None
+    path: dict[str, float] = Field(
+        default_factory=dict, description="2026-11-23, 2026-W40, 2026-11 or 2026 → value, rising in time."
+    )
+    between: Literal["linear", "step"] = "linear"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("path"), dict):
+            return {**data, "path": {str(key): value for key, value in data["path"].items()}}
+        return data
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Target:
+        if (self.value is None) == (not self.path):
+            raise ValueError("a target has either `value` or `path`")
+        for key in self.path:
+            if not re.fullmatch(r"\d{4}(-W\d{2}|-\d{2}(-\d{2})?)?", key):
+                raise ValueError(f"'{key}' is not a period\nWrite 2026-11-23, 2026-W40, 2026-11 or 2026.")
+        return self

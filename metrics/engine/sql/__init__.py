@@ -1,0 +1,1 @@
+"""What writes SQL: trees, dialects, windows, the rows that follow an entity."""

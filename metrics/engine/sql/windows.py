@@ -1,0 +1,183 @@
+"""Trailing windows of whole days, exact at every day and segment.
+
+Counts and sums add up days; medians and percentiles are counted anew in each window.
+Distinct counts use intervals, not a range join: each entity's active day opens an interval of N days, cut
+where its next active day opens its own; +1 at the start, −1 after the end, running sum. Linear in the rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import QueryRefused
+from metrics.catalog import sql
+from metrics.catalog.models.kpi import Simple
+from metrics.engine import frames, periods
+from metrics.engine.coarser_periods import longer
+from metrics.engine.query import Scope
+from metrics.engine.sql import trees
+from metrics.engine.sql.entity_rows import window_function
+
+ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
+
+
+def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
+    """Each day's value over its window; coarser grains take the last day, or mean or max (`period_agg`)."""
+    assert kpi.window is not None
+    if scope.grain == "hour":
+        raise QueryRefused("a windowed KPI has no hour grain", where=kpi.name, hint="Ask at grain day or coarser.")
+    size = kpi.window.days
+    day_scope = _days(kpi, scope, size)
+    count = _distinct if kpi.agg == "count_distinct" else _rolled if kpi.agg in ROLLED else _spread
+    daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
+    daily = _first_days_incomplete(daily, scope, kpi, size)
+    daily = daily[daily["period"] >= scope.start]
+    return daily if scope.grain == "day" else longer(daily, scope, kpi.dataset, kpi.period_agg or "last")
+
+
+def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
+    """The scope's days, and those before its start that its first windows reach.
+
+    A longer grain asks for the observed ones only: then all grains of a refresh ask for the same, once.
+    """
+    start, end, state = scope.start, scope.end, scope.states.get(kpi.dataset)
+    if scope.grain != "day" and state is not None and state.first_at is not None and state.watermark is not None:
+        first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
+        last = periods.ceil(periods.on_clock(state.watermark, "day", scope.zone), "day")
+        start, end = max(start, first), max(start, first, min(end, last))
+    return dataclasses.replace(scope, grain="day", start=start - pd.Timedelta(days=size - 1), end=end)
+
+
+def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    steps = trees.run(_interval_select(kpi, scope, size), scope)
+    frame = frames.normal(steps.assign(n=steps[trees.VALUE]))
+    # Between two steps the count stays: carry it to every day before unknown days are marked.
+    index = frames.scope_index(scope)
+    parts = []
+    for name, part in frame.groupby("segment", sort=False):
+        held = part.set_index("period").reindex(index).ffill().fillna({"value": 0.0, "n": 0})
+        parts.append(held.assign(segment=name).rename_axis("period").reset_index())
+    for name in set(scope.segments) - set(frame["segment"]):  # active at other times only: an observed 0
+        parts.append(pd.DataFrame({"period": index, "segment": name, "value": 0.0, "n": 0}))
+    filled = pd.concat(parts) if parts else frame
+    result = frames.spined(filled, scope, kpi.dataset, zero=dataset.empty == "zero")
+    seen = pd.Series(frames.observed(index, scope.states.get(kpi.dataset), scope), index=index)
+    unseen = ~seen.reindex(result["period"]).to_numpy()
+    result.loc[unseen, "value"] = float("nan")
+    result.loc[unseen, "n"] = pd.NA
+    return result
+
+
+def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    kind = trees.time_type(dataset, scope)
+    local = trees.local_time(dataset, scope, kind)
+    entity = sql.expression(kpi.expr)
+    keys = ["segment"] if scope.by else []  # a constant would cost a quarter more
+    segment = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
+    date = exp.cast(local.copy(), "DATE")  # dates sort and compare faster than moments
+    active = exp.select(*segment, entity.as_("entity"), date.as_("day")).distinct()
+    active = trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
+    day, following = exp.column("day"), exp.column("following")
+    over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
+    spans = exp.select(*keys, "day", over.as_("following")).from_("active")
+    # Of one day and next day there are many: counted before they are turned into steps.
+    count = exp.cast(exp.Count(this=exp.Star()), "BIGINT").as_("entities")
+    alike = exp.select(*keys, "day", "following", count).from_("spans").group_by(*keys, "day", "following")
+    end = exp.cast(exp.Add(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size))), "DATE")
+    sooner = exp.If(this=exp.LT(this=following.copy(), expression=end.copy()), true=following.copy())
+    until = exp.Case(ifs=[sooner], default=end)
+    opened = exp.select(*keys, "day", exp.column("entities").as_("step")).from_("alike")
+    closed = exp.select(*keys, until.as_("day"), exp.Neg(this=exp.column("entities")).as_("step")).from_("alike")
+    total = window_function(
+        exp.Sum(this=exp.Sum(this=exp.column("step"))), by=keys, order=[exp.Ordered(this=day.copy())]
+    )
+    shown = exp.column("segment") if scope.by else exp.Literal.string("")
+    outer = exp.select(
+        shown.as_(trees.SEGMENT), exp.cast(day.copy(), "TIMESTAMP").as_(trees.PERIOD), total.as_(trees.VALUE)
+    ).from_("steps")
+    steps = exp.union(opened, closed, distinct=False)
+    outer = trees.assembled(outer, active=active, spans=spans, alike=alike, steps=steps)
+    return outer.group_by(*keys, "day").order_by(*keys, "day")
+
+
+def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    from metrics.engine.types.simple import measure_facts
+
+    daily = measure_facts(kpi.measure, scope)
+    parts = []
+    for _, part in daily.groupby("segment", sort=False):
+        rolled = part.copy()
+        seen = part["n"].notna()
+        rolled["n"] = _sums(part["n"].astype("float64"), size).where(seen).astype("Int64")
+        if kpi.agg == "avg":
+            for column in ("numerator", "denominator"):
+                rolled[column] = _sums(part[column].fillna(0), size).where(seen)
+            rolled["value"] = rolled["numerator"] / rolled["denominator"].where(rolled["denominator"] != 0)
+        elif ROLLED[str(kpi.agg)] == "sum":
+            rolled["value"] = _sums(part["value"], size).where(seen)
+        else:
+            over = part["value"].rolling(size, min_periods=1)
+            rolled["value"] = getattr(over, ROLLED[str(kpi.agg)])().where(seen)
+        parts.append(rolled)
+    return pd.concat(parts, ignore_index=True) if parts else daily
+
+
+def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    """What does not add up from day to day (medians, percentiles, first, last): each window's rows, counted anew."""
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    kind = trees.time_type(dataset, scope)
+    local = trees.local_time(dataset, scope, kind)
+    rows = exp.select(
+        "*", trees.segment(dataset, scope.by).as_("window_segment"), trees.period(local, scope, "day").as_("row_day")
+    )
+    rows = trees.scanned(rows, dataset, scope, kind, kpi.filter)
+    index = frames.scope_index(scope)
+    if index.empty:
+        return frames.spined(pd.DataFrame(columns=["segment", "period", "value", "n"]), scope, kpi.dataset, zero=False)
+    days = exp.values([(f"{day:%Y-%m-%d}",) for day in index], alias="days", columns=["listed"])
+    spine = exp.select(exp.cast(exp.column("listed"), "TIMESTAMP").as_("window_day")).from_(days)
+    day, row = exp.column("window_day", "spine"), exp.column("row_day", "chosen")
+    first = exp.Sub(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size)))
+    on = exp.and_(exp.LTE(this=row.copy(), expression=day.copy()), exp.GT(this=row, expression=first))
+    columns = trees.aggregate(kpi.measure, dataset)
+    final = (
+        exp.select(
+            day.copy().as_(trees.PERIOD),
+            exp.column("window_segment", "chosen").as_(trees.SEGMENT),
+            *(tree.as_(trees.VALUE if name == "value" else name) for name, tree in columns.items()),
+        )
+        .from_("spine")
+        .join("chosen", on=on)
+        .group_by(exp.Literal.number(1), exp.Literal.number(2))
+    )
+    found = trees.run(trees.assembled(final, chosen=rows, spine=spine), scope)
+    seen = frames.observed(index, scope.states.get(kpi.dataset), scope)
+    found = found[found[trees.PERIOD].isin(index[seen])]  # a window that reaches a day not observed says nothing of it
+    return frames.spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(kpi.measure) and dataset.empty == "zero")
+
+
+def _sums(column: pd.Series, size: int) -> pd.Series:
+    """Sums over the trailing window, of the known values; unknown where none is.
+
+    Each window is added up by itself: pandas' running sum depends, in its last bits, on where it began.
+    """
+    padded = np.concatenate([np.full(size - 1, np.nan), column.to_numpy(dtype="float64", na_value=np.nan)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)
+    known = ~np.isnan(windows)
+    return pd.Series(np.where(known.any(axis=1), np.where(known, windows, 0.0).sum(axis=1), np.nan), index=column.index)
+
+
+def _first_days_incomplete(daily: pd.DataFrame, scope: Scope, kpi: Simple, size: int) -> pd.DataFrame:
+    """The first N − 1 days have windows that reach back before the first event."""
+    state = scope.states.get(kpi.dataset)
+    if state is None or state.first_at is None:
+        return daily
+    first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
+    early = daily["period"] < first + pd.Timedelta(days=size - 1)
+    return daily.assign(complete=daily["complete"] & ~early)

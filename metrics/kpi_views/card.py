@@ -1,0 +1,185 @@
+"""One KPI as a card: its number, period, target, change, status and sparkline."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from connectors.errors import KpiError
+from metrics.catalog.models.kpi import Conversion, Cumulative, KpiCommon, Simple
+from metrics.catalog.targets import target_at
+from metrics.engine.answer import answer
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter, Query, Series
+from metrics.kpi_views.redefined import redefinition
+from metrics.kpi_views.status import Status, status_of
+from metrics.presentation import format as fmt
+from metrics.presentation.freshness import late_reasons
+from metrics.presentation.sparkline import Sparkline, sparkline
+
+SHOWN = {"hour": 72, "day": 60, "week": 26, "month": 13, "quarter": 8, "year": 5}
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The number of a KPI: its last complete period of the home grain (DESIGN "Complete")."""
+
+    period: pd.Timestamp | None
+    value: float | None
+    change: float | None
+    n: int | None
+    series: Series
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a card shows, as text."""
+
+    name: str
+    label: str
+    area: str
+    owner: str
+    value: str
+    period: str
+    target: str
+    gap: str
+    change: str
+    change_is: str  # good, bad or neutral: its colour
+    against: str
+    status: Status
+    spark: Sparkline
+    description: str = ""
+    notice: str = ""  # that its definition changed lately, or that its file is wrong
+    draft: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the component."""
+        return {**asdict(self), "status": self.status.slug, "status_label": self.status.label, "why": self.status.why}
+
+
+def latest(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Latest:
+    """The last complete period of the home grain, compared with the one before. Raises KpiError."""
+    query = Query(kpi.name, compare="previous_period", where=where)
+    series = answer(query, world.catalogue, world.reader)
+    done = series.frame[series.frame["complete"]]
+    if done.empty:
+        return Latest(None, None, None, None, series)
+    row = done.iloc[-1]
+    n = None if pd.isna(row["n"]) else int(row["n"])
+    return Latest(row["period"], _known(row["value"]), _known(row["change"]), n, series)
+
+
+def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
+    """One KPI's card. Never raises for a bad definition: the card says what is wrong."""
+    try:
+        kpi = world.catalogue.kpi(name)
+        found = latest(world, kpi, where)
+    except KpiError as error:
+        return _broken(world, name, error)
+    target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
+    late = late_reasons(
+        kpi,
+        world.catalogue,
+        world.reader.dataset_states(world.reader.generation.sequence),
+        world.runs,
+        world.table_sources,
+        world.now,
+    )
+    part = bool(where) and grows(kpi)
+    target = None if part else target
+    status = (
+        Status("no_target", "Its target is for all segments together.")
+        if part and not late
+        else status_of(kpi, found.value, target, late)
+    )
+    window = kpi.window.days if isinstance(kpi, Simple) and kpi.window else 1
+    return Card(
+        name=name,
+        label=kpi.title,
+        area=kpi.area,
+        owner=kpi.owner,
+        description=kpi.description,
+        value=fmt.value_text(found.value, kpi, compact=True),
+        period=_period(found.period, kpi, world),
+        target=f"Target {fmt.value_text(target, kpi, compact=True)}" if target is not None else "",
+        gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
+        change=fmt.change_text(found.change, kpi),
+        change_is=good_or_bad(found.change, kpi),
+        against=fmt.against_text(kpi.grain, window),
+        status=status,
+        spark=_spark(kpi, found, target),
+        notice=_notice(world, kpi),
+        draft=kpi.status == "draft",
+    )
+
+
+def grows(kpi: KpiCommon) -> bool:
+    """Whether a value is larger the more people it is of: a segment cannot be held against the target of all."""
+    if isinstance(kpi, Simple):
+        return kpi.agg in ("count", "count_distinct", "sum")
+    return isinstance(kpi, Cumulative) or (isinstance(kpi, Conversion) and kpi.calculation == "count")
+
+
+def _notice(world: World, kpi: KpiCommon) -> str:
+    held = world.catalogue.held_problems(kpi.name)
+    if held:
+        place = "/".join(held[0].file.split("/")[-2:])
+        what = f"{place}:{held[0].line}: {held[0].message}"
+        return f"Its definition has an error; shown by the version published last. {what}"
+    return redefinition(world, kpi)
+
+
+def good_or_bad(change: float | None, kpi: KpiCommon) -> str:
+    """The colour of a change: by what it means, not by its sign."""
+    if change is None or math.isnan(change) or change == 0 or kpi.direction == "neutral":
+        return "neutral"
+    return "good" if (change > 0) == (kpi.direction == "up_is_good") else "bad"
+
+
+def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
+    frame = found.series.frame
+    done = frame[frame["complete"]].tail(SHOWN[kpi.grain])
+    values = [float(v) for v in done["value"]]
+    known = [v for v in values if not math.isnan(v)]
+    words = f"{kpi.title}: no values yet"
+    if known:
+        low, high = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
+        words = f"{kpi.title}, last {len(values)} {kpi.grain}s: between {low} and {high}"
+    return sparkline(values, target, words)
+
+
+def _period(period: pd.Timestamp | None, kpi: KpiCommon, world: World) -> str:
+    return "no complete period" if period is None else fmt.period_text(period, kpi.grain, world.now.year)
+
+
+def _broken(world: World, name: str, error: KpiError) -> Card:
+    kpi = world.catalogue.kpis.get(name)
+    data = {}
+    if kpi is None and f"kpi:{name}" in world.catalogue.documents:
+        raw = world.catalogue.documents[f"kpi:{name}"].data
+        data = raw if isinstance(raw, dict) else {}
+    problems = getattr(error, "problems", ())
+    why = str(problems[0]) if problems else error.message
+    title = kpi.title if kpi else str(data.get("label") or name.replace("_", " ").capitalize())
+    return Card(
+        name=name,
+        label=title,
+        area=kpi.area if kpi else str(data.get("area", "")),
+        owner=kpi.owner if kpi else str(data.get("owner", "")),
+        value=fmt.UNKNOWN,
+        period="",
+        target="",
+        gap="",
+        change="",
+        change_is="neutral",
+        against="",
+        status=Status("definition_error", why),
+        spark=sparkline([], None, f"{title}: no values"),
+    )
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

@@ -1,0 +1,45 @@
+"""The catalogue as a list, searched by words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metrics.catalog.additivity import additivity
+from metrics.engine.data_context import World
+from metrics.kpi_views.card import Card, card
+from metrics.kpi_views.origin import in_words
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One KPI of the catalogue."""
+
+    card: Card
+    type: str
+    grain: str
+    additivity: str
+    counted: str
+    tags: tuple[str, ...]
+    words: str  # everything that search looks at, in lower case
+
+
+def kpi_list(world: World) -> tuple[Entry, ...]:
+    """All KPIs, by area and label; those with a wrong definition too."""
+    catalogue, found = world.catalogue, []
+    for name in sorted({*catalogue.kpis, *catalogue.broken}):
+        kpi, own = catalogue.kpis.get(name), card(world, name)
+        if kpi is None:
+            found.append(Entry(own, "", "", "", own.status.why, (), f"{name} {own.label}".lower()))
+            continue
+        words = (name, kpi.title, kpi.description, kpi.area, kpi.owner, kpi.type, *kpi.tags, *kpi.synonyms)
+        found.append(
+            Entry(
+                own, kpi.type, kpi.grain, additivity(kpi), in_words(kpi, catalogue), kpi.tags, " ".join(words).lower()
+            )
+        )
+    return tuple(sorted(found, key=lambda e: (e.card.area, e.card.label)))
+
+
+def matching(entries: tuple[Entry, ...], search: str) -> list[Entry]:
+    """Entries that have every word of the search."""
+    return [e for e in entries if all(word in e.words for word in search.lower().split())]

@@ -1,0 +1,37 @@
+"""Growth accounting as people read it: gained above zero, lost below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.engine.query import Series
+from metrics.presentation import format as fmt
+from metrics.presentation.export import counts
+
+LABELS = {"new": "New", "returning": "Returning", "resurrected": "Resurrected", "dormant": "Went dormant"}
+
+
+@dataclass(frozen=True)
+class LifecycleShape:
+    """periods, and for each kind its counts (dormant below zero) and the pointer's texts. complete: per period."""
+
+    periods: tuple[pd.Timestamp, ...]
+    counts: dict[str, tuple[float | None, ...]]
+    texts: dict[str, tuple[str, ...]]
+    complete: tuple[bool, ...]
+
+
+def lifecycle_shape(series: Series) -> LifecycleShape | None:
+    """The four counts over time; None with a breakdown, whose segments are worlds of their own."""
+    if series.by or series.frame.empty:
+        return None
+    rows = [counts(series, parts) for parts in series.frame["parts"]]
+    found: dict[str, tuple[float | None, ...]] = {}
+    texts: dict[str, tuple[str, ...]] = {}
+    for i, name in enumerate(series.part_names):
+        sign = -1 if name == "dormant" else 1
+        found[name] = tuple(None if row[i] is None else sign * float(row[i] or 0) for row in rows)
+        texts[name] = tuple(fmt.UNKNOWN if row[i] is None else f"{row[i]:,}" for row in rows)
+    return LifecycleShape(tuple(series.frame["period"]), found, texts, tuple(bool(c) for c in series.frame["complete"]))

@@ -1,0 +1,120 @@
+"""The overview: one sentence, one data line, cards worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter
+from metrics.kpi_views.card import Card, card
+from metrics.kpi_views.status import ORDER, Status
+from metrics.presentation import format as fmt
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the page shows. left_out: labels of KPIs that lack the filtered dimension.
+
+    overdue: that no sync is heard of. held: labels of KPIs shown by their last good definition.
+    """
+
+    headline: str
+    data_line: str
+    counts: dict[str, int]
+    cards: tuple[Card, ...]
+    areas: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    overdue: str = ""
+    held: tuple[str, ...] = ()
+
+
+def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
+    """The overview of all KPIs (of one area), limited to a segment if `where` names one."""
+    catalogue = world.catalogue
+    names = [n for n in sorted({*catalogue.kpis, *catalogue.broken}) if _shown(world, n)]
+    having: list[str] = []
+    left_out: list[str] = []
+    for name in names:
+        kpi = catalogue.kpis.get(name)
+        lacks = kpi is not None and any(f.dimension not in catalogue.dimensions_of(kpi) for f in where)
+        (left_out if lacks else having).append(name)
+    everything = [card(world, name, where) for name in having]
+    areas = tuple(sorted({c.area for c in everything if c.area}))
+    cards = sorted((c for c in everything if not area or c.area == area), key=rank)
+    titles = tuple(catalogue.kpis[n].title for n in left_out if not area or catalogue.kpis[n].area == area)
+    counts = Counter(c.status.slug for c in cards)
+    return Overview(
+        headline(cards),
+        data_line(world, len(cards)),
+        {s: counts[s] for s in ORDER if counts[s]},
+        tuple(cards),
+        areas,
+        titles,
+        world.overdue,
+        tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
+    )
+
+
+class Judged(Protocol):
+    """What the sentence needs of a card."""
+
+    @property
+    def label(self) -> str:
+        """How people call it."""
+
+    @property
+    def gap(self) -> str:
+        """How far it is from its target; empty without."""
+
+    @property
+    def status(self) -> Status:
+        """How it stands."""
+
+
+def headline(cards: Sequence[Judged]) -> str:
+    """One sentence that says how things are. `cards` worst first."""
+    total, worst = len(cards), cards[0] if cards else None
+    if worst is None:
+        return "No KPIs yet"
+    off = [c for c in cards if c.status.slug == "off_track"]
+    risk = [c for c in cards if c.status.slug == "at_risk"]
+    waiting = [c for c in cards if c.status.slug in ("waiting_for_data", "definition_error")]
+    judged = [c for c in cards if c.status.slug not in ("no_target", "waiting_for_data", "definition_error")]
+    for some, words in ((off, "off track"), (risk, "at risk")):
+        if some:
+            gap = some[0].gap or some[0].status.why.rstrip(".")
+            lead = "worst " if len(some) > 1 else ""
+            return f"{len(some)} of {total} {words}; {lead}{some[0].label}, {gap}"
+    wrong = [c for c in cards if c.status.slug == "definition_error"]
+    if not judged and wrong:
+        return f"{len(wrong)} of {total} with a definition error; {wrong[0].label}"
+    if not judged:
+        return f"{total} KPIs, none with a target yet" if not waiting else f"{len(waiting)} of {total} wait for data"
+    tail = f"; {len(waiting)} waiting for data" if waiting else ""
+    return f"All {len(judged)} with a target on track{tail}"
+
+
+def data_line(world: World, count: int) -> str:
+    """How fresh what is shown is: never left out."""
+    states = world.reader.dataset_states(world.reader.generation.sequence)
+    marks = [s.watermark for s in states.values() if s.watermark is not None]
+    late = sum(1 for r in world.runs.values() if r.status == "failed")
+    parts = [f"Data to {fmt.day_text(max(marks))}" if marks else "No data yet"]
+    parts.append(f"loaded {fmt.age_text(world.reader.generation.published_at, world.now)}")
+    parts.append(f"{count} KPI{'s' if count != 1 else ''}")
+    if late:
+        parts.append(f"{late} source{'s' if late > 1 else ''} failed")
+    return " · ".join(parts)
+
+
+def _shown(world: World, name: str) -> bool:
+    kpi = world.catalogue.kpis.get(name)
+    return kpi is None or (kpi.overview and kpi.status == "live")
+
+
+def rank(item: Judged) -> tuple[int, float, str]:
+    """Sorts worst first."""
+    return ORDER.index(item.status.slug), -item.status.depth, item.label

@@ -1,0 +1,74 @@
+"""Retention as people read it: the triangle of cohorts, and the curve of all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.catalog.models.kpi import Retention
+from metrics.engine.query import Series
+from metrics.presentation import format as fmt
+
+MOST_COHORTS, MOST_COLUMNS, MOST_LINES = 16, 13, 8
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One row of the triangle. cells: share of each later unit, None where it is not over yet."""
+
+    name: str
+    size: str
+    cells: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Share that is back after each unit; NaN where nobody can be yet."""
+
+    name: str
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RetentionShape:
+    """unit: day, week or month. at: the headline's unit. cohorts newest first; none with a breakdown."""
+
+    unit: str
+    at: int
+    columns: tuple[str, ...]
+    cohorts: tuple[Cohort, ...]
+    curves: tuple[Curve, ...]
+
+
+def retention_shape(kpi: Retention, series: Series) -> RetentionShape | None:
+    """Triangle and curve of what the series holds; None if nobody ever started."""
+    frame = series.frame
+    curves = [
+        Curve(str(segment) or "All cohorts", pooled(part)) for segment, part in frame.groupby("segment", sort=False)
+    ]
+    curves = [curve for curve in curves if any(not math.isnan(x) for x in curve.shares)]
+    if not curves:
+        return None
+    cohorts: list[Cohort] = []
+    if not series.by:
+        counted = frame["parts"].map(lambda parts: isinstance(parts, tuple)) & (frame["n"].fillna(0) > 0)
+        rows = frame[counted].tail(MOST_COHORTS).iloc[::-1]
+        for period, parts in zip(rows["period"], rows["parts"], strict=True):
+            size = parts[0]
+            cells = tuple(None if math.isnan(c) else c / size for c in parts[1 : MOST_COLUMNS + 1])
+            cohorts.append(Cohort(fmt.period_text(period, series.grain, 0), f"{int(size):,}", cells))
+    columns = tuple(str(k) for k in range(1, min(kpi.length, MOST_COLUMNS) + 1))
+    return RetentionShape(kpi.unit, kpi.at, columns, tuple(cohorts), tuple(curves[:MOST_LINES]))
+
+
+def pooled(part: pd.DataFrame) -> tuple[float, ...]:
+    """For each unit, who came back of all cohorts that are old enough, by their size: no mean of percentages."""
+    rows = [parts for parts in part["parts"] if isinstance(parts, tuple) and parts[0] > 0]
+    shares = []
+    for k in range(len(rows[0]) if rows else 0):
+        known = [(parts[k], parts[0]) for parts in rows if not math.isnan(parts[k])]
+        size = sum(s for _, s in known)
+        shares.append(sum(c for c, _ in known) / size if size else math.nan)
+    return tuple(shares)

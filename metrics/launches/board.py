@@ -1,0 +1,134 @@
+"""All launches at a glance: running with day and lights, planned, read; and the time line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from metrics.catalog.models.launch import READINGS, Launch
+from metrics.launches import words
+from metrics.launches.page import SPOKEN
+from metrics.launches.reading import is_good
+from metrics.launches.scorecard import Scorecard
+
+AHEAD = timedelta(days=45)
+BACK = timedelta(days=120)
+
+
+@dataclass(frozen=True)
+class Light:
+    """One guardrail. slug: good, bad or quiet."""
+
+    title: str
+    slug: str
+
+
+@dataclass(frozen=True)
+class LaunchItem:
+    """One launch in the list. verdicts: (words, slug). decision: empty = none taken yet."""
+
+    name: str
+    title: str
+    phase: str
+    when: str
+    owner: str
+    adoption: str
+    lights: tuple[Light, ...]
+    verdicts: tuple[tuple[str, str], ...]
+    decision: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One launch or mark of the time line; readings: the days of verdicts."""
+
+    name: str
+    title: str
+    kind: str
+    start: date
+    end: date
+    readings: tuple[date, ...]
+
+
+@dataclass(frozen=True)
+class LaunchBoard:
+    """Everything the page shows."""
+
+    headline: str
+    running: tuple[LaunchItem, ...]
+    planned: tuple[LaunchItem, ...]
+    read: tuple[LaunchItem, ...]
+    bars: tuple[Bar, ...]
+    today: date
+    marks: tuple[tuple[str, str, str, str], ...]  # day, title, kind, where drawn
+
+
+def launch_board(
+    cards: Sequence[Scorecard], launches: Sequence[Launch], decided: dict[str, str], now: datetime
+) -> LaunchBoard:
+    """decided: launch → the last decision."""
+    today = now.date()
+    items = [_item(card, decided.get(card.launch.name, ""), today) for card in cards]
+    running, planned, read = (tuple(i for i in items if i.phase == phase) for phase in ("running", "planned", "read"))
+    broken = sum(any(light.slug == "bad" for light in item.lights) for item in running)
+    undecided = sum(bool(i.verdicts) and not i.decision for i in (*running, *read))
+    parts = [f"{len(running)} running", f"{len(planned)} planned", f"{len(read)} read in full"]
+    headline = ", ".join(parts) + "."
+    if broken:
+        headline += f" {broken} with a guardrail breached." if broken > 1 else " One with a guardrail breached."
+    if undecided:
+        headline += f" {undecided} with a verdict and no decision." if undecided > 1 else " One waits for a decision."
+    marks = tuple(
+        (f"{x.starts_on:%-d %b %Y}", x.title, x.kind, ", ".join((*x.kpis, *filter(None, [x.area]))) or "all KPIs")
+        for x in sorted(launches, key=lambda x: x.starts_on, reverse=True)
+        if x.kind != "launch"
+    )
+    return LaunchBoard(headline, running, planned, read, _bars(launches, today), today, marks)
+
+
+def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
+    launch = card.launch
+    used = card.adoption
+    lights = tuple(
+        Light(score.kpi.title, "quiet" if score.guard.holds is None else "good" if score.guard.holds else "bad")
+        for score in card.scores
+        if score.guard is not None
+    )
+    verdicts = []
+    for score in card.scores:
+        kept = score.latest
+        if score.role == "success" and kept is not None and kept.reading.verdict:
+            text = f"{score.kpi.title} {words.verdict(score.kpi, kept.reading)}, D+{kept.reading.days}"
+            verdicts.append((text, SPOKEN[is_good(score.kpi, kept.reading)]))
+    return LaunchItem(
+        launch.name,
+        launch.title,
+        card.phase,
+        _when(card, today),
+        launch.owner,
+        f"{used.share:.1%} of {used.audience:,} use it" if used and used.share is not None else "",
+        lights,
+        tuple(verdicts),
+        decision,
+    )
+
+
+def _when(card: Scorecard, today: date) -> str:
+    start = card.launch.starts_on
+    if card.phase == "planned":
+        return f"{start:%-d %b %Y}, in {(start - today).days} days"
+    since = f"since {start:%-d %b %Y}"
+    upcoming = next((card.launch.reading_on(d) for d in READINGS if card.launch.reading_on(d) > today), None)
+    tail = f", next reading {upcoming:%-d %b}" if upcoming else ""
+    return f"Day {max(0, (today - start).days)}, {since}{tail}"
+
+
+def _bars(launches: Sequence[Launch], today: date) -> tuple[Bar, ...]:
+    found = []
+    for item in launches:
+        end = item.until or (item.reading_on(READINGS[-1]) if item.kind == "launch" else item.starts_on)
+        if end >= today - BACK and item.starts_on <= today + AHEAD:
+            days = tuple(item.reading_on(d) for d in READINGS) if item.kind == "launch" else ()
+            found.append(Bar(item.name, item.title, item.kind, item.starts_on, end, days))
+    return tuple(sorted(found, key=lambda bar: bar.start))

@@ -1,0 +1,1 @@
+"""What is valid but surely wrong, and how fresh the data is."""

@@ -1,0 +1,118 @@
+"""Sources and datasets: how fresh, how many rows, which KPIs hang on them, what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from connectors.errors import Problem
+from connectors.warehouse.contract import SourceRun
+from metrics.engine.data_context import World
+from metrics.presentation import format as fmt
+from metrics.presentation.freshness import dataset_late
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset: state is fresh, stale or none."""
+
+    name: str
+    label: str
+    state: str
+    why: str
+    watermark: str
+    rows: str
+    future: int
+    kpis: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One source: state is loaded, unchanged, failed or none."""
+
+    name: str
+    table: str
+    state: str
+    pulled: str
+    rows: str
+    quarantined: int
+    error: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """What the page shows. quarantine: one row per row that could not be read."""
+
+    headline: str
+    datasets: tuple[DatasetRow, ...]
+    sources: tuple[SourceRow, ...]
+    quarantine: pd.DataFrame
+    problems: tuple[Problem, ...]
+    generation: str
+    overdue: str = ""
+
+
+def _pulled(run: SourceRun | None, world: World) -> str:
+    at = datetime.fromisoformat(run.last_success) if run and run.last_success else None
+    return fmt.age_text(at, world.now)
+
+
+def data_page(world: World) -> DataPage:
+    """The state of all data in the live generation."""
+    generation = world.reader.generation
+    states = world.reader.dataset_states(generation.sequence)
+    datasets = []
+    for name, item in world.catalogue.datasets.items():
+        state = states.get(name)
+        late = dataset_late(name, world.catalogue, states, world.runs, world.table_sources, world.now)
+        kpis = tuple(k.title for k in world.catalogue.kpis.values() if name in world.catalogue.datasets_of(k))
+        datasets.append(
+            DatasetRow(
+                name,
+                item.label or name,
+                "none" if state is None or not state.rows else "stale" if late else "fresh",
+                late,
+                fmt.moment_text(state.watermark if state else None),
+                f"{state.rows:,}" if state else "0",
+                state.future_rows if state else 0,
+                kpis,
+            )
+        )
+    quarantine = world.reader.quarantine()
+    counted = quarantine.groupby("source").size().to_dict()
+    sources = []
+    for table, name in world.table_sources.items():
+        run = world.runs.get(name)
+        columns = world.reader.tables().get(table)
+        total = int(world.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0]) if columns else 0
+        sources.append(
+            SourceRow(
+                name,
+                table,
+                run.status if run else "none",
+                _pulled(run, world),
+                f"{total:,}",
+                int(counted.get(name, 0)),
+                run.error if run else "",
+                tuple(run.notes) if run else (),
+            )
+        )
+    late_count = sum(d.state != "fresh" for d in datasets)
+    failed = sum(s.state == "failed" for s in sources)
+    words = (
+        [f"{late_count} of {len(datasets)} datasets late"] if late_count else [f"All {len(datasets)} datasets fresh"]
+    )
+    words += [f"{failed} source{'s' if failed > 1 else ''} failed"] if failed else []
+    words += [f"{len(quarantine)} rows could not be read"] if len(quarantine) else []
+    return DataPage(
+        "; ".join(words),
+        tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))),
+        tuple(sources),
+        quarantine,
+        (*world.catalogue.problems, *world.odd),
+        generation.id,
+        world.overdue,
+    )

@@ -1,0 +1,247 @@
+"""What is valid but surely wrong: told as warnings by `kpi validate`, after each sync and on the page *Data*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import KpiError, Problem
+from connectors.warehouse.contract import NO_DIMENSION, Columns, DatasetState, Reader
+from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import KpiCommon, Measure, Ratio, Simple
+from metrics.engine import periods
+from metrics.engine.query import Scope
+from metrics.engine.sql import trees
+
+MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
+CONSTANT = {"hour": 72, "day": 28, "week": 12, "month": 6, "quarter": 6, "year": 6}  # periods of one value
+SHRUNK = 0.8  # of the rows that a dataset had at the sync before
+SUDDEN, FEWEST, WEEKS = 2.0, 20, 4  # rows of a day against those of the same weekday in the weeks before
+ANNOUNCED = timedelta(days=7)  # a `changes` entry may be dated so far from today
+
+
+def oddities(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Problem]:
+    """Every warning about definitions and data of the live generation, in the order of their places."""
+    found: list[Problem] = []
+    generations = reader.generations()
+    states = reader.dataset_states(reader.generation.sequence)
+    before = reader.dataset_states(generations[-2].sequence) if len(generations) > 1 else {}
+    seen = _Values(catalogue, reader)
+    for name, dataset in catalogue.datasets.items():
+        for check in (
+            _multiplied(dataset, reader),
+            _repeated(dataset, reader),
+            _shrunk(dataset, states, before),
+            _sudden(dataset, catalogue, reader, states),
+        ):
+            found += _told(catalogue, f"dataset:{name}", check)
+    for name, kpi in catalogue.kpis.items():
+        checks = (
+            seen.never(kpi),
+            _above_one(kpi, reader),
+            _constant(kpi, reader),
+            _silent(kpi, catalogue, reader, now),
+        )
+        for check in checks:
+            found += _told(catalogue, f"kpi:{name}", check)
+    return sorted(found)
+
+
+Finding = tuple[tuple[str, ...], str, str, str]  # place, code, message, hint
+
+
+def _told(catalogue: Catalogue, key: str, check: Iterator[Finding]) -> Iterator[Problem]:
+    """Findings as warnings of a file. A check that the data does not allow finds nothing."""
+    try:
+        for place, code, message, hint in check:
+            yield catalogue.documents[key].problem(place, code, message, hint, "warning")
+    except KpiError:
+        return
+
+
+class _Values:
+    """Which values occur in the columns that filters speak of; each column is looked at once."""
+
+    def __init__(self, catalogue: Catalogue, reader: Reader) -> None:
+        self._catalogue, self._reader = catalogue, reader
+        self._known: dict[tuple[str, str], list[str]] = {}
+
+    def never(self, kpi: KpiCommon) -> Iterator[Finding]:
+        """Texts that a filter compares a column with and that no row has."""
+        for place, measure in _measures(kpi):
+            for text, at in ((measure.filter, "filter"), (measure.sql, "sql")):
+                for column, value in _compared(text):
+                    yield from self._one(measure.dataset, column, value, (*place, at))
+
+    def _one(self, name: str, column: str, value: str, place: tuple[str, ...]) -> Iterator[Finding]:
+        dataset = self._catalogue.datasets[name]
+        kinds = {c.lower(): kind for c, kind in _columns(dataset, self._reader).items()}
+        if kinds.get(column.lower()) != "VARCHAR":
+            return
+        values = self._occurring(dataset, column)
+        if value in values or (len(values) > MANY_VALUES and self._occurs(dataset, column, value)):
+            return
+        near = get_close_matches(value, values, n=1) or [v for v in values if v.lower() == value.lower()]
+        listed = f"It has: {', '.join(values[:12])}{', …' if len(values) > 12 else ''}." if values else "It is empty."
+        hint = (f"Did you mean '{near[0]}'? " if near else "") + listed
+        yield place, "never_occurs", f"{column} is never '{value}'", hint
+
+    def _occurring(self, dataset: Dataset, column: str) -> list[str]:
+        key = (dataset.name, column.lower())
+        if key not in self._known:
+            value = exp.column(column, quoted=True)
+            query = exp.select(value.as_("v")).distinct().limit(MANY_VALUES + 1)
+            rows = self._reader.frame(trees.from_dataset(query, dataset).sql(dialect=self._reader.dialect))
+            self._known[key] = sorted(str(v) for v in rows["v"].dropna())
+        return self._known[key]
+
+    def _occurs(self, dataset: Dataset, column: str, value: str) -> bool:
+        query = exp.select(exp.Literal.number(1).as_("x")).limit(1)
+        query = trees.from_dataset(query, dataset).where(exp.column(column, quoted=True).eq(exp.Literal.string(value)))
+        return len(self._reader.frame(query.sql(dialect=self._reader.dialect))) > 0
+
+
+def _measures(kpi: KpiCommon) -> list[tuple[tuple[str, ...], Measure]]:
+    if isinstance(kpi, Simple):
+        return [((), kpi.measure)]
+    return [((key,), part) for key, part in kpi.parts.items() if isinstance(part, Measure)]
+
+
+def _compared(text: str) -> Iterator[tuple[str, str]]:
+    """(column, text) of each `column = 'text'` and `column IN ('text', …)`."""
+    if not text:
+        return
+    for node in sql.expression(text).find_all(exp.EQ, exp.In):
+        sides = [node.this, node.expression] if isinstance(node, exp.EQ) else [node.this, *node.expressions]
+        column = next((side for side in sides if isinstance(side, exp.Column)), None)
+        if column is not None:
+            yield from ((column.name, s.this) for s in sides if isinstance(s, exp.Literal) and s.is_string)
+
+
+def _columns(dataset: Dataset, reader: Reader) -> Columns:
+    return reader.columns(dataset.select) if dataset.select else reader.tables()[dataset.source]
+
+
+def _multiplied(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
+    """A SELECT whose joins give a row of its first table more than once."""
+    tree = sql.select(dataset.select, None) if dataset.select else None
+    if not isinstance(tree, exp.Select) or not tree.args.get("joins"):
+        return
+    source = tree.args["from_"].this
+    if not isinstance(source, exp.Table) or source.name not in reader.tables():
+        return
+    row = exp.column("rowid", table=source.alias_or_name)
+    count = exp.select(exp.Count(this=exp.Star()).as_("n"), exp.Count(this=exp.Distinct(expressions=[row])).as_("d"))
+    for part in ("with_", "from_", "joins"):
+        if tree.args.get(part):
+            count.set(part, tree.copy().args[part])
+    found = reader.frame(count.sql(dialect=reader.dialect)).iloc[0]
+    if found["n"] > found["d"]:
+        text = (
+            f"its joins turn {int(found['d']):,} rows of {source.name} into {int(found['n']):,}: sums count some twice"
+        )
+        yield (
+            ("sql" if dataset.sql else "source",),
+            "multiplies",
+            text,
+            "Join on a key that is unique on the other side.",
+        )
+
+
+def _repeated(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
+    if not dataset.primary_key:
+        return
+    keys = [exp.column(key, quoted=True) for key in dataset.primary_key]
+    query = exp.select(exp.Count(this=exp.Star()).as_("n"), exp.Count(this=exp.Distinct(expressions=keys)).as_("d"))
+    query = trees.from_dataset(query, dataset)
+    for key in keys:
+        query = query.where(exp.not_(exp.Is(this=key.copy(), expression=exp.null())))
+    found = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
+    if found["n"] > found["d"]:
+        text = f"the primary key repeats: {int(found['n'] - found['d']):,} of {int(found['n']):,} rows have one again"
+        yield (
+            ("primary_key",),
+            "repeated_key",
+            text,
+            "State `primary_key` of the source too: a row then replaces its elder.",
+        )
+
+
+def _shrunk(
+    dataset: Dataset, states: Mapping[str, DatasetState], before: Mapping[str, DatasetState]
+) -> Iterator[Finding]:
+    now, then = states.get(dataset.name), before.get(dataset.name)
+    if now and then and now.rows < SHRUNK * then.rows:
+        text = f"it has {now.rows:,} rows, and had {then.rows:,} at the sync before"
+        yield (), "row_count", text, "Look whether its source was exported in whole."
+
+
+def _sudden(
+    dataset: Dataset, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
+) -> Iterator[Finding]:
+    """A last complete day with far fewer or more rows than the same weekday had."""
+    state = states.get(dataset.name)
+    if state is None or state.watermark is None:
+        return
+    end = periods.floor(periods.on_clock(state.watermark, "day", catalogue.timezone), "day")
+    last = end - pd.Timedelta(days=1)
+    scope = Scope(catalogue, reader, states, "day", last - pd.Timedelta(days=7 * WEEKS), end)
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    query = exp.select(trees.period(local, scope).as_(trees.PERIOD), exp.Count(this=exp.Star()).as_("n"))
+    query = trees.from_dataset(query, dataset).where(trees.in_range(local, scope.start, scope.end))
+    rows = trees.run(query.group_by(exp.Literal.number(1)), scope)
+    counts = {pd.Timestamp(at): int(n) for at, n in zip(rows[trees.PERIOD], rows["n"], strict=True)}
+    earlier = [counts.get(last - pd.Timedelta(days=7 * week), 0) for week in range(1, WEEKS + 1)]
+    now = counts.get(last, 0)
+    if min(earlier) < FEWEST or min(earlier) / SUDDEN <= now <= max(earlier) * SUDDEN:
+        return
+    weekday = f"{last:%A}s"
+    text = (
+        f"{last.day} {last:%b} has {now:,} rows; the {WEEKS} {weekday} before had {min(earlier):,} to {max(earlier):,}"
+    )
+    yield (), "row_count", text, "Look whether its source was complete, or something was counted twice."
+
+
+def _stored(kpi: KpiCommon, reader: Reader) -> pd.DataFrame:
+    found = reader.stored_values(kpi.name, kpi.grain, NO_DIMENSION, reader.generation.sequence)
+    if found is None:
+        return pd.DataFrame({"period": [], "value": []})
+    done = found.frame[found.frame["complete"] & found.frame["value"].notna()]
+    return done.sort_values("period")
+
+
+def _above_one(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
+    if not isinstance(kpi, Ratio) or not kpi.is_rate:
+        return
+    values = _stored(kpi, reader)
+    high = values[values["value"] > 1 + 1e-9]
+    if len(high):
+        row = high.iloc[-1]
+        last = f"last {row['period']:%Y-%m-%d}: {row['value']:.1%}"
+        text = f"a share above 100% in {len(high)} of {len(values)} {kpi.grain}s, {last}"
+        yield ("numerator",), "above_one", text, "Is the numerator part of the denominator, counted in the same unit?"
+
+
+def _constant(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
+    tail = _stored(kpi, reader).tail(CONSTANT[kpi.grain])
+    if len(tail) == CONSTANT[kpi.grain] and tail["value"].nunique() == 1:
+        text = f"it has been {tail['value'].iloc[0]:g} for {len(tail)} {kpi.grain}s"
+        yield (), "constant", text, "Is its event still recorded, and its filter still right?"
+
+
+def _silent(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, now: datetime) -> Iterator[Finding]:
+    """A definition that differs from the one published last, and does not say why."""
+    known = reader.stored_definitions(kpi.name, kpi.grain)
+    today = now.astimezone(ZoneInfo(catalogue.timezone)).date()
+    said = any(abs(change.on - today) <= ANNOUNCED for change in kpi.changes)
+    if known and known[-1][0] != catalogue.definition(kpi.name) and not said:
+        text = "its definition differs from the one published last"
+        hint = f"`kpi diff {kpi.name}` shows by how much; say why: changes: [{{on: {today}, by: you, why: …}}]"
+        yield (), "unannounced", text, hint

@@ -1,0 +1,43 @@
+"""Where the change sits on the KPI page: parts that add up, against differences by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from metrics.kpi_views.change import where_it_sits
+from tests.conftest import Builder
+
+NOW = datetime(2026, 11, 9, 3, tzinfo=UTC)
+
+
+def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
+    rows = []
+    for day, web, ios in (("2026-11-07", (100, 50), (40, 10)), ("2026-11-08", (100, 30), (80, 20))):
+        for platform, (seen, done) in (("web", web), ("ios", ios)):
+            rows += [{"at": pd.Timestamp(day), "platform": platform, "done": i < done} for i in range(seen)]
+    project.rows("acts", pd.DataFrame(rows), dimensions="[platform]", watermark="whole_days")
+    project.kpi("seen", "dataset: acts\nagg: count")
+    project.kpi(
+        "rate",
+        "type: ratio\nnumerator: {dataset: acts, agg: count, filter: done}\n"
+        "denominator: {dataset: acts, agg: count}\nformat: percent",
+    )
+    project.kpi("middle", "dataset: acts\nagg: median\nexpr: CAST(done AS INTEGER)")
+    project.sync(NOW)
+    world = project.open().world(NOW)
+    (block,) = where_it_sits(world, "seen")
+    assert block.dimension == "platform" and block.line.startswith("+40 in all")
+    assert [(p.segment, p.change, p.levels) for p in block.parts] == [
+        ("ios", "+40", "40 → 80"),
+        ("web", "+0", "100 → 100"),
+    ]
+    (block,) = where_it_sits(world, "rate")
+    # 60/140 → 50/180: web's rate 50% → 30%, ios 25% → 25%; shares 71.4% → 55.6% and 28.6% → 44.4%.
+    assert block.line.startswith("−15.1 points in all")
+    mean = (60 / 140 + 50 / 180) / 2
+    web = (100 / 140 + 100 / 180) / 2 * -0.2 + (0.4 - mean) * (100 / 180 - 100 / 140)
+    assert block.parts[0].segment == "web" and block.parts[0].change == f"−{abs(web) * 100:.1f} points"
+    assert "by its own rate" in block.parts[0].detail and block.parts[0].good is False
+    assert where_it_sits(world, "middle") == (), "medians of segments do not add up"

@@ -1,0 +1,106 @@
+"""Numbers, changes, statuses and sentences as people read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from metrics.catalog.models.kpi import Simple
+from metrics.catalog.targets import target_at
+from metrics.kpi_views.card import good_or_bad
+from metrics.kpi_views.status import status_of
+from metrics.presentation import format as fmt
+from metrics.presentation.sparkline import sparkline
+
+
+def kpi(**keys: Any) -> Simple:
+    return Simple.model_validate({"name": "x", "dataset": "d", "agg": "count", **keys})
+
+
+@pytest.mark.parametrize(
+    ("format_", "value", "text"),
+    [
+        ("percent", 0.4123, "41.2%"),
+        ("0.0%", 0.085, "8.5%"),
+        ("0%", 0.085, "8%"),
+        ("#,##0", 10512.4, "10,512"),
+        ("currency USD", 64_700, "$64,700"),
+        ("currency EUR", 9.5, "€9.50"),
+        ("duration", 2.74, "2.74 s"),
+        ("duration", 0.35, "350 ms"),
+        ("duration", 750, "12.5 min"),
+        ("number", 3.14159, "3.14"),
+        ("number", -3, "−3"),
+        ("0.0 pts", 4.25, "4.2 pts"),
+        ("number", math.nan, "–"),
+    ],
+)
+def test_values(format_: str, value: float, text: str) -> None:
+    assert fmt.value_text(value, kpi(format=format_)) == text
+
+
+def test_large_amounts_are_short_on_cards() -> None:
+    assert fmt.value_text(64_700, kpi(format="currency USD"), compact=True) == "$64.7k"
+    assert fmt.value_text(16_157, kpi(format="#,##0"), compact=True) == "16,157"
+    assert fmt.value_text(1_234_567, kpi(), compact=True) == "1.2m"
+
+
+def test_rates_change_in_points_and_counts_in_percent() -> None:
+    assert fmt.change_text(-0.012, kpi(format="percent")) == "−1.2 points"
+    assert fmt.change_text(0.034, kpi()) == "+3.4%"
+    assert fmt.change_text(-2.0, kpi(delta="points")) == "−2.0 points"
+    assert fmt.change_text(math.nan, kpi()) == ""
+    assert fmt.gap_text(0.984, 0.992, kpi(format="percent")) == "0.8 points under target"
+    assert fmt.gap_text(110, 100, kpi()) == "10.0% over target"
+    assert fmt.gap_text(2.65, 2.2, kpi(format="duration")) == "0.4 s over target"
+
+
+def test_colours_follow_meaning_not_sign() -> None:
+    assert good_or_bad(0.1, kpi()) == "good"
+    assert good_or_bad(0.1, kpi(direction="down_is_good")) == "bad"
+    assert good_or_bad(0.1, kpi(direction="neutral")) == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("value", "slug"), [(0.42, "on_track"), (0.40, "on_track"), (0.399, "at_risk"), (0.36, "off_track")]
+)
+def test_status_from_thresholds(value: float, slug: str) -> None:
+    item = kpi(format="percent", thresholds={"warning": "< 40%", "critical": "< 37%"})
+    assert status_of(item, value, 0.40).slug == slug
+
+
+def test_status_from_target_and_without_and_late() -> None:
+    assert status_of(kpi(), 100, 100).slug == "on_track"  # on target is on track
+    assert status_of(kpi(), 99, 100).slug == "off_track"
+    assert status_of(kpi(direction="down_is_good"), 99, 100).slug == "on_track"
+    assert status_of(kpi(), 99, None).slug == "no_target"
+    assert status_of(kpi(), None, 100).slug == "waiting_for_data"
+    assert status_of(kpi(), 99, 100, ["late"]).slug == "waiting_for_data"
+
+
+def test_thresholds_relative_to_a_target() -> None:
+    item = kpi(thresholds={"warning": "< -5% of target", "critical": "< -10% of target"})
+    assert [status_of(item, v, 100).slug for v in (96, 94, 89)] == ["on_track", "at_risk", "off_track"]
+
+
+def test_a_target_path_is_linear_and_holds_its_ends() -> None:
+    item = kpi(targets=[{"path": {"2026-W01": 100, "2026-W03": 200}}])
+    days = ["2025-12-01", "2025-12-29", "2026-01-05", "2026-01-12", "2026-06-01"]
+    assert [target_at(item, pd.Timestamp(d), "day") for d in days] == [100, 100, 150, 200, 200]
+
+
+def test_periods() -> None:
+    assert fmt.period_text(pd.Timestamp("2026-11-16"), "week") == "16–22 Nov"
+    assert fmt.period_text(pd.Timestamp("2020-04-20"), "week", 2026) == "20–26 Apr 2020"
+    assert fmt.period_text(pd.Timestamp("2026-10-26"), "week") == "26 Oct–1 Nov"
+    assert fmt.period_text(pd.Timestamp("2026-10-01"), "month") == "October 2026"
+    assert fmt.period_text(pd.Timestamp("2026-10-01"), "quarter") == "Q4 2026"
+
+
+def test_a_sparkline_has_gaps_where_values_are_unknown() -> None:
+    drawn = sparkline([1, 2, math.nan, 3], 2.0, "words")
+    assert drawn.line.count("M") == 2 and drawn.target_y is not None
+    assert sparkline([math.nan], None, "words").line == ""

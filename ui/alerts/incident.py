@@ -1,0 +1,114 @@
+"""One alert with what can be done about it: acknowledge, silence, mark, call it normal."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from connectors.errors import KpiError
+from jobs.alerts.incidents import incidents as job
+from jobs.project.clock import utc_now
+from metrics.alerts.board import AlertItem
+from ui.shell import state
+from ui.shell.theme import html, text
+
+SPANS = {"4 hours": timedelta(hours=4), "1 day": timedelta(days=1), "1 week": timedelta(days=7)}
+COLORS = {"critical": "off_track", "warning": "at_risk", "": "no_target"}
+
+
+def alert_card(item: AlertItem, *, link: bool = True) -> None:
+    """What fires, where, since when; then its buttons."""
+    name = _slug(f"{item.rule_key} {item.segment}")
+    with st.container(key=f"alert_{name}", border=True, gap="small"):
+        html(_words(item, link=link))
+        with st.container(horizontal=True, key=f"do_{name}", gap="small"):
+            _actions(item)
+
+
+def _words(item: AlertItem, *, link: bool) -> str:
+    slug = COLORS[item.severity] if item.state in ("firing", "recovering") else "waiting_for_data"
+    title = text(item.title)
+    if link and item.view:
+        title = f"<a href='kpi?{text(urlencode(item.view))}' target='_self'>{title}</a>"
+    expected, since = (
+        f"{word} {text(said)}" if said else "" for word, said in (("expected", item.expected), ("since", item.since))
+    )
+    facts = [f"<b>{text(item.value)}</b>" if item.value else "", expected, since]
+    told = " · ".join(filter(None, facts))
+    owner = f"Owner {text(item.owner)}" if item.owner else ""
+    rule = f"Fires {text(item.words)}" if item.words else ""
+    lines = [text(item.place), text(item.why), " · ".join(filter(None, (owner, rule))), text(item.acknowledged)]
+    if item.silenced:
+        lines.append(f"Silenced {text(item.silenced)}")
+    notes = "".join(f"<p class='bw-note'>{line}</p>" for line in lines if line)
+    return (
+        f"<div class='bw-alert'><p class='bw-alert-head'><span class='bw-chip bw-{slug}'>{text(item.label)}</span>"
+        f"<span class='bw-alert-title'>{title}</span><span>{told}</span></p>{notes}</div>"
+    )
+
+
+def _actions(item: AlertItem) -> None:
+    number = item.incident
+    key = _slug(f"{item.rule_key} {item.segment}")
+    if number and not item.acknowledged:
+        st.button("Acknowledge", key=f"ack_{key}", type="primary", on_click=_acknowledge, args=(number,))
+    with st.popover("Silence"):
+        for label, span in SPANS.items():
+            st.button(label, key=f"silence_{label}_{key}", on_click=_silence, args=(item, span))
+    if not number:
+        return
+    if item.can_be_normal:
+        st.button(
+            "New normal",
+            key=f"normal_{key}",
+            on_click=_new_normal,
+            args=(number,),
+            help="The level is the normal one from now on: close this, and expect it from here.",
+        )
+    for verdict, label in (("useful", "Useful"), ("noise", "Noise")):
+        st.button(
+            f"{label} ✓" if item.mark == verdict else label,
+            key=f"{verdict}_{key}",
+            type="tertiary",
+            on_click=_mark,
+            args=(number, verdict),
+            help="Counted per rule: it shows which rules earn their noise.",
+        )
+
+
+def _acknowledge(number: int) -> None:
+    _done(lambda: job.acknowledge(state.project(), number, by=state.who(), now=utc_now()), "You look after it now.")
+
+
+def _silence(item: AlertItem, span: timedelta) -> None:
+    until: datetime = utc_now() + span
+    _done(
+        lambda: job.silence(
+            state.project(), item.rule_key, until, by=state.who(), now=utc_now(), segment=item.segment or None
+        ),
+        "Nobody is told until then. It is judged all the same.",
+    )
+
+
+def _new_normal(number: int) -> None:
+    _done(lambda: job.new_normal(state.project(), number, by=state.who(), now=utc_now()), "Closed: this is normal now.")
+
+
+def _mark(number: int, verdict: str) -> None:
+    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), "Noted. Thank you.")  # type: ignore[arg-type]
+
+
+def _done(act: object, words: str) -> None:
+    """Do it and say so; an error is told, not thrown."""
+    try:
+        act()  # type: ignore[operator]
+        state.changed()
+        st.toast(words)
+    except KpiError as error:
+        st.toast(f"{error.message} {error.hint}")
+
+
+def _slug(words: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in words).strip("_")

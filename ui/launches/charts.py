@@ -1,0 +1,156 @@
+"""Plotly figures of launches: before and after with the expected path, adoption, the time line."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from metrics.launches.board import Bar
+from metrics.launches.page import AdoptionBlock, Path
+from ui.kpi.charts import MARKS, shortened
+from ui.shell.theme import LINE, QUIET
+
+BAND = "rgba(99,102,241,0.14)"
+LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None}
+
+
+def path_figure(path: Path) -> go.Figure:
+    """As seen, against what would have been expected without the launch, with its 95% band."""
+    figure = go.Figure()
+    periods = list(path.periods)
+    edge = {"color": QUIET, "width": 0}
+    figure.add_scatter(x=periods, y=list(path.low), mode="lines", line=edge, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        x=periods,
+        y=list(path.high),
+        mode="lines",
+        line=edge,
+        fill="tonexty",
+        fillcolor=BAND,
+        hoverinfo="skip",
+        name="Expected without it, 95%",
+    )
+    figure.add_scatter(
+        x=periods,
+        y=list(path.expected),
+        mode="lines",
+        line={"color": QUIET, "width": 1.6, "dash": "5px,4px"},
+        hoverinfo="skip",
+        name="Expected",
+        showlegend=False,
+    )
+    figure.add_scatter(
+        x=periods,
+        y=[None if math.isnan(v) else v for v in path.actual],
+        mode="lines",
+        name="As seen",
+        line={"color": LINE, "width": 2.2},
+        text=list(path.texts),
+        hovertemplate="%{text}<extra></extra>",
+    )
+    _mark_events(figure, path)
+    _layout(figure, 340, top=26)
+    figure.update_yaxes(tickformat=path.tick_format, ticksuffix=path.tick_suffix, nticks=6)
+    return figure
+
+
+def _mark_events(figure: go.Figure, path: Path) -> None:
+    """The launch itself, and what else happened while it was read."""
+    for index, mark in enumerate(path.marks):
+        color = MARKS[mark.kind]
+        if mark.until is not None and mark.until > mark.on:
+            figure.add_vrect(x0=mark.on, x1=mark.until, fillcolor=color, opacity=0.09, line_width=0)
+        figure.add_vline(x=mark.on, line={"color": color, "width": 1, "dash": "2px,3px"})
+        figure.add_annotation(
+            x=mark.on,
+            y=0,
+            yref="paper",
+            yshift=10 + 13 * (index % 3),
+            xanchor="left",
+            xshift=4,
+            showarrow=False,
+            text=shortened(mark.label),
+            font={"size": 10, "color": color},
+        )
+    figure.add_vline(x=path.start, line={"color": LINE, "width": 1.2})
+    figure.add_annotation(
+        x=path.start,
+        y=1,
+        yref="paper",
+        yshift=14,
+        xanchor="left",
+        xshift=4,
+        showarrow=False,
+        text="Launch",
+        font={"size": 11, "color": LINE},
+    )
+
+
+def curve_figure(found: AdoptionBlock) -> go.Figure:
+    """Share of those seen since launch who used it, by day."""
+    figure = go.Figure()
+    days, shares = [day for day, _ in found.curve], [share for _, share in found.curve]
+    figure.add_scatter(
+        x=days,
+        y=shares,
+        mode="lines+markers" if len(days) < 45 else "lines",
+        line={"color": LINE, "width": 2.2},
+        marker={"size": 5},
+        fill="tozeroy",
+        fillcolor=BAND,
+        hovertemplate="%{y:.1%}<extra></extra>",
+        name="Used it",
+    )
+    _layout(figure, 260, top=12)
+    figure.update_layout(showlegend=False)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero", nticks=5)
+    return figure
+
+
+def timeline_figure(bars: tuple[Bar, ...], today: pd.Timestamp) -> go.Figure:
+    """Launches and marks, one row each, with the days of their readings."""
+    figure = go.Figure()
+    rows = [bar.title.replace("<", "&lt;") for bar in bars]
+    for bar, row in zip(bars, rows, strict=True):
+        color, start, end = MARKS[bar.kind], pd.Timestamp(bar.start), pd.Timestamp(bar.end)
+        if end > start:
+            figure.add_scatter(
+                x=[start, end],
+                y=[row, row],
+                mode="lines",
+                line={"color": color, "width": 9},
+                opacity=0.45,
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        figure.add_scatter(
+            x=[start, *(pd.Timestamp(day) for day in bar.readings)],
+            y=[row] * (1 + len(bar.readings)),
+            mode="markers",
+            marker={"color": color, "size": [11, *[7] * len(bar.readings)], "line": {"width": 0}},
+            showlegend=False,
+            text=[f"{bar.kind.capitalize()}: {row}", *["Reading"] * len(bar.readings)],
+            hovertemplate="%{text}, %{x|%-d %b %Y}<extra></extra>",
+        )
+    figure.add_vline(x=today, line={"color": QUIET, "width": 1.2, "dash": "3px,3px"})
+    figure.add_annotation(
+        x=today, y=1, yref="paper", yshift=12, showarrow=False, text="Today", font={"size": 11, "color": QUIET}
+    )
+    _layout(figure, 60 + 34 * max(2, len(rows)), top=24)
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=rows, ticklabelstandoff=6)
+    return figure
+
+
+def _layout(figure: go.Figure, height: int, *, top: int) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": top, "b": 8},
+        hovermode="x unified",
+        legend=LEGEND,
+        font={"size": 12},
+    )
+    figure.update_xaxes(showgrid=False, automargin=True, nticks=8, tickformat="%-d %b", hoverformat="%-d %b %Y")
+    figure.update_yaxes(automargin=True, zeroline=False)

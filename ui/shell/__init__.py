@@ -1,0 +1,1 @@
+"""What surrounds every page: state, address, filters, theme, the gate, empty states."""

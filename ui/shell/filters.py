@@ -1,0 +1,106 @@
+"""Filters of the pages, each kept in the address. Inline on a wide screen, behind one button on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter
+from metrics.kpi_views.kpi_page import segments
+from ui.shell import state, url
+
+MOST_SEGMENTS = 12  # values of one dimension that the overview offers
+
+
+def any_to_draw() -> bool:
+    """Whether the overview has anything to filter by."""
+    areas, parts = overview_options()
+    return len(areas) > 2 or len(parts) > 1
+
+
+def both_widths(draw: Callable[[str], None]) -> None:
+    """Draw a row of filters for wide screens and again behind a button for phones; CSS shows one of them."""
+    with st.container(key="filters_wide", horizontal=True, horizontal_alignment="right", width="content"):
+        draw("wide_")
+    with st.container(key="filters_phone"), st.popover("Filters", width="stretch"):
+        draw("phone_")
+
+
+@state.cached_view
+def overview_options() -> tuple[dict[str, str], dict[str, str]]:
+    """Areas and segments that the overview can be limited to: slug → label."""
+    world = state.world()
+    kpis = [k for k in world.catalogue.kpis.values() if k.overview]
+    areas = {"all": "All areas", **{a: a for a in sorted({k.area for k in kpis if k.area})}}
+    return areas, {"all": "Everyone", **_segments(world)}
+
+
+def _segments(world: World) -> dict[str, str]:
+    """Values of the dimensions that at least half of the KPIs have."""
+    kpis = [k for k in world.catalogue.kpis.values() if k.overview]
+    having: dict[str, list[str]] = {}
+    for kpi in kpis:
+        for dimension in world.catalogue.dimensions_of(kpi):
+            having.setdefault(dimension, []).append(kpi.name)
+    found = {}
+    for dimension, names in having.items():
+        if 2 * len(names) >= len(kpis):
+            for value in segments(world, names[0], dimension)[:MOST_SEGMENTS]:
+                found[f"{dimension}:{value}"] = f"{dimension.replace('_', ' ').capitalize()}: {value}"
+    return found
+
+
+def area_and_segment() -> tuple[str, str]:
+    """The overview's filters as the address has them."""
+    areas, parts = overview_options()
+    return url.read("area", list(areas), "all"), url.read("segment", list(parts), "all")
+
+
+def draw_area_and_segment(place: str) -> None:
+    """The widgets of the overview's filters."""
+    areas, parts = overview_options()
+    if len(areas) > 2:
+        url.choose("area", "Area", areas, "all", place=place)
+    if len(parts) > 1:
+        url.choose("segment", "Segment", parts, "all", place=place)
+
+
+def parse_segment(slug: str) -> tuple[Filter, ...]:
+    """`platform:web` as a filter; `all` as none."""
+    dimension, _, value = slug.partition(":")
+    return (Filter(dimension, (value,)),) if value else ()
+
+
+def dimension_filters(world: World, kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ...]:
+    """The filters of a KPI page as the address has them: one parameter per dimension, values repeated."""
+    found = []
+    for dimension in dimensions:
+        known = segments(world, kpi, dimension)
+        values = tuple(v for v in st.query_params.get_all(_parameter(dimension)) if v in known)
+        if values:
+            found.append(Filter(dimension, values))
+    return tuple(found)
+
+
+def draw_dimension_filters(options: Mapping[str, list[str]], chosen: tuple[Filter, ...], place: str) -> None:
+    """One multiple choice per dimension."""
+    current = {f.dimension: list(f.values) for f in chosen}
+    for dimension, values in options.items():
+        key = f"{place}filter_{dimension}"
+        st.session_state[key] = current.get(dimension, [])
+
+        def edited(dimension: str = dimension, key: str = key) -> None:
+            picked = st.session_state[key]
+            if picked:
+                st.query_params[_parameter(dimension)] = picked
+            else:
+                st.query_params.pop(_parameter(dimension), None)
+
+        st.multiselect(dimension.replace("_", " ").capitalize(), values, key=key, on_change=edited, placeholder="All")
+
+
+def _parameter(dimension: str) -> str:
+    """The dimension's name in the address, out of the way of the page's own parameters."""
+    return f"{dimension}_is" if dimension in ("kpi", "grain", "range", "compare", "by", "embed") else dimension

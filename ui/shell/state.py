@@ -1,0 +1,87 @@
+"""What every page reads: the project, the live world, cached view models."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import streamlit as st
+
+from jobs.project.clock import utc_now
+from jobs.project.project import Project, open_project
+from metrics.engine.data_context import World
+
+AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+@st.cache_resource
+def project() -> Project:
+    """The served project; one per server."""
+    return open_project()
+
+
+def fingerprint() -> str:
+    """Changes whenever a view may: generation, definition files, last sync, alerts, and the time that ages are told by.
+
+    Looked up at most once a second: a rerun asks several times, and looking stats every file.
+    """
+    now = time.monotonic()
+    if now - _seen.get("at", 0.0) > 1.0 or "mark" not in _seen:
+        opened = project()
+        live = opened.generations.live()
+        marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
+        _seen.update(
+            at=now,
+            mark=f"{opened.folder}|{live.stem if live else ''}|{marks}|{utc_now().timestamp() // AGES_SECONDS:.0f}",
+        )
+    return str(_seen["mark"])
+
+
+def changed() -> None:
+    """Look again at once: this session has just synced."""
+    _seen.clear()
+
+
+_seen: dict[str, Any] = {}
+
+
+def cached_view(function: Callable[P, R]) -> Callable[P, R]:
+    """A view model, cached for all sessions by its arguments, the reader's role and `fingerprint`.
+
+    View models are frozen values, so all sessions share one copy.
+    """
+
+    @st.cache_resource(ttl=3600, max_entries=500, show_spinner=False)
+    def stored(key: tuple[str, ...], *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG001 (the cache reads it)
+        return function(*args, **kwargs)
+
+    # The file, not the module: Streamlit runs every page as __main__, and several have a `view`.
+    name = f"{function.__code__.co_filename}:{function.__qualname__}"
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return stored((name, role(), fingerprint()), *args, **kwargs)
+
+    return run
+
+
+def role() -> str:
+    """The reader's role. One for everybody until roles come; caches already keep them apart."""
+    return "everyone"
+
+
+def who() -> str:
+    """The reader's name, for what people do: signed in, else of the machine's user."""
+    if st.user.get("is_logged_in", False):
+        return str(st.user.get("email") or st.user.get("name") or "somebody")
+    return os.environ.get("USER") or "local user"
+
+
+def world(now: datetime | None = None) -> World:
+    """The live world for view models. Raises NoData."""
+    return project().world(now or utc_now())

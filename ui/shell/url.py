@@ -1,0 +1,55 @@
+"""Filters live in the address: a view can be bookmarked, reloaded and pasted into a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+
+def read(name: str, allowed: Sequence[str], default: str) -> str:
+    """A parameter of the address, or the default where it is missing or says nothing known."""
+    value = st.query_params.get(name, default)
+    return value if value in allowed else default
+
+
+def write(name: str, value: str, default: str) -> None:
+    """Put a choice into the address; the default leaves no trace."""
+    if value == default:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = value
+
+
+def choose(
+    name: str, label: str, options: Mapping[str, str], default: str, *, place: str = "", buttons: bool = False
+) -> str:
+    """One choice out of slug → label, kept in the address under `name`. place: tells twins apart."""
+    current = read(name, list(options), default)
+    key = f"{place}{name}"
+    st.session_state[key] = current  # the address decides; a widget only edits it
+
+    def edited() -> None:
+        write(name, st.session_state[key] or default, default)
+
+    if buttons:
+        st.segmented_control(
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=key,
+            on_change=edited,
+            label_visibility="collapsed",
+            required=True,
+        )
+    else:
+        st.selectbox(
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=key,
+            on_change=edited,
+            label_visibility="collapsed",
+            width=190,
+        )
+    return current

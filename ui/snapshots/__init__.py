@@ -1,0 +1,1 @@
+"""What the page Snapshots draws beside the snapshot itself."""

@@ -1,0 +1,119 @@
+"""What the page Snapshots draws beside the snapshot itself: files, the editor's note, sending, comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from connectors.errors import KpiError
+from jobs.project.clock import utc_now
+from jobs.snapshots.board import Shown
+from jobs.snapshots.render import MIMES, file_name, mail_preview, render
+from jobs.snapshots.send import send
+from jobs.snapshots.take import write_note
+from metrics.kpi_views.status import LABELS
+from metrics.presentation.format import moment_text
+from metrics.snapshots.comparing import Pair
+from metrics.snapshots.document import Document
+from metrics.snapshots.formats import as_html
+from ui.shell import state
+from ui.shell.theme import html, text
+
+MORE = {"html": "HTML", "png": "Picture for chats", "markdown": "Markdown", "csv": "CSV", "json": "JSON"}
+STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is being sent", "unknown": "may have arrived"}
+
+
+def style() -> None:
+    """The snapshot's own style, the same as in its file."""
+    st.html(f"<style>{as_html.css()}</style>")
+
+
+def files(document: Document) -> None:
+    """The PDF at once; other forms behind one button. Each is made when it is asked for."""
+    _download(document, "pdf", "PDF")
+    with st.popover("More files", key="more_files"):
+        for form, label in MORE.items():
+            _download(document, form, label)
+
+
+def _download(document: Document, form: str, label: str) -> None:
+    st.download_button(
+        label, _maker(document, form), file_name(document, form), MIMES[form], on_click="ignore", key=f"file_{form}"
+    )
+
+
+def _maker(document: Document, form: str) -> Callable[[], bytes]:
+    return lambda: render(state.project(), document, form, now=utc_now())
+
+
+def note_form(document: Document) -> None:
+    """A note beside the numbers."""
+    with st.popover("Add a note", key="note"):
+        said = st.text_area("What should a reader know?", key=f"note_{document.week}", max_chars=2000)
+        if st.button("Save note", type="primary", key="save_note"):
+            try:
+                write_note(state.project(), document, said, by=state.who(), now=utc_now())
+            except KpiError as error:
+                st.error(f"{error.message}. {error.hint}")
+                return
+            state.changed()
+            st.rerun()
+
+
+def send_form(shown: Shown) -> None:
+    """Who gets it and what became of it; the mail as it will look; send."""
+    document = shown.document
+    with st.popover("Send", key="send"):
+        if not shown.recipients:
+            words = f"Nobody is named: write recipients into snapshots/{document.snapshot}.yml."
+            html(f"<p class='bw-line'>{text(words)}</p>")
+        rows = "".join(
+            f"<li>{text(r.name)}: {text(_state(r.status, r.error))}"
+            f"{f' {text(moment_text(r.finished_at))}' if r.finished_at else ''}</li>"
+            for r in shown.recipients
+        )
+        html(f"<ul class='bw-plain'>{rows}</ul>")
+        left = [r.name for r in shown.recipients if not r.status]
+        if left and st.button(f"Send to {len(left)}", type="primary", key="send_now"):
+            _send(document, left)
+        if st.toggle("Preview the mail", key="preview_mail"):
+            st.iframe(mail_preview(state.project(), document), height=520)
+
+
+def _state(status: str, error: str) -> str:
+    return STATES.get(status, status) + (f" ({error})" if error else "")
+
+
+def _send(document: Document, names: Sequence[str]) -> None:
+    try:
+        with st.spinner("Sending"):
+            send(state.project(), document, names, by=state.who())
+    except KpiError as error:
+        st.error(f"{error.message}. {error.hint}")
+        return
+    state.changed()
+    st.rerun()
+
+
+def compare_table(pairs: Sequence[Pair], earlier: str, later: str) -> None:
+    """Two weeks as they were published."""
+    rows = "".join(
+        f"<tr><td><bdi>{text(pair.title)}</bdi>{NOTE if pair.redefined else ''}</td>"
+        f"<td class='bw-num'>{text(pair.earlier)}<p class='bw-sub'>{_label(pair.statuses[0])}</p></td>"
+        f"<td class='bw-num'>{text(pair.later)}<p class='bw-sub'>{_label(pair.statuses[1])}</p></td>"
+        f"<td class='bw-num'>{text(pair.change)}</td></tr>"
+        for pair in pairs
+    )
+    html(
+        f"<div class='bw-scroll' tabindex='0'><table class='bw-list bw-compare'><thead><tr><th>KPI</th>"
+        f"<th class='bw-num'>{text(earlier)}</th><th class='bw-num'>{text(later)}</th><th class='bw-num'>Change</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+NOTE = "<p class='bw-sub'>Redefined in between: not the same count.</p>"
+
+
+def _label(slug: str) -> str:
+    return text(LABELS.get(slug, ""))

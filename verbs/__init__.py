@@ -1,1 +1,0 @@
-"""Groups of verbs of the `kpi` command; cli.py is where it starts."""
