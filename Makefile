@@ -4,21 +4,30 @@ PORT ?= 8501
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 STAMP := .venv/.installed
+UV := uv==0.13.9
+# One answer for Linux, macOS and every Python from 3.11 on; what differs gets an environment marker that pip reads.
+RESOLVE := pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint types unit slow bench schema golden clean
+.PHONY: help setup lock run demo test lint types unit slow bench schema golden clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.txt Makefile
+$(STAMP): requirements.lock Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli.app import main  # imported, not run: its bytecode is cached\n\nmain()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
 	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
 setup: $(STAMP) ## Install into .venv; leaves .venv/bin/kpi
+
+lock: ## Renew both locks from requirements.txt; ALL=1 takes newer versions of what it does not pin
+	@test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	.venv-lock/bin/uv $(RESOLVE) $(if $(ALL),--upgrade) requirements.txt -o requirements.lock
+	sed '/^# Tests and checks/,$$d' requirements.txt | .venv-lock/bin/uv $(RESOLVE) --no-annotate -c requirements.lock - -o requirements-runtime.lock
 
 run: $(STAMP) ## Fill the demo and serve the dashboard at http://127.0.0.1:8501 (PORT=8600, KPI_PROJECT=dir)
 	@test -n "$$KPI_PROJECT" || ! grep -q '^demo: true' metrics/definitions/settings.yml || $(BIN)/kpi demo || echo "The demo is not complete; the page *Data* says why."
@@ -27,7 +36,7 @@ run: $(STAMP) ## Fill the demo and serve the dashboard at http://127.0.0.1:8501 
 demo: $(STAMP) ## Make and fill the demo project only
 	@$(BIN)/kpi demo
 
-test: $(STAMP) lint types unit ## Lint, type-check and test
+test: $(STAMP) lint types unit ## Lint, type-check, test and print the coverage
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -38,7 +47,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m slipcover -m pytest -n 2 --dist loadgroup
 
 slow: $(STAMP) ## The long property tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
@@ -57,4 +66,4 @@ golden: $(STAMP) ## Rewrite the golden files; read the diff
 	$(BIN)/python -m pytest -q tests -k golden --update-golden
 
 clean: ## Remove .venv and generated data
-	rm -rf .venv data/demo data/generations data/live data/*.json data/*.lock data/state.sqlite*
+	rm -rf .venv .venv-lock data/demo data/generations data/live data/*.json data/*.lock data/state.sqlite*
