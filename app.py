@@ -1,4 +1,4 @@
-"""Launcher only: the app, its middleware. Pages and the sign-in gate are in ui/main.py.
+"""Launcher only: the app, its middleware, one BLAS thread. Pages and the sign-in gate are in ui/main.py.
 
 `st.App` around ui/main.py and not pages/ beside an entry script: Streamlit would let a page's own address
 run the page file without the gate (docs/decisions/0002-launcher.md).
@@ -6,6 +6,8 @@ run the page file without the gate (docs/decisions/0002-launcher.md).
 
 from streamlit.starlette import App
 
+from jobs.operations.threads import one_blas_thread
 from ui.shell.middleware import MIDDLEWARE
 
+one_blas_thread()  # Streamlit itself has not loaded numpy yet
 app = App("ui/main.py", middleware=MIDDLEWARE)
