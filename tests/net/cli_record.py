@@ -1,7 +1,7 @@
 """What every verb of the command says on each project: exit status, stdout, stderr.
 
-Beside what text.py makes equal: seconds of `sync`, versions and free disk space of `doctor`, random parts of a mail; and
-of PDF and PNG, which hold a random name, only the kind and the text of the PDF.
+Beside what text.py makes equal: seconds of `sync`, versions and free disk space of `doctor`, random parts of a mail;
+and of PDF and PNG, which hold a random name, only the kind and the text of the PDF.
 """
 
 from __future__ import annotations

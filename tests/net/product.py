@@ -14,9 +14,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from typer.main import get_command
 
-from cli import app as cli_app
+from cli.app import app as cli_app
 from connectors.clock import set_clock
-from jobs.project import open_project
+from jobs.project.project import open_project
 from tests.conftest import NOW, ROOT, Builder, run_cli
 
 ENTRY = ROOT / "ui" / "main.py"  # what `streamlit run` is given

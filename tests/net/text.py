@@ -1,7 +1,8 @@
 """What truly varies is made equal, and what is long is made short.
 
 Made equal: the random end of a generation's name, project and repository folder, when a file was written, digits of a
-decimal beyond the twelfth, seconds that a job took; and, where a recorder says so, versions, disk sizes, parts of mails. Nothing else.
+decimal beyond the twelfth, seconds that a job took; and, where a recorder says so, versions, disk sizes, parts of
+mails. Nothing else.
 """
 
 from __future__ import annotations
