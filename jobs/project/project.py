@@ -17,6 +17,7 @@ from connectors.settings import Settings
 from connectors.warehouse.contract import Reader
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.reader import DuckReader
+from connectors.warehouse.remembering import RememberingReader
 from jobs.project.catalogue_cache import CatalogueCache
 from jobs.project.settings_file import read_settings
 from jobs.project.sources_file import SourcesFile
@@ -44,6 +45,7 @@ class Project:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
     _reader: DuckReader | None = field(default=None, repr=False, init=False)
     _retired: DuckReader | None = field(default=None, repr=False, init=False)
+    _remembering: RememberingReader | None = field(default=None, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -99,7 +101,9 @@ class Project:
                     self._retired.close()
                 self._retired = self._reader
                 self._reader = DuckReader(live, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
-            return self._reader
+                self._remembering = RememberingReader(self._reader)
+            assert self._remembering is not None
+            return self._remembering
 
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """All definitions, checked against what is loaded; read again when a file or the generation changed."""

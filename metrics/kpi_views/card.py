@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from connectors.errors import KpiError
@@ -64,12 +65,12 @@ def latest(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Late
     """The last complete period of the home grain, compared with the one before. Raises KpiError."""
     query = Query(kpi.name, compare="previous_period", where=where)
     series = answer(query, world.catalogue, world.reader)
-    done = series.frame[series.frame["complete"]]
-    if done.empty:
+    frame = series.frame
+    done = np.flatnonzero(frame["complete"].to_numpy())
+    if not len(done):
         return Latest(None, None, None, None, series)
-    row = done.iloc[-1]
-    n = None if pd.isna(row["n"]) else int(row["n"])
-    return Latest(row["period"], _known(row["value"]), _known(row["change"]), n, series)
+    period, value, change, n = (frame[column].iat[done[-1]] for column in ("period", "value", "change", "n"))
+    return Latest(period, _known(value), _known(change), None if pd.isna(n) else int(n), series)
 
 
 def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
@@ -134,8 +135,7 @@ def good_or_bad(change: float | None, kpi: KpiCommon) -> str:
 
 def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
     frame = found.series.frame
-    done = frame[frame["complete"]].tail(SHOWN[kpi.grain])
-    values = [float(v) for v in done["value"]]
+    values = frame["value"].to_numpy()[frame["complete"].to_numpy()][-SHOWN[kpi.grain] :].tolist()
     known = [v for v in values if not math.isnan(v)]
     words = f"{kpi.title}: no values yet"
     if known:

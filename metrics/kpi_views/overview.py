@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from connectors.warehouse.contract import NO_DIMENSION
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter
 from metrics.kpi_views.card import Card, card
@@ -41,6 +42,9 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
         kpi = catalogue.kpis.get(name)
         lacks = kpi is not None and any(f.dimension not in catalogue.dimensions_of(kpi) for f in where)
         (left_out if lacks else having).append(name)
+    dimension = where[0].dimension if where else NO_DIMENSION
+    wanted = [(name, catalogue.kpis[name].grain, dimension) for name in having if name in catalogue.kpis]
+    world.reader.read_ahead(wanted, world.reader.generation.sequence)
     everything = [card(world, name, where) for name in having]
     areas = tuple(sorted({c.area for c in everything if c.area}))
     cards = sorted((c for c in everything if not area or c.area == area), key=rank)
