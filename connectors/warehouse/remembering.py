@@ -48,7 +48,7 @@ class RememberingReader:
 
     def tables(self) -> Mapping[str, Columns]:
         """Every loaded table with its columns."""
-        return self._reader.tables()
+        return self._once(("tables",), self._reader.tables)
 
     def generations(self) -> Sequence[Generation]:
         """All published generations, oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from connectors.warehouse.contract import NO_DIMENSION
@@ -16,6 +17,25 @@ from metrics.presentation import format as fmt
 
 
 @dataclass(frozen=True)
+class Freshness:
+    """How fresh what is shown is. data_to: the last day, in words; loaded_at: when this generation was published."""
+
+    data_to: str
+    loaded_at: datetime
+    kpis: int
+    failed_sources: int
+
+    def line(self, now: datetime) -> str:
+        """`Data to Sun 22 Nov 2026 · loaded 3 min ago · 14 KPIs`: never left out."""
+        parts = [f"Data to {self.data_to}" if self.data_to else "No data yet"]
+        parts.append(f"loaded {fmt.age_text(self.loaded_at, now)}")
+        parts.append(f"{self.kpis} KPI{'s' if self.kpis != 1 else ''}")
+        if self.failed_sources:
+            parts.append(f"{self.failed_sources} source{'s' if self.failed_sources > 1 else ''} failed")
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
 class Overview:
     """What the page shows. left_out: labels of KPIs that lack the filtered dimension.
 
@@ -23,7 +43,7 @@ class Overview:
     """
 
     headline: str
-    data_line: str
+    freshness: Freshness
     counts: dict[str, int]
     cards: tuple[Card, ...]
     areas: tuple[str, ...]
@@ -52,7 +72,7 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
     counts = Counter(c.status.slug for c in cards)
     return Overview(
         headline(cards),
-        data_line(world, len(cards)),
+        freshness(world, len(cards)),
         {s: counts[s] for s in ORDER if counts[s]},
         tuple(cards),
         areas,
@@ -101,17 +121,12 @@ def headline(cards: Sequence[Judged]) -> str:
     return f"All {len(judged)} with a target on track{tail}"
 
 
-def data_line(world: World, count: int) -> str:
-    """How fresh what is shown is: never left out."""
+def freshness(world: World, kpis: int) -> Freshness:
+    """Of the live generation."""
     states = world.reader.dataset_states(world.reader.generation.sequence)
     marks = [s.watermark for s in states.values() if s.watermark is not None]
-    late = sum(1 for r in world.runs.values() if r.status == "failed")
-    parts = [f"Data to {fmt.day_text(max(marks))}" if marks else "No data yet"]
-    parts.append(f"loaded {fmt.age_text(world.reader.generation.published_at, world.now)}")
-    parts.append(f"{count} KPI{'s' if count != 1 else ''}")
-    if late:
-        parts.append(f"{late} source{'s' if late > 1 else ''} failed")
-    return " · ".join(parts)
+    failed = sum(run.status == "failed" for run in world.runs.values())
+    return Freshness(fmt.day_text(max(marks)) if marks else "", world.reader.generation.published_at, kpis, failed)
 
 
 def _shown(world: World, name: str) -> bool:

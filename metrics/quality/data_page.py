@@ -35,7 +35,7 @@ class SourceRow:
     name: str
     table: str
     state: str
-    pulled: str
+    pulled_at: datetime | None
     rows: str
     quarantined: int
     error: str
@@ -55,9 +55,8 @@ class DataPage:
     overdue: str = ""
 
 
-def _pulled(run: SourceRun | None, world: World) -> str:
-    at = datetime.fromisoformat(run.last_success) if run and run.last_success else None
-    return fmt.age_text(at, world.now)
+def _pulled_at(run: SourceRun | None) -> datetime | None:
+    return datetime.fromisoformat(run.last_success) if run and run.last_success else None
 
 
 def data_page(world: World) -> DataPage:
@@ -93,7 +92,7 @@ def data_page(world: World) -> DataPage:
                 name,
                 table,
                 run.status if run else "none",
-                _pulled(run, world),
+                _pulled_at(run),
                 f"{total:,}",
                 int(counted.get(name, 0)),
                 run.error if run else "",

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import KpiError
+from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
 from metrics.alerts.place import place_of
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
@@ -90,6 +91,7 @@ def _late(world: World, dataset: str, week: Week) -> str:
 def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
     """The document of one week, from what is live. Raises KpiError only where nothing can be read at all."""
     catalogue = world.catalogue
+    _read_ahead(world, snapshot)
     sections: list[Section] = []
     standings: list[words.Standing] = []
     for title, shown in snapshot.filled(catalogue.kpis.values()):
@@ -125,6 +127,19 @@ def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> D
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(world, lines)},
     )
+
+
+def _read_ahead(world: World, snapshot: Snapshot) -> None:
+    """All series that the lines may speak of, in one statement: weeks, months, segments, where a change sits."""
+    keys, catalogue = list[SeriesKey](), world.catalogue
+    for _, shown in snapshot.filled(catalogue.kpis.values()):
+        for item in shown:
+            kpi = catalogue.kpis.get(item.kpi)
+            if kpi is not None:
+                grains = {kpi.grain, *({"week", "month"} & set(kpi.offered_grains))}
+                keys += [(kpi.name, grain, d) for grain in grains for d in (NO_DIMENSION, *item.where)]
+                keys += [(kpi.name, kpi.grain, d) for d in catalogue.dimensions_of(kpi)]
+    world.reader.read_ahead(keys, world.reader.generation.sequence)
 
 
 def _own_text(world: World, snapshot: Snapshot) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.engine.data_context import World
 
-AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
 P, R = ParamSpec("P"), TypeVar("R")
 
 
@@ -25,8 +26,14 @@ def project() -> Project:
     return open_project()
 
 
+@st.cache_resource
+def as_of() -> AsOf:
+    """What the clock changes in the project's views."""
+    return AsOf(project())
+
+
 def fingerprint() -> str:
-    """Changes whenever a view may: generation, definition files, last sync, alerts, and the time that ages are told by.
+    """Changes whenever a view may: generation, definition files, last sync, state store, and what time alone changes.
 
     Looked up at most once a second: a rerun asks several times, and looking stats every file.
     """
@@ -35,10 +42,8 @@ def fingerprint() -> str:
         opened = project()
         live = opened.generations.live()
         marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
-        _seen.update(
-            at=now,
-            mark=f"{opened.folder}|{live.stem if live else ''}|{marks}|{utc_now().timestamp() // AGES_SECONDS:.0f}",
-        )
+        mark = f"{opened.folder}|{live.stem if live else ''}|{marks}|{as_of()(utc_now())}"
+        _seen.update(at=now, mark=mark)
     return str(_seen["mark"])
 
 
@@ -53,15 +58,16 @@ _seen: dict[str, Any] = {}
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     """A view model, cached for all sessions by its arguments, the reader's role and `fingerprint`.
 
-    View models are frozen values, so all sessions share one copy.
+    View models are frozen values, so all sessions share one copy. Ages ("loaded 3 min ago") are no part of them: a view
+    says since when, and the page how long that is.
     """
 
-    @st.cache_resource(ttl=3600, max_entries=500, show_spinner=False)
+    @st.cache_resource(max_entries=500, show_spinner=False)
     def stored(key: tuple[str, ...], *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG001 (the cache reads it)
         return function(*args, **kwargs)
 
     # The file, not the module: Streamlit runs every page as __main__, and several have a `view`.
-    name = f"{function.__code__.co_filename}:{function.__qualname__}"
+    name = f"{inspect.unwrap(function).__code__.co_filename}:{function.__qualname__}"
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
