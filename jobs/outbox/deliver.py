@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 
 from filelock import FileLock, Timeout
 
-from connectors.channels.apprise import AppriseChannel
-from connectors.channels.contract import Channel, Message, Outcome
+from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.errors import SettingsError
 from connectors.settings import environment, expand_secrets
@@ -45,7 +44,8 @@ def deliver(
 ) -> Sent:
     """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
 
-    render: what turns a message of the outbox into what is sent, with the pictures and files of what it carries.
+    channel: default the one that takes each address. render: what turns a message of the outbox into what is sent, with
+    the pictures and files of what it carries.
     Raises StateError.
     """
     if not project.state.exists():
@@ -58,12 +58,12 @@ def deliver(
     project.data.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(project.data / "notify.lock", timeout=LOCK_SECONDS):
-            return _send_all(project, render, channel or AppriseChannel(), clock)
+            return _send_all(project, render, channel, clock)
     except Timeout:
         return Sent()  # the other sender has it all in hand
 
 
-def _send_all(project: Project, render: Renderer, channel: Channel, clock: Callable[[], datetime]) -> Sent:
+def _send_all(project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]) -> Sent:
     host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
     with project.state.writing() as connection:
         for message in kept.orphans(connection, host, clock() - LEASE):
@@ -89,7 +89,7 @@ def _send_all(project: Project, render: Renderer, channel: Channel, clock: Calla
         time.sleep(max(0.05, wait))
 
 
-def _send(project: Project, render: Renderer, channel: Channel, message: Delivery) -> Outcome:
+def _send(project: Project, render: Renderer, channel: Channel | None, message: Delivery) -> Outcome:
     point = project.settings.contact(message.contact)
     if point is None:
         return Outcome("failed", f"contact point '{message.contact}' is no longer in settings.yml")
@@ -102,7 +102,7 @@ def _send(project: Project, render: Renderer, channel: Channel, message: Deliver
         whole = render(project, message.id, plain)
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
-    return channel.send(url, whole)
+    return (channel or channel_for(url)).send(url, whole)
 
 
 def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object]:
