@@ -17,8 +17,8 @@ OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --proje
 
 @state.cached_view
 def view() -> DataPage:
-    """The state of the data of the live world."""
-    return data_page(state.world())
+    """The state of the data of the live data."""
+    return data_page(state.context())
 
 
 def page() -> None:

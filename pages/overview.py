@@ -23,8 +23,8 @@ NAMED = 3  # alerts that the overview names
 
 @state.cached_view
 def view(area: str, segment: str) -> Overview:
-    """The overview of the live world."""
-    return overview(state.world(), area=area, where=parse_segment(segment))
+    """The overview of the live data."""
+    return overview(state.context(), area=area, where=parse_segment(segment))
 
 
 def page() -> None:

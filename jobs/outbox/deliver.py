@@ -31,7 +31,7 @@ Renderer = Callable[[Project, int, Message], Message]  # project, number in the 
 
 
 @dataclass(frozen=True)
-class Sent:
+class DeliveryCounts:
     """What one call did."""
 
     delivered: int = 0
@@ -41,7 +41,7 @@ class Sent:
 
 def deliver(
     project: Project, render: Renderer, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now
-) -> Sent:
+) -> DeliveryCounts:
     """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
 
     channel: default the one that takes each address. render: what turns a message of the outbox into what is sent, with
@@ -49,21 +49,23 @@ def deliver(
     Raises StateError.
     """
     if not project.state.exists():
-        return Sent()
+        return DeliveryCounts()
     with project.state.reading() as connection:
         waiting = kept.next_due(connection)
         left = kept.orphans(connection, socket.gethostname(), clock() - LEASE)
     if waiting is None and not left:
-        return Sent()
+        return DeliveryCounts()
     project.data.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(project.data / "notify.lock", timeout=LOCK_SECONDS):
             return _send_all(project, render, channel, clock)
     except Timeout:
-        return Sent()  # the other sender has it all in hand
+        return DeliveryCounts()  # the other sender has it all in hand
 
 
-def _send_all(project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]) -> Sent:
+def _send_all(
+    project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]
+) -> DeliveryCounts:
     host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
     with project.state.writing() as connection:
         for message in kept.orphans(connection, host, clock() - LEASE):
@@ -85,7 +87,7 @@ def _send_all(project: Project, render: Renderer, channel: Channel | None, clock
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
         if wait is None or time.monotonic() + wait > patient_until:
-            return Sent(**tally)
+            return DeliveryCounts(**tally)
         time.sleep(max(0.05, wait))
 
 

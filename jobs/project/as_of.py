@@ -24,13 +24,13 @@ class AsOf:
         dates = now.date(), now.astimezone(ZoneInfo(project.settings.timezone)).date()
         if not project.has_data():
             return dates
-        world = project.world(now)
-        states = world.reader.dataset_states(world.reader.generation.sequence)
+        context = project.context(now)
+        states = context.reader.dataset_states(context.reader.generation.sequence)
         late = tuple(
-            dataset_late(name, world.catalogue, states, world.runs, world.table_sources, now)
-            for name in world.catalogue.datasets
+            dataset_late(name, context.catalogue, states, context.runs, context.table_sources, now)
+            for name in context.catalogue.datasets
         )
-        return (*dates, late, bool(world.overdue), sum(end > now for end in self._silences()))
+        return (*dates, late, bool(context.overdue), sum(end > now for end in self._silences()))
 
     def _silences(self) -> list[datetime]:
         """When silences end; read again when the state store was written to."""

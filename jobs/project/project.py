@@ -27,7 +27,7 @@ from metrics.catalog.catalogue import Catalogue
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
     from connectors.warehouse.duckdb.staging import DuckStaging
-    from metrics.engine.data_context import World
+    from metrics.engine.data_context import DataContext
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
@@ -114,12 +114,12 @@ class Project:
         alone = self.definitions.load(reader, only=kpi)
         return alone if kpi in alone.kpis else self.catalogue(reader)
 
-    def world(self, now: datetime) -> World:
+    def context(self, now: datetime) -> DataContext:
         """What view models read, of the live generation. Raises NoData."""
-        from metrics.engine.data_context import World
+        from metrics.engine.data_context import DataContext
 
         reader = self.reader()
-        return World(
+        return DataContext(
             self.catalogue(reader),
             reader,
             self.sync_log.runs(),

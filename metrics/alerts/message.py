@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pandas as pd
 
-from metrics.alerts.judge import Judged, known_or_none
+from metrics.alerts.judge import Judgement, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
@@ -40,7 +40,7 @@ class Notice:
 def notice(
     event: str,
     rule: Rule,
-    judged: Judged,
+    judged: Judgement,
     catalogue: Catalogue,
     *,
     period: pd.Timestamp,
@@ -70,7 +70,7 @@ def notice(
     return Notice(event, severity, head, tuple(line for line in lines if line))
 
 
-def _expected(rule: Rule, judged: Judged, index: int, kpi: KpiCommon) -> str:
+def _expected(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> str:
     """`Expected 98.8% or more.`"""
     low, high = (known_or_none(float(side[index])) for side in (judged.low, judged.high))
     told = fmt.value_text

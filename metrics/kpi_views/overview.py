@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from connectors.warehouse.contract import NO_DIMENSION
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 from metrics.kpi_views.card import Card, card
 from metrics.kpi_views.status import ORDER, Status
@@ -52,10 +52,10 @@ class Overview:
     held: tuple[str, ...] = ()
 
 
-def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
+def overview(context: DataContext, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
     """The overview of all KPIs (of one area), limited to a segment if `where` names one."""
-    catalogue = world.catalogue
-    names = [n for n in sorted({*catalogue.kpis, *catalogue.broken}) if _shown(world, n)]
+    catalogue = context.catalogue
+    names = [n for n in sorted({*catalogue.kpis, *catalogue.broken}) if _shown(context, n)]
     having: list[str] = []
     left_out: list[str] = []
     for name in names:
@@ -64,25 +64,25 @@ def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) ->
         (left_out if lacks else having).append(name)
     dimension = where[0].dimension if where else NO_DIMENSION
     wanted = [(name, catalogue.kpis[name].grain, dimension) for name in having if name in catalogue.kpis]
-    world.reader.read_ahead(wanted, world.reader.generation.sequence)
-    everything = [card(world, name, where) for name in having]
+    context.reader.read_ahead(wanted, context.reader.generation.sequence)
+    everything = [card(context, name, where) for name in having]
     areas = tuple(sorted({c.area for c in everything if c.area}))
     cards = sorted((c for c in everything if not area or c.area == area), key=rank)
     titles = tuple(catalogue.kpis[n].title for n in left_out if not area or catalogue.kpis[n].area == area)
     counts = Counter(c.status.slug for c in cards)
     return Overview(
         headline(cards),
-        freshness(world, len(cards)),
+        freshness(context, len(cards)),
         {s: counts[s] for s in ORDER if counts[s]},
         tuple(cards),
         areas,
         titles,
-        world.overdue,
+        context.overdue,
         tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
     )
 
 
-class Judged(Protocol):
+class Ranked(Protocol):
     """What the sentence needs of a card."""
 
     @property
@@ -98,7 +98,7 @@ class Judged(Protocol):
         """How it stands."""
 
 
-def headline(cards: Sequence[Judged]) -> str:
+def headline(cards: Sequence[Ranked]) -> str:
     """One sentence that says how things are. `cards` worst first."""
     total, worst = len(cards), cards[0] if cards else None
     if worst is None:
@@ -121,19 +121,19 @@ def headline(cards: Sequence[Judged]) -> str:
     return f"All {len(judged)} with a target on track{tail}"
 
 
-def freshness(world: World, kpis: int) -> Freshness:
+def freshness(context: DataContext, kpis: int) -> Freshness:
     """Of the live generation."""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
     marks = [s.watermark for s in states.values() if s.watermark is not None]
-    failed = sum(run.status == "failed" for run in world.runs.values())
-    return Freshness(fmt.day_text(max(marks)) if marks else "", world.reader.generation.published_at, kpis, failed)
+    failed = sum(run.status == "failed" for run in context.runs.values())
+    return Freshness(fmt.day_text(max(marks)) if marks else "", context.reader.generation.published_at, kpis, failed)
 
 
-def _shown(world: World, name: str) -> bool:
-    kpi = world.catalogue.kpis.get(name)
+def _shown(context: DataContext, name: str) -> bool:
+    kpi = context.catalogue.kpis.get(name)
     return kpi is None or (kpi.overview and kpi.status == "live")
 
 
-def rank(item: Judged) -> tuple[int, float, str]:
+def rank(item: Ranked) -> tuple[int, float, str]:
     """Sorts worst first."""
     return ORDER.index(item.status.slug), -item.status.depth, item.label

@@ -17,7 +17,7 @@ from connectors.clock import set_clock
 from connectors.warehouse.remembering import RememberingReader
 from jobs.project.as_of import AsOf
 from jobs.project.project import open_project
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.kpi_views.overview import overview
 from metrics.snapshots import week as weeks
 from metrics.snapshots.taking import Circumstances, missing, take, unpublished
@@ -43,20 +43,20 @@ class Counting:
         return asked
 
 
-def counted(folder: Path) -> tuple[World, Counter[str]]:
+def counted(folder: Path) -> tuple[DataContext, Counter[str]]:
     """A fresh world over a reader that counts."""
     project = open_project(folder)
-    world = project.world(NOW)
-    reader = Counting(world.reader._reader)  # type: ignore[attr-defined]
-    return dataclasses.replace(world, reader=RememberingReader(reader)), reader.statements  # type: ignore[arg-type]
+    context = project.context(NOW)
+    reader = Counting(context.reader._reader)  # type: ignore[attr-defined]
+    return dataclasses.replace(context, reader=RememberingReader(reader)), reader.statements  # type: ignore[arg-type]
 
 
 def test_the_overview_takes_five_statements_at_most(demo_folder: Path) -> None:
-    world, statements = counted(demo_folder)
-    first = overview(world)
+    context, statements = counted(demo_folder)
+    first = overview(context)
     assert len(first.cards) == 14 and 0 < statements.total() <= 5, statements
     asked = statements.total()
-    assert overview(world) == first and statements.total() == asked
+    assert overview(context) == first and statements.total() == asked
 
 
 def test_two_hundred_kpis_take_no_more_than_fourteen(project: Builder) -> None:
@@ -65,23 +65,23 @@ def test_two_hundred_kpis_take_no_more_than_fourteen(project: Builder) -> None:
     for number in range(60):
         project.kpi(f"k{number}", "dataset: events\nagg: count\ngrains: [day]")
     project.sync()
-    world, statements = counted(project.folder)
-    assert len(overview(world).cards) == 60 and statements.total() <= 5, statements
+    context, statements = counted(project.folder)
+    assert len(overview(context).cards) == 60 and statements.total() <= 5, statements
 
 
 def test_a_snapshot_takes_fifteen_statements_at_most(demo_folder: Path) -> None:
-    world, statements = counted(demo_folder)
-    catalogue = world.catalogue
+    context, statements = counted(demo_folder)
+    catalogue = context.catalogue
     snapshot, week = catalogue.snapshots[0], weeks.last_over(NOW, catalogue.timezone, catalogue.week_start_days)
-    assert unpublished(world, snapshot) == () and missing(world, snapshot, week) is not None
-    made = take(world, snapshot, week, Circumstances("Larkspur", "ana", NOW))
+    assert unpublished(context, snapshot) == () and missing(context, snapshot, week) is not None
+    made = take(context, snapshot, week, Circumstances("Larkspur", "ana", NOW))
     assert made.sections and 0 < statements.total() <= 15, statements
 
 
 def test_a_series_that_was_let_go_is_read_again(demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.warehouse.remembering.MOST_SERIES", 1)
-    world, statements = counted(demo_folder)
-    reader, sequence = world.reader, world.reader.generation.sequence
+    context, statements = counted(demo_folder)
+    reader, sequence = context.reader, context.reader.generation.sequence
     first = reader.stored_values("sign_ups", "day", "", sequence)
     assert first is not None and reader.stored_values("activation", "week", "", sequence) is not None
     again = reader.stored_values("sign_ups", "day", "", sequence)

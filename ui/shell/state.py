@@ -1,4 +1,4 @@
-"""What every page reads: the project, the live world, cached view models."""
+"""What every page reads: the project, the live data, cached view models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import streamlit as st
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 
 P, R = ParamSpec("P"), TypeVar("R")
 
@@ -88,6 +88,6 @@ def who() -> str:
     return os.environ.get("USER") or "local user"
 
 
-def world(now: datetime | None = None) -> World:
-    """The live world for view models. Raises NoData."""
-    return project().world(now or utc_now())
+def context(now: datetime | None = None) -> DataContext:
+    """The live data for view models. Raises NoData."""
+    return project().context(now or utc_now())
