@@ -58,14 +58,12 @@ def copy_keyed(folder: Path, file: Path) -> float:
 
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Any]:
-    """An empty generation in the making."""
+    """Empty tables to load into."""
     from connectors.clock import utc_now
-    from connectors.warehouse.duckdb.staging import DuckStaging
+    from connectors.warehouse.open import open_warehouse
 
-    path = folder / f"load-{time.monotonic_ns()}.duckdb"
-    with DuckStaging(path, now=utc_now(), memory_limit="4GB", threads=2) as made:
+    with open_warehouse("", folder, memory_limit="4GB", threads=2).scratch(utc_now()) as made:
         yield made
-    path.unlink()
 
 
 def load_all(made: Any, options: Any, source: Any) -> None:
@@ -75,7 +73,7 @@ def load_all(made: Any, options: Any, source: Any) -> None:
         for batch in source.pull({}):
             load.add(batch)
             cursor = batch.cursor
-        made.finish_load(load, cursor, full=True)
+        load.finish(cursor)
     made.settle()
 
 
@@ -197,17 +195,15 @@ def child_source(url: str, folder: str, cursor: str) -> None:
     """The same through the source `sql` and the load step. The base is the process with all imported."""
     from connectors.clock import utc_now
     from connectors.sources.sql import Sql, SqlOptions
-    from connectors.warehouse.duckdb.staging import DuckStaging
+    from connectors.warehouse.open import open_warehouse
 
     options = SqlOptions(name="e", type="sql", url=url, table="events", primary_key=("event_id",), cursor=cursor)
-    path = Path(folder) / f"source-{os.getpid()}.duckdb"
-    with DuckStaging(path, now=utc_now(), memory_limit="1GB", threads=2) as made:
+    with open_warehouse("", Path(folder), memory_limit="1GB", threads=2).scratch(utc_now()) as made:
 
         def work() -> None:
             load_all(made, options, Sql(options, folder=Path(folder)))
 
         _report(work)
-    path.unlink()
 
 
 def publish(folder: Path) -> None:

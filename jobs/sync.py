@@ -11,8 +11,7 @@ from typing import Any
 
 from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.sources.contract import Source
-from connectors.warehouse.contract import DatasetState, Generation, SourceRun
-from connectors.warehouse.duckdb.staging import DuckStaging
+from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.launch_grain import lacks_launch_grain
@@ -74,7 +73,7 @@ def sync(
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
     earlier, tally = project.sync_log.runs(), _Run()
-    with project.staging(now) as staging:
+    with project.warehouse.staging(now) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
             for rows in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
@@ -86,8 +85,7 @@ def sync(
         result: SyncResult | None = None
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
-            live = project.generations.live()
-            result = SyncResult(live.stem if live else None, False, tuple(tally.runs.values()))
+            result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()))
         else:
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
@@ -100,7 +98,7 @@ def sync(
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
-            generation: Generation = staging.publish(project.generations)
+            generation = staging.publish()
             odd = data_quality_warnings(project.catalogue(), project.reader(), now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
@@ -172,7 +170,7 @@ def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], projec
 
 
 def _pull(
-    source: Source, staging: DuckStaging, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
+    source: Source, staging: Loading, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
 ) -> Iterator[int]:
     """Pull one source and load it in one transaction; record how it fared. Yields rows so far. Raises DiskFull."""
     options, started = source.options, time.monotonic()
@@ -190,7 +188,7 @@ def _pull(
             for batch in source.pull(cursor):
                 rows, reached = rows + load.add(batch), batch.cursor
                 yield rows
-            loaded = staging.finish_load(load, reached, full=anew)
+            loaded = load.finish(reached)
     except DiskFull:
         raise
     except KpiError as error:
@@ -220,7 +218,7 @@ def _pull(
 
 
 def _states(
-    staging: DuckStaging,
+    staging: Staging,
     catalogue: Catalogue,
     sources: Mapping[str, Source],
     runs: Mapping[str, SourceRun],
@@ -237,7 +235,7 @@ def _states(
     return {s.name: s for s in dataset_states(staging, catalogue, kinds, pulled, now)}
 
 
-def _news(staging: DuckStaging, catalogue: Catalogue, states: Mapping[str, DatasetState]) -> bool:
+def _news(staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState]) -> bool:
     """Whether a generation without new rows would still differ: a watermark moved, a definition changed."""
     published = staging.generations()
     if not published or _moved(staging.dataset_states(published[-1].sequence), states, catalogue):

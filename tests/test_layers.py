@@ -66,6 +66,16 @@ def test_imports_flow_one_way(path: Path) -> None:
     assert broken_rules(module, list(imported(path))) == []
 
 
+def test_only_its_own_tests_know_the_engine() -> None:
+    """What other tests need of a warehouse is in its contract."""
+    own = ROOT / "tests" / "warehouse" / "duckdb"
+    others = [p for p in sorted((ROOT / "tests").rglob("*.py")) if own not in p.parents]
+    assert len(others) > 50 and len(list(own.glob("*.py"))) > 1
+    known = ("duckdb", "connectors.warehouse.duckdb")
+    found = [f"{p.name} imports {n}" for p in others for n in imported(p) if n.startswith(known)]
+    assert found == []
+
+
 def test_the_rule_can_fail() -> None:
     assert broken_rules("metrics.kpi_views.card", ["jobs.sync"]) == ["metrics.kpi_views.card imports jobs.sync"]
     assert broken_rules("metrics.engine.answer", ["duckdb"]) == ["metrics.engine.answer imports duckdb"]

@@ -1,17 +1,28 @@
-"""What every engine behind the metrics layer offers. Importing this loads no engine and no pandas."""
+"""What every engine behind the metrics layer offers. Importing this loads no engine and no pandas.
+
+A **warehouse** keeps the generations of one project and gives out the two halves: **serving**, a `Reader` of what is
+published, and **loading**, a `Loading` that batches go into and a `Staging` that becomes the next generation.
+tests/warehouse/ holds what all of them promise, for every implementation alike.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from connectors.sources.contract import Batch, Cursor, SourceOptions
+
 SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
-Columns = Mapping[str, str]  # column → SQL type as the engine spells it
+# Column → SQL type, by the names of DuckDB whatever the engine: BIGINT, DOUBLE, BOOLEAN, VARCHAR, DATE, TIMESTAMP,
+# TIMESTAMP WITH TIME ZONE. Checks of definitions and the engine's local times go by them.
+Columns = Mapping[str, str]
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for
@@ -45,11 +56,31 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What loading one batch did, in rows."""
+    """What one load did. rows: new or changed ones that it brought; quarantined: rows put aside.
+
+    notes: what was odd, in sentences.
+    """
 
     rows: int
     quarantined: int
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes. free: there is. live: the live generation takes, 0 before the first. needed: a sync takes at the least."""
+
+    free: int
+    live: int
+    needed: int
+
+
+@dataclass(frozen=True)
+class LiveFiles:
+    """The live generation as files that never change. files: path within the data folder, by slashes → the file."""
+
+    generation: str
+    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -64,8 +95,15 @@ class StoredSeries:
     frame: pd.DataFrame
 
 
+# ---- serving
+
+
 class Reader(Protocol):
-    """Reads one generation. Never writes, never sees another process's half-done work."""
+    """Reads one generation. Never writes, never sees another process's half-done work.
+
+    Threads may share it. It goes on reading its generation while others are published.
+    dialect: of the SQL that `frame` takes, by its name in sqlglot.
+    """
 
     @property
     def dialect(self) -> str:
@@ -76,22 +114,25 @@ class Reader(Protocol):
         """What is read."""
 
     def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT. Raises WarehouseError."""
+        """The rows of one SELECT in `dialect`. TIMESTAMPs and DATEs are datetime64, counts whole numbers.
+
+        Raises WarehouseError.
+        """
 
     def columns(self, sql: str) -> Columns:
-        """Columns and types of one SELECT, without running it. Raises WarehouseError."""
+        """Columns and types of one SELECT as definitions write it, without running it. Raises WarehouseError."""
 
     def tables(self) -> Mapping[str, Columns]:
-        """Every loaded table with its columns."""
+        """Every loaded table with its columns, in order."""
 
     def generations(self) -> Sequence[Generation]:
-        """All published generations, oldest first."""
+        """All generations up to this one that were published, oldest first; also those that cannot be read any more."""
 
     def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
-        """Dataset states as of the generation with this sequence."""
+        """Dataset states as of the generation with this sequence; empty if there was none."""
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
-        """What was published for this KPI as of a generation; None if it was not stored."""
+        """What was published for this KPI as of a generation; None if it was not stored. By segment and period."""
 
     def stored_series(self, keys: Iterable[SeriesKey], sequence: int) -> Mapping[SeriesKey, StoredSeries]:
         """The same for many, in one statement: those that were stored."""
@@ -109,23 +150,66 @@ class Reader(Protocol):
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
 
     def quarantine(self) -> pd.DataFrame:
-        """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
+        """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at; in that order."""
+
+    def close(self) -> None:
+        """Let go of it; nothing is asked of it afterwards."""
 
 
-class Staging(Reader, Protocol):
-    """A generation in the making. Nothing of it is seen before `publish`."""
+# ---- loading
 
-    def cursor(self, source: str) -> Mapping[str, str]:
+
+class Load(Protocol):
+    """One source's rows on their way into its table, within `Loading.transaction`."""
+
+    def add(self, batch: Batch) -> int:
+        """Read one batch. Returns its rows that can be read. Raises LoadError, SourceError."""
+
+    def finish(self, cursor: Cursor | None) -> Loaded:
+        """Bring what was added into the table, and the source's cursor (None = as before) with it. Raises LoadError."""
+
+
+class Loading(Reader, Protocol):
+    """Tables that sources are loaded into. As a Reader it reads what is in them so far.
+
+    Its `stored_values` is None: what is in the making has no finished values to answer from.
+    """
+
+    def cursor(self, source: str) -> Cursor:
         """Where the last successful pull of this source ended; empty = from the start."""
 
-    def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
-        """Record the dataset states of this generation."""
+    def last_full(self, source: str) -> datetime | None:
+        """When everything of this source was pulled last, UTC; None = never."""
+
+    def pulled_at(self) -> Mapping[str, datetime]:
+        """Source → when it was pulled last, UTC; a source that never was is not there."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing: a source that fails half-way leaves its table, quarantine and cursor as they were.
+
+        Raises LoadError or DiskFull for what the engine refuses.
+        """
+
+    def begin_load(self, options: SourceOptions, *, anew: bool = False, retype: bool = False) -> Load:
+        """A load to `add` batches to and then `finish`, within `transaction`.
+
+        anew: everything is pulled, so rows that do not come are gone; so does a batch with `restart`. retype: the
+        table's columns are found anew, too. With `load: merge` a row takes the place of the one with its key, and the
+        last of a key stays; else rows are added. Columns are renamed, hashed and dropped as `options.columns` says.
+        """
 
     def changes(self, table: str) -> str | None:
         """A relation with the old and new versions of the rows that this sync changed in a table.
 
-        Empty = none changed; None = any may have.
+        Named as DuckDB's SQL names a table. Empty = none changed; None = any may have.
         """
+
+    def settle(self) -> None:
+        """All sources are loaded; next, their rows are aggregated."""
+
+
+class Staging(Loading, Protocol):
+    """A generation in the making, first a copy of the live one. Nothing of it is seen before `publish`."""
 
     def live_definitions(self) -> Mapping[str, str]:
         """KPI → definition of the values that are valid now."""
@@ -135,22 +219,74 @@ class Staging(Reader, Protocol):
     ) -> Mapping[str, int] | None:
         """Segments of the valid values → their n outside of these ranges of periods; None = nothing is stored."""
 
+    def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
+        """Record the dataset states of this generation."""
+
+    def store_files(self, texts: Mapping[str, str]) -> None:
+        """Make these the definitions of this generation; see Reader.published_files."""
+
     def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays.
 
         frame: grain, dimension, segment, period, value, numerator, denominator, n, complete, parts. touched: TOUCHED
-        columns; within these ranges what is not in `frame` ends, outside of them everything stays valid.
-        text: the definition, archived by its hash. Returns how many versions were written.
+        columns; within these ranges what is not in `frame` ends, outside of them everything stays valid unless it is
+        of another definition. Values that differ by the order of a sum only (1e-12 of them) are the same.
+        text: the definition, archived by its hash. Returns how many versions were ended and written.
         """
 
     def end_values(self, kpi: str) -> None:
         """End the validity of all values of a KPI: they could not be computed for this generation."""
 
-    def store_files(self, texts: Mapping[str, str]) -> None:
-        """Make these the definitions of this generation; see Reader.published_files."""
-
     def forget_values(self, kpis_kept: Sequence[str]) -> int:
-        """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
+        """End the validity of values of KPIs not in `kpis_kept`. Returns how many ended, their series included."""
+
+    def publish(self) -> Generation:
+        """Make this the live generation, in one step; the staging is used up.
+
+        A process that dies at any moment leaves the old generation live or the new one, never a part.
+        """
+
+
+# ---- both
+
+
+class Warehouse(Protocol):
+    """The generations of one project, and the way to them. Opening one connects to nothing."""
+
+    def live(self) -> str | None:
+        """Id of the live generation; None before the first publish. Cheap enough to ask at every rerun of a page."""
+
+    def reader(self) -> Reader:
+        """A reader of the live generation, opened anew; who asks closes it. Raises NoData before the first publish."""
+
+    def staging(self, now: datetime) -> AbstractContextManager[Staging]:
+        """The next generation in the making, published at `now` if the caller publishes it, else gone.
+
+        Held under the project's lock: raises SyncRunning at once if another process, or this one, has it. What syncs
+        that died left behind is removed, and so are generations older than the two before the live one.
+        Raises DiskFull, before anything is written if that can be known.
+        """
+
+    def scratch(self, now: datetime) -> AbstractContextManager[Loading]:
+        """Empty tables to load into and look at; gone at the end of the block. Takes no lock, changes nothing."""
+
+    def companion(self, generation: str) -> Path:
+        """A file beside a published generation, for what is computed from it; may not exist. Goes with it."""
+
+    def room(self) -> Room:
+        """What `staging` needs and what there is."""
+
+    def live_files(self) -> LiveFiles | None:
+        """What a backup keeps; None before the first publish."""
+
+    def restore(self, generation: str) -> None:
+        """Make a generation live whose `live_files` were put back at their places in the data folder.
+
+        Raises WarehouseError if it cannot be opened; then nothing is live.
+        """
+
+    def describe(self) -> str:
+        """How it publishes on this machine, in a few words for `kpi doctor`. Raises OSError where it cannot write."""
 
 
 @dataclass(frozen=True)

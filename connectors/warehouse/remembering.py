@@ -103,6 +103,10 @@ class RememberingReader:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
         return self._reader.quarantine()
 
+    def close(self) -> None:
+        """Let go of what is read. Nothing may be asked after that."""
+        self._reader.close()
+
     def _once(self, key: tuple[Any, ...], ask: Callable[[], T]) -> T:
         with self._lock:
             if key not in self._answers:

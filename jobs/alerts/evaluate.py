@@ -75,10 +75,8 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
     looked = look(context, normals_of(project))
     with project.state.writing() as connection:
         ledger = _Ledger(project, context, connection, now)
-        live = project.generations.live()
-        if (
-            live is None or live.stem == context.reader.generation.id
-        ):  # else a sync has published: its evaluation counts
+        live = project.warehouse.live()
+        if live is None or live == context.reader.generation.id:  # else a sync has published: its evaluation counts
             for item in looked:
                 ledger.record(item)
             ledger.record_sources(late)

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from connectors.clock import utc_now
 from connectors.errors import LoadError, ProjectError, SourceError
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
-from connectors.warehouse.duckdb.staging import DuckStaging
+from connectors.warehouse.contract import Loading
+from connectors.warehouse.open import open_warehouse
 from jobs.project.catalogue_cache import PARTS
 
 Make = Callable[[str, Path], Source]  # (date format, folder that paths are relative to) → what is pulled
@@ -158,32 +160,33 @@ def look(name: str, make: Make) -> Guess:
 
 
 def _columns(name: str, make: Make, folder: Path) -> list[Column]:
-    with _loaded(make("", folder), folder) as staging:
-        return _profile(staging, name)[1]
+    with _loaded(make("", folder), folder) as scratch:
+        return _profile(scratch, name)[1]
 
 
-def _loaded(source: Source, folder: Path) -> DuckStaging:
-    scratch = folder / f"{len(list(folder.iterdir()))}.duckdb"
-    staging = DuckStaging(scratch, now=utc_now(), memory_limit="4GB", threads=2)
-    with staging.transaction():
-        load = staging.begin_load(source.options)
-        for batch in source.pull({}):
-            load.add(batch)
-        staging.finish_load(load, None, full=True)
-    staging.settle()
-    return staging
+@contextmanager
+def _loaded(source: Source, folder: Path) -> Iterator[Loading]:
+    """The source's rows in the embedded engine, whatever the project's: what is looked for is its SQL."""
+    with open_warehouse("", folder, memory_limit="4GB", threads=2).scratch(utc_now()) as scratch:
+        with scratch.transaction():
+            load = scratch.begin_load(source.options)
+            for batch in source.pull({}):
+                load.add(batch)
+            load.finish(None)
+        scratch.settle()
+        yield scratch
 
 
 def _look(name: str, make: Make, folder: Path, date_format: str) -> tuple[Guess | None, list[str]]:
     """A guess, or the date formats that would make one of the text columns a time."""
-    with _loaded(make(date_format, folder), folder) as staging:
-        rows, columns = _profile(staging, name)
+    with _loaded(make(date_format, folder), folder) as scratch:
+        rows, columns = _profile(scratch, name)
         times = [c for c in columns if c.kind in TIMES and c.nulls < rows / 2]
         if not times:
-            return None, _date_formats(staging, name, columns)
+            return None, _date_formats(scratch, name, columns)
         # The most detailed time with fewest gaps; of equals the first.
         time = min(times, key=lambda c: (c.nulls > 0, c.kind == "DATE" and any(t.kind != "DATE" for t in times)))
-        span = staging.frame(
+        span = scratch.frame(
             f"SELECT date_diff('day', min({q(time.name)}), max({q(time.name)})) + 1 AS d FROM {q(name)}"
         )
     return _guess(rows, columns, time, int(span["d"].iloc[0] or 1), date_format), []
@@ -300,26 +303,26 @@ def _kpi(name: str, label: str, description: str, dataset: str, measure: str, gr
     )
 
 
-def _profile(staging: DuckStaging, table: str) -> tuple[int, list[Column]]:
-    kinds = staging.tables()[table]
+def _profile(scratch: Loading, table: str) -> tuple[int, list[Column]]:
+    kinds = scratch.tables()[table]
     parts = [f"approx_count_distinct({q(c)}), count(*) - count({q(c)})" for c in kinds]
-    row = staging.frame(f"SELECT count(*), {', '.join(parts)} FROM {q(table)}").iloc[0].tolist()
+    row = scratch.frame(f"SELECT count(*), {', '.join(parts)} FROM {q(table)}").iloc[0].tolist()
     rows = int(row[0])
     columns = []
     for index, (name, kind) in enumerate(kinds.items()):
         distinct = int(row[1 + 2 * index])
         if distinct > 0.9 * rows or distinct <= 2 * MOST_VALUES:  # the estimate decides nothing near an edge
-            distinct = int(staging.frame(f"SELECT count(DISTINCT {q(name)}) AS n FROM {q(table)}")["n"].iloc[0])
+            distinct = int(scratch.frame(f"SELECT count(DISTINCT {q(name)}) AS n FROM {q(table)}")["n"].iloc[0])
         columns.append(Column(name, kind, distinct, int(row[2 + 2 * index])))
     return rows, columns
 
 
-def _date_formats(staging: DuckStaging, table: str, columns: list[Column]) -> list[str]:
+def _date_formats(scratch: Loading, table: str, columns: list[Column]) -> list[str]:
     found = []
     for format_ in DATE_FORMATS:
         for c in columns:
             if c.kind == "VARCHAR" and c.distinct > 1:
-                bad = staging.frame(
+                bad = scratch.frame(
                     f"SELECT count(*) AS n FROM {q(table)} WHERE {q(c.name)} IS NOT NULL "
                     f"AND try_strptime({q(c.name)}, '{format_}') IS NULL"
                 )

@@ -28,7 +28,7 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     """
     context = project.context(now)
     launches = [launch for launch in context.catalogue.launches if launch.kind == "launch"]
-    path, terms = project.generations.impacts(context.reader.generation.id), _terms(context)
+    path, terms = project.warehouse.companion(context.reader.generation.id), _terms(context)
     kept = _document(path)
     if not launches or kept.get("terms") == terms:
         return 0
@@ -43,7 +43,7 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
 
 def known_impacts(project: Project, generation: str) -> Impacts:
     """What was measured after the sync of a generation; whatever is not known is measured."""
-    return Impacts(_document(project.generations.impacts(generation)).get("impacts", {}))
+    return Impacts(_document(project.warehouse.companion(generation)).get("impacts", {}))
 
 
 def _terms(context: DataContext) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from connectors.errors import BackupError, KpiError
-from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.reader import DuckReader
+from connectors.warehouse.contract import LiveFiles
+from connectors.warehouse.open import open_warehouse
 from jobs.project.project import Project
 from metrics.presentation.format import iso
 
@@ -44,7 +44,7 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
     """
     if target.exists():
         raise BackupError(f"{target} exists already", hint="Name a new file or folder.")
-    live = project.generations.live()
+    live = project.warehouse.live_files()
     fresh = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
     scratch = Path(tempfile.mkdtemp())
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
             "format": FORMAT,
             "made_at": iso(now),
             "project": project.name,
-            "generation": live.stem if live else None,
+            "generation": live.generation if live else None,
             "files": sums,
         }
         text = json.dumps(manifest, indent=1)
@@ -72,7 +72,7 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
         _remove(fresh)
         _remove(scratch)
     size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file()) if target.is_dir() else target.stat().st_size
-    return Backup(target, live.stem if live else None, sums, size)
+    return Backup(target, live.generation if live else None, sums, size)
 
 
 def restore(source: Path, folder: Path) -> Backup:
@@ -91,10 +91,7 @@ def restore(source: Path, folder: Path) -> Backup:
             with _opened(source, name) as read, place.open("wb") as write:
                 shutil.copyfileobj(read, write, CHUNK)
         if manifest.generation:
-            generations = Generations(fresh / "data")
-            published = generations.folder / f"{manifest.generation}.duckdb"
-            _open_generation(published, source)
-            generations.point(published)
+            _make_live(fresh / "data", manifest.generation, source)
         if folder.exists():
             folder.rmdir()
         os.replace(fresh, folder)
@@ -125,14 +122,14 @@ def verify(source: Path, *, shown_as: Path) -> Backup:
     return Backup(shown_as, manifest["generation"], files, source.stat().st_size)
 
 
-def _parts(project: Project, live: Path | None, scratch: Path) -> Iterator[tuple[str, Path]]:
+def _parts(project: Project, live: LiveFiles | None, scratch: Path) -> Iterator[tuple[str, Path]]:
     for name in DEFINITIONS:
         path = project.folder / name
         for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
             if "__pycache__" not in file.parts:
                 yield str(PurePosixPath(file.relative_to(project.folder))), file
     if live is not None:
-        yield f"data/generations/{live.name}", live
+        yield from live.files.items()
     if (project.data / "last_sync.json").exists():
         yield "data/last_sync.json", project.data / "last_sync.json"
     if project.state.path is not None and project.state.exists():
@@ -182,11 +179,10 @@ def _opened(source: Path, name: str) -> IO[bytes]:
         return archive.open(name)
 
 
-def _open_generation(path: Path, shown_as: Path) -> None:
+def _make_live(data: Path, generation: str, shown_as: Path) -> None:
     try:
-        reader = DuckReader(path, memory_limit="1GB", threads=1)
-        reader.close()
-    except (KpiError, IndexError, RuntimeError) as error:
+        open_warehouse("", data, memory_limit="1GB", threads=1).restore(generation)
+    except KpiError as error:
         raise BackupError(f"the generation in {shown_as} cannot be opened: {error}") from error
 
 

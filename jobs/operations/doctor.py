@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -91,30 +90,15 @@ def _contacts(project: Project, now: datetime) -> tuple[str, str, str]:
 
 def _folder(project: Project, _now: datetime) -> tuple[str, str, str]:
     project.data.mkdir(parents=True, exist_ok=True)
-    probe = project.data / f".doctor-{uuid.uuid4().hex[:8]}"
-    link = probe.with_suffix(".link")
-    try:
-        probe.write_text("x")
-        try:
-            link.symlink_to(probe.name)
-            how = "symlinks work"
-        except OSError:
-            how = "no symlinks here: a pointer file is used"
-    finally:
-        probe.unlink(missing_ok=True)
-        link.unlink(missing_ok=True)
-    return OK, f"{project.data} can be written; {how}", ""
+    return OK, f"{project.data} can be written; {project.warehouse.describe()}", ""
 
 
 def _disk(project: Project, _now: datetime) -> tuple[str, str, str]:
-    live = project.generations.live()
-    size = live.stat().st_size if live else 0
-    free = shutil.disk_usage(project.data).free
-    detail = f"{_megabytes(free)} free, a generation takes {_megabytes(size)}"
-    needed = project.generations.room_needed()
-    if free < needed:
-        return FAILED, detail, f"A sync needs {_megabytes(needed)}. Make room."
-    if free < 4 * needed:
+    room = project.warehouse.room()
+    detail = f"{_megabytes(room.free)} free, a generation takes {_megabytes(room.live)}"
+    if room.free < room.needed:
+        return FAILED, detail, f"A sync needs {_megabytes(room.needed)}. Make room."
+    if room.free < 4 * room.needed:
         return WARNING, detail, "Room for few syncs more if the data grows."
     return OK, detail, ""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from connectors.errors import Problem, ProjectError, SettingsError
 from connectors.settings import Settings
-from connectors.warehouse.contract import Reader
-from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.reader import DuckReader
+from connectors.warehouse.contract import Reader, Warehouse
+from connectors.warehouse.open import open_warehouse
 from connectors.warehouse.remembering import RememberingReader
 from jobs.project.catalogue_cache import CatalogueCache
 from jobs.project.settings_file import read_settings
@@ -26,7 +23,6 @@ from metrics.catalog.catalogue import Catalogue
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
-    from connectors.warehouse.duckdb.staging import DuckStaging
     from metrics.engine.data_context import DataContext
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,9 +39,8 @@ class Project:
     settings_problems: tuple[Problem, ...] = ()
     hold: bool = True  # whether the version published last stands in for a file that is wrong
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
-    _reader: DuckReader | None = field(default=None, repr=False, init=False)
-    _retired: DuckReader | None = field(default=None, repr=False, init=False)
-    _remembering: RememberingReader | None = field(default=None, repr=False, init=False)
+    _reader: RememberingReader | None = field(default=None, repr=False, init=False)
+    _retired: RememberingReader | None = field(default=None, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -82,28 +77,27 @@ class Project:
 
         return StateStore(self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}")
 
-    @property
-    def generations(self) -> Generations:
-        """The published generations."""
-        return Generations(self.data)
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The published generations, and where the next one is made."""
+        s = self.settings
+        return open_warehouse(s.warehouse, self.data, memory_limit=s.memory_limit, threads=s.threads)
 
     def has_data(self) -> bool:
         """Whether anything was published."""
-        return self.generations.live() is not None
+        return self.warehouse.live() is not None
 
     def reader(self) -> Reader:
         """A reader of the live generation. Raises NoData before the first sync."""
         with self._lock:
-            live = self.generations.require_live()
-            if self._reader is None or self._reader.path != live:
+            live = self.warehouse.live()
+            if self._reader is None or self._reader.generation.id != live:
+                fresh = self.warehouse.reader()
                 # Another thread may be in the middle of a query on the old reader: the one before it goes.
                 if self._retired is not None:
                     self._retired.close()
-                self._retired = self._reader
-                self._reader = DuckReader(live, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
-                self._remembering = RememberingReader(self._reader)
-            assert self._remembering is not None
-            return self._remembering
+                self._retired, self._reader = self._reader, RememberingReader(fresh)
+            return self._reader
 
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """All definitions, checked against what is loaded; read again when a file or the generation changed."""
@@ -129,24 +123,6 @@ class Project:
             self.sync_log.warnings(),
             self.settings.holidays,
         )
-
-    @contextmanager
-    def staging(self, now: datetime) -> Iterator[DuckStaging]:
-        """A generation in the making, under the sync lock. Not published unless the caller does."""
-        from connectors.warehouse.duckdb.staging import DuckStaging
-
-        generations = self.generations
-        with generations.lock():
-            generations.collect()
-            path = generations.stage(now)
-            staging = DuckStaging(path, now=now, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
-            try:
-                with staging.told():
-                    yield staging
-            finally:
-                staging.close()
-                generations.discard(path)  # nothing there any more if it was published
-                generations.collect()
 
 
 def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from datetime import timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from connectors.errors import NoData, SyncRunning, UnknownName
-from connectors.warehouse.duckdb.generations import Generations
+from jobs.project.project import open_project
 from tests.conftest import NOW, Builder
 
 
@@ -36,19 +35,6 @@ def test_a_reader_keeps_its_generation_until_it_asks_again(small: Builder) -> No
     assert int(project.reader().frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 9
 
 
-def test_two_generations_before_the_live_one_are_kept_and_orphans_go(small: Builder) -> None:
-    generations = Generations(small.folder / "data")
-    orphan = generations.folder / "20260101T000000-deadbeef.staging"
-    orphan.write_text("left by a sync that died")
-    Path(f"{orphan}.wal").write_text("its log")
-    for days in range(6, 11):
-        frame(days).to_parquet(small.folder / "files" / "events.parquet", index=False)
-        small.sync(now=NOW + pd.Timedelta(days=20 - days))  # a clock set back must not matter
-    names = sorted(p.name for p in generations.folder.iterdir())
-    assert len(names) == 3 and not any("deadbeef" in n for n in names)
-    assert generations.live() is not None and generations.live().name in names
-
-
 def test_a_failed_source_leaves_its_table_and_the_others_go_on(small: Builder) -> None:
     small.rows("more", frame(3))
     (small.folder / "files" / "events.parquet").write_text("this is no Parquet file")
@@ -60,11 +46,11 @@ def test_a_failed_source_leaves_its_table_and_the_others_go_on(small: Builder) -
 
 
 def test_a_dry_run_publishes_nothing(small: Builder) -> None:
-    before = small.open().generations.live()
+    before = small.open().warehouse.live()
     frame(9).to_parquet(small.folder / "files" / "events.parquet", index=False)
     result = small.sync(dry_run=True)
     assert result.sources[0].rows == 9 and not result.published
-    assert small.open().generations.live() == before
+    assert small.open().warehouse.live() == before
 
 
 def test_full_pulls_everything_again_without_doubling(small: Builder) -> None:
@@ -80,8 +66,8 @@ def test_full_finds_the_types_anew(small: Builder) -> None:
     assert small.open().reader().tables()["events"]["amount"] == "VARCHAR"
 
 
-def _hold(data: str, held: object, done: object) -> None:
-    with Generations(Path(data)).lock():
+def _hold(folder: str, held: object, done: object) -> None:
+    with open_project(folder).warehouse.staging(NOW):
         held.set()  # type: ignore[attr-defined]
         done.wait(20)  # type: ignore[attr-defined]
 
@@ -89,7 +75,7 @@ def _hold(data: str, held: object, done: object) -> None:
 def test_a_second_sync_is_told_that_one_is_running(small: Builder) -> None:
     context = multiprocessing.get_context("spawn")
     held, done = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(small.folder / "data"), held, done))
+    other = context.Process(target=_hold, args=(str(small.folder), held, done))
     other.start()
     held.wait(20)
     try:

@@ -40,9 +40,9 @@ def fingerprint() -> str:
     now = time.monotonic()
     if now - _seen.get("at", 0.0) > 1.0 or "mark" not in _seen:
         opened = project()
-        live = opened.generations.live()
+        live = opened.warehouse.live()
         marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
-        mark = f"{opened.folder}|{live.stem if live else ''}|{marks}|{as_of()(utc_now())}"
+        mark = f"{opened.folder}|{live or ''}|{marks}|{as_of()(utc_now())}"
         _seen.update(at=now, mark=mark)
     return str(_seen["mark"])
 

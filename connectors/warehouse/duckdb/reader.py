@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -220,6 +221,24 @@ def engine_error(error: duckdb.Error) -> KpiError:
     return disk_full(error) or WarehouseError(
         first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line."
     )
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """A full disk, wherever it shows, is told as such. Raises DiskFull."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise disk_full(error) or error from error
+
+
+@contextmanager
+def refusal_told() -> Iterator[None]:
+    """A file that DuckDB cannot open, or that holds no generation, is told as such. Raises WarehouseError."""
+    try:
+        yield
+    except (duckdb.Error, IndexError, RuntimeError) as error:
+        raise WarehouseError(str(error)) from error
 
 
 def disk_full(error: Exception) -> DiskFull | None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from connectors.errors import LoadError
-from connectors.sources.contract import SourceOptions
+from connectors.sources.contract import Batch, Cursor, SourceOptions
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
@@ -43,8 +43,23 @@ KEY = ("grain", "dimension", "segment", "period")
 FACTS = ("value", "numerator", "denominator", "n", "complete", "parts")
 
 
-class DuckStaging(Books):
-    """A Staging over a DuckDB file that nobody else opens. Also a Reader of what it holds so far."""
+class SourceLoad:
+    """A source's rows on their way into its table, then its cursor with them."""
+
+    def __init__(self, staging: DuckLoading, load: Load, *, full: bool) -> None:
+        self._staging, self._load, self._full = staging, load, full
+
+    def add(self, batch: Batch) -> int:
+        """Read one batch. Returns its rows. Raises LoadError, SourceError."""
+        return self._load.add(batch)
+
+    def finish(self, cursor: Cursor | None) -> Loaded:
+        """Bring what was added into the table, and its cursor (None = as before) with it. Raises LoadError."""
+        return self._staging.finish_load(self._load, cursor, full=self._full)
+
+
+class DuckLoading(Books):
+    """Tables of a DuckDB file that nobody else opens."""
 
     def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
         super().__init__()
@@ -71,7 +86,7 @@ class DuckStaging(Books):
     def read_ahead(self, keys: Iterable[SeriesKey], sequence: int) -> None:
         """Nothing is read of finished values."""
 
-    def cursor(self, source: str) -> Mapping[str, str]:
+    def cursor(self, source: str) -> Cursor:
         """Where the last successful pull of this source ended; empty = from the start."""
         row = one(self._connection, f"SELECT cursor FROM {BOOKS}.cursors WHERE source = ?", [source])
         return json.loads(row[0]) if row else {}
@@ -105,14 +120,15 @@ class DuckStaging(Books):
         finally:
             self.forget_shapes()
 
-    def begin_load(self, options: SourceOptions, *, anew: bool = False, retype: bool = False) -> Load:
-        """A load to `add` batches to, within `transaction`; then `finish_load`.
+    def begin_load(self, options: SourceOptions, *, anew: bool = False, retype: bool = False) -> SourceLoad:
+        """A load to `add` batches to, within `transaction`.
 
         anew: everything is pulled, so rows that do not come are gone. retype: the table's columns are found anew.
         """
-        return Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype)
+        load = Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype)
+        return SourceLoad(self, load, full=anew)
 
-    def finish_load(self, load: Load, cursor: Mapping[str, str] | None, *, full: bool) -> Loaded:
+    def finish_load(self, load: Load, cursor: Cursor | None, *, full: bool) -> Loaded:
         """Bring a load into its table, and its cursor (None = as before) with it. Raises LoadError.
 
         full: everything was pulled.
@@ -134,6 +150,22 @@ class DuckStaging(Books):
         Empty = none changed; None = any may have.
         """
         return self._changes.get(table, "")
+
+    def settle(self) -> None:
+        """Write loaded rows to the file before they are aggregated."""
+        self._connection.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        """Let go of the file without publishing."""
+        self._connection.close()
+
+
+class DuckStaging(DuckLoading):
+    """A generation in the making, in the file that `generations` staged for it."""
+
+    def __init__(self, generations: Generations, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
+        super().__init__(path, now=now, memory_limit=memory_limit, threads=threads)
+        self._generations = generations
 
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
@@ -235,11 +267,7 @@ class DuckStaging(Books):
         rows = self._rows(f"SELECT DISTINCT kpi, definition FROM {BOOKS}.kpi_series WHERE valid_to IS NULL")
         return dict(rows)
 
-    def settle(self) -> None:
-        """Write loaded rows to the file before they are aggregated."""
-        self._connection.execute("CHECKPOINT")
-
-    def publish(self, generations: Generations) -> Generation:
+    def publish(self) -> Generation:
         """Finish the file and make it the live generation."""
         g = self.generation
         self._connection.execute(
@@ -248,28 +276,8 @@ class DuckStaging(Books):
         self._connection.execute(f"DROP SCHEMA {CHANGED} CASCADE")
         self._connection.execute("CHECKPOINT")
         self._connection.close()
-        generations.publish(self.path)
+        self._generations.publish(self.path)
         return g
-
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """A full disk, wherever it shows, is told as such. Raises DiskFull."""
-        try:
-            yield
-        except (duckdb.Error, OSError) as error:
-            raise disk_full(error) or error from error
-
-    def close(self) -> None:
-        """Let go of the file without publishing."""
-        self._connection.close()
-
-    def __enter__(self) -> DuckStaging:
-        """Itself; closed at the end of the block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let go of the file."""
-        self.close()
 
 
 def _naive(at: datetime | None) -> datetime | None:

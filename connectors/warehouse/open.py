@@ -1,0 +1,28 @@
+"""The one place that chooses an engine. An engine is loaded when it is chosen, not before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.errors import SettingsError
+
+if TYPE_CHECKING:
+    from connectors.warehouse.contract import Warehouse
+
+
+def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int) -> Warehouse:
+    """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder if that is empty.
+
+    memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries.
+    Connects to nothing. Raises SettingsError for an address that no engine here takes.
+    """
+    if url:
+        raise SettingsError(
+            f"no engine for `warehouse: {url.partition(':')[0]}:…`",  # no more of it: it may hold a password
+            where="settings.yml",
+            hint="Leave `warehouse` out: embedded DuckDB is the only engine yet.",
+        )
+    from connectors.warehouse.duckdb.warehouse import DuckWarehouse
+
+    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads)

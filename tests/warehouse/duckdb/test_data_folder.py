@@ -1,0 +1,65 @@
+"""What lies in the data folder: files of generations, their pointer, and nothing of syncs that died."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.errors import WarehouseError
+from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.open import open_warehouse
+from tests.conftest import NOW, Builder
+
+
+def put(project: Builder, days: int) -> None:
+    frame = pd.DataFrame({"at": pd.date_range("2026-11-01", periods=days, freq="D"), "amount": range(days)})
+    frame.to_parquet(project.folder / "files" / "events.parquet", index=False)
+
+
+@pytest.fixture
+def small(project: Builder) -> Builder:
+    project.rows("events", pd.DataFrame({"at": pd.date_range("2026-11-01", periods=5), "amount": range(5)}))
+    project.kpi("n", "dataset: events\nagg: count")
+    project.sync()
+    return project
+
+
+def test_two_generations_before_the_live_one_are_kept_and_orphans_go(small: Builder) -> None:
+    generations = Generations(small.folder / "data")
+    orphan = generations.folder / "20260101T000000-deadbeef.staging"
+    orphan.write_text("left by a sync that died")
+    Path(f"{orphan}.wal").write_text("its log")
+    for days in range(6, 11):
+        put(small, days)
+        small.sync(now=NOW + timedelta(days=20 - days))  # a clock set back must not matter
+    names = sorted(p.name for p in generations.folder.iterdir())
+    assert len(names) == 3 and not any("deadbeef" in n for n in names)
+    assert f"{small.open().warehouse.live()}.duckdb" in names
+
+
+def test_a_file_that_is_no_generation_does_not_become_live(small: Builder, tmp_path: Path) -> None:
+    warehouse = open_warehouse("", tmp_path / "data", memory_limit="1GB", threads=1)
+    (tmp_path / "data" / "generations").mkdir(parents=True)
+    (tmp_path / "data" / "generations" / "x.duckdb").write_text("this is no DuckDB file")
+    with pytest.raises(WarehouseError, match="not a valid DuckDB"):
+        warehouse.restore("x")
+    assert warehouse.live() is None
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_pointer_is_a_link_or_a_file(small: Builder, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError
+
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", none)
+    put(small, 6)
+    said = small.open().warehouse.describe()
+    published = small.sync().generation
+    pointer = small.folder / "data" / "live"
+    assert pointer.is_symlink() == links and ("pointer file" not in said) == links
+    assert small.open().warehouse.live() == published == small.open().reader().generation.id
+    assert not list(pointer.parent.glob(".doctor*"))
