@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 
 from connectors.clock import utc_now
 from connectors.errors import KpiError
+from connectors.secrets import mask
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.outbox.deliver import Renderer, Sent, deliver
@@ -27,6 +29,8 @@ from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
 from metrics.engine.data_context import World
 from metrics.presentation.freshness import dataset_late, late_reasons
+
+log = logging.getLogger(__name__)
 
 FRESHNESS = "freshness"  # the rule of every source
 LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
@@ -82,6 +86,7 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             ledger.record_sources(late)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
+    log.info("alerts: %d rules judged, %d events", len(looked), len(ledger.events))
     return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
 
 
@@ -126,7 +131,8 @@ def look(world: World, normals: Mapping[str, Normals]) -> list[Looked]:
             except KpiError as error:
                 found.append(Looked(rule, error=error.message))
             except Exception as error:  # whatever one rule meets, the others are judged
-                found.append(Looked(rule, error=f"unexpected {type(error).__name__}: {error}"))
+                log.exception("rule %s cannot be judged", rule.key)
+                found.append(Looked(rule, error=mask(f"unexpected {type(error).__name__}: {error}")))
     return found
 
 

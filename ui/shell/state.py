@@ -14,6 +14,7 @@ import streamlit as st
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.engine.data_context import World
+from ui.shell import logs
 
 AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
 P, R = ParamSpec("P"), TypeVar("R")
@@ -21,8 +22,11 @@ P, R = ParamSpec("P"), TypeVar("R")
 
 @st.cache_resource
 def project() -> Project:
-    """The served project; one per server."""
-    return open_project()
+    """The served project; one per server. From here on the log is as its settings say."""
+    opened = open_project()
+    logs.server_logs(opened.settings.log.format, opened.settings.log.level)
+    logs.started(str(opened.folder))
+    return opened
 
 
 def fingerprint() -> str:
