@@ -17,8 +17,7 @@ from connectors.warehouse.contract import DatasetState, Generation, SourceRun
 from connectors.warehouse.duckdb.staging import DuckStaging
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
-from metrics.engine.answer import offered_grains
-from metrics.engine.launch_grain import lacks_measured
+from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import dataset_states, refresh
 from metrics.quality.data_quality import oddities
 
@@ -251,7 +250,7 @@ def _news(staging: DuckStaging, catalogue: Catalogue, states: Mapping[str, Datas
         if name in stored:
             if stored[name] != catalogue.definition(name):
                 return True
-            if lacks_measured(staging, kpi, catalogue, offered_grains(kpi)):
+            if lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
                 return True
         else:  # it had no value: trying again makes sense once it, or what it is counted over, reads differently
             keys = [f"kpi:{name}", *(f"dataset:{d}" for d in catalogue.datasets_of(kpi))]

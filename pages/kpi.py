@@ -9,9 +9,8 @@ from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from metrics.alerts.rule_chart import Overlay, overlay
 from metrics.alerts.rules import Rule
-from metrics.engine.answer import offered_grains
+from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
-from metrics.engine.types.survey import PARTS
 from metrics.kpi_views.change import ChangeBlock, where_it_sits
 from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
 from metrics.kpi_views.origin import Origin, origin
@@ -21,7 +20,7 @@ from ui.kpi.charts import CONFIG, series_figure
 from ui.kpi.hero import hero
 from ui.kpi.origin import show_origin
 from ui.kpi.rule import chosen_rule, rule_controls
-from ui.kpi.shape import show_shape
+from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
@@ -76,7 +75,7 @@ def page() -> None:
     name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
     kpi = world.catalogue.kpi(name)
     dimensions = world.catalogue.dimensions_of(kpi)
-    grain = url.read("grain", offered_grains(kpi), kpi.grain)
+    grain = url.read("grain", kpi.offered_grains, kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")
@@ -113,7 +112,7 @@ def page() -> None:
     both_widths(controls)
     _chart(found, shown if grain == kpi.grain and not by else None)
     rule_controls(kpi, where, shown)
-    show_shape(found.shape)
+    draw(found.shape)
     show_change(change_of(name, where), found.card.against)
     _table(found, name)
     show_origin(origin_of(name))

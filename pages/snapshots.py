@@ -6,8 +6,8 @@ import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.project.clock import utc_now
+from jobs.snapshots import board
 from jobs.snapshots.board import Archive, Shown
-from jobs.snapshots.take import board as board
 from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.comparing import Pair
 from ui.shell import state, url

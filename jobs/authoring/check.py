@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jobs.project.project import Project
-from metrics.catalog.models.common import Check, KpiCommon
+from metrics.catalog.models.kpi import Check, KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.presentation.export import period

@@ -7,7 +7,6 @@ from typing import Any
 
 from connectors.sources.contract import SourceOptions, source_types
 from jobs.project.project import Project
-from metrics.catalog.additivity import additivity
 from metrics.kpi_views.card import card
 from metrics.presentation.format import iso
 from metrics.presentation.freshness import dataset_late
@@ -83,7 +82,7 @@ def catalogue_rows(
                 "grain": kpi.grain,
                 "owner": kpi.owner,
                 "status": card(world, name).status.slug if world else None,
-                "additivity": additivity(kpi),
+                "additivity": kpi.additivity,
                 "definition": catalogue.definition(name),
             }
         )

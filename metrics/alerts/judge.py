@@ -13,7 +13,7 @@ from metrics.alerts import calendars
 from metrics.alerts.expected_range import Phase, expectation
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import Threshold
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
@@ -189,7 +189,7 @@ def _targets(kpi: KpiCommon, index: pd.DatetimeIndex) -> Floats:
 def paced_target(kpi: KpiCommon, period: pd.Timestamp) -> float | None:
     """What the value should be at the end of a home period: a value to date is held against its share of the days."""
     own = target_at(kpi, period, kpi.grain)
-    longer = kpi.grain_to_date if isinstance(kpi, Cumulative) else None
+    longer = kpi.to_date_grain
     if own is not None or longer is None or longer == kpi.grain:
         return own
     start = periods.floor(period, longer)
@@ -202,7 +202,7 @@ def _earlier(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.Datetim
     """The value that each is compared with. Days of 23 and 25 hours are compared hour for hour, if counts add up."""
     lag = lag_of(rule.alert.compare, kpi)
     earlier = pd.Series(value, index=index).reindex(periods.shifted(index.to_series(), kpi.grain, -lag)).to_numpy()
-    if kpi.grain != "day" or not (isinstance(kpi, Simple) and kpi.agg in ("count", "sum") and not kpi.window):
+    if kpi.grain != "day" or not kpi.counts_each_hour_once:
         return np.asarray(earlier)
     hours = calendars.hours_of(index, catalogue.timezone)
     before = calendars.hours_of(index - pd.Timedelta(days=lag), catalogue.timezone)
@@ -215,7 +215,7 @@ def lag_of(compare: str, kpi: KpiCommon) -> int:
         return periods.YEAR_BACK[kpi.grain]
     if compare == "same_period_last_week":
         return {"hour": 168, "day": 7}.get(kpi.grain, 1)
-    return kpi.window.days if isinstance(kpi, Simple) and kpi.window and kpi.grain == "day" else 1
+    return kpi.trailing_window.days if kpi.trailing_window and kpi.grain == "day" else 1
 
 
 def _expected(

@@ -8,7 +8,6 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import Reader
-from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
@@ -81,7 +80,7 @@ def _split(
         usual = usual[usual["period"] == against]
     elif not now.empty and not usual.empty and not _unusual(frame, period):
         return None
-    return drivers.between(dimension, usual, now, adds_up=additivity(kpi) != "non-additive")
+    return drivers.between(dimension, usual, now, adds_up=kpi.additivity != "non-additive")
 
 
 def _unusual(frame: pd.DataFrame, period: pd.Timestamp) -> bool:

@@ -11,8 +11,7 @@ from metrics.alerts.expected_range import SENSITIVITIES, Phase
 from metrics.alerts.judge import SEVERITIES, Judged, judge
 from metrics.alerts.replay import in_words, incidents, until
 from metrics.alerts.rules import Rule, rules_of
-from metrics.catalog.models.common import Alert
-from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.kpi import Alert, KpiCommon
 from metrics.catalog.models.values import Thresholds
 from metrics.engine.answer import answer
 from metrics.engine.data_context import World

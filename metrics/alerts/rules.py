@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.catalog.models.common import Alert, KpiCommon
+from metrics.catalog.models.kpi import Alert, KpiCommon
 from metrics.catalog.models.values import Threshold, Thresholds
 
 AGAINST = {

@@ -10,10 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from connectors.errors import DefinitionError, Problem, require
-from metrics.catalog.checks import kpi as check
 from metrics.catalog.document import Document
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import Derived, KpiCommon, Measure
+from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
@@ -115,14 +114,14 @@ class Catalogue:
 
     def references(self, kpi: KpiCommon) -> tuple[str, ...]:
         """Names of the KPIs that this one is made of, directly."""
-        return tuple(dict.fromkeys(name for _, name in check.references(kpi)))
+        return tuple(dict.fromkeys(name for _, name in kpi.references))
 
     def datasets_of(self, kpi: KpiCommon) -> tuple[str, ...]:
         """Names of all datasets behind a KPI, its own first."""
         found = [kpi.dataset] if kpi.dataset else []
         found += [part.dataset for part in kpi.parts.values() if isinstance(part, Measure)]
         found = [condition.dataset for condition in kpi.conditions.values()] or found
-        found += check.sql_datasets(kpi, self.datasets)
+        found += kpi.reads(self.datasets)
         for name in self.references(kpi):
             found += self.datasets_of(self.kpi(name))
         return tuple(dict.fromkeys(found))
@@ -141,10 +140,10 @@ class Catalogue:
                 else tuple(self.datasets[part.dataset].dimensions)
                 for part in kpi.parts.values()
             ]
-        elif isinstance(kpi, Derived):
-            sets = [self.dimensions_of(self.kpi(name)) for name in self.references(kpi)]
+        elif names := self.references(kpi):
+            sets = [self.dimensions_of(self.kpi(name)) for name in names]
         else:
-            sets = [check.own_dimensions(kpi, self.datasets[kpi.dataset])] if kpi.dataset else [()]
+            sets = [kpi.own_dimensions(self.datasets[kpi.dataset])] if kpi.dataset else [()]
         shared = [d for d in sets[0] if all(d in other for other in sets[1:])]
         return tuple(shared if kpi.dimensions is None else [d for d in shared if d in kpi.dimensions])
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.checks import dataset as check_dataset
+from metrics.catalog.checks import fields
 from metrics.catalog.checks import joins as check_joins
 from metrics.catalog.checks import kpi as check
 from metrics.catalog.checks.launch import launch_problems
 from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import KPI_TYPES, KpiCommon, Measure
+from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Snapshot
 from metrics.catalog.sql import SqlProblem
+from metrics.catalog.types import kpi_type, type_names
 from metrics.transforms import Transform, known_transforms
 
 Parsed = tuple[KpiCommon | None, Document, list[Problem]]
@@ -107,8 +110,8 @@ class _Reading:
                 return None, None
             kpis.add(current)
             try:
-                todo += [target for _, target in check.references(kpi) if target not in kpis]
-                datasets |= {kpi.dataset, *check.sql_datasets(kpi, known)} - {""}
+                todo += [target for _, target in kpi.references if target not in kpis]
+                datasets |= {kpi.dataset, *kpi.reads(known)} - {""}
             except SqlProblem:
                 return None, None
             datasets |= {part.dataset for part in kpi.parts.values() if isinstance(part, Measure)}
@@ -166,13 +169,13 @@ class _Reading:
         dataset, found = validated(document, Dataset)
         found += _stem(stem, document)
         if dataset is not None:
-            self._columns[stem], more = check.dataset(dataset, document, self.tables, self.describe)
+            self._columns[stem], more = check_dataset.dataset(dataset, document, self.tables, self.describe)
             found += more
         return (None if _errors(found) else dataset), found
 
     def read_kpis(self, only: set[str] | None) -> None:
         """Read and check kpis/, after the datasets. A file that is wrong is stood in for by what was published."""
-        known = check.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables)
+        known = fields.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables)
         for path in self._files("kpis", only):
             kpi, document, found = self._parse(path.stem)
             self.documents[f"kpi:{path.stem}"] = document
@@ -190,7 +193,7 @@ class _Reading:
         for name in self.broken:
             self.held.pop(f"kpi:{name}", None)
 
-    def _hold(self, name: str, known: check.Known) -> None:
+    def _hold(self, name: str, known: fields.Known) -> None:
         """Take a KPI's published version in place of its file, if that is still valid on what is loaded."""
         old = self._published("kpi", name)
         if old is None:
@@ -266,10 +269,10 @@ class _Reading:
 def _kpi(name: str, document: Document) -> Parsed:
     data = document.data if isinstance(document.data, Mapping) else {}
     kind = data.get("type", "simple")
-    if kind not in KPI_TYPES:
-        hint = did_you_mean(str(kind), sorted(KPI_TYPES))
+    if kind not in (known := type_names()):
+        hint = did_you_mean(str(kind), known)
         return None, document, [document.problem(("type",), "not_allowed", f"unknown type '{kind}'", hint)]
-    value, found = validated(document, KPI_TYPES[kind])
+    value, found = validated(document, kpi_type(kind))
     return value, document, found + _stem(name, document)
 
 
@@ -297,7 +300,7 @@ def _drop_dangling(
         bad: dict[str, list[Problem]] = {}
         for name, kpi in kpis.items():
             document = documents[f"kpi:{name}"]
-            for place, target in check.references(kpi):
+            for place, target in kpi.references:
                 problem = check.reference(name, target, kpis, broken, document, place)
                 if problem is not None:
                     bad.setdefault(name, []).append(problem)

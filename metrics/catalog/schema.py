@@ -9,16 +9,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import KPI_TYPES
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Snapshot
+from metrics.catalog.types import kpi_type, type_names
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, Any]:
     """kpi, dataset, launch and snapshot as JSON Schema. What is parsed further (durations, thresholds) is a string."""
-    kinds = {name: _schema(model) for name, model in KPI_TYPES.items()}
+    kinds = {name: _schema(model) for name, model in ((name, kpi_type(name)) for name in type_names())}
     definitions: dict[str, Any] = {}
     for name, kind in kinds.items():
         definitions.update(kind.pop("$defs", {}))

@@ -14,11 +14,9 @@ from sqlglot import exp
 from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import KpiCommon, Sql, Stickiness
-from metrics.catalog.models.values import GRAINS
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import compare, frames, periods, types
-from metrics.engine.launch_grain import measured_grain
-from metrics.engine.parts import part_names
+from metrics.engine.launch_grain import launch_grain
 from metrics.engine.query import Query, Scope, Series
 from metrics.engine.sql import trees
 from metrics.engine.to_date import with_to_date
@@ -63,23 +61,14 @@ def answer(
         companions=companions,
         transformed=transformed,
         change_in_points=kpi.changes_in_points,
-        kind=kpi.type,
-        part_names=part_names(kpi),
+        parts_form=kpi.parts_form,
+        part_names=kpi.part_names,
         level=level,
         sql=tuple(scope.statements),
         notes=tuple(
             f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
         ),
     )
-
-
-def offered_grains(kpi: KpiCommon) -> tuple[str, ...]:
-    """Grains that a KPI can be asked at, besides total."""
-    if kpi.grains:
-        return kpi.grains
-    if isinstance(kpi, (Sql, Stickiness)) and kpi.period_agg is None:
-        return (kpi.grain,)
-    return GRAINS[GRAINS.index(kpi.grain) :]
 
 
 def unit(kpi: KpiCommon) -> str:
@@ -109,8 +98,8 @@ def default_scope(
 
 def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> None:
     if grain != periods.TOTAL:
-        more = [measured_grain(kpi, catalogue)] if query.measured else []
-        require(grain, [*offered_grains(kpi), *filter(None, more), periods.TOTAL], kind="grain", where=kpi.name)
+        more = [launch_grain(kpi, catalogue)] if query.measured else []
+        require(grain, [*kpi.offered_grains, *filter(None, more), periods.TOTAL], kind="grain", where=kpi.name)
     dimensions = catalogue.dimensions_of(kpi)
     for name in [query.by, *(f.dimension for f in query.where)]:
         if name is not None:
@@ -238,7 +227,7 @@ def _refuse_unknown_segments(query: Query, frame: pd.DataFrame, full: Scope) -> 
 def _occurring(kpi: KpiCommon, dimension: str, full: Scope) -> list[str]:
     """Every value of a dimension in the rows behind a KPI, whatever its own filter and the range."""
     catalogue, found = full.catalogue, set[str]()
-    if isinstance(kpi, Sql):
+    if kpi.dimensions_in_answer:
         return sorted(set(types.facts(kpi, dataclasses.replace(full, grain=kpi.grain, by=dimension))["segment"]))
     names = catalogue.datasets_of(kpi)
     for name in names[:1] if kpi.conditions else names:

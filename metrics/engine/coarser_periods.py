@@ -10,7 +10,7 @@ from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
 
 
-def longer(short: pd.DataFrame, scope: Scope, dataset: str, how: str) -> pd.DataFrame:
+def coarser(short: pd.DataFrame, scope: Scope, dataset: str, how: str) -> pd.DataFrame:
     """One value for each period of the scope out of its observed shorter ones. how: last, mean or max.
 
     With `last` it is complete when its last one is, otherwise when all are. It has no parts.
@@ -29,7 +29,7 @@ def longer(short: pd.DataFrame, scope: Scope, dataset: str, how: str) -> pd.Data
     return merged.assign(complete=merged["complete"] & keep)[FACT_COLUMNS]
 
 
-def shorter_scope(scope: Scope, grain: str) -> Scope:
+def finer_scope(scope: Scope, grain: str) -> Scope:
     """The scope in periods of a shorter grain: those that begin in it."""
     start = periods.floor(scope.start, grain, scope.week_start_days)
     return dataclasses.replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.catalog.models.kpi import KpiCommon, Simple
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import periods
 from metrics.engine.query import COMPARISONS, Comparison, Scope
 
@@ -18,7 +18,7 @@ def lag(scope: Scope, how: Comparison, kpi: KpiCommon) -> int:
     if how == "previous_range":
         return max(1, len(periods.spine(scope.start, scope.end, scope.grain)))
     # Yesterday's window shares all but one day with today's: compare one whole window earlier.
-    return kpi.window.days if isinstance(kpi, Simple) and kpi.window and scope.grain == "day" else 1
+    return kpi.trailing_window.days if kpi.trailing_window and scope.grain == "day" else 1
 
 
 def reach(scope: Scope, how: Comparison, kpi: KpiCommon) -> pd.Timestamp:

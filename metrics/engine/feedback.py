@@ -11,7 +11,7 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import Survey
+from metrics.catalog.types.survey import Survey
 from metrics.engine.query import EntitySet, Filter, Scope
 from metrics.engine.sql import trees
 from metrics.engine.types import survey

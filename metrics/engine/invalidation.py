@@ -1,12 +1,12 @@
-"""Which periods a sync touched: those of the old and the new version of every changed row (DESIGN 6).
+"""Which days of a dataset a sync changed: those of the old and the new version of every changed row.
 
-Days on the project's clock, as half-open ranges. None = any period may have changed: then everything is computed.
+What that means for a KPI is a matter of its type (types/*.py, dirty_ranges).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from sqlglot import exp
@@ -16,27 +16,11 @@ from connectors.warehouse.contract import DatasetState, Staging
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.derived import formula
-from metrics.catalog.models.kpi import (
-    Conversion,
-    Derived,
-    Funnel,
-    KpiCommon,
-    Measure,
-    Ratio,
-    Simple,
-    Stickiness,
-    Survey,
-)
 from metrics.engine import periods
+from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.types import by_shorter_periods
 
-Days = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
-FAR = pd.Timestamp("9999-01-01")
-NEAR_DAYS, MOST_RANGES = 7, 6
-DAY = pd.Timedelta(days=1)
 # What a SELECT may not have, for its rows to be those of one table, one by one.
 MIXING = (
     exp.Join,
@@ -55,13 +39,13 @@ MIXING = (
 )
 
 
-def dataset_days(
+def dataset_ranges(
     dataset: Dataset,
     staging: Staging,
     catalogue: Catalogue,
     states: Mapping[str, DatasetState],
     before: Mapping[str, DatasetState],
-) -> Days | None:
+) -> DirtyRanges | None:
     """Days of a dataset that differ from the generation before."""
     old, new = before.get(dataset.name), states.get(dataset.name)
     if old is None or new is None or old.first_at != new.first_at:
@@ -88,43 +72,7 @@ def dataset_days(
     return merged(found)
 
 
-def kpi_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | None]) -> Days | None:
-    """Days of a KPI whose values may differ: those of its datasets, widened by window and offsets."""
-    found = _own_days(kpi, catalogue, days)
-    if found and by_shorter_periods(kpi):  # a month has the weeks that begin in it, up to their ends
-        week = catalogue.week_start_days
-        whole = [
-            (periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week)) for a, b in found
-        ]
-        return merged(whole)
-    return found
-
-
-def _own_days(kpi: KpiCommon, catalogue: Catalogue, days: Mapping[str, Days | None]) -> Days | None:
-    if isinstance(kpi, Simple):
-        own = days[kpi.dataset]
-        return own if own is None or kpi.window is None else merged((a, _later(b, kpi.window)) for a, b in own)
-    if isinstance(kpi, Ratio):
-        parts = list(kpi.parts.values())
-        return _union(
-            days[p.dataset] if isinstance(p, Measure) else kpi_days(catalogue.kpi(p), catalogue, days) for p in parts
-        )
-    if isinstance(kpi, Derived):
-        return _union(
-            _shifted(kpi_days(catalogue.kpi(r.kpi), catalogue, days), r.offset_grain, r.offset)
-            for r in formula(kpi.expr).references
-        )
-    if isinstance(kpi, (Survey, Stickiness)):
-        return days[catalogue.datasets_of(kpi)[0]]
-    if isinstance(kpi, (Conversion, Funnel)) and kpi.window is not None:
-        # Who started up to a window earlier may have come further; and what was not mature has become so.
-        found = _union(days[name] for name in catalogue.datasets_of(kpi))
-        return found if found is None else merged((a - kpi.window - 2 * DAY, b) for a, b in found)
-    # Other types look at more than a period's own rows: unchanged, or everything.
-    return [] if all(days[name] is not None and not days[name] for name in catalogue.datasets_of(kpi)) else None
-
-
-def ranges(found: Days, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+def ranges(found: DirtyRanges, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """Days as ranges of whole periods of the scope's grain; the last may end beyond the scope."""
     wide = DAY if scope.grain == "hour" else pd.Timedelta(0)  # hours are UTC, days are local
     whole = [
@@ -135,21 +83,6 @@ def ranges(found: Days, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]
         for a, b in found
     ]
     return list(merged(whole))
-
-
-def merged(found: Iterable[tuple[pd.Timestamp, pd.Timestamp]]) -> Days:
-    """Ranges in order; those that overlap or lie near become one, and so do the nearest of too many."""
-    result: list[tuple[pd.Timestamp, pd.Timestamp]] = []
-    for a, b in sorted(found):
-        if result and a <= result[-1][1] + NEAR_DAYS * DAY:
-            result[-1] = (result[-1][0], max(b, result[-1][1]))
-        else:
-            result.append((a, b))
-    while len(result) > MOST_RANGES:
-        gaps = [result[i + 1][0] - result[i][1] for i in range(len(result) - 1)]
-        i = gaps.index(min(gaps))
-        result[i : i + 2] = [(result[i][0], result[i + 1][1])]
-    return result
 
 
 def tables(dataset: Dataset, staging: Staging) -> list[str]:
@@ -180,27 +113,6 @@ def _changed_days(dataset: Dataset, table: str, relation: str, scope: Scope) -> 
         query = query.from_(changed)
     days = trees.run(query, scope)[trees.PERIOD].dropna()
     return [(day, day + DAY) for day in days]
-
-
-def _union(parts: Iterable[Days | None]) -> Days | None:
-    found: list[tuple[pd.Timestamp, pd.Timestamp]] = []
-    for part in parts:
-        if part is None:
-            return None
-        found += part
-    return merged(found)
-
-
-def _shifted(found: Days | None, grain: str, count: int) -> Days | None:
-    """The days whose value reads these, `count` grains later."""
-    if found is None or not count:
-        return found
-    offset = periods.OFFSETS[grain] * count
-    return [(a + offset, b if b >= FAR else b + offset) for a, b in found]
-
-
-def _later(at: pd.Timestamp, window: pd.Timedelta) -> pd.Timestamp:
-    return at if at >= FAR else at + window - DAY
 
 
 def clipped(found: Iterable[tuple[pd.Timestamp, pd.Timestamp]], scope: Scope) -> list[Scope]:

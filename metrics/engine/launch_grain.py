@@ -9,28 +9,26 @@ from __future__ import annotations
 
 from connectors.warehouse.contract import NO_DIMENSION, Staging
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import Conversion, Cumulative, Funnel, KpiCommon, Ratio, Simple, Survey
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 
-BY_DAY = (Simple, Ratio, Conversion, Funnel, Survey)  # types that have a value of each day, whatever their home grain
 
-
-def measured_grain(kpi: KpiCommon, catalogue: Catalogue) -> str | None:
+def launch_grain(kpi: KpiCommon, catalogue: Catalogue) -> str | None:
     """day, week, or None where neither says anything: months, and values that add up over time."""
-    if isinstance(kpi, Cumulative):
+    if kpi.runs_on:
         return None
-    if kpi.grain in ("hour", "day") or (isinstance(kpi, BY_DAY) and _parts_by_day(kpi, catalogue)):
+    if kpi.grain in ("hour", "day") or (kpi.has_each_day and _parts_by_day(kpi, catalogue)):
         return "day"
     return "week" if kpi.grain == "week" else None
 
 
 def stored_grains(kpi: KpiCommon, catalogue: Catalogue, offered: tuple[str, ...]) -> tuple[str, ...]:
     """What a sync stores: the offered grains and, for launches, the one they are measured by."""
-    grain = measured_grain(kpi, catalogue) if kpi.name in catalogue.measured else None
+    grain = launch_grain(kpi, catalogue) if kpi.name in catalogue.measured else None
     return offered if grain is None or grain in offered else (*offered, grain)
 
 
-def lacks_measured(staging: Staging, kpi: KpiCommon, catalogue: Catalogue, offered: tuple[str, ...]) -> bool:
+def lacks_launch_grain(staging: Staging, kpi: KpiCommon, catalogue: Catalogue, offered: tuple[str, ...]) -> bool:
     """Whether a launch names a KPI whose values by its grain are not stored, although its others are."""
 
     def stored(grain: str) -> bool:
@@ -42,7 +40,5 @@ def lacks_measured(staging: Staging, kpi: KpiCommon, catalogue: Catalogue, offer
 
 def _parts_by_day(kpi: KpiCommon, catalogue: Catalogue) -> bool:
     referred = [catalogue.kpis.get(name) for name in catalogue.references(kpi)]
-    shortest = [
-        GRAINS.index(part.grain) <= GRAINS.index("day") or isinstance(part, BY_DAY) for part in referred if part
-    ]
+    shortest = [GRAINS.index(part.grain) <= GRAINS.index("day") or part.has_each_day for part in referred if part]
     return all(shortest)

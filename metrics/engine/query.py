@@ -63,9 +63,9 @@ class Series:
     frame: one row per (segment, period), segments in order of size, periods rising: `segment` (str, empty
     without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
     denominator (float, NaN = unknown), n (Int64), complete (bool), parts (None, or a tuple of floats that
-    `metrics.engine.parts` names: a funnel's steps, a retention's curve …), then a column per companion and, if
+    `part_names` names: a funnel's steps, a retention's curve …), then a column per companion and, if
     compared, comparison and change (relative, or points: see `change_in_points`).
-    kind: the KPI's type. part_names: of `parts`, in order. watermark: UTC, None if nothing was observed.
+    part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
     level: stored or facts. notes: what a reader must know. sql: what was run.
     """
 
@@ -80,7 +80,7 @@ class Series:
     companions: tuple[str, ...] = ()
     transformed: bool = False
     change_in_points: bool = False
-    kind: str = "simple"
+    parts_form: str = "counts"
     part_names: tuple[str, ...] = ()
     level: str = "facts"
     notes: tuple[str, ...] = ()

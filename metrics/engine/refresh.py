@@ -19,9 +19,10 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
-from metrics.engine.answer import default_scope, offered_grains
-from metrics.engine.invalidation import FAR, Days, clipped, dataset_days, kpi_days, ranges, tables
-from metrics.engine.launch_grain import lacks_measured, stored_grains
+from metrics.engine.answer import default_scope
+from metrics.engine.dirty_ranges import FAR, DirtyRanges
+from metrics.engine.invalidation import clipped, dataset_ranges, ranges, tables
+from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
@@ -61,14 +62,14 @@ def refresh(
     """
     published = staging.generations()
     before = staging.dataset_states(published[-1].sequence) if published else {}
-    days = {d.name: dataset_days(d, staging, catalogue, states, before) for d in catalogue.datasets.values()}
+    days = {d.name: dataset_ranges(d, staging, catalogue, states, before) for d in catalogue.datasets.values()}
     live = staging.live_definitions()
     memo: dict[Any, pd.DataFrame] = {}
     for name, kpi in kpis.items():
         try:
             definition = catalogue.definition(name)
-            changed = kpi_days(kpi, catalogue, days) if live.get(name) == definition else None
-            if changed is not None and lacks_measured(staging, kpi, catalogue, offered_grains(kpi)):
+            changed = types.dirty_ranges(kpi, catalogue, days) if live.get(name) == definition else None
+            if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
                 changed = None  # a launch has come to name it
             if changed is not None and not changed:
                 yield Refreshed(name, 0)
@@ -90,7 +91,7 @@ def values(
     catalogue: Catalogue,
     staging: Staging,
     states: Mapping[str, DatasetState],
-    changed: Days | None = None,
+    changed: DirtyRanges | None = None,
     memo: dict[Any, pd.DataFrame] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Stored values that may differ: of each stored grain, all rows together and each dimension of few values.
@@ -101,7 +102,7 @@ def values(
     parts: list[pd.DataFrame] = []
     touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        stored = stored_grains(kpi, catalogue, offered_grains(kpi))
+        stored = stored_grains(kpi, catalogue, kpi.offered_grains)
         grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
         scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo) for g in grains]
         pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
@@ -133,7 +134,7 @@ def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]
 
 
 def _pieces(
-    kpi: KpiCommon, scopes: list[Scope], staging: Staging, changed: Days
+    kpi: KpiCommon, scopes: list[Scope], staging: Staging, changed: DirtyRanges
 ) -> list[tuple[str, pd.DataFrame]] | None:
     """The touched periods of each grain; None if a segment came or may have gone, or nothing was stored before."""
     found = []

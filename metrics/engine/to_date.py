@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 
 from connectors.errors import QueryRefused
-from metrics.catalog.models.kpi import Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import frames, periods, types
 from metrics.engine.query import Scope
 
@@ -63,11 +63,10 @@ def with_to_date(frame: pd.DataFrame, kpi: KpiCommon, scope: Scope, *, points: b
 def _part(kpi: KpiCommon, scope: Scope, start: pd.Timestamp, days: int) -> pd.Series:
     """Segment → the value of the first days of a period."""
     end = start + pd.Timedelta(days=days)
-    windowed = isinstance(kpi, Cumulative) or (isinstance(kpi, Simple) and kpi.window is not None)
-    if windowed:  # the value that its last day had
+    if kpi.runs_on or kpi.trailing_window is not None:  # the value that its last day had
         daily = types.facts(kpi, dataclasses.replace(scope, grain="day", start=end - pd.Timedelta(days=1), end=end))
         return daily.set_index("segment")["value"]
-    if types.by_shorter_periods(kpi):
+    if kpi.coarser_by:
         raise QueryRefused("a mean of periods has no value of a part of one")
     whole = types.facts(kpi, dataclasses.replace(scope, grain=periods.TOTAL, start=start, end=end))
     return whole.set_index("segment")["value"]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import KpiError
-from metrics.catalog.models.kpi import Conversion, Cumulative, KpiCommon, Simple
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
 from metrics.engine.data_context import World
@@ -88,14 +88,14 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         world.table_sources,
         world.now,
     )
-    part = bool(where) and grows(kpi)
+    part = bool(where) and kpi.grows_with_people
     target = None if part else target
     status = (
         Status("no_target", "Its target is for all segments together.")
         if part and not late
         else status_of(kpi, found.value, target, late)
     )
-    window = kpi.window.days if isinstance(kpi, Simple) and kpi.window else 1
+    window = kpi.trailing_window.days if kpi.trailing_window else 1
     return Card(
         name=name,
         label=kpi.title,
@@ -114,13 +114,6 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         notice=_notice(world, kpi),
         draft=kpi.status == "draft",
     )
-
-
-def grows(kpi: KpiCommon) -> bool:
-    """Whether a value is larger the more people it is of: a segment cannot be held against the target of all."""
-    if isinstance(kpi, Simple):
-        return kpi.agg in ("count", "count_distinct", "sum")
-    return isinstance(kpi, Cumulative) or (isinstance(kpi, Conversion) and kpi.calculation == "count")
 
 
 def _notice(world: World, kpi: KpiCommon) -> str:

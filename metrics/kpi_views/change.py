@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from connectors.errors import KpiError
-from metrics.catalog.additivity import additivity
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
@@ -73,7 +72,7 @@ def _split(
     query = Query(kpi.name, None, before.date(), end.ceil("D").date(), dimension, where)
     frame = answer(query, world.catalogue, world.reader, transforms=False).frame
     sides = [frame[(frame["period"] == at) & frame["complete"]] for at in (before, last)]
-    return drivers.between(dimension, *sides, adds_up=additivity(kpi) != "non-additive")
+    return drivers.between(dimension, *sides, adds_up=kpi.additivity != "non-additive")
 
 
 def _excess(split: drivers.Split) -> float:

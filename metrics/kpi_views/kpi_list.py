@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.catalog.additivity import additivity
 from metrics.engine.data_context import World
 from metrics.kpi_views.card import Card, card
-from metrics.kpi_views.origin import in_words
+from metrics.kpi_views.types import in_words
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ def kpi_list(world: World) -> tuple[Entry, ...]:
             continue
         words = (name, kpi.title, kpi.description, kpi.area, kpi.owner, kpi.type, *kpi.tags, *kpi.synonyms)
         found.append(
-            Entry(
-                own, kpi.type, kpi.grain, additivity(kpi), in_words(kpi, catalogue), kpi.tags, " ".join(words).lower()
-            )
+            Entry(own, kpi.type, kpi.grain, kpi.additivity, in_words(kpi, catalogue), kpi.tags, " ".join(words).lower())
         )
     return tuple(sorted(found, key=lambda e: (e.card.area, e.card.label)))
 

@@ -11,13 +11,14 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
-from metrics.engine.answer import answer, default_scope, offered_grains
+from metrics.engine.answer import answer, default_scope
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query, Series
 from metrics.engine.to_date import LONG, running
 from metrics.kpi_views.card import Card, card
-from metrics.kpi_views.shape import Shape, shape_of
 from metrics.kpi_views.today import today_so_far
+from metrics.kpi_views.types import shape_of
+from metrics.kpi_views.types.contract import Shape
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 
@@ -110,7 +111,7 @@ def kpi_page(
         card=own,
         description=kpi.description,
         owner=kpi.owner,
-        grains=offered_grains(kpi),
+        grains=kpi.offered_grains,
         dimensions=world.catalogue.dimensions_of(kpi),
         chart=_chart(world, kpi, series, whole=not where),
         table=_table(kpi, series),

@@ -11,28 +11,12 @@ from sqlglot import exp
 from connectors.warehouse.contract import Reader, SourceRun
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import Cumulative, Derived, Funnel, KpiCommon, Measure, Ratio, Simple, Sql, Survey
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.engine.sql import trees
-from metrics.kpi_views.followed import followed_in_words
+from metrics.kpi_views.types import in_words
 from metrics.presentation import format as fmt
-
-AGG_WORDS = {
-    "count": "Count of rows",
-    "count_distinct": "Distinct {0}",
-    "sum": "Sum of {0}",
-    "avg": "Mean of {0}",
-    "min": "Least {0}",
-    "max": "Greatest {0}",
-    "median": "Median of {0}",
-    "percentile": "{1} percentile of {0}",
-    "first": "First {0}",
-    "last": "Last {0}",
-}
-
-
-PICKED = {"first": "first", "last": "last", "min": "least", "max": "greatest"}
 
 
 @dataclass(frozen=True)
@@ -76,34 +60,6 @@ def origin(
     return Origin(tuple(facts), sql_of(Query(name), catalogue, reader))
 
 
-def in_words(kpi: KpiCommon, catalogue: Catalogue) -> str:
-    """The definition as a sentence."""
-    if isinstance(kpi, Simple):
-        text = _measure(kpi.measure)
-        if kpi.semi_additive:
-            per = kpi.semi_additive.per or catalogue.datasets[kpi.dataset].entity
-            text += f", over the {PICKED[kpi.semi_additive.pick]} row of each {per} in the period"
-        text += f", over the {kpi.window.days} days up to and including each day" if kpi.window else ""
-    elif isinstance(kpi, Ratio):
-        text = f"{_part(kpi.parts['numerator'], catalogue)}, divided by: {_part(kpi.parts['denominator'], catalogue)}"
-    elif isinstance(kpi, Cumulative):
-        since = f"the start of each {kpi.grain_to_date}" if kpi.grain_to_date else "the first event"
-        text = f"{_part(kpi.parts['measure'], catalogue)}, from {since} to the end of each period"
-    elif isinstance(kpi, Derived):
-        text = kpi.expr
-        for name in catalogue.references(kpi):
-            text = text.replace("{" + name + "}", catalogue.kpi(name).title)
-    elif kpi.conditions or isinstance(kpi, Survey):
-        text = followed_in_words(kpi)
-    elif isinstance(kpi, Sql):
-        text = "By its own SELECT"
-        text += f"; a period counts once it is {kpi.maturity.days} days old" if kpi.maturity else ""
-    else:
-        text = f"Type {kpi.type}"
-    steps = [next(iter(step)) for step in kpi.transforms if "as" not in next(iter(step.values()))]
-    return text + (f", then {', '.join(steps)}" if steps else "") + "."
-
-
 def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...]:
     """The statements that compute the answer from rows, stored values or not."""
     plain = dataclasses.replace(query, as_of=None, compare=None)
@@ -114,9 +70,12 @@ def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...
 def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader) -> str:
     """How many rows meet the filter (of each condition), and how many entities they are of."""
     item = catalogue.datasets[dataset]
-    named = [(_name(place, kpi), c.filter) for place, c in kpi.conditions.items() if c.dataset == dataset]
-    if isinstance(kpi, (Simple, Survey)) and kpi.dataset == dataset:
-        named = [("", kpi.filter)]
+    named = [
+        (name, c.filter)
+        for name, c in zip(kpi.condition_names, kpi.conditions.values(), strict=True)
+        if c.dataset == dataset
+    ]
+    named += kpi.row_filters.items() if kpi.dataset == dataset else ()
     found = []
     for name, rule in named:
         columns = [exp.Count(this=exp.Star()).as_("matching")]
@@ -129,21 +88,3 @@ def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader
         of = f", of {int(row['entities']):,} distinct {item.entity}" if item.entity else ""
         found.append(f"; {int(row['matching']):,} match{f' {name}' if name else ''}{of}")
     return "".join(found)
-
-
-def _name(place: tuple[str | int, ...], kpi: KpiCommon) -> str:
-    """A condition as people call it: its key, or its step's name."""
-    return kpi.steps[int(place[1])].name if isinstance(kpi, Funnel) else str(place[0])
-
-
-def _part(part: str | Measure, catalogue: Catalogue) -> str:
-    return catalogue.kpi(part).title if isinstance(part, str) else _measure(part)
-
-
-def _measure(measure: Measure) -> str:
-    if measure.sql:
-        text = measure.sql
-    else:
-        share = f"{measure.percentile:.0%}".rstrip("%") + "th" if measure.percentile else ""
-        text = AGG_WORDS[str(measure.agg)].format(measure.expr, share)
-    return f"{text} where {measure.filter}" if measure.filter else text

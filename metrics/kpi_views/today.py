@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.catalog.additivity import additivity
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.engine.answer import answer, offered_grains
+from metrics.engine.answer import answer
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
@@ -19,7 +18,7 @@ def today_so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -
 
     An incomplete day is never judged by a rule; this says in words how it goes.
     """
-    if kpi.grain != "day" or additivity(kpi) != "additive" or "hour" not in offered_grains(kpi):
+    if kpi.grain != "day" or kpi.additivity != "additive" or "hour" not in kpi.offered_grains:
         return ""
     series = answer(Query(kpi.name, "day", where=where), world.catalogue, world.reader, transforms=False)
     running = series.frame[~series.frame["complete"] & series.frame["value"].notna()]

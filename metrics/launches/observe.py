@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
 from connectors.errors import KpiError, QueryRefused
 from connectors.warehouse.contract import Reader
-from metrics.catalog.additivity import additivity
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.holidays import public_holidays
 from metrics.catalog.models.kpi import KpiCommon
@@ -19,7 +17,7 @@ from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
 from metrics.engine.answer import answer
-from metrics.engine.launch_grain import measured_grain
+from metrics.engine.launch_grain import launch_grain
 from metrics.engine.query import Query
 from metrics.launches.impact import Panel
 
@@ -51,7 +49,7 @@ def observe(
     launch: Launch, kpi: KpiCommon, catalogue: Catalogue, reader: Reader, *, as_of: str | None = None, country: str = ""
 ) -> Observed:
     """Everything an impact is computed from. as_of: a generation's id, for the values published then."""
-    grain = measured_grain(kpi, catalogue)
+    grain = launch_grain(kpi, catalogue)
     if grain is None:
         return Observed(
             None,
@@ -154,7 +152,7 @@ class _Read:
             return empty, ""
         if text in self.catalogue.kpis:
             other = self.catalogue.kpi(text)
-            if other.is_rate != self.kpi.is_rate or measured_grain(other, self.catalogue) != self.grain:
+            if other.is_rate != self.kpi.is_rate or launch_grain(other, self.catalogue) != self.grain:
                 self.notes.append(f"{other.title} is no control of it: it is not of the same kind or grain.")
                 return empty, ""
             return self._whole(text).reindex(index).set_axis([text], axis=1), other.title
@@ -217,7 +215,7 @@ class _Read:
             unit = float(sizes.median()) if sizes.notna().any() else 1.0  # 100 for a score
             value = unit * parts["numerator"] / parts["denominator"].where(parts["denominator"] != 0)
             return value.to_frame(named.words).astype(float)
-        if additivity(self.kpi) != "non-additive":
+        if self.kpi.additivity != "non-additive":
             return frame.groupby("period")["value"].sum(min_count=len(chosen)).to_frame(named.words).astype(float)
         return frame.pivot(index="period", columns="segment", values="value").astype(float)
 
@@ -233,9 +231,8 @@ class _Read:
             start = share.index[0]
             week = pd.DatetimeIndex(start + pd.to_timedelta((share.index - start).days // 7 * 7, unit="D"))
             return share.groupby(week).mean()
-        window: timedelta | None = getattr(self.kpi, "window", None)
-        looks_back = window is not None and self.kpi.type == "simple"
-        return share.rolling(window.days, min_periods=1).mean() if looks_back and window else share
+        window = self.kpi.trailing_window
+        return share.rolling(window.days, min_periods=1).mean() if window else share
 
     def _holidays(self, index: pd.DatetimeIndex, country: str) -> tuple[pd.Timestamp, ...]:
         if not country or self.grain != "day" or index.empty:
@@ -248,7 +245,7 @@ class _Read:
 
     def _logarithm(self, *frames: pd.DataFrame) -> bool:
         """Whether effects are shares: of what is no rate or score, and always above zero."""
-        if self.kpi.changes_in_points or self.kpi.type == "survey":
+        if self.kpi.changes_in_points or self.kpi.is_score:
             return False
         values: Mapping[str, np.ndarray] = {str(i): f.to_numpy(dtype=float) for i, f in enumerate(frames)}
         return all(bool((v[np.isfinite(v)] > 0).all()) for v in values.values())

@@ -10,9 +10,10 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import KpiCommon, Survey
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
+from metrics.catalog.types.survey import Survey
 from metrics.engine import feedback
 from metrics.engine.adoption import adoption as adoption_table
 from metrics.engine.adoption import observed_to, uses_before

@@ -41,7 +41,7 @@ def in_parts(series: Series, parts: Any) -> dict[str, Any]:
     if not series.part_names:
         return {}
     found = counts(series, parts)
-    if series.kind == "funnel":
+    if series.parts_form == "steps":
         named = zip(series.part_names, found, [None, *found[:-1]], strict=True)
         return {
             "steps": [
@@ -49,7 +49,7 @@ def in_parts(series: Series, parts: Any) -> dict[str, Any]:
                 for n, c, before in named
             ]
         }
-    if series.kind == "retention":
+    if series.parts_form == "curve":
         return {"curve": {"counts": found, "shares": [share(c, found[0]) for c in found]}}
     return dict(zip(series.part_names, found, strict=True))
 

@@ -69,7 +69,7 @@ def difference_text(value: float | None, kpi: KpiCommon, *, plus: bool = True) -
     """A difference of two values in the KPI's own unit; points for rates and scores."""
     if value is None or math.isnan(value):
         return UNKNOWN
-    if kpi.is_rate or kpi.type == "survey" or kpi.delta == "points":
+    if kpi.is_rate or kpi.is_score or kpi.delta == "points":
         text = _signed(value * 100 if kpi.is_rate else value, 1, plus=plus)
         return f"{text} point" + ("" if text.lstrip("+-−") == "1.0" else "s")
     if not plus:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from connectors.warehouse.contract import DatasetState, SourceRun
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.common import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
 
 STALE_SYNC = timedelta(days=2)  # a source that is pulled and not declared otherwise

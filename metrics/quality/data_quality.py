@@ -15,7 +15,7 @@ from connectors.warehouse.contract import NO_DIMENSION, Columns, DatasetState, R
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import KpiCommon, Measure, Ratio, Simple
+from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.engine import periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
@@ -54,7 +54,7 @@ def oddities(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Proble
     return sorted(found)
 
 
-Finding = tuple[tuple[str, ...], str, str, str]  # place, code, message, hint
+Finding = tuple[Place, str, str, str]  # place, code, message, hint
 
 
 def _told(catalogue: Catalogue, key: str, check: Iterator[Finding]) -> Iterator[Problem]:
@@ -75,12 +75,12 @@ class _Values:
 
     def never(self, kpi: KpiCommon) -> Iterator[Finding]:
         """Texts that a filter compares a column with and that no row has."""
-        for place, measure in _measures(kpi):
+        for place, measure in kpi.measures.items():
             for text, at in ((measure.filter, "filter"), (measure.sql, "sql")):
                 for column, value in _compared(text):
                     yield from self._one(measure.dataset, column, value, (*place, at))
 
-    def _one(self, name: str, column: str, value: str, place: tuple[str, ...]) -> Iterator[Finding]:
+    def _one(self, name: str, column: str, value: str, place: Place) -> Iterator[Finding]:
         dataset = self._catalogue.datasets[name]
         kinds = {c.lower(): kind for c, kind in _columns(dataset, self._reader).items()}
         if kinds.get(column.lower()) != "VARCHAR":
@@ -106,12 +106,6 @@ class _Values:
         query = exp.select(exp.Literal.number(1).as_("x")).limit(1)
         query = trees.from_dataset(query, dataset).where(exp.column(column, quoted=True).eq(exp.Literal.string(value)))
         return len(self._reader.frame(query.sql(dialect=self._reader.dialect))) > 0
-
-
-def _measures(kpi: KpiCommon) -> list[tuple[tuple[str, ...], Measure]]:
-    if isinstance(kpi, Simple):
-        return [((), kpi.measure)]
-    return [((key,), part) for key, part in kpi.parts.items() if isinstance(part, Measure)]
 
 
 def _compared(text: str) -> Iterator[tuple[str, str]]:
@@ -218,7 +212,7 @@ def _stored(kpi: KpiCommon, reader: Reader) -> pd.DataFrame:
 
 
 def _above_one(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
-    if not isinstance(kpi, Ratio) or not kpi.is_rate:
+    if not kpi.is_share:
         return
     values = _stored(kpi, reader)
     high = values[values["value"] > 1 + 1e-9]

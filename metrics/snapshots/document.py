@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
-from metrics.catalog.models.common import Strict
+from metrics.catalog.models.kpi import Strict
 from metrics.presentation.format import NAME, iso, plain, signed
 
 FORMAT = 1  # raise it when keys change their meaning; documents of earlier formats stay readable

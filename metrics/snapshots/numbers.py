@@ -16,7 +16,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
-from metrics.engine.answer import answer, offered_grains
+from metrics.engine.answer import answer
 from metrics.engine.data_context import World
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter, Query, Series
@@ -116,7 +116,7 @@ class Numbers:
 
     def _points(self, grain: str, count: int) -> tuple[tuple[Point, ...], str]:
         kpi = self.kpi
-        if grain in offered_grains(kpi):
+        if grain in kpi.offered_grains:
             rows = self._final(grain).tail(count)
             return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.iterrows()), ""
         if GRAINS.index(kpi.grain) > GRAINS.index(grain):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
-from metrics.engine.answer import answer, offered_grains
+from metrics.engine.answer import answer
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
@@ -55,7 +55,7 @@ def _of_line(line: Line, world: World, old: Old) -> Iterator[Restatement]:
     kpi = world.catalogue.kpis.get(line.kpi)
     where = tuple(Filter(dimension, (value,)) for dimension, value in line.segment.items())
     for grain, points in _published(line).items():
-        if kpi is not None and grain != line.grain and grain not in offered_grains(kpi):
+        if kpi is not None and grain != line.grain and grain not in kpi.offered_grains:
             continue
         values = _values(world.catalogue, world, line.kpi, grain, where) if kpi is not None else None
         for period, name, published, headline in points:

@@ -13,18 +13,18 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.alerts.place import place_of
-from metrics.catalog.models.kpi import Cumulative, KpiCommon
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import default_scope, unit
 from metrics.engine.data_context import World
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG, running
-from metrics.kpi_views.card import good_or_bad, grows
+from metrics.kpi_views.card import good_or_bad
 from metrics.kpi_views.kpi_page import so_far
-from metrics.kpi_views.origin import in_words
 from metrics.kpi_views.redefined import redefinition
 from metrics.kpi_views.status import ORDER, Status, status_of
+from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 from metrics.snapshots import words
@@ -161,7 +161,7 @@ def _line(world: World, shown: Shown, week: Week, answers: Answers) -> tuple[Lin
 def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
     value = _number(last["value"]) if last is not None else None
-    part = bool(numbers.where) and grows(kpi)
+    part = bool(numbers.where) and kpi.grows_with_people
     target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
     late = [why for d in world.catalogue.datasets_of(kpi) if (why := _late(world, d, week))]
     status = status_of(kpi, value, target, late)
@@ -273,7 +273,7 @@ def _pace(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
         return ""
     text = so_far(world, kpi, numbers.where)
     target = target_at(kpi, found.period, kpi.grain)
-    if text and target is not None and isinstance(kpi, Cumulative) and not numbers.where:
+    if text and target is not None and kpi.runs_on and not numbers.where:
         due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
         text += f" On pace for {fmt.value_text(target, kpi, compact=True)} it would be {due}."
     return fmt.plain(text)

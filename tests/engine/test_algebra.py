@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.catalog.additivity import additivity
 from metrics.engine.query import Filter
 from metrics.kpi_views.kpi_page import kpi_page
 from metrics.presentation import export
@@ -63,7 +62,7 @@ LEFT_OUT = ("sticky", "convert_count", "attempts", "ces")
 
 @pytest.mark.parametrize("name", [k for k in KPIS if k not in LEFT_OUT])
 def test_segments_add_up_where_they_may(project: Builder, name: str) -> None:
-    kind = additivity(project.open().catalogue().kpi(name))
+    kind = project.open().catalogue().kpi(name).additivity
     whole = project.values(name)
     parts: dict[str, list[float | None]] = {}
     for (_, period), value in project.values(name, by="platform").items():

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from metrics.engine.answer import offered_grains
 from metrics.engine.query import FACT_COLUMNS
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
@@ -143,7 +142,7 @@ class History:
         catalogue, parts = opened.catalogue(reader), []
         for name, kpi in catalogue.kpis.items():
             for dimension in ("", *catalogue.dimensions_of(kpi)):
-                for grain in offered_grains(kpi):
+                for grain in kpi.offered_grains:
                     found = reader.stored_values(name, grain, dimension, sequence)
                     if found is not None:
                         told = found.frame["parts"].map(str)  # unknown equals unknown

@@ -59,7 +59,7 @@ def test_the_rule_can_fail() -> None:
 
 def test_setup_installs_from_the_lock() -> None:
     make = (ROOT / "Makefile").read_text()
-    assert "$(STAMP): requirements.lock\n" in make
+    assert "$(STAMP): requirements.lock Makefile\n" in make
     assert [line for line in make.splitlines() if "pip install" in line and "$(BIN)" in line] == [
         "\t$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock"
     ]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics.engine.answer import answer, offered_grains
+from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
 from metrics.kpi_views.card import card, latest
 from metrics.kpi_views.kpi_page import kpi_page, segments
@@ -44,7 +44,7 @@ def test_stored_values_equal_facts(demo_world: Any, data: st.DataObject) -> None
     name = data.draw(st.sampled_from(DEMO_KPIS))
     kpi = catalogue.kpi(name)
     dimensions = catalogue.dimensions_of(kpi)
-    grain = data.draw(st.sampled_from([g for g in offered_grains(kpi) if g != "hour"]))
+    grain = data.draw(st.sampled_from([g for g in kpi.offered_grains if g != "hour"]))
     by = data.draw(st.sampled_from([None, *dimensions]))
     where: tuple[Filter, ...] = ()
     if by is None and dimensions and data.draw(st.booleans()):

@@ -10,11 +10,11 @@ import pytest
 
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
-from metrics.kpi_views.funnel import FunnelShape
 from metrics.kpi_views.kpi_page import kpi_page
-from metrics.kpi_views.lifecycle import LifecycleShape
-from metrics.kpi_views.retention import RetentionShape, pooled
-from metrics.kpi_views.survey import SurveyShape
+from metrics.kpi_views.types.funnel import FunnelShape
+from metrics.kpi_views.types.lifecycle import LifecycleShape
+from metrics.kpi_views.types.retention import RetentionShape, pooled
+from metrics.kpi_views.types.survey import SurveyShape
 from tests.conftest import NOW, Builder
 
 

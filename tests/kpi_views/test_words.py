@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.catalog.models.kpi import Simple
 from metrics.catalog.targets import target_at
+from metrics.catalog.types.simple import Simple
 from metrics.kpi_views.card import good_or_bad
 from metrics.kpi_views.status import status_of
 from metrics.presentation import format as fmt

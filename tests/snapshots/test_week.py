@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import KpiError, QueryRefused
 from metrics.engine import periods
-from metrics.engine.answer import answer, offered_grains
+from metrics.engine.answer import answer
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Query
 from metrics.snapshots import week as weeks
@@ -62,7 +62,7 @@ def test_a_period_is_final_exactly_when_the_engine_calls_it_complete(demo_world:
     states = reader.dataset_states(reader.generation.sequence)
     seen = 0
     for name, kpi in catalogue.kpis.items():
-        for grain in offered_grains(kpi):
+        for grain in kpi.offered_grains:
             try:
                 frame = answer(Query(name, grain), catalogue, reader).frame
             except KpiError:

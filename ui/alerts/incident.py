@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs.alerts.incidents import incidents as job
+from jobs.alerts import incidents as job
 from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from ui.shell import state

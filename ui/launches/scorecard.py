@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.launches import scorecards as job
 from jobs.launches.registry import add, remove
-from jobs.launches.scorecards import scorecards as job
 from jobs.project.clock import utc_now
 from metrics.launches.board import LaunchItem
 from metrics.launches.page import KpiBlock, LaunchPage, Said

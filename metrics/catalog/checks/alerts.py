@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from connectors.errors import Problem, did_you_mean
 from metrics.catalog.document import Document
-from metrics.catalog.models.common import Alert, KpiCommon, Measure
 from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import Alert, KpiCommon, Measure
 
 WAYS = {"<": "down", "<=": "down", ">": "up", ">=": "up"}
 

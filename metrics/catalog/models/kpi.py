@@ -1,177 +1,332 @@
-"""kpis/*.yml: every KPI type. Shape only; names and SQL are checked in check.py.
-
-What all have in common is in common.py, those that follow entities in cohorts.py.
-"""
+"""kpis/*.yml: the keys of every KPI type, and the small shapes that they are made of."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, Literal
+from collections.abc import Collection
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from metrics.catalog.models.cohorts import Cohort, Conversion, Funnel, Lifecycle, Retention, Stickiness
-from metrics.catalog.models.common import AGGS, Agg, Condition, KpiCommon, Measure, SemiAdditive, given, with_format
-from metrics.catalog.models.values import Duration, Grain, Window
+from metrics.catalog.models.dataset import NAME, Dataset
+from metrics.catalog.models.values import GRAINS, Duration, Grain, Target, Thresholds, Window
+
+if TYPE_CHECKING:
+    from connectors.errors import Problem
+    from metrics.catalog.checks.fields import Known
+    from metrics.catalog.document import Document
+
+Place = tuple[str | int, ...]  # where in a file
+
+Agg = Literal["count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last"]
+AGGS = ("count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last")
 
 
-class Simple(KpiCommon):
-    """An aggregate over rows, or over a trailing window of whole days."""
+class Strict(BaseModel):
+    """Frozen, no unknown keys."""
 
-    type: Literal["simple"] = "simple"
-    dataset: str
+    # Built on first use: one question from a shell needs one type of eleven.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+
+
+class Measure(Strict):
+    """One aggregate over the rows of a dataset: agg + expr, or sql."""
+
+    dataset: str = ""
     agg: Agg | None = None
     expr: str = ""
     percentile: float | None = Field(None, gt=0, lt=1)
-    sql: str = ""
-    filter: str = ""
-    window: Window | None = None
-    semi_additive: SemiAdditive | None = None
+    sql: str = Field("", description="One aggregate expression, in place of agg and expr.")
+    filter: str = Field("", description="Condition on rows.")
 
     @model_validator(mode="after")
-    def _whole(self) -> Simple:
-        _ = self.measure
-        if self.window and self.grain == "hour":
-            raise ValueError("a windowed KPI has no hour grain\nWrite `grain: day`.")
-        if self.semi_additive and (self.sql or self.agg in ("first", "last")):
-            raise ValueError("`semi_additive` picks the rows, `agg` adds them\nWrite `agg: sum` with `expr`.")
-        if self.semi_additive and self.window:
-            raise ValueError("`semi_additive` and `window` do not go together\nLeave out `window`.")
+    def _whole(self) -> Measure:
+        if bool(self.agg) == bool(self.sql):
+            raise ValueError("write either `agg` (with `expr`) or `sql`")
+        if self.agg and self.agg != "count" and not self.expr:
+            raise ValueError(f"`agg: {self.agg}` needs `expr`")
+        if (self.agg == "percentile") != (self.percentile is not None):
+            raise ValueError("`agg: percentile` and `percentile: 0.95` go together")
         return self
 
-    @property
-    def measure(self) -> Measure:
-        """The aggregate, as a ratio's part would write it."""
-        return Measure(
-            dataset=self.dataset,
-            agg=self.agg,
-            expr=self.expr,
-            percentile=self.percentile,
-            sql=self.sql,
-            filter=self.filter,
-        )
+
+Part = str | Measure  # a KPI's name, or an inline measure
 
 
-Part = str | Measure
+class SemiAdditive(Strict):
+    """Which row of a period counts for each entity (balances)."""
+
+    pick: Literal["first", "last", "min", "max"] = "last"
+    per: str = ""
 
 
-class Ratio(KpiCommon):
-    """Sum of parts / sum of parts; each part a KPI's name or an inline measure."""
+class Alert(Strict):
+    """One alert rule. States are counted in complete periods of the home grain."""
 
-    type: Literal["ratio"]
-    numerator: Part
-    denominator: Part
+    name: str = Field(pattern=NAME)
+    compare: Literal[
+        "value", "previous_period", "same_period_last_week", "same_period_last_year", "target", "expected_range"
+    ] = Field("value", description="What the thresholds are held against.")
+    thresholds: Thresholds | None = Field(
+        None, description="warning, critical and their _recovery; default the KPI's own, of a target: missing it."
+    )
+    for_: int = Field(1, alias="for", ge=1, description="Complete periods in a row before it fires.")
+    min_volume: float = Field(0, description="Least n of a period that is judged.")
+    by: tuple[str, ...] = Field((), description="Dimensions: one state per segment.")
+    no_data: Literal["stale", "ok", "alert"] = Field("stale", description="What an unknown complete period counts as.")
+    sensitivity: Literal["sensitive", "default", "quiet"] = Field("default", description="Of an expected range.")
+    of: str = Field("", description="A companion series; default the value before transforms.")
+    renotify_after: Duration | None = Field(None, description="Remind while it fires and nobody acknowledged it.")
+    notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
+
+
+class Check(Strict):
+    """A condition on the KPI's complete periods, run by `kpi check` and after each sync."""
+
+    between: tuple[float, float] | None = Field(None, description="Lowest and highest plausible value.")
+    not_unknown: bool | None = Field(None, description="No complete period may be unknown.")
+    min_n: int | None = Field(None, description="Rows or entities that each complete period has at least.")
 
     @model_validator(mode="after")
-    def _datasets(self) -> Ratio:
-        for key in ("numerator", "denominator"):
-            part = getattr(self, key)
-            if isinstance(part, Measure) and not (part.dataset or self.dataset):
-                raise ValueError(f"`{key}` needs a dataset\nWrite `dataset:` in the KPI or in the part.")
+    def _one(self) -> Check:
+        if sum(v is not None for v in (self.between, self.not_unknown, self.min_n)) != 1:
+            raise ValueError("a check has exactly one of between, not_unknown, min_n")
         return self
 
-    @property
-    def parts(self) -> dict[str, Part]:
-        """numerator and denominator."""
-        return {"numerator": self._placed(self.numerator), "denominator": self._placed(self.denominator)}
+
+class Change(Strict):
+    """When and why the definition changed its meaning."""
+
+    on: date
+    by: str = ""
+    why: str
 
 
-class Derived(KpiCommon):
-    """Arithmetic of other KPIs: `1000 * {tickets} / {active_users} offset 1 week`."""
+class Condition(Strict):
+    """Rows that start, convert or return: a filter, with its dataset where it differs."""
 
-    type: Literal["derived"]
-    expr: str
-
-
-class Sql(KpiCommon):
-    """A SELECT giving period, value (numerator, denominator, n) and dimensions at the home grain."""
-
-    type: Literal["sql"]
-    dataset: str
-    sql: str
-    maturity: Duration = Field(timedelta(0), description="How long after its end a period keeps changing.")
-
-
-class Cumulative(KpiCommon):
-    """A measure from the first event on, or from the start of the running week, month, quarter or year."""
-
-    type: Literal["cumulative"]
     dataset: str = ""
-    measure: Part
-    window: Window | None = Field(None, description="Not taken: a trailing window is a simple KPI's `window`.")
-    grain_to_date: Grain | None = Field(None, description="Start anew with each of these; default: never.")
+    filter: str = ""
 
-    @model_validator(mode="after")
-    def _to_date(self) -> Cumulative:
-        if self.window is not None:
-            raise ValueError("a cumulative KPI has no window\nWrite a simple KPI with `window`, or `grain_to_date`.")
-        if self.grain == "hour" or self.grain_to_date in ("hour", "day"):
-            raise ValueError("a cumulative KPI counts in days\nWrite `grain: day` and `grain_to_date: month`.")
-        if isinstance(self.measure, Measure) and not (self.measure.dataset or self.dataset):
-            raise ValueError("`measure` needs a dataset\nWrite `dataset:` in the KPI or in the measure.")
-        return self
+
+class KpiCommon(Strict):
+    """Keys of every type."""
+
+    name: str = Field(pattern=NAME, description="The file's stem.")
+    label: str = ""
+    description: str = ""
+    area: str = ""
+    type: str = "simple"
+    dataset: str = ""
+    grain: Grain = Field("day", description="Home grain: what card, alert and headline speak about.")
+    grains: tuple[Grain, ...] = Field((), description="Offered grains; default all from the home grain up.")
+    dimensions: tuple[str, ...] | None = Field(None, description="Default: all of the dataset's.")
+    direction: Literal["up_is_good", "down_is_good", "neutral"] = "up_is_good"
+    format: str = "number"
+    delta: Literal["relative", "points"] | None = Field(
+        None, description="How changes are told; default points for rates, else relative."
+    )
+    period_agg: Literal["exact", "last", "mean", "max"] | None = None
+    thresholds: Thresholds | None = None
+    targets: tuple[Target, ...] = ()
+    transforms: tuple[dict[str, dict[str, Any]], ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    drivers: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    owner: str = ""
+    overview: bool = Field(True, description="False = left off the overview: a KPI that only serves others.")
+    status: Literal["live", "draft"] = "live"
+    changes: tuple[Change, ...] = ()
+    tags: tuple[str, ...] = ()
+    holidays: str = ""
+    synonyms: tuple[str, ...] = ()
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("period_agg", mode="before")
+    @classmethod
+    def _no_sums(cls, how: Any) -> Any:
+        """Said in full, because it is what others do: daily users do not add up to weekly ones."""
+        if how == "sum":
+            raise ValueError(
+                "values of short periods are not added up\nLeave `period_agg` out: counts and sums of a longer period "
+                "are exact then, and whoever came twice counts once."
+            )
+        return how
+
+    @field_validator("transforms", mode="before")
+    @classmethod
+    def _bare_names(cls, steps: Any) -> Any:
+        """`- cumulative` is short for `- cumulative: {}`."""
+        if not isinstance(steps, list):
+            return steps
+        full = [{step: {}} if isinstance(step, str) else step for step in steps]
+        full = [{k: v or {} for k, v in s.items()} if isinstance(s, dict) else s for s in full]
+        for step in full:
+            if isinstance(step, dict) and len(step) != 1:
+                raise ValueError("each step names one transform\nWrite `- rolling: {periods: 4}`.")
+        return full
+
+    # What is known of a definition without asking the data. A type's own file says where it differs.
 
     @property
     def parts(self) -> dict[str, Part]:
-        """measure."""
-        return {"measure": self._placed(self.measure)}
+        """Key → the KPI's name or the inline measure, with its dataset, that this KPI is made of there."""
+        return {}
 
+    @property
+    def conditions(self) -> dict[Place, Condition]:
+        """Place in the file → rows that its entities are followed through, the base first; with their datasets."""
+        return {}
 
-class Survey(KpiCommon):
-    """NPS, CSAT or CES of answers."""
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """What people call each of the conditions: its key."""
+        return tuple(str(place[0]) for place in self.conditions)
 
-    type: Literal["survey"]
-    dataset: str
-    score: str = Field(description="Column or expression that holds the answer.")
-    scale: Literal["nps", "csat", "ces"] = "nps"
-    comment: str = Field("", description="Column of what customers wrote.")
-    filter: str = ""
+    @property
+    def measures(self) -> dict[Place, Measure]:
+        """Place in the file → each aggregate over rows that the file states."""
+        return {(key,): part for key, part in self.parts.items() if isinstance(part, Measure)}
 
-    @model_validator(mode="before")
-    @classmethod
-    def _shown(cls, data: Any) -> Any:
-        return with_format(data, {"csat": "percent", "ces": "0.0"}.get(str(given(data, "scale")), "0"))
+    @property
+    def row_filters(self) -> dict[str, str]:
+        """What people call it → filter on the rows of the KPI's own dataset; conditions have their own."""
+        return {}
+
+    @property
+    def references(self) -> list[tuple[tuple[str, ...], str]]:
+        """(place in the file, KPI named there) for each KPI that this one is made of."""
+        return [((key,), part) for key, part in self.parts.items() if isinstance(part, str)]
+
+    def reads(self, datasets: Collection[str]) -> list[str]:
+        """Those of `datasets` that SQL of its own names."""
+        return []
+
+    def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
+        """Dimensions that its own rows carry."""
+        return tuple(data.dimensions)
+
+    @property
+    def dimensions_in_answer(self) -> bool:
+        """Whether dimensions are columns of what it computes, not of its dataset's rows."""
+        return False
+
+    @property
+    def trailing_window(self) -> Window | None:
+        """The days that each value looks back over; None: its period's own."""
+        return None
+
+    @property
+    def additivity(self) -> str:
+        """additive: adds up over periods and segments; semi-additive: over segments only; else non-additive."""
+        return "non-additive"
+
+    @property
+    def counts_each_hour_once(self) -> bool:
+        """Whether a day of 25 hours has a value larger by that hour."""
+        return False
+
+    @property
+    def grows_with_people(self) -> bool:
+        """Whether a value is larger the more people it is of: a segment cannot be held against the target of all."""
+        return False
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether each value has those before it inside: it adds up over time."""
+        return False
+
+    @property
+    def to_date_grain(self) -> Grain | None:
+        """The period that a running value starts anew with."""
+        return None
+
+    @property
+    def has_each_day(self) -> bool:
+        """Whether it can be counted by day whatever its home grain, if its parts can."""
+        return False
+
+    @property
+    def is_part(self) -> bool:
+        """Whether ratios and running values may name it as a part."""
+        return False
+
+    @property
+    def is_share(self) -> bool:
+        """Whether its numerator should be part of its denominator: above 1 is surely wrong."""
+        return False
+
+    @property
+    def is_score(self) -> bool:
+        """Whether its values are points on a scale."""
+        return False
+
+    @property
+    def settles_after(self) -> timedelta:
+        """How long after its end a period's value still changes, where that is one span."""
+        return timedelta(0)
+
+    @property
+    def home_grain_only(self) -> bool:
+        """Whether it has no value of longer periods."""
+        return False
+
+    @property
+    def offered_grains(self) -> tuple[str, ...]:
+        """Grains that it can be asked at, besides total."""
+        if self.grains:
+            return self.grains
+        return (self.grain,) if self.home_grain_only else GRAINS[GRAINS.index(self.grain) :]
+
+    @property
+    def coarser_by(self) -> str:
+        """last, mean or max, where longer periods are made of those of the home grain; empty: they are exact."""
+        return self._stated_coarser_by("exact")
+
+    def _stated_coarser_by(self, default: str) -> str:
+        how = self.period_agg or default
+        return "" if how == "exact" else how
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """A name for each of the `parts` of a value, in order; empty where it has none."""
+        return ()
+
+    @property
+    def parts_form(self) -> str:
+        """How its parts are told: counts (by name), steps (each of the one before) or curve (each of the first)."""
+        return "counts"
+
+    def problems(self, document: Document, known: Known) -> list[Problem]:
+        """What a well-formed definition of the type can still get wrong; what all types share is checked elsewhere."""
+        return []
+
+    def _placed(self, part: Part) -> Part:
+        """A part with the KPI's dataset where it names none."""
+        bare = isinstance(part, Measure) and not part.dataset
+        return part.model_copy(update={"dataset": self.dataset}) if bare else part  # type: ignore[union-attr]
+
+    @property
+    def title(self) -> str:
+        """The label, or the name in words."""
+        return self.label or self.name.replace("_", " ").capitalize()
 
     @property
     def changes_in_points(self) -> bool:
-        """Scores change in points."""
-        return self.delta != "relative"
+        """Whether changes are told as differences, not as shares."""
+        return self.delta == "points" or (self.delta is None and self.is_rate)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether values are shares of 1, shown in percent."""
+        return self.format == "percent" or self.format.endswith("%")
 
 
-Kpi = Simple | Ratio | Derived | Sql | Cumulative | Conversion | Funnel | Retention | Lifecycle | Stickiness | Survey
-KPI_TYPES: dict[str, type[KpiCommon]] = {
-    "simple": Simple,
-    "ratio": Ratio,
-    "derived": Derived,
-    "cumulative": Cumulative,
-    "conversion": Conversion,
-    "funnel": Funnel,
-    "retention": Retention,
-    "lifecycle": Lifecycle,
-    "stickiness": Stickiness,
-    "survey": Survey,
-    "sql": Sql,
-}
+def given(data: Any, key: str) -> Any:
+    """What a definition states for a key; None if nothing."""
+    return data.get(key) if isinstance(data, dict) else None
 
-__all__ = [
-    "AGGS",
-    "KPI_TYPES",
-    "Agg",
-    "Cohort",
-    "Condition",
-    "Conversion",
-    "Cumulative",
-    "Derived",
-    "Funnel",
-    "Kpi",
-    "KpiCommon",
-    "Lifecycle",
-    "Measure",
-    "Ratio",
-    "Retention",
-    "SemiAdditive",
-    "Simple",
-    "Sql",
-    "Stickiness",
-    "Survey",
-]
+
+def with_format(data: Any, default: str) -> Any:
+    """The definition with the format that its type is read in, where it states none."""
+    return {"format": default, **data} if isinstance(data, dict) else data

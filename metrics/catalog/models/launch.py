@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from metrics.catalog.models.common import Strict
 from metrics.catalog.models.dataset import NAME
+from metrics.catalog.models.kpi import Strict
 from metrics.catalog.models.values import Threshold
 
 KINDS = ("launch", "incident", "campaign", "holiday", "redefinition", "note")

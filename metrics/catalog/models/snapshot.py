@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from metrics.catalog.models.common import KpiCommon, Strict
 from metrics.catalog.models.dataset import NAME
+from metrics.catalog.models.kpi import KpiCommon, Strict
 from metrics.catalog.models.values import Duration
 
 DEFAULT_WAIT = timedelta(days=2)

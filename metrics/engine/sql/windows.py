@@ -15,12 +15,13 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Simple
+from metrics.catalog.types.simple import Simple
 from metrics.engine import frames, periods
-from metrics.engine.coarser_periods import longer
+from metrics.engine.coarser_periods import coarser
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import window_function
+from metrics.engine.sql.measures import measure_facts
 
 ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
 
@@ -36,7 +37,7 @@ def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
     daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
     daily = _first_days_incomplete(daily, scope, kpi, size)
     daily = daily[daily["period"] >= scope.start]
-    return daily if scope.grain == "day" else longer(daily, scope, kpi.dataset, kpi.period_agg or "last")
+    return daily if scope.grain == "day" else coarser(daily, scope, kpi.dataset, kpi.period_agg or "last")
 
 
 def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
@@ -107,8 +108,6 @@ def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
 
 
 def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
-    from metrics.engine.types.simple import measure_facts
-
     daily = measure_facts(kpi.measure, scope)
     parts = []
     for _, part in daily.groupby("segment", sort=False):

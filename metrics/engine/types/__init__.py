@@ -1,47 +1,61 @@
-"""How each KPI type is counted. One file = one type = one function `facts(kpi, scope)`."""
+"""How each KPI type is counted. One file = one type; contract.py says what it offers."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
+from types import ModuleType
 
 import pandas as pd
 
-from metrics.catalog.models.kpi import Cumulative, KpiCommon, Measure, Simple, Sql
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.values import GRAINS
-from metrics.engine.coarser_periods import longer, shorter_scope
+from metrics.engine import periods
+from metrics.engine.coarser_periods import coarser, finer_scope
+from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.frames import empty_periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import refuse_fan_out
 
 
+def _file_of(kpi: KpiCommon) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{kpi.type}")
+
+
 def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
     """The KPI's values over every period of the scope, as FACT_COLUMNS. Raises QueryRefused."""
-    module = importlib.import_module(f"metrics.engine.types.{kpi.type}")
     for name in scope.catalogue.datasets_of(kpi):
         refuse_fan_out(scope.catalogue.datasets[name], scope)
 
     def count() -> pd.DataFrame:
-        how = by_shorter_periods(kpi)
+        how = kpi.coarser_by
         if how and scope.grain not in GRAINS[: GRAINS.index(kpi.grain) + 1]:
-            home = facts(kpi, shorter_scope(scope, kpi.grain))
-            return longer(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
-        found: pd.DataFrame = module.facts(kpi, scope)
-        return found
+            home = facts(kpi, finer_scope(scope, kpi.grain))
+            return coarser(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
+        counted: pd.DataFrame = _file_of(kpi).facts(kpi, scope)
+        return counted
 
     return scope.remembered(kpi.name, count)
 
 
-def by_shorter_periods(kpi: KpiCommon) -> str:
-    """last, mean or max, where a KPI's longer periods are made of those of its home grain; else empty.
+def dirty_ranges(kpi: KpiCommon, catalogue: Catalogue, rows: Mapping[str, DirtyRanges | None]) -> DirtyRanges | None:
+    """Days of a KPI whose values may differ: those of its datasets' rows, widened by what its type looks at."""
+    found: DirtyRanges | None = _file_of(kpi).dirty_ranges(kpi, catalogue, rows)
+    if not found or not kpi.coarser_by:
+        return found
+    week = catalogue.week_start_days  # a month has the weeks that begin in it, up to their ends
+    return merged(
+        (periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week)) for a, b in found
+    )
 
-    Windows and running values have days below their home grain, so they do it themselves.
-    """
-    if isinstance(kpi, (Cumulative, Sql)) or (isinstance(kpi, Simple) and kpi.window):
-        return ""
-    how = kpi.period_agg or ("last" if isinstance(kpi, Simple) and kpi.semi_additive else "exact")
-    return "" if how == "exact" else how
+
+def settled_at(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:
+    """The watermark from which the KPI's own value of the period that ends then is final, on the grain's clock."""
+    settled: pd.Timestamp = _file_of(kpi).settled_at(kpi, end, grain, catalogue)
+    return settled
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:
@@ -51,8 +65,9 @@ def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list
     """
     have = set(frame["segment"])
     missing = [segment for segment in segments if segment not in have]
-    plain = isinstance(part, Simple) and not part.window and not by_shorter_periods(part)
-    measure = part.measure if isinstance(part, Simple) and plain else part
+    measure = part
+    if isinstance(part, KpiCommon) and part.is_part and not part.trailing_window and not part.coarser_by:
+        measure = part.measures[()]
     if not missing or not scope.by:
         return frame
     if not isinstance(measure, Measure):

@@ -7,14 +7,19 @@ from datetime import timedelta
 import pandas as pd
 from sqlglot import exp
 
-from metrics.catalog.models.kpi import Conversion
+from metrics.catalog.types.conversion import Conversion
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising, window_function
 from metrics.engine.sql.next_event import next_hits, within
+from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
+
+
+dirty_ranges = starts_within_its_window
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:

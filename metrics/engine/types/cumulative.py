@@ -9,14 +9,21 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Cumulative, Measure, Simple
+from metrics.catalog.models.kpi import Measure
+from metrics.catalog.types.cumulative import Cumulative
+from metrics.catalog.types.simple import Simple
 from metrics.engine import frames, periods
-from metrics.engine.coarser_periods import longer
+from metrics.engine.coarser_periods import coarser
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
-from metrics.engine.types.simple import measure_facts
+from metrics.engine.sql.measures import measure_facts
+from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
+
+
+dirty_ranges = unchanged_or_everything
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
@@ -41,7 +48,7 @@ def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
     daily = daily[(daily["period"] >= scope.start) & (daily["period"] < scope.end)]
     if scope.grain == "day":
         return daily.reset_index(drop=True)
-    return longer(daily, scope, measure.dataset, kpi.period_agg or "last")
+    return coarser(daily, scope, measure.dataset, kpi.period_agg or "last")
 
 
 def _measure(kpi: Cumulative, scope: Scope) -> Measure:

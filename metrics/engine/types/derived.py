@@ -9,10 +9,16 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.models.derived import Reference, formula
-from metrics.catalog.models.kpi import Derived, KpiCommon
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.formula import Reference, formula
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
+from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.types.contract import Rows, ends_with_its_period
+
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
@@ -82,3 +88,11 @@ def _evaluate(tree: exp.Expr, columns: dict[str, pd.Series]) -> pd.Series:
     if isinstance(tree, exp.Sub):
         return left - right
     return left * right if isinstance(tree, exp.Mul) else left / right.where(right != 0)
+
+
+def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """Those of the KPIs that it names, and as many grains later as its offsets say."""
+    return union(
+        shifted(types.dirty_ranges(catalogue.kpi(r.kpi), catalogue, rows), r.offset_grain, r.offset)
+        for r in formula(kpi.expr).references
+    )

@@ -8,14 +8,19 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Funnel
+from metrics.catalog.types.funnel import Funnel
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising
 from metrics.engine.sql.next_event import next_hits, within
+from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
+
+
+dirty_ranges = starts_within_its_window
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:

@@ -6,14 +6,16 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.models.kpi import Lifecycle
+from metrics.catalog.types.lifecycle import PARTS, Lifecycle
 from metrics.engine import frames
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import followed, rising, window_function
+from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
 
-PARTS = ("new", "returning", "resurrected", "dormant")
+dirty_ranges = unchanged_or_everything
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.catalog.models.kpi import KpiCommon, Measure, Ratio
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon, Measure
+from metrics.catalog.types.ratio import Ratio
 from metrics.engine import types
+from metrics.engine.dirty_ranges import DirtyRanges, union
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.types.simple import measure_facts
+from metrics.engine.sql.measures import measure_facts
+from metrics.engine.types.contract import Rows, ends_with_its_period
+
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Ratio, scope: Scope) -> pd.DataFrame:
@@ -33,3 +39,11 @@ def _part(kpi: Ratio, key: str, scope: Scope) -> tuple[KpiCommon | Measure, pd.D
         return part, measure_facts(part, scope)
     named = scope.catalogue.kpi(part)
     return named, types.facts(named, scope)
+
+
+def dirty_ranges(kpi: Ratio, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """Those of its parts."""
+    return union(
+        rows[part.dataset] if isinstance(part, Measure) else types.dirty_ranges(catalogue.kpi(part), catalogue, rows)
+        for part in kpi.parts.values()
+    )

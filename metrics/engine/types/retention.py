@@ -8,14 +8,19 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from metrics.catalog.models.kpi import Retention
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, followed, ranked, rising
+from metrics.engine.types.contract import unchanged_or_everything
 
 UNIT_DAYS = {"day": 1, "week": 7}
 LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}
+
+
+dirty_ranges = unchanged_or_everything
 
 
 def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
@@ -180,3 +185,14 @@ def _ripe(kpi: Retention, end: pd.Timestamp, mark: pd.Timestamp, week_start_days
 
 def _days(kpi: Retention, units: int) -> int:
     return units * UNIT_DAYS[kpi.unit]
+
+
+def settled_at(kpi: Retention, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:
+    """When entry `at` of the curve is over for the last member of a cohort that ends then."""
+    last = end - timedelta(microseconds=1)
+    if kpi.count_from == "calendar" and kpi.unit == "month":
+        return max(end, periods.after(periods.floor(last, "month"), "month", kpi.at + 1))
+    start = last.normalize()
+    if kpi.count_from == "calendar":
+        start = periods.floor(last, kpi.unit, catalogue.week_start_days)
+    return max(end, start + pd.Timedelta(days=(kpi.at + 1) * UNIT_DAYS[kpi.unit]))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Measure, Simple
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.simple import Simple
+from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.frames import spined
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
+from metrics.engine.sql.measures import measure_facts
 from metrics.engine.sql.windows import windowed
+from metrics.engine.types.contract import ends_with_its_period
+
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
@@ -21,31 +29,6 @@ def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if kpi.window:
         return windowed(kpi, scope)
     return measure_facts(kpi.measure, scope)
-
-
-def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
-    """One aggregate over the rows of its dataset in each period of the scope."""
-    dataset = scope.catalogue.datasets[measure.dataset]
-    zero = trees.starts_at_zero(measure) and dataset.empty == "zero"
-
-    def count() -> pd.DataFrame:
-        return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
-
-    return scope.remembered(measure, count)
-
-
-def measure_select(measure: Measure, scope: Scope) -> exp.Select:
-    """SELECT period, segment and the measure's columns, grouped by the first two."""
-    dataset = scope.catalogue.datasets[measure.dataset]
-    kind = trees.time_type(dataset, scope)
-    columns = trees.aggregate(measure, dataset)
-    query = exp.select(
-        trees.period(trees.local_time(dataset, scope, kind), scope).as_(trees.PERIOD),
-        trees.segment(dataset, scope.by).as_(trees.SEGMENT),
-        *(tree.as_(name if name != "value" else trees.VALUE) for name, tree in columns.items()),
-    )
-    query = trees.scanned(query, dataset, scope, kind, measure.filter)
-    return query.group_by(exp.Literal.number(1), exp.Literal.number(2), copy=False)
 
 
 def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
@@ -90,3 +73,11 @@ def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
     )
     found = trees.run(trees.assembled(final, rows_of_all=rows), scope)
     return spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(measure) and dataset.empty == "zero")
+
+
+def dirty_ranges(kpi: Simple, catalogue: Catalogue, rows: Mapping[str, DirtyRanges | None]) -> DirtyRanges | None:
+    """The days of its rows; with a window also those whose window holds them."""
+    own, window = rows[kpi.dataset], kpi.window
+    if own is None or window is None:
+        return own
+    return merged((a, b if b >= FAR else b + window - DAY) for a, b in own)

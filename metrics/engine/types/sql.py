@@ -13,10 +13,14 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Sql
+from metrics.catalog.types.sql import Sql
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
+from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
+
+dirty_ranges = unchanged_or_everything
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Sql, scope: Scope) -> pd.DataFrame:

@@ -6,11 +6,15 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
-from metrics.catalog.models.kpi import Stickiness
+from metrics.catalog.types.stickiness import Stickiness
 from metrics.engine import frames, periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import followed
+from metrics.engine.types.contract import ends_with_its_period, own_rows
+
+dirty_ranges = own_rows
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:

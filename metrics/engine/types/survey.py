@@ -6,14 +6,18 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
-from metrics.catalog.models.kpi import Survey
+from metrics.catalog.types.survey import PARTS, Survey
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.types.contract import ends_with_its_period, own_rows
 
 # scale → least answer, least of the middle, least of the top, greatest answer
 SCALES = {"nps": (0, 7, 9, 10), "csat": (1, 3, 4, 5), "ces": (1, 4, 5, 7)}
-PARTS = ("promoters", "passives", "detractors")
+
+
+dirty_ranges = own_rows
+settled_at = ends_with_its_period
 
 
 def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
-from metrics.engine.query import Series
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.lifecycle import Lifecycle
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter, Series
+from metrics.kpi_views.sentences import rows_words
 from metrics.presentation import format as fmt
 from metrics.presentation.export import counts
 
@@ -17,13 +22,21 @@ LABELS = {"new": "New", "returning": "Returning", "resurrected": "Resurrected", 
 class LifecycleShape:
     """periods, and for each kind its counts (dormant below zero) and the pointer's texts. complete: per period."""
 
+    drawn_by: ClassVar[str] = "lifecycle"
+
     periods: tuple[pd.Timestamp, ...]
     counts: dict[str, tuple[float | None, ...]]
     texts: dict[str, tuple[str, ...]]
     complete: tuple[bool, ...]
 
 
-def lifecycle_shape(series: Series) -> LifecycleShape | None:
+def in_words(kpi: Lifecycle, catalogue: Catalogue) -> str:
+    """Gained, divided by lost."""
+    (rows,) = (rows_words(condition) for condition in kpi.conditions.values())
+    return f"New and resurrected, divided by dormant: who has {rows} in a period, against the period before"
+
+
+def shape(world: World, kpi: Lifecycle, series: Series, where: tuple[Filter, ...], who: str) -> LifecycleShape | None:
     """The four counts over time; None with a breakdown, whose segments are worlds of their own."""
     if series.by or series.frame.empty:
         return None

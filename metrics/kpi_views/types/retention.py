@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
-from metrics.catalog.models.kpi import Retention
-from metrics.engine.query import Series
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.retention import Retention
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter, Series
+from metrics.kpi_views.sentences import rows_words
 from metrics.presentation import format as fmt
 
 MOST_COHORTS, MOST_COLUMNS, MOST_LINES = 16, 13, 8
@@ -35,6 +39,8 @@ class Curve:
 class RetentionShape:
     """unit: day, week or month. at: the headline's unit. cohorts newest first; none with a breakdown."""
 
+    drawn_by: ClassVar[str] = "retention"
+
     unit: str
     at: int
     columns: tuple[str, ...]
@@ -42,7 +48,17 @@ class RetentionShape:
     curves: tuple[Curve, ...]
 
 
-def retention_shape(kpi: Retention, series: Series) -> RetentionShape | None:
+def in_words(kpi: Retention, catalogue: Catalogue) -> str:
+    """Who starts, and is back how much later."""
+    first, again = (rows_words(condition) for condition in kpi.conditions.values())
+    start = "first of" if kpi.cohort == "first" else "any of"
+    back = "or later" if kpi.mode == "rolling" else "after it"
+    units = f"{kpi.at} {kpi.unit}{'s' if kpi.at > 1 else ''}"
+    own = "counted from its own day" if kpi.count_from == "start" else f"by calendar {kpi.unit}"
+    return f"Who starts ({start} {first}) and is back ({again}) {units} {back}, {own}"
+
+
+def shape(world: World, kpi: Retention, series: Series, where: tuple[Filter, ...], who: str) -> RetentionShape | None:
     """Triangle and curve of what the series holds; None if nobody ever started."""
     frame = series.frame
     curves = [

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
-from metrics.engine.query import Series
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.funnel import Funnel
+from metrics.engine.data_context import World
+from metrics.engine.query import Filter, Series
+from metrics.kpi_views.sentences import rows_words, within_words
 from metrics.presentation import format as fmt
 from metrics.presentation.export import counts, share
 
@@ -30,12 +35,22 @@ class Step:
 class FunnelShape:
     """One period's funnel; by segments: their name and the share that reaches each step."""
 
+    drawn_by: ClassVar[str] = "funnel"
+
     period: str
     steps: tuple[Step, ...]
     segments: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def funnel_shape(series: Series) -> FunnelShape | None:
+def in_words(kpi: Funnel, catalogue: Catalogue) -> str:
+    """Its steps, in which order, within how long."""
+    rows = [rows_words(condition) for condition in kpi.conditions.values()]
+    steps = " → ".join(f"{step.name} ({row})" for step, row in zip(kpi.steps, rows, strict=True))
+    order = "directly one after another" if kpi.order == "strict" else "in this order"
+    return f"{steps}, {order}{within_words(kpi.window)}; last step as a share of the first"
+
+
+def shape(world: World, kpi: Funnel, series: Series, where: tuple[Filter, ...], who: str) -> FunnelShape | None:
     """The last complete period; None if there is none."""
     done = series.frame[series.frame["complete"]]
     if done.empty:

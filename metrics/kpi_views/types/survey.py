@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
-from metrics.catalog.models.kpi import Survey
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.types.survey import Survey
 from metrics.engine import periods
 from metrics.engine.answer import default_scope
 from metrics.engine.data_context import World
@@ -15,6 +17,11 @@ from metrics.engine.query import Filter, Series
 from metrics.presentation import format as fmt
 from metrics.presentation.export import counts
 
+SCALES = {
+    "nps": "Promoters (9, 10) minus detractors (0 to 6), per 100 answers",
+    "csat": "Share of answers of 4 and 5",
+    "ces": "Mean answer, from 1 to 7",
+}
 COMMENTS = 30  # the latest ones
 LABELS = {
     "nps": {"promoters": "Promoters (9–10)", "passives": "Passives (7–8)", "detractors": "Detractors (0–6)"},
@@ -37,6 +44,8 @@ class Comment:
 class SurveyShape:
     """labels: group → words. shares: group → share of each period's answers. latest: the last complete period."""
 
+    drawn_by: ClassVar[str] = "survey"
+
     labels: dict[str, str]
     periods: tuple[pd.Timestamp, ...]
     shares: dict[str, tuple[float | None, ...]]
@@ -46,7 +55,12 @@ class SurveyShape:
     comments: tuple[Comment, ...]
 
 
-def survey_shape(world: World, kpi: Survey, series: Series, where: tuple[Filter, ...], who: str) -> SurveyShape | None:
+def in_words(kpi: Survey, catalogue: Catalogue) -> str:
+    """Its scale, and of which answers."""
+    return f"{SCALES[kpi.scale]}, of {kpi.score}{f' where {kpi.filter}' if kpi.filter else ''}"
+
+
+def shape(world: World, kpi: Survey, series: Series, where: tuple[Filter, ...], who: str) -> SurveyShape | None:
     """Groups over time, and the latest comments up to the last complete period. who: only this group's."""
     frame = series.frame
     done = frame[frame["complete"] & (frame["n"].fillna(0) > 0)]

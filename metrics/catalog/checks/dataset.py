@@ -1,0 +1,61 @@
+"""What a well-formed dataset can still get wrong: its table or SELECT, its columns, its dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from connectors.errors import KpiError, Problem, did_you_mean
+from connectors.warehouse.contract import Columns
+from metrics.catalog import sql
+from metrics.catalog.checks.fields import expression
+from metrics.catalog.document import Document
+from metrics.catalog.models.dataset import Dataset
+
+
+def dataset(
+    item: Dataset,
+    document: Document,
+    tables: Mapping[str, Columns] | None,
+    describe: Callable[[str], Columns] | None,
+) -> tuple[Columns | None, list[Problem]]:
+    """Columns of a dataset (None = cannot be told yet) and its problems."""
+    key = "sql" if item.sql else "source"
+    if bool(item.sql) == bool(item.source):
+        hint = "Write a table in `source`, or a SELECT in `sql`."
+        return None, [document.problem((), "missing_key", "a dataset has either `source` or `sql`", hint)]
+    columns: Columns | None = None
+    try:
+        if item.select:
+            sql.select(item.select, tables)
+            columns = describe(item.select) if describe and tables else None
+        elif tables is not None and item.source not in tables:
+            hint = did_you_mean(item.source, sorted(tables)) + " Run `kpi sync` if its source is new."
+            return None, [document.problem(("source",), "unknown_table", f"unknown table '{item.source}'", hint)]
+        elif tables is not None:
+            columns = tables[item.source]
+    except sql.SqlProblem as problem:
+        return None, [document.problem((key,), "sql", str(problem), problem.hint)]
+    except KpiError as error:
+        return None, [document.problem((key,), "sql", error.message)]
+    found = _dataset_columns(item, document, columns) if columns is not None else []
+    for name, text in item.dimensions.items():
+        found += expression(document, ("dimensions", name), text, columns)
+    return columns, found
+
+
+def _dataset_columns(item: Dataset, document: Document, columns: Columns) -> list[Problem]:
+    found = []
+    named = [("time_dimension", item.time_dimension), ("entity", item.entity)]
+    named += [("primary_key", column) for column in item.primary_key]
+    for place, column in named:
+        if column and column not in columns:
+            hint = did_you_mean(column, list(columns))
+            found.append(document.problem((place,), "unknown_column", f"unknown column '{column}'", hint))
+    if item.time_dimension in columns and not columns[item.time_dimension].startswith(("DATE", "TIMESTAMP")):
+        text = f"time_dimension '{item.time_dimension}' is {columns[item.time_dimension]}, not a date or timestamp"
+        hint = "State `date_format` or `types` of its source, or convert it in the dataset's `sql`."
+        if columns[item.time_dimension] in ("BIGINT", "HUGEINT", "DOUBLE", "INTEGER"):
+            name = f'"{item.time_dimension}"'
+            hint = f"Seconds or milliseconds since 1970? sql: SELECT *, epoch_ms({name}) AS happened_at FROM …"
+        found.append(document.problem(("time_dimension",), "not_a_time", text, hint))
+    return found

@@ -1,0 +1,48 @@
+"""conversion: who of a period's base converts within the window; or what is credited to the base's last row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from metrics.catalog.cohort import Cohort, Rows
+from metrics.catalog.models.kpi import Condition, Place, given, with_format
+from metrics.catalog.models.values import Duration
+
+
+class Conversion(Cohort):
+    """Share of the period's base that converts within the window."""
+
+    type: Literal["conversion"]
+    base: Rows = Field(Condition(), description="Who may convert; default every row of the dataset.")
+    conversion: Rows
+    window: Duration | None = Field(None, description="At once, or later by less than this; default: ever.")
+    calculation: Literal["rate", "count"] = "rate"
+    of: Literal["entities", "events"] = "entities"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _percent(cls, data: Any) -> Any:
+        return with_format(data, "number" if given(data, "calculation") == "count" else "percent")
+
+    @property
+    def conditions(self) -> dict[Place, Condition]:
+        """base, conversion."""
+        return {("base",): self._rows(self.base), ("conversion",): self._rows(self.conversion)}
+
+    @property
+    def settles_after(self) -> timedelta:
+        """`window`."""
+        return self.window or timedelta(0)
+
+    @property
+    def has_each_day(self) -> bool:
+        """Its base is counted by any period."""
+        return True
+
+    @property
+    def grows_with_people(self) -> bool:
+        """A number of conversions does."""
+        return self.calculation == "count"

@@ -1,0 +1,71 @@
+"""survey: NPS, CSAT or CES of answers, with how many were glad, in between and not."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from connectors.errors import Problem
+from metrics.catalog.checks import fields
+from metrics.catalog.checks.fields import Known
+from metrics.catalog.document import Document
+from metrics.catalog.models.kpi import KpiCommon, given, with_format
+
+PARTS = ("promoters", "passives", "detractors")
+
+
+class Survey(KpiCommon):
+    """NPS, CSAT or CES of answers."""
+
+    type: Literal["survey"]
+    dataset: str
+    score: str = Field(description="Column or expression that holds the answer.")
+    scale: Literal["nps", "csat", "ces"] = "nps"
+    comment: str = Field("", description="Column of what customers wrote.")
+    filter: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shown(cls, data: Any) -> Any:
+        return with_format(data, {"csat": "percent", "ces": "0.0"}.get(str(given(data, "scale")), "0"))
+
+    @property
+    def changes_in_points(self) -> bool:
+        """Scores change in points."""
+        return self.delta != "relative"
+
+    @property
+    def row_filters(self) -> dict[str, str]:
+        """Its own."""
+        return {"": self.filter}
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The three groups."""
+        return PARTS
+
+    @property
+    def is_score(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def has_each_day(self) -> bool:
+        """Answers are counted by any period."""
+        return True
+
+    def problems(self, document: Document, known: Known) -> list[Problem]:
+        """Its score, which must be a number, its filter and comment."""
+        columns = known.columns.get(self.dataset)
+        found = fields.expression(document, ("score",), self.score, columns)
+        kind = fields.column_type(self.score, columns)
+        if kind.startswith(fields.NO_NUMBERS):
+            what = "text" if kind == "VARCHAR" else f"a {kind}"
+            hint = f"Write `score: TRY_CAST({self.score} AS BIGINT)`, or its type in the source's `types`."
+            text = f"'{self.score}' is {what}, so it is no score"
+            found.append(document.problem(("score",), "not_a_number", text, hint))
+        for key in ("filter", "comment"):
+            if getattr(self, key):
+                found += fields.expression(document, (key,), getattr(self, key), columns)
+        return found

@@ -1,0 +1,43 @@
+"""What the file of a KPI type offers the engine, and what most types say alike.
+
+facts(kpi, scope): its values over every period of the scope, as FACT_COLUMNS; raises QueryRefused.
+dirty_ranges(kpi, catalogue, rows): the days whose values may differ, given those of each dataset; None = any.
+settled_at(kpi, end, grain, catalogue): the watermark from which a period that ends at `end` is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import periods
+from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged, union
+
+Rows = Mapping[str, DirtyRanges | None]
+
+
+def unchanged_or_everything(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """For a type that looks at more than a period's own rows, such as an entity's first."""
+    return [] if all(rows[name] is not None and not rows[name] for name in catalogue.datasets_of(kpi)) else None
+
+
+def own_rows(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """For a type whose period is made of its own rows."""
+    return rows[catalogue.datasets_of(kpi)[0]]
+
+
+def starts_within_its_window(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """Who started up to a window earlier may have come further; and what was not mature has become so."""
+    if not kpi.settles_after:
+        return unchanged_or_everything(kpi, catalogue, rows)
+    found = union(rows[name] for name in catalogue.datasets_of(kpi))
+    return found if found is None else merged((a - kpi.settles_after - 2 * DAY, b) for a, b in found)
+
+
+def ends_with_its_period(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:
+    """For a type whose value is final when its period is over, or one fixed span later."""
+    span = kpi.settles_after
+    return periods.elapsed(end, span, grain, catalogue.timezone) if span else end

@@ -1,0 +1,69 @@
+"""A survey: shares of answers over time, and what was written."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from metrics.kpi_views.types.survey import SurveyShape
+from ui.kpi.charts import CONFIG
+from ui.shell import url
+from ui.shell.theme import BAD, GOOD, QUIET, html, text
+
+FIRST = 8  # comments shown at once
+GROUPS = {"promoters": GOOD, "passives": QUIET, "detractors": BAD}
+
+
+def draw(shape: SurveyShape) -> None:
+    """Shares, then comments."""
+    st.header("Who answered what")
+    chips = "".join(
+        f"<li class='bw-share bw-{group}'><b>{text(share)}</b> {text(shape.labels[group])} "
+        f"<span>{text(count)}</span></li>"
+        for group, count, share in shape.latest
+    )
+    html(f"<p class='bw-line'>{text(shape.latest_period)}</p><ul class='bw-shares'>{chips}</ul>")
+    figure = go.Figure()
+    for group in ("detractors", "passives", "promoters"):
+        figure.add_bar(
+            x=list(shape.periods),
+            y=list(shape.shares[group]),
+            name=shape.labels[group],
+            text=list(shape.texts[group]),
+            textposition="none",
+            marker={"color": GROUPS[group], "line": {"width": 0}},
+            hovertemplate="%{y:.0%}, %{text} answers<extra>" + shape.labels[group] + "</extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.15,
+        height=260,
+        margin={"l": 8, "r": 12, "t": 14, "b": 8},
+        font={"size": 12},
+        hovermode="x unified",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None},
+    )
+    figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1], automargin=True, nticks=5, zeroline=False)
+    st.plotly_chart(figure, config=CONFIG, key="survey", alt="Share of promoters, passives and detractors")
+    _comments(shape)
+
+
+def _comments(shape: SurveyShape) -> None:
+    who = url.read("who", list(GROUPS), "")
+    if not shape.comments and not who:
+        return
+    st.header("In their words")
+    short = {"": "All", **{group: label.split(" (")[0] for group, label in shape.labels.items()}}
+    url.choose("who", "Whose words", short, "", buttons=True)
+    if not shape.comments:
+        html("<p class='bw-line'>None of these wrote anything.</p>")
+    items = [
+        f"<li class='bw-{c.who}'><p>{text(c.words)}</p>"
+        f"<p class='bw-note'><b>{text(c.score)}</b> · {text(c.when)}</p></li>"
+        for c in shape.comments
+    ]
+    html(f"<ul class='bw-voices'>{''.join(items[:FIRST])}</ul>")
+    if len(items) > FIRST:
+        with st.expander("More"):
+            html(f"<ul class='bw-voices'>{''.join(items[FIRST:])}</ul>")
