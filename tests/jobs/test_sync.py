@@ -46,7 +46,8 @@ def test_two_generations_before_the_live_one_are_kept_and_orphans_go(small: Buil
         small.sync(now=NOW + pd.Timedelta(days=20 - days))  # a clock set back must not matter
     names = sorted(p.name for p in generations.folder.iterdir())
     assert len(names) == 3 and not any("deadbeef" in n for n in names)
-    assert generations.live() is not None and generations.live().name in names
+    live = generations.live()
+    assert live is not None and live.name in names
 
 
 def test_a_failed_source_leaves_its_table_and_the_others_go_on(small: Builder) -> None:

@@ -17,7 +17,8 @@ from metrics.engine.data_context import World
 from ui.shell import logs
 
 AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @st.cache_resource
