@@ -21,7 +21,7 @@ from jobs.outbox.deliver import Renderer, Sent, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
-from metrics.alerts.message import Notice, grouped, notice, source_notice
+from metrics.alerts.message import Happened, Notice, grouped, notice, source_notice
 from metrics.alerts.notification_policy import Told, to_tell
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
 from metrics.alerts.place import place_of
@@ -350,17 +350,9 @@ class _Ledger:
             return None  # its data is late or gone: it waits
         at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
         period = pd.Timestamp(at or incident.opened_period)
-        return rule.contacts, notice(
-            event,
-            rule,
-            judged,
-            self.world.catalogue,
-            period=period,
-            severity=incident.severity,
-            place=incident.place,
-            base=base,
-            this_year=self.now.year,
-        )
+        happened = Happened(event, incident.severity, period, incident.place)
+        year = self.now.year
+        return rule.contacts, notice(happened, rule, judged, self.world.catalogue, base=base, this_year=year)
 
     def _silenced(self, rule_key: str, segment: str) -> bool:
         return is_silenced(self._silences, rule_key, segment) is not None

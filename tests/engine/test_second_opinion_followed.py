@@ -283,7 +283,7 @@ def to_pay(c: Case, window: timedelta) -> Answer:
     return counts[2], counts[0], [float(x) for x in counts], c.mature(window, "signups", "payments", "events")
 
 
-def retention(
+def retention(  # noqa: PLR0913 (the ways to follow people that the engine knows, by name)
     c: Case,
     base: str,
     kind: str,

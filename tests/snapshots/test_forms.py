@@ -178,7 +178,8 @@ def test_the_pdf_is_a4_tagged_and_carries_its_fonts(made: Document, whole: Sheet
     assert root["/MarkInfo"]["/Marked"] and "/StructTreeRoot" in root and root["/Lang"].startswith("en")
     assert b"pdfuaid" in data and reader.metadata is not None
     assert reader.metadata.title == "Shop · Shop in a week · 9–15 Nov 2026, week 46"
-    fonts = [font.get_object() for page in reader.pages for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
+    pages: list[Any] = list(reader.pages)
+    fonts = [font.get_object() for page in pages for font in page["/Resources"]["/Font"].values()]
     assert fonts and all("Inter" in str(font["/BaseFont"]) for font in fonts)
     for font in fonts:
         inner = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
