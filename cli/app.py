@@ -9,6 +9,7 @@ import typer
 from cli import alerts, authoring, launch, operations, query, snapshot, sync
 from cli.options import LOG_LEVEL, ProjectOption
 from cli.output import reported
+from jobs.operations.threads import one_blas_thread
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,4 +37,5 @@ def _before_the_verb(project: ProjectOption = None) -> None:
 
 def main() -> None:
     """Entry point of the `kpi` command."""
+    one_blas_thread()
     app(prog_name="kpi")

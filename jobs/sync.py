@@ -142,6 +142,17 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
     return told(read_launches(project, now=now, render=dressed))
 
 
+def _impacts(project: Project, now: datetime) -> Iterable[str]:
+    """What the pages of launches show, so that no reader waits for it."""
+    if not project.catalogue().launches:
+        return ()
+    from jobs.launches.impacts import measure_launches  # scipy, which few syncs need
+    from jobs.launches.scorecards import published_by_launch
+
+    measure_launches(project, published_by_launch(project), now=now)
+    return ()
+
+
 def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     """Weeks that are complete, frozen and sent; after alerts and launches, which are in them."""
     catalogue = project.catalogue()
@@ -155,6 +166,7 @@ def _snapshots(project: Project, now: datetime) -> Iterable[str]:
 AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]]], ...] = (
     ("Evaluating alerts", "alerts were not evaluated", _alerts),
     ("Reading launches", "launches were not read", _launches),
+    ("Measuring launches", "impacts of launches were not kept", _impacts),
     ("Taking snapshots", "snapshots were not taken", _snapshots),
 )
 

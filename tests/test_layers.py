@@ -15,7 +15,7 @@ HOUSE = ("app", "cli", "ui", "pages", "jobs", "metrics", "connectors", "benchmar
 ALLOWED = {  # first match wins
     "pages": ("ui", "jobs", "metrics", "connectors.errors"),
     "ui": ("ui", "jobs", "metrics", "connectors.errors"),
-    "app": ("ui",),
+    "app": ("ui", "jobs.operations.threads"),
     "cli": ("cli", "jobs", "metrics", "connectors.errors"),
     "jobs": ("jobs", "metrics", "connectors"),
     "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),

@@ -10,6 +10,7 @@ from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as kept
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
+from jobs.launches.impacts import known_impacts
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
 from metrics.catalog.models.launch import Launch
@@ -25,15 +26,16 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
     world = project.world(now)
     launch = world.catalogue.launch(name)
-    return scorecard(world, launch, published(project, name), _firing(project, launch, now))
+    known = known_impacts(project, world.reader.generation.id)
+    return scorecard(world, launch, published(project, name), _firing(project, launch, now), measure=known.of)
 
 
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
     """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
     world = project.world(now)
-    everything = published_by_launch(project)
+    everything, known = published_by_launch(project), known_impacts(project, world.reader.generation.id)
     found = [
-        scorecard(world, launch, everything.get(launch.name, ()), full=False)
+        scorecard(world, launch, everything.get(launch.name, ()), full=False, measure=known.of)
         for launch in world.catalogue.launches
         if launch.kind == "launch"
     ]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from metrics.launches.regression import Fit, Floats, fit
+from metrics.launches.regression import Fit, Floats, Problem, fits, intervals
 
 BEFORE = {"day": 60, "week": 16}  # periods that the level before is read from, where there are as many
 BEFORE_COMPARED = {"day": 120, "week": 26}  # beside a control: what both have, as the time of the year, is gone
@@ -98,11 +98,16 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     if after < 1:
         return None
     share = panel.exposure.to_numpy(dtype=np.float64)[first:last]
-    found = _fitted(panel, first, after, share)
-    if found is None:
+    series = _Series(panel)
+    posed = series.posed(first, share)
+    if posed is None:
         return None
-    estimate, low, high = found.interval
-    tried = _placebos(panel, first, after, share)
+    earlier = [series.posed(at, share) for at in _placebos(panel.grain, first, after)]
+    all_posed = [posed, *(item for item in earlier if item is not None)]
+    solved = fits([item.problem for item in all_posed])
+    found, *without = intervals(solved, LEVEL)
+    estimate, low, high = found
+    tried = [_cry(*interval) for interval in without]
     factor = _factor(tried, after, panel.grain) if len(tried) == PLACEBOS else None
     wide = factor or 1.0
     return Impact(
@@ -115,52 +120,58 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
         len(tried),
         int(np.sum(np.array(tried) > 1)),
         after,
-        _path(panel, found, first, after, wide),
+        _path(panel, posed, solved[0], found, slice(first, last), wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
     )
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    fit: Fit
-    interval: tuple[float, float, float]
-    rows: np.ndarray  # positions in the panel
-    design: Floats  # of one treated series; the last column is the step
+class _Posed:
+    """The regression of one date. rows: positions in the panel."""
+
+    problem: Problem
+    rows: np.ndarray
 
 
-def _fitted(panel: Panel, first: int, after: int, share: Floats) -> _Fitted | None:
-    """The model at one date. share (period, segment): exposure of the periods from `first` on."""
-    grain = panel.grain
-    begin = max(0, first - (BEFORE_COMPARED if panel.compared else BEFORE)[grain])
-    if first - begin < FEWEST_BEFORE[grain]:
-        return None
-    window = slice(begin, first + after)
-    values = panel.treated.to_numpy(dtype=np.float64)[window]
-    controls = panel.controls.to_numpy(dtype=np.float64)[window]
-    step = np.zeros_like(values)
-    step[first - begin :] = share
-    had = step.any(axis=0)
-    if not had.any():
-        return None
-    step = step / step[first - begin :, had].mean()  # so that the coefficient is the mean effect since launch
-    known = np.isfinite(values).all(axis=1) & np.isfinite(controls).all(axis=1)
-    rows = np.flatnonzero(known)
-    if (rows < first - begin).sum() < FEWEST_BEFORE[grain] * 0.8 or not (rows >= first - begin).any():
-        return None
-    values, step, controls = values[rows], step[rows], controls[rows]
-    if controls.shape[1]:
-        values = values - controls.mean(axis=1, keepdims=True)
-    elif values.shape[1] > 1:
-        values, step = _against_the_others(values, step)
-    base = _shape(begin + rows, begin, pd.DatetimeIndex(panel.treated.index), grain)
-    used = step.any(axis=0)
-    scales = _roughness(values[:, used], WEEK[grain])
-    at = tuple(int(r) for r in rows - rows[0])
-    try:
-        fitted = fit(values[:, used] / scales, step[:, used] / scales, base, at)
-    except ValueError:
-        return None
-    return _Fitted(fitted, fitted.interval(LEVEL), begin + rows, np.column_stack([base, step[:, used].mean(axis=1)]))
+class _Series:
+    """A panel's values, read once for all dates."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.grain, self.compared = panel.grain, panel.compared
+        self.values = panel.treated.to_numpy(dtype=np.float64)
+        controls = panel.controls.to_numpy(dtype=np.float64)
+        self.known = np.isfinite(self.values).all(axis=1) & np.isfinite(controls).all(axis=1)
+        if controls.shape[1]:
+            self.values = self.values - controls.mean(axis=1, keepdims=True)
+        self.among_themselves = not controls.shape[1] and self.values.shape[1] > 1
+        self.weekday = np.asarray(pd.DatetimeIndex(panel.treated.index).day_of_week)
+
+    def posed(self, first: int, share: Floats) -> _Posed | None:
+        """The model at one date; None with too little around it. share (period, segment): exposure from `first` on."""
+        grain, after = self.grain, len(share)
+        begin = max(0, first - (BEFORE_COMPARED if self.compared else BEFORE)[grain])
+        if first - begin < FEWEST_BEFORE[grain]:
+            return None
+        had = share.any(axis=0)
+        if not had.any():
+            return None
+        rows = np.flatnonzero(self.known[begin : first + after])
+        if (rows < first - begin).sum() < FEWEST_BEFORE[grain] * 0.8 or not (rows >= first - begin).any():
+            return None
+        step = np.zeros((first + after - begin, share.shape[1]))
+        step[first - begin :] = share / share[:, had].mean()  # so that the coefficient is the mean effect since launch
+        values, step = self.values[begin + rows], step[rows]
+        if self.among_themselves:
+            values, step = _against_the_others(values, step)
+        used = step.any(axis=0)
+        values, step = values[:, used], step[:, used]
+        scales = _roughness(values, WEEK[grain])
+        base = _shape(rows, self.weekday[begin + rows] if grain == "day" else None)
+        try:
+            problem = Problem(values / scales, step / scales, base, tuple((rows - rows[0]).tolist()))
+        except ValueError:
+            return None
+        return _Posed(problem, begin + rows)
 
 
 def _against_the_others(values: Floats, step: Floats) -> tuple[Floats, Floats]:
@@ -175,30 +186,24 @@ def _roughness(values: Floats, lag: int) -> Floats:
     return scale if values.shape[1] > 1 else np.ones(1)
 
 
-def _shape(rows: np.ndarray, begin: int, index: pd.DatetimeIndex, grain: str) -> Floats:
-    """What goes on without a launch: level, trend, and the weekday's own."""
-    away = (rows - begin) / max(1, rows[-1] - begin) - 0.5
-    columns = [np.ones(len(rows)), away]
-    if grain == "day":
-        weekday = np.asarray(index[rows].day_of_week)
-        present = sorted(set(weekday))
-        columns += [(weekday == day).astype(float) - 1 / len(present) for day in present[:-1]]
+def _shape(rows: np.ndarray, weekday: np.ndarray | None) -> Floats:
+    """What goes on without a launch: level, trend, and by days the weekday's own."""
+    columns = [np.ones(len(rows)), rows / max(1, rows[-1]) - 0.5]
+    if weekday is not None:
+        present = np.flatnonzero(np.bincount(weekday))
+        columns += [(weekday == day) - 1 / len(present) for day in present[:-1]]
     return np.column_stack(columns)
 
 
-def _placebos(panel: Panel, first: int, after: int, share: Floats) -> list[float]:
-    """|estimate| / half-width at earlier dates a week apart whose days since do not reach the launch."""
-    tried = []
-    week, before = WEEK[panel.grain], BEFORE[panel.grain]
-    for back in range(PLACEBOS):
-        at = first - after - back * week
-        if at < before:
-            break
-        found = _fitted(panel, at, after, share)
-        if found is not None:
-            estimate, low, high = found.interval
-            tried.append(abs(estimate) / max((estimate - low) if estimate > 0 else (high - estimate), 1e-300))
-    return tried
+def _placebos(grain: str, first: int, after: int) -> list[int]:
+    """Earlier dates a week apart whose days since do not reach the launch."""
+    dates = [first - after - back * WEEK[grain] for back in range(PLACEBOS)]
+    return [at for at in dates if at >= BEFORE[grain]]
+
+
+def _cry(estimate: float, low: float, high: float) -> float:
+    """|estimate| / half-width: above 1 it looks like an effect."""
+    return abs(estimate) / max((estimate - low) if estimate > 0 else (high - estimate), 1e-300)
 
 
 def _factor(tried: list[float], after: int, grain: str) -> float:
@@ -210,24 +215,25 @@ def _factor(tried: list[float], after: int, grain: str) -> float:
     return max(1.0, typical, float(np.quantile(tried, LEVEL, method="higher")))
 
 
-def _path(panel: Panel, found: _Fitted, first: int, after: int, wide: float) -> pd.DataFrame:
+def _path(
+    panel: Panel, posed: _Posed, solved: Fit, interval: tuple[float, float, float], since: slice, wide: float
+) -> pd.DataFrame:
     """Actual and expected of the treated whole: before the launch what the model says, after it without the step."""
-    index = pd.DatetimeIndex(panel.treated.index)
-    actual = panel.treated.mean(axis=1)
-    estimate, low, high = found.interval
-    rows = found.rows
+    rows = posed.rows
+    actual = panel.treated.mean(axis=1).to_numpy()[rows]
+    estimate, low, high = interval
     if panel.treated.shape[1] > 1:  # segments: what was seen, less what the launch is taken to have done
-        step = panel.exposure.mean(axis=1).to_numpy(dtype=np.float64)[rows]
-        mean = panel.exposure.to_numpy(dtype=np.float64)[first : first + after].mean() or 1.0
-        expected = actual.to_numpy()[rows] - estimate * step / mean
-        half = wide * np.maximum(high - estimate, estimate - low) * (step / mean)
+        exposure = panel.exposure.to_numpy(dtype=np.float64)
+        share = exposure.mean(axis=1)[rows] / (exposure[since].mean() or 1.0)
+        expected = actual - estimate * share
+        half = wide * np.maximum(high - estimate, estimate - low) * share
     else:
-        base = found.design[:, :-1]
-        expected = base @ found.fit.base
+        base = posed.problem.base
+        expected = base @ solved.base
         if panel.controls.shape[1]:
             expected = expected + panel.controls.mean(axis=1).to_numpy(dtype=np.float64)[rows]
-        half = 1.96 * wide * found.fit.spread(base)
+        half = 1.96 * wide * solved.spread(base)
     return pd.DataFrame(
-        {"actual": actual.to_numpy()[rows], "expected": expected, "low": expected - half, "high": expected + half},
-        index=index[rows],
+        {"actual": actual, "expected": expected, "low": expected - half, "high": expected + half},
+        index=pd.DatetimeIndex(panel.treated.index)[rows],
     )

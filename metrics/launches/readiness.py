@@ -10,6 +10,7 @@ import pandas as pd
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import FIRM_DAYS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, WEEK, Panel, history_needed, impact
+from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed
 
 
@@ -48,7 +49,7 @@ def history(launch: Launch, kpi: KpiCommon, observed: Observed) -> Check:
     return Check("ok", f"{kpi.title}: {known} {grain}s of history.")
 
 
-def visible(launch: Launch, observed: Observed) -> Visible | None:
+def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) -> Visible | None:
     """What the method could have seen at D+14 of a launch at the latest date before this one."""
     if observed.panel is None or not len(observed.panel.treated):
         return None
@@ -61,7 +62,7 @@ def visible(launch: Launch, observed: Observed) -> Visible | None:
     since = (np.arange(len(index)) >= first).astype(float)
     treated = panel.treated.iloc[:, :1] if panel.treated.shape[1] > 1 and not panel.controls.shape[1] else panel.treated
     exposure = pd.DataFrame(dict.fromkeys(treated.columns, since), index)
-    found = impact(
+    found = measure(
         Panel(treated, exposure, panel.controls, panel.grain),
         index[first],
         index[first + after - 1] + pd.Timedelta(hours=1),

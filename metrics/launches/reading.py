@@ -14,6 +14,7 @@ import pandas as pd
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
+from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed
 
 DIGITS = 10  # significant ones that are kept: the same on every machine
@@ -107,7 +108,7 @@ def due(launch: Launch, observed: Observed) -> tuple[int, ...]:
     return tuple(days for days in READINGS if observed.complete_to >= _last(launch, observed, days))
 
 
-def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0) -> Looked:
+def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0, *, measure: Measure = impact) -> Looked:
     """The reading at D+days; days 0 = up to what is complete. Without a verdict it says why."""
     start = launch.starts_on
     blank = Reading(
@@ -132,7 +133,7 @@ def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0) -> L
     if first is None or not whole:
         span = f"in the {days} days since launch" if days else "since launch yet"
         return Looked(replace(blank, why=f"No whole {observed.panel.grain} {span}."))
-    found = impact(observed.panel, first, end)
+    found = measure(observed.panel, first, end)
     if found is None:
         return Looked(replace(blank, why=_young(kpi, observed, first)))
     return Looked(_told(blank, observed, found), _unscaled(found.expected, observed))

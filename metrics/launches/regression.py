@@ -3,11 +3,16 @@
 Yesterday's noise is part of today's on real products. A t-test or an ordinary regression takes every day for new
 evidence and cries wolf one time in three (docs/launch-quality.md has the measurement). The noise here is an AR(1)
 process and, beside it, noise of the single period: a slow drift under a rough surface is both.
+
+Such noise is made white in O(t): a first difference with the AR coefficient leaves a covariance with one diagonal
+beside the main one, and the Cholesky factor of that is a recursion. All candidates and all columns of all fits of one
+length go through it together, so that 26 earlier dates cost little more than one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +22,35 @@ from scipy import special
 Floats = NDArray[np.float64]
 MEMORY = (-0.2, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98, 0.995)  # candidate AR(1) coefficients
 PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)  # candidate parts of the variance that have that memory
+CANDIDATES = ((0.0, 0.0), *((memory, part) for memory in MEMORY for part in PARTS))  # the first is white
 LIKELY = 1e-4  # candidates below this weight are left out of quantiles
+HALVINGS = 30  # of a quantile's bracket; published verdicts were made with as many
+NEWTON, CLOSE = 60, 1e-13  # most steps; when to stop, in widths of the bracket
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Series y (t, series), one common step (t, series) and each series' own base (t, column).
+
+    at: the observations' positions from 0, rising; some may be missing. Raises ValueError if there are too few.
+    """
+
+    y: Floats
+    step: Floats
+    base: Floats
+    at: tuple[int, ...]
+    freedom: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        (count, columns), series = self.base.shape, self.y.shape[1]
+        object.__setattr__(self, "freedom", series * (count - columns) - 1)
+        if self.freedom < 1 or count <= columns:
+            raise ValueError(f"{count} observations cannot tell {columns + 1} things")
+
+    @property
+    def days(self) -> int:
+        """Length of the grid without holes."""
+        return self.at[-1] + 1
 
 
 @dataclass(frozen=True)
@@ -38,86 +71,167 @@ class Fit:
 
     def interval(self, level: float) -> tuple[float, float, float]:
         """Estimate, low and high of the step: quantiles of a mixture of t distributions."""
-        kept = self.weights > LIKELY
-        weights, centres, scales = self.weights[kept] / self.weights[kept].sum(), self.steps[kept], self.scales[kept]
-        low, high = (self._quantile(q, weights, centres, scales) for q in ((1 - level) / 2, (1 + level) / 2))
-        return float(weights @ centres), low, high
-
-    def _quantile(self, q: float, weights: Floats, centres: Floats, scales: Floats) -> float:
-        ends = centres + special.stdtrit(self.freedom, q) * scales
-        low, high = float(ends.min()), float(ends.max())
-        for _ in range(30):
-            middle = (low + high) / 2
-            below = float(weights @ special.stdtr(self.freedom, (middle - centres) / scales))
-            low, high = (middle, high) if below < q else (low, middle)
-        return (low + high) / 2
+        return intervals([self], level)[0]
 
     def spread(self, rows: Floats) -> Floats:
         """Standard deviation of a new observation at rows of the base design: its noise and what is not known."""
-        unknown = np.einsum("ti,mij,tj->mt", rows, self.known, rows)
+        unknown = np.sum((rows @ self.known) * rows, axis=2)
         spread: Floats = np.sqrt(self.weights @ (self.variances[:, None] * (1 + unknown)))
         return spread
 
 
+def intervals(fits: Sequence[Fit], level: float) -> list[tuple[float, float, float]]:
+    """Each fit's interval; together they cost a fraction."""
+    most = max(int(np.sum(found.weights > LIKELY)) for found in fits)
+    weights, centres, scales = (np.zeros((len(fits), 1, most)) for _ in range(3))
+    scales += 1.0
+    for i, found in enumerate(fits):
+        kept = found.weights > LIKELY
+        count = int(kept.sum())
+        weights[i, 0, :count] = found.weights[kept] / found.weights[kept].sum()
+        centres[i, 0, :count], scales[i, 0, :count] = found.steps[kept], found.scales[kept]
+        centres[i, 0, count:], scales[i, 0, count:] = centres[i, 0, 0], scales[i, 0, 0]  # of no weight
+    freedom = np.array([float(found.freedom) for found in fits])[:, None, None]
+    q = np.array([(1 - level) / 2, (1 + level) / 2])[None, :, None]
+    ends = centres + special.stdtrit(freedom, q) * scales
+    low, high = ends.min(axis=2, keepdims=True), ends.max(axis=2, keepdims=True)
+    exact = _quantiles(_Mixtures(weights, centres, scales, freedom), q, low, high)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = np.where(middle < exact, middle, low), np.where(middle < exact, high, middle)
+    found_at = ((low + high) / 2)[:, :, 0]
+    estimates = np.sum(weights * centres, axis=2)[:, 0]
+    return [(float(e), float(a), float(b)) for e, (a, b) in zip(estimates, found_at, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Mixtures:
+    """Of t distributions, a row each: weights, centres, scales (row, 1, part), freedom (row, 1, 1)."""
+
+    weights: Floats
+    centres: Floats
+    scales: Floats
+    freedom: Floats
+
+    def at(self, x: Floats) -> tuple[Floats, Floats]:
+        """Distribution and density at x (row, quantile, 1)."""
+        z, v = (x - self.centres) / self.scales, self.freedom
+        density = np.exp(special.gammaln((v + 1) / 2) - special.gammaln(v / 2) - (v + 1) / 2 * np.log1p(z**2 / v))
+        below = np.sum(self.weights * special.stdtr(v, z), axis=2, keepdims=True)
+        return below, np.sum(self.weights / self.scales * density, axis=2, keepdims=True) / np.sqrt(v * np.pi)
+
+
+def _quantiles(mixtures: _Mixtures, q: Floats, low: Floats, high: Floats) -> Floats:
+    """By Newton's steps, halving where one would leave the bracket: a quarter of the evaluations of halving alone."""
+    x, width = (low + high) / 2, high - low
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # no noise at all: no density, so it is halved
+        for _ in range(NEWTON):
+            below, density = mixtures.at(x)
+            low, high = np.where(below < q, x, low), np.where(below < q, high, x)
+            step = x - (below - q) / density
+            fresh = np.where((step >= low) & (step <= high), step, (low + high) / 2)
+            if np.all(np.abs(fresh - x) <= np.spacing(np.abs(x)) + CLOSE * width):
+                return fresh
+            x = fresh
+    return x
+
+
 def fit(y: Floats, step: Floats, base: Floats, at: tuple[int, ...]) -> Fit:
-    """Regress series y (t, series) on one common step (t, series) and each on its own base (t, column).
-
-    at: the observations' positions from 0, rising; some may be missing. Raises ValueError if there are too few.
-    """
-    (count, columns), series = base.shape, y.shape[1]
-    freedom = series * (count - columns) - 1
-    if freedom < 1 or count <= columns:
-        raise ValueError(f"{count} observations cannot tell {columns + 1} things")
-    whiten, logs = _noises(at[-1] + 1)
-    white = whiten @ _on_every_day(base, step, y, at)
-    own = white.shape[2] - 2 * series
-    x, z, v = white[:, :, :own], white[:, :, own : own + series], white[:, :, own + series :]
-    turned = x.transpose(0, 2, 1)
-    information = turned @ x
-    known = np.linalg.inv(information)
-    left_z, left_v = (part - x @ (known @ (turned @ part)) for part in (z, v))  # what the base does not explain
-    power = np.sum(left_z**2, axis=(1, 2))
-    steps = np.sum(left_z * left_v, axis=(1, 2)) / power
-    variances = np.maximum(np.sum((left_v - steps[:, None, None] * left_z) ** 2, axis=(1, 2)) / freedom, 1e-300)
-    # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|
-    determinants = series * (logs + np.linalg.slogdet(information)[1]) + np.log(power)
-    likelihood = -0.5 * (freedom * np.log(variances) + determinants)
-    weights = np.exp(likelihood - likelihood.max())
-    weights = weights / weights.sum()
-    fitted = (known @ (turned @ (v[:, :, :1] - steps[:, None, None] * z[:, :, :1])))[:, :columns, 0]
-    base_mean = np.asarray(weights @ fitted, dtype=np.float64)
-    covariance = np.asarray(known[:, :columns, :columns], dtype=np.float64)
-    return Fit(steps, np.sqrt(variances / power), weights, freedom, base_mean, covariance, variances)
+    """Regress one problem. Raises ValueError if it has too few observations."""
+    return fits([Problem(y, step, base, at)])[0]
 
 
-def _on_every_day(base: Floats, step: Floats, y: Floats, at: tuple[int, ...]) -> Floats:
-    """Base, step and series on a grid without holes: (t, column).
+def fits(problems: Sequence[Problem]) -> list[Fit]:
+    """The fit of each, in their order."""
+    found: dict[int, Fit] = {}
+    for days in dict.fromkeys(problem.days for problem in problems):
+        same = [i for i, problem in enumerate(problems) if problem.days == days]
+        parts = [_Part(problems[i]) for i in same]
+        columns, which = np.unique(np.concatenate([p.columns for p in parts], axis=1), axis=1, return_inverse=True)
+        white, logs = _whitened(columns)  # earlier dates share their base and step: most columns are there once
+        first = 0
+        for i, part in zip(same, parts, strict=True):
+            own = which[first : first + part.columns.shape[1]]
+            found[i] = part.fitted(white[:, own], logs)
+            first += len(own)
+    return [found[i] for i in range(len(problems))]
+
+
+class _Part:
+    """A problem on a grid without holes, less what least squares explain of it.
 
     A day that is missing gets a column of its own, which takes up whatever would have been seen then. That is the same
-    as leaving the day out, but what whitens the noise stays that of a whole grid.
+    as leaving the day out, but what whitens the noise stays that of a whole grid. What is taken off first changes no
+    result, but then sums of squares are as small as the noise and their differences exact.
     """
-    days = at[-1] + 1
-    whole = np.zeros((days, base.shape[1] + step.shape[1] + y.shape[1]))
-    whole[list(at)] = np.column_stack([base, step, y])
-    missing = sorted(set(range(days)) - set(at))
-    holes = np.zeros((days, len(missing)))
-    holes[missing, range(len(missing))] = 1.0
-    return np.insert(whole, [base.shape[1]] * len(missing), holes, axis=1)
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, base = problem, problem.base
+        on_base = np.linalg.lstsq(base, np.column_stack([problem.step, problem.y]), rcond=None)[0]
+        self.series = problem.y.shape[1]
+        self.of_step, self.of_y = on_base[:, 0], on_base[:, self.series]
+        left_z = problem.step - base @ on_base[:, : self.series]
+        left_y = problem.y - base @ on_base[:, self.series :]
+        size = float(np.sum(left_z**2))
+        self.step = float(np.sum(left_z * left_y)) / size if size else 0.0
+        missing = sorted(set(range(problem.days)) - set(problem.at))
+        width = base.shape[1]
+        self.columns = np.zeros((problem.days, width + len(missing) + 2 * self.series))
+        seen = [*range(width), *range(width + len(missing), self.columns.shape[1])]
+        self.columns[np.ix_(problem.at, seen)] = np.column_stack([base, left_z, left_y - self.step * left_z])
+        self.columns[missing, range(width, width + len(missing))] = 1.0
+
+    def fitted(self, white: Floats, logs: Floats) -> Fit:
+        """white: columns (candidate, column, t) without the noise's memory. logs: log determinants (candidate)."""
+        series, freedom, width = self.series, self.problem.freedom, self.problem.base.shape[1]
+        gram = white @ white.transpose(0, 2, 1)
+        own = gram.shape[1] - 2 * series
+        information, mixed = gram[:, :own, :own], gram[:, :own, own:]
+        known = np.linalg.inv(information)
+        explained = known @ mixed
+        left = gram[:, own:, own:] - mixed.transpose(0, 2, 1) @ explained  # what the base does not explain
+        power = np.trace(left[:, :series, :series], axis1=1, axis2=2)
+        steps = np.trace(left[:, :series, series:], axis1=1, axis2=2) / power
+        rest = np.trace(left[:, series:, series:], axis1=1, axis2=2) - steps**2 * power
+        variances = np.maximum(rest / freedom, 1e-300)
+        # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|
+        determinants = series * (logs + np.linalg.slogdet(information)[1]) + np.log(power)
+        likelihood = -0.5 * (freedom * np.log(variances) + determinants)
+        weights = np.exp(likelihood - likelihood.max())
+        weights = weights / weights.sum()
+        whole = self.step + steps
+        base = self.of_y + (explained[:, :width, series] - steps[:, None] * explained[:, :width, 0])
+        base = base - whole[:, None] * self.of_step
+        covariance = np.ascontiguousarray(known[:, :width, :width])
+        return Fit(whole, np.sqrt(variances / power), weights, freedom, weights @ base, covariance, variances)
+
+
+def _whitened(columns: Floats) -> tuple[Floats, Floats]:
+    """Columns (t, column) without each candidate's memory, (candidate, column, t); log determinants, (candidate)."""
+    ratios, scales, logs = _noises(len(columns))
+    memory = np.array([memory for memory, _ in CANDIDATES])[:, None]
+    white = np.repeat(columns[:, None, :], len(CANDIDATES), axis=1)
+    white[1:] -= memory * columns[:-1, None, :]
+    white *= scales
+    before = np.empty_like(white[0])
+    for i in range(1, len(white)):
+        np.multiply(white[i - 1], ratios[i], out=before)
+        np.subtract(white[i], before, out=white[i])
+    return white.transpose(1, 2, 0), logs
 
 
 @lru_cache(maxsize=64)
-def _noises(days: int) -> tuple[Floats, Floats]:
-    """What turns each candidate noise into white noise, (candidate, t, t), and the log determinant of its correlation.
+def _noises(days: int) -> tuple[Floats, Floats, Floats]:
+    """Per day and candidate, (t, candidate, 1): what is taken off of the day before, and what it is multiplied by.
 
-    The same for every series of that many days: 26 earlier dates cost one.
+    And each candidate's log determinant. The first difference wₜ − φwₜ₋₁ has the variance part(1−φ²) + (1−part)(1+φ²),
+    1 on the first day, and the covariance −(1−part)φ with the day before.
     """
-    at = np.arange(days)
-    apart = np.abs(np.subtract.outer(at, at))
-    eye = np.eye(days)
-    found = [eye]
-    for memory in MEMORY:
-        signed = np.where(apart % 2 == 0, 1.0, np.sign(memory)) * np.abs(memory) ** apart
-        found += [part * signed + (1 - part) * eye for part in PARTS]
-    lower = np.linalg.cholesky(np.stack(found))
-    logs = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(np.linalg.inv(lower), dtype=np.float64), logs
+    memory, part = np.array(CANDIDATES).T
+    variance = part * (1 - memory**2) + (1 - part) * (1 + memory**2)
+    beside = -(1 - part) * memory
+    diagonal, lower = np.ones((days, len(memory))), np.zeros((days, len(memory)))
+    for i in range(1, days):
+        lower[i] = beside / diagonal[i - 1]
+        diagonal[i] = np.sqrt(variance - lower[i] ** 2)
+    return (lower / diagonal)[:, :, None], 1 / diagonal[:, :, None], 2 * np.log(diagonal).sum(axis=0)

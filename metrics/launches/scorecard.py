@@ -22,7 +22,8 @@ from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
 from metrics.launches.guardrail import Guard, guard
-from metrics.launches.impact import METHOD
+from metrics.launches.impact import METHOD, impact
+from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
 from metrics.launches.reading import Looked, Reading, complete_days, read
@@ -106,15 +107,42 @@ class Scorecard:
         return tuple(score.guard for score in self.scores if score.guard is not None)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The part of a scorecard that is measured, by KPI: what was looked at, what came out, what could be seen."""
+
+    seen: Mapping[str, Observed]
+    scores: tuple[KpiScore, ...]
+    sees: Mapping[str, Visible]
+
+
+def measured(
+    world: World, launch: Launch, kept: Sequence[Kept] = (), *, full: bool = True, measure: Measure = impact
+) -> Measured:
+    """Every impact of a launch on the live data. measure: how one is found. full: see scorecard."""
+    seen = {name: _observed(world, launch, name) for name in launch.measured if name in world.catalogue.kpis}
+    sees = {}
+    if full:
+        found = {name: visible(launch, observed, measure=measure) for name, observed in seen.items()}
+        sees = {name: size for name, size in found.items() if size is not None}
+    return Measured(seen, tuple(_scores(world, launch, seen, kept, full, measure)), sees)
+
+
 def scorecard(
-    world: World, launch: Launch, kept: Sequence[Kept] = (), firing: Sequence[str] = (), *, full: bool = True
+    world: World,
+    launch: Launch,
+    kept: Sequence[Kept] = (),
+    firing: Sequence[str] = (),
+    *,
+    full: bool = True,
+    measure: Measure = impact,
 ) -> Scorecard:
     """Everything known about a launch on the live data. firing: open alerts on its KPIs, in words.
 
     full: with readiness, restatements and voice; a list of launches does without.
     """
-    seen = {name: _observed(world, launch, name) for name in launch.measured if name in world.catalogue.kpis}
-    scores = tuple(_scores(world, launch, seen, kept, full))
+    found = measured(world, launch, kept, full=full, measure=measure)
+    seen, scores = found.seen, found.scores
     days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
     today = world.now.date()
     phase = "planned" if launch.starts_on > today else "running"
@@ -123,13 +151,10 @@ def scorecard(
         phase = "read"
     used, used_why = _adoption(world, launch, full)
     voice, voice_why = _voice(world, launch) if full else (None, "")
-    sees = {}
-    if full:
-        sees = {name: found for name, o in seen.items() if (found := visible(launch, o)) is not None}
     ready = _readiness(world, launch, seen) if full else ()
     overlaps = (*_overlaps(world.catalogue, launch), *firing)
     return Scorecard(
-        launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, sees
+        launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, found.sees
     )
 
 
@@ -138,7 +163,7 @@ def _observed(world: World, launch: Launch, name: str) -> Observed:
 
 
 def _scores(
-    world: World, launch: Launch, seen: Mapping[str, Observed], kept: Sequence[Kept], full: bool
+    world: World, launch: Launch, seen: Mapping[str, Observed], kept: Sequence[Kept], full: bool, measure: Measure
 ) -> list[KpiScore]:
     found = []
     wishes = [(s.kpi, "success", s.expect, None) for s in launch.success]
@@ -149,19 +174,21 @@ def _scores(
         kpi, observed = world.catalogue.kpi(name), seen[name]
         mine = tuple(sorted((k for k in kept if k.reading.kpi == name), key=lambda k: k.reading.days))
         blank = Looked(Reading(name, 0, launch.starts_on, launch.starts_on))
-        today = read(launch, kpi, observed) if full or not mine else blank
+        today = read(launch, kpi, observed, measure=measure) if full or not mine else blank
         older = [item for item in mine if item.generation != world.reader.generation.id]
-        again = restated(launch, kpi, observed, older) if full else {}
+        again = restated(launch, kpi, observed, older, measure=measure) if full else {}
         state = guard(rail, world.catalogue, world.reader, launch.starts_on) if rail is not None else None
         found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
     return found
 
 
-def restated(launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[Kept]) -> dict[int, Restated]:
+def restated(
+    launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[Kept], *, measure: Measure = impact
+) -> dict[int, Restated]:
     """Published readings that today's values would not give."""
     found = {}
     for item in kept:
-        now = read(launch, kpi, observed, item.reading.days).reading
+        now = read(launch, kpi, observed, item.reading.days, measure=measure).reading
         if not same(now, item.reading):
             cause = "definition" if now.definition != item.reading.definition else "late data"
             cause = "launch" if terms_of(item.terms) != terms_of(launch) else cause

@@ -21,6 +21,7 @@ from connectors.errors import DiskFull, NoData, SyncRunning
 KEPT_BEFORE_LIVE = 2
 LEAST_ROOM = 8 << 20  # bytes
 STAGED = ".staging"  # until it is published
+IMPACTS = ".impacts"  # what was measured from it: goes when it goes
 
 
 class Generations:
@@ -116,6 +117,10 @@ class Generations:
         path.unlink(missing_ok=True)
         Path(f"{path}.wal").unlink(missing_ok=True)
 
+    def impacts(self, generation: str) -> Path:
+        """File of the impacts of launches that were measured from a published generation; may not exist."""
+        return self.folder / f"{generation}{IMPACTS}"
+
     def collect(self) -> None:
         """Delete generations older than the live one and the two before it, and all orphans.
 
@@ -125,6 +130,7 @@ class Generations:
         live = self.live()
         published = [path for path in self.folder.glob("*.duckdb") if path != live]
         keep = {live, *sorted(published, key=lambda path: path.stat().st_mtime_ns)[-KEPT_BEFORE_LIVE:]}
+        keep |= {self.impacts(path.stem) for path in keep if path}
         for path in self.folder.iterdir():
             if path not in keep:  # every .wal too: a published file is checkpointed and has none
                 path.unlink(missing_ok=True)

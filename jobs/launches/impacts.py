@@ -1,0 +1,70 @@
+"""Impacts of launches: measured after a sync and kept beside the generation, so that no reader waits for them.
+
+What is kept is looked up by the values that it was measured from, so a page may find less than it needs, but nothing
+that is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.project.project import Project
+from metrics.engine.data_context import World
+from metrics.launches.impacts import LAYOUT, Impacts
+from metrics.launches.scorecard import Kept, measured
+
+
+def measure_launches(project: Project, readings: Mapping[str, Sequence[Kept]], *, now: datetime) -> int:
+    """Measure what the pages of all launches show, and keep it. Returns how many impacts were asked for.
+
+    readings: what was published, by launch. What the generation before was measured from and is still the same is not
+    measured again. Raises NoData, StateError.
+    """
+    world = project.world(now)
+    launches = [launch for launch in world.catalogue.launches if launch.kind == "launch"]
+    path, terms = project.generations.impacts(world.reader.generation.id), _terms(world)
+    kept = _document(path)
+    if not launches or kept.get("terms") == terms:
+        return 0
+    impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
+    for launch in launches:
+        measured(world, launch, readings.get(launch.name, ()), measure=impacts.of)
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked}))
+    os.replace(fresh, path)
+    return len(impacts.asked)
+
+
+def known_impacts(project: Project, generation: str) -> Impacts:
+    """What was measured after the sync of a generation; whatever is not known is measured."""
+    return Impacts(_document(project.generations.impacts(generation)).get("impacts", {}))
+
+
+def _terms(world: World) -> str:
+    """Digest of the launches and of the definitions that they are read by: while it stays there is nothing to do."""
+    catalogue = world.catalogue
+    launches = [launch for launch in catalogue.launches if launch.kind == "launch"]
+    names = {name for launch in launches for name in (*launch.measured, launch.control) if name in catalogue.kpis}
+    texts = [launch.model_dump_json() for launch in launches] + [catalogue.definition(name) for name in sorted(names)]
+    return hashlib.sha256(json.dumps([LAYOUT, world.country, *texts]).encode()).hexdigest()
+
+
+def _latest(path: Path) -> dict[str, Any]:
+    """The impacts kept last, of a generation other than the one of this file."""
+    others = [other for other in path.parent.glob(f"*{path.suffix}") if other != path]
+    newest = max(others, key=lambda other: other.stat().st_mtime_ns, default=None)
+    return dict(_document(newest).get("impacts", {})) if newest else {}
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("impacts"), dict) else {}

@@ -1,0 +1,12 @@
+SELECT
+  CAST(DATE_TRUNC('MONTH', "at") AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(DISTINCT who) AS __value,
+  COUNT(DISTINCT who) AS n
+FROM "orders"
+WHERE
+  "at" >= CAST('2025-08-01 00:00:00' AS TIMESTAMP)
+  AND "at" < CAST('2026-12-01 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;

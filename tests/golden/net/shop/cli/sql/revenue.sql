@@ -1,0 +1,12 @@
+SELECT
+  CAST(DATE_TRUNC('WEEK', "at") AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  SUM(amount) AS __value,
+  COUNT(amount) AS n
+FROM "orders"
+WHERE
+  "at" >= CAST('2025-08-04 00:00:00' AS TIMESTAMP)
+  AND "at" < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;

@@ -1,0 +1,92 @@
+WITH dataset__events AS (
+  SELECT
+    own.*,
+    "other_1"."plan"
+  FROM "events" AS own
+  LEFT JOIN (
+    SELECT
+      "user_id" AS joined_key,
+      plan AS "plan"
+    FROM "people"
+  ) AS other_1
+    ON "own"."user_id" = other_1.joined_key
+)
+SELECT
+  CAST((
+    DATE_TRUNC(
+      'WEEK',
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York'
+      ) - INTERVAL '6' DAY
+    )
+  ) + INTERVAL '6' DAY AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM dataset__events
+WHERE
+  (
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York' >= CAST('2026-07-26 00:00:00' AS TIMESTAMP)
+    AND (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York' < CAST('2026-11-29 00:00:00' AS TIMESTAMP)
+  )
+  AND kind = 'buy'
+GROUP BY
+  1,
+  2;
+
+WITH dataset__events AS (
+  SELECT
+    own.*,
+    "other_1"."plan"
+  FROM "events" AS own
+  LEFT JOIN (
+    SELECT
+      "user_id" AS joined_key,
+      plan AS "plan"
+    FROM "people"
+  ) AS other_1
+    ON "own"."user_id" = other_1.joined_key
+)
+SELECT
+  CAST((
+    DATE_TRUNC(
+      'WEEK',
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York'
+      ) - INTERVAL '6' DAY
+    )
+  ) + INTERVAL '6' DAY AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM dataset__events
+WHERE
+  (
+    (
+      "at"
+    ) AT TIME ZONE 'UTC'
+  ) AT TIME ZONE 'America/New_York' >= CAST('2026-07-26 00:00:00' AS TIMESTAMP)
+  AND (
+    (
+      "at"
+    ) AT TIME ZONE 'UTC'
+  ) AT TIME ZONE 'America/New_York' < CAST('2026-11-29 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;

@@ -1,0 +1,122 @@
+WITH dataset__events AS (
+  SELECT
+    own.*,
+    "other_1"."plan"
+  FROM "events" AS own
+  LEFT JOIN (
+    SELECT
+      "user_id" AS joined_key,
+      plan AS "plan"
+    FROM "people"
+  ) AS other_1
+    ON "own"."user_id" = other_1.joined_key
+), cte__base AS (
+  SELECT
+    '' AS segment,
+    "user_id" AS entity,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York' AS base_local,
+    "at" AS base_at,
+    "at" AS line_at
+  FROM dataset__events
+  WHERE
+    (
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' >= CAST('2026-08-01 00:00:00' AS TIMESTAMP)
+        AND (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' < CAST('2026-11-25 12:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'view'
+), cte__conversions AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS seen_at
+  FROM dataset__events
+  WHERE
+    (
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' >= CAST('2026-07-31 00:00:00' AS TIMESTAMP)
+        AND (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' < CAST('2026-11-25 12:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'cart'
+), cte__pairs AS (
+  SELECT DISTINCT
+    segment,
+    entity
+  FROM cte__base
+), cte__touched AS (
+  SELECT
+    segment,
+    line_at,
+    kind,
+    MAX(base_local) OVER (
+      PARTITION BY segment, entity
+      ORDER BY line_at, kind
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS local,
+    MAX(base_at) OVER (
+      PARTITION BY segment, entity
+      ORDER BY line_at, kind
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS touched_at
+  FROM (
+    SELECT
+      segment,
+      entity,
+      base_local,
+      base_at,
+      line_at,
+      0 AS kind
+    FROM cte__base
+    UNION ALL
+    SELECT
+      cte__pairs.segment,
+      cte__pairs.entity,
+      CAST(NULL AS TIMESTAMP) AS base_local,
+      CAST(NULL AS TIMESTAMP) AS base_at,
+      cte__conversions.seen_at AS line_at,
+      1 AS kind
+    FROM cte__conversions
+    JOIN cte__pairs
+      ON cte__pairs.entity = cte__conversions.entity
+  ) AS time_line
+)
+SELECT
+  segment AS __segment,
+  CAST(DATE_TRUNC('DAY', local) AS TIMESTAMP) AS __period,
+  COUNT(CASE WHEN kind = 1 AND line_at < touched_at + INTERVAL '36' HOUR THEN 1 END) AS numerator,
+  COUNT(CASE WHEN kind = 0 THEN 1 END) AS denominator,
+  COUNT(CASE WHEN kind = 0 THEN 1 END) AS n
+FROM cte__touched
+WHERE
+  local >= CAST('2026-08-01 00:00:00' AS TIMESTAMP)
+  AND local < CAST('2026-11-23 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;

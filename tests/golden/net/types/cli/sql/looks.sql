@@ -1,0 +1,38 @@
+WITH dataset__views_only AS (
+  SELECT
+    *
+  FROM events
+  WHERE
+    kind = 'view'
+)
+SELECT
+  CAST((
+    DATE_TRUNC(
+      'WEEK',
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York'
+      ) - INTERVAL '6' DAY
+    )
+  ) + INTERVAL '6' DAY AS TIMESTAMP) AS __period,
+  '' AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM dataset__views_only
+WHERE
+  (
+    (
+      "at"
+    ) AT TIME ZONE 'UTC'
+  ) AT TIME ZONE 'America/New_York' >= CAST('2026-08-02 00:00:00' AS TIMESTAMP)
+  AND (
+    (
+      "at"
+    ) AT TIME ZONE 'UTC'
+  ) AT TIME ZONE 'America/New_York' < CAST('2026-11-29 00:00:00' AS TIMESTAMP)
+GROUP BY
+  1,
+  2;

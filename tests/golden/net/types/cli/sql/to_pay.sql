@@ -1,0 +1,236 @@
+WITH cte__reached_1 AS (
+  SELECT
+    '' AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('MONTH', (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS period,
+    MIN((
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York') AS first_at,
+    MIN((
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York') AS reached_at
+  FROM "people"
+  WHERE
+    (
+      (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'America/New_York' >= CAST('2026-08-01 00:00:00' AS TIMESTAMP)
+      AND (
+        (
+          "at"
+        ) AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'America/New_York' < CAST('2026-12-01 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+  GROUP BY
+    1,
+    2,
+    3
+), cte__hits_2 AS (
+  SELECT
+    "user_id" AS entity,
+    CAST("at" AS TIMESTAMP) AS seen_at
+  FROM "payments"
+  WHERE
+    (
+      CAST("at" AS TIMESTAMP) >= CAST('2026-07-31 00:00:00' AS TIMESTAMP)
+      AND CAST("at" AS TIMESTAMP) < CAST('2026-12-08 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cte__reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST(reached_at, hit) AS reached_at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      reached_at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        reached_at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          reached_at,
+          CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM cte__reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS TEXT) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
+          1 AS kind
+        FROM cte__hits_2
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '6' DAY
+), dataset__events AS (
+  SELECT
+    own.*,
+    "other_1"."plan"
+  FROM "events" AS own
+  LEFT JOIN (
+    SELECT
+      "user_id" AS joined_key,
+      plan AS "plan"
+    FROM "people"
+  ) AS other_1
+    ON "own"."user_id" = other_1.joined_key
+), cte__hits_3 AS (
+  SELECT
+    "user_id" AS entity,
+    (
+      (
+        "at"
+      ) AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'America/New_York' AS seen_at
+  FROM dataset__events
+  WHERE
+    (
+      (
+        (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' >= CAST('2026-07-31 00:00:00' AS TIMESTAMP)
+        AND (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'America/New_York' < CAST('2026-12-08 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'buy'
+), cte__reached_3 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    GREATEST(reached_at, hit) AS reached_at
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      reached_at,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        reached_at,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, kind DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          reached_at,
+          reached_at AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          0 AS kind
+        FROM cte__reached_2
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS TEXT) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          seen_at AS line_at,
+          seen_at AS hit_at,
+          1 AS kind
+        FROM cte__hits_3
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '6' DAY
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
+FROM (
+  SELECT
+    segment,
+    period,
+    1 AS step
+  FROM cte__reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM cte__reached_2
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    3 AS step
+  FROM cte__reached_3
+) AS every_step
+GROUP BY
+  segment,
+  period,
+  step;

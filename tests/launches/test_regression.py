@@ -1,0 +1,141 @@
+"""Fits in linear time against the same model by dense matrices: every number of a fit, on many kinds of series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy import special
+
+from metrics.launches import regression
+from metrics.launches.regression import MEMORY, PARTS, Fit, Problem, fits, intervals
+
+EXACT = 1e-8
+LEVEL = 0.95
+
+
+@dataclass
+class Dense:
+    """What regression.py computes, by inverses and products of whole matrices."""
+
+    steps: np.ndarray
+    scales: np.ndarray
+    weights: np.ndarray
+    likelihood: np.ndarray
+    base: np.ndarray
+    known: np.ndarray
+    variances: np.ndarray
+    freedom: int
+
+    def interval(self) -> tuple[float, float, float]:
+        kept = self.weights > regression.LIKELY
+        weights, centres, scales = self.weights[kept] / self.weights[kept].sum(), self.steps[kept], self.scales[kept]
+        found = [float(weights @ centres)]
+        for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
+            ends = centres + special.stdtrit(self.freedom, q) * scales
+            low, high = ends.min(), ends.max()
+            for _ in range(30):
+                middle = (low + high) / 2
+                below = weights @ special.stdtr(self.freedom, (middle - centres) / scales) < q
+                low, high = (middle, high) if below else (low, middle)
+            found.append(float((low + high) / 2))
+        return found[0], found[1], found[2]
+
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        unknown = np.einsum("ti,mij,tj->mt", rows, self.known, rows)
+        return np.asarray(np.sqrt(self.weights @ (self.variances[:, None] * (1 + unknown))))
+
+
+def dense(problem: Problem) -> Dense:
+    """Candidate by candidate, the days that are missing left out of the covariance."""
+    y, step, base, at = problem.y, problem.step, problem.base, np.array(problem.at)
+    series, (count, columns) = y.shape[1], base.shape
+    freedom = series * (count - columns) - 1
+    apart = np.abs(np.subtract.outer(at, at))
+    found: list[tuple[float, float, float, float, np.ndarray, np.ndarray]] = []
+    for memory, part in [(0.0, 0.0), *((m, p) for m in MEMORY for p in PARTS)]:
+        v = part * np.float_power(abs(memory), apart) * np.sign(memory) ** apart + (1 - part) * np.eye(count)
+        inverse = np.linalg.inv(v)
+        information = base.T @ inverse @ base
+        known = np.linalg.inv(information)
+        left = inverse - inverse @ base @ known @ base.T @ inverse
+        power = sum(step[:, s] @ left @ step[:, s] for s in range(series))
+        effect = sum(step[:, s] @ left @ y[:, s] for s in range(series)) / power
+        rest = y - effect * step
+        rest = rest - base @ np.linalg.lstsq(base, rest, rcond=None)[0]  # changes nothing but the rounding
+        variance = sum(rest[:, s] @ left @ rest[:, s] for s in range(series)) / freedom
+        logs = series * (np.linalg.slogdet(v)[1] + np.linalg.slogdet(information)[1]) + np.log(power)
+        first = known @ base.T @ inverse @ (y[:, 0] - effect * step[:, 0])
+        likelihood = -0.5 * (freedom * np.log(variance) + logs)
+        numbers = (float(effect), float(variance), float(np.sqrt(variance / power)), float(likelihood))
+        found.append((*numbers, first, known))
+    steps, variances, scales, likelihood, bases, covariance = (np.array(part) for part in zip(*found, strict=True))
+    weights = np.exp(likelihood - likelihood.max())
+    weights /= weights.sum()
+    return Dense(steps, scales, weights, likelihood, weights @ bases, covariance, variances, freedom)
+
+
+def made(seed: int, days: int, series: int, missing: float) -> Problem:
+    """A week, a trend, noise that remembers, a step of its own day and share for each series."""
+    rng, day = np.random.default_rng(seed), np.arange(days)
+    memory, rough, level = rng.choice([0.0, 0.5, 0.95]), rng.choice([0.0, 1.0]), rng.choice([0.0, 11.0])
+    noise = rng.normal(0, 0.05, (days, series))
+    for i in range(1, days):
+        noise[i] += memory * noise[i - 1]
+    noise += rough * rng.normal(0, 0.05, (days, series))
+    step = np.zeros((days, series))
+    for s in range(series):
+        step[days - 14 + s :, s] = rng.uniform(0.3, 1.7)
+    y = level + noise + rng.choice([0.0, 0.1, 3.0]) * step + 0.1 * np.sin(2 * np.pi * day / 7)[:, None]
+    base = np.column_stack([np.ones(days), day / days - 0.5, *((day % 7 == k) - 1 / 7 for k in range(6))])
+    seen = rng.random(days) >= missing
+    seen[0] = seen[days - 8] = True
+    kept = np.flatnonzero(seen)
+    return Problem(y[kept], step[kept], base[kept], tuple(int(i) for i in kept))
+
+
+def close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
+    size = float(np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, rtol=EXACT, atol=EXACT * size, err_msg=what)
+
+
+def same(found: Fit, expected: Dense, problem: Problem) -> None:
+    for name in ("steps", "scales", "weights", "base", "known", "variances"):
+        close(getattr(found, name), getattr(expected, name), name)
+    likely = expected.weights > 1e-300
+    close(np.log(found.weights[likely]), np.log(expected.weights[likely]), "likelihoods")
+    assert found.freedom == expected.freedom
+    close(found.spread(problem.base), expected.spread(problem.base), "spread")
+    close(np.array(found.interval(LEVEL)), np.array(expected.interval()), "interval")
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.04, 0.2])
+@pytest.mark.parametrize("series", [1, 2, 5])
+@pytest.mark.parametrize("days", [30, 61, 90])
+def test_a_fit_is_what_dense_matrices_give(days: int, series: int, missing: float) -> None:
+    problem = made(100 * days + series, days, series, missing)
+    same(fits([problem])[0], dense(problem), problem)
+
+
+def test_fits_together_are_the_fits_apart_whatever_their_lengths() -> None:
+    problems = [made(seed, days, 1, part) for seed, (days, part) in enumerate([(74, 0), (60, 0.1), (74, 0.1), (74, 0)])]
+    together = fits(problems)
+    for found, problem, interval in zip(together, problems, intervals(together, LEVEL), strict=True):
+        same(found, dense(problem), problem)
+        close(np.array(interval), np.array(fits([problem])[0].interval(LEVEL)), "interval")
+
+
+def test_a_high_level_costs_no_digits() -> None:
+    """A hundred thousand with noise of a tenth, as counts have it: the differences of its squares would be noise."""
+    problem = made(5, 74, 1, 0.0)
+    raised = Problem(problem.y + 1e5, problem.step, problem.base, problem.at)
+    low, high = fits([problem, raised])
+    np.testing.assert_allclose(high.steps, low.steps, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(high.variances, low.variances, rtol=1e-7)
+
+
+def test_too_few_observations_are_told() -> None:
+    base = np.column_stack([np.ones(4), np.arange(4.0), np.arange(4.0) ** 2])
+    with pytest.raises(ValueError, match="4 observations cannot tell 4 things"):
+        Problem(np.ones((4, 1)), np.ones((4, 1)), base, (0, 1, 2, 3))
