@@ -25,9 +25,12 @@ _pattern: re.Pattern[str] | None = None
 
 
 def mask(text: str) -> str:
-    """`text` with *** where a secret stood."""
-    if _hidden:
-        text = _known().sub(MASK, text)
+    """`text` with *** where a secret stood: for logs."""
+    return mask_patterns(_known().sub(MASK, text) if _hidden else text)
+
+
+def mask_patterns(text: str) -> str:
+    """Only what looks like a credential: for words to a user, who must be able to read which table is meant."""
     text = _PASSWORD.sub(rf"://\1:{MASK}@", text)
     text = _USER_ONLY.sub(f"://{MASK}@", text)
     text = _PARAMETER.sub(rf"\1{MASK}", text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import UTC
 
 import pandas as pd
 from sqlglot import exp
@@ -53,7 +54,7 @@ def answer(
         kpi=kpi.name,
         definition=definition,
         generation=generation.id,
-        watermark=mark.to_pydatetime() if mark is not None else None,
+        watermark=mark.tz_localize(UTC).to_pydatetime() if mark is not None else None,
         grain=grain,
         unit=unit(kpi),
         by=query.by,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,10 @@ def test_validate_lists_problems_of_settings_and_sources_too(project: Builder) -
     ]
     asked = run_cli("status", "--project", str(project.folder))
     assert asked.returncode == 1 and "Europe/Berlin" in asked.stderr
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_times_are_utc_whatever_the_machines_zone(zone: str, demo_folder: Path) -> None:
+    asked = ("query", "sign_ups", "--json", "--project", str(demo_folder))
+    here, there = (run_cli(*asked, check=True, env={**os.environ, "TZ": name}).stdout for name in ("UTC", zone))
+    assert json.loads(here)["watermark"] and there == here

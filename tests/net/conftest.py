@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,15 +31,13 @@ class World:
 def _same_everywhere() -> Iterator[None]:
     """What a machine or its user would change in the output."""
     with pytest.MonkeyPatch.context() as patch:
-        for key, value in {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "USER": "net", "TZ": "UTC"}.items():
+        for key, value in {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "USER": "net"}.items():
             patch.setenv(key, value)
         for key in ("KPI_PROJECT", "KPI_DATA_DIR", "FORCE_COLOR"):
             patch.delenv(key, raising=False)
         patch.setattr("sys.argv", ["kpi"])
         patch.chdir(ROOT)
-        time.tzset()  # `iso` and `day_text` read a watermark, which is UTC without saying so, as the machine's time
         yield
-    time.tzset()
 
 
 @pytest.fixture(scope="module")
