@@ -22,7 +22,7 @@ LOADED = (
     "print('@' + ' '.join(m for m, v in sys.modules.items()"
     " if 'site-packages' in (getattr(v, '__file__', '') or '') and not m.startswith('kpi_transform')))"
 )
-KPI = [sys.executable, "-c", "from cli import main; main()"]
+KPI = [sys.executable, "-c", "from cli.app import main; main()"]
 
 
 def cpu(command: list[str]) -> float:
