@@ -183,10 +183,10 @@ def read(
 
     example: kpi launch read
     """
-    from jobs.launches.verdicts import read_launches, told
+    from jobs.launches.verdicts import publish_verdicts, told
     from jobs.snapshots.message import dressed
 
-    done = read_launches(open_project_at(project), now=clock(now), render=dressed)
+    done = publish_verdicts(open_project_at(project), now=clock(now), render=dressed)
     if json_:
         readings = [{"launch": a, "kpi": b, "days": c, "verdict": d or None} for a, b, c, d in done.readings]
         breaches = [{"launch": a, "kpi": b, "event": c} for a, b, c in done.breaches]

@@ -19,7 +19,7 @@ from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import dataset_states, refresh
-from metrics.quality.data_quality import oddities
+from metrics.quality.data_quality import data_quality_warnings
 
 log = logging.getLogger(__name__)
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
@@ -104,7 +104,7 @@ def sync(
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
             generation: Generation = staging.publish(project.generations)
-            odd = oddities(project.catalogue(), project.reader(), now)
+            odd = data_quality_warnings(project.catalogue(), project.reader(), now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
         if not dry_run:
             project.sync_log.write(runs, now, odd)
@@ -136,10 +136,10 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
     """Verdicts whose day has come, and guardrails."""
     if not project.catalogue().launches:
         return ()
-    from jobs.launches.verdicts import read_launches, told  # scipy and the state store, which few syncs need
+    from jobs.launches.verdicts import publish_verdicts, told  # scipy and the state store, which few syncs need
     from jobs.snapshots.message import dressed
 
-    return told(read_launches(project, now=now, render=dressed))
+    return told(publish_verdicts(project, now=now, render=dressed))
 
 
 def _impacts(project: Project, now: datetime) -> Iterable[str]:

@@ -28,7 +28,7 @@ def page() -> None:
         return
     found = view()
     st.title(found.headline)
-    html(f"<p class='bw-line'>{text(found.line)}</p>")
+    html(f"<p class='bw-line'>{text(found.line(utc_now()))}</p>")
     for words in (*found.dead, found.untold):
         if words:
             html(f"<p class='bw-banner'>{text(words)}</p>")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from jobs.project.clock import utc_now
+from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, DatasetRow, SourceRow, data_page
 from ui.shell import state
 from ui.shell.empty import first_steps
@@ -15,8 +17,8 @@ OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --proje
 
 @state.cached_view
 def view() -> DataPage:
-    """The state of the data of the live world."""
-    return data_page(state.world())
+    """The state of the data of the live data."""
+    return data_page(state.context())
 
 
 def page() -> None:
@@ -81,11 +83,12 @@ def _dataset(row: DatasetRow) -> str:
 
 def _source(row: SourceRow) -> str:
     labels = {"loaded": "Loaded", "unchanged": "Nothing new", "failed": "Failed", "none": "Never"}
+    age = text(age_text(row.pulled_at, utc_now()))
     error = f"<tr><td colspan='5' class='bw-bad'>{text(row.error)}</td></tr>" if row.error else ""
     notes = "".join(f"<p class='bw-sub'>{text(note)}</p>" for note in row.notes)
     return (
         f"<tr><td><strong>{text(row.name)}</strong><p class='bw-sub'>into table {text(row.table)}</p>{notes}</td>"
-        f"<td><span class='bw-chip bw-{row.state}'>{labels[row.state]}</span></td><td>{text(row.pulled)}</td>"
+        f"<td><span class='bw-chip bw-{row.state}'>{labels[row.state]}</span></td><td>{age}</td>"
         f"<td class='bw-num'>{row.rows}</td><td class='bw-num'>{row.quarantined or '–'}</td></tr>{error}"
     )
 

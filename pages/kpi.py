@@ -29,15 +29,15 @@ from ui.shell.theme import html, text
 
 @state.cached_view
 def view(kpi: str, grain: str, range_: str, compare: str, by: str, where: tuple[Filter, ...], who: str) -> KpiPage:
-    """The page of one KPI in the live world."""
-    return kpi_page(state.world(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where, who=who)
+    """The page of one KPI on the live data."""
+    return kpi_page(state.context(), kpi, grain=grain, range_=range_, compare=compare, by=by, where=where, who=who)
 
 
 @state.cached_view
 def overlay_of(kpi: str, rule: Rule, where: tuple[Filter, ...]) -> Overlay:
     """What a rule adds to the chart."""
-    world = state.world()
-    return overlay(world, world.catalogue.kpi(kpi), rule, where, normal_periods(state.project(), rule.key, where))
+    context = state.context()
+    return overlay(context, context.catalogue.kpi(kpi), rule, where, normal_periods(state.project(), rule.key, where))
 
 
 @state.cached_view
@@ -49,13 +49,13 @@ def firing(kpi: str) -> tuple[AlertItem, ...]:
 @state.cached_view
 def change_of(kpi: str, where: tuple[Filter, ...]) -> tuple[ChangeBlock, ...]:
     """Where its last change sits."""
-    return where_it_sits(state.world(), kpi, where)
+    return where_it_sits(state.context(), kpi, where)
 
 
 @state.cached_view
 def origin_of(kpi: str) -> Origin:
     """Where its number comes from."""
-    w = state.world()
+    w = state.context()
     return origin(kpi, w.catalogue, w.reader, w.runs, w.table_sources)
 
 
@@ -64,22 +64,22 @@ def page() -> None:
     if not state.project().has_data():
         first_steps(state.project())
         return
-    world = state.world()
-    names = sorted({*world.catalogue.kpis, *world.catalogue.broken})
+    context = state.context()
+    names = sorted({*context.catalogue.kpis, *context.catalogue.broken})
     if not names:
         st.title("No KPIs yet")
         st.write("Write one file per KPI in the project's `kpis/` folder; docs/definitions.md has examples.")
         return
-    labels = {n: world.catalogue.kpis[n].title if n in world.catalogue.kpis else n for n in names}
-    default = next((n for n in names if n in world.catalogue.kpis and world.catalogue.kpis[n].overview), names[0])
+    labels = {n: context.catalogue.kpis[n].title if n in context.catalogue.kpis else n for n in names}
+    default = next((n for n in names if n in context.catalogue.kpis and context.catalogue.kpis[n].overview), names[0])
     name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
-    kpi = world.catalogue.kpi(name)
-    dimensions = world.catalogue.dimensions_of(kpi)
+    kpi = context.catalogue.kpi(name)
+    dimensions = context.catalogue.dimensions_of(kpi)
     grain = url.read("grain", kpi.offered_grains, kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")
-    where = dimension_filters(world, name, dimensions)
+    where = dimension_filters(context, name, dimensions)
     who = url.read("who", PARTS, "")
     found = view(name, grain, range_, compare, by, where, who)
     rule = chosen_rule(kpi, where)
@@ -95,7 +95,7 @@ def page() -> None:
     hero(found.card)
     if found.so_far:
         html(f"<p class='bw-line'>{text(found.so_far)}</p>")
-    options = {d: segments(world, name, d) for d in dimensions}
+    options = {d: segments(context, name, d) for d in dimensions}
 
     def controls(place: str) -> None:
         url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain], place=place)

@@ -12,8 +12,8 @@ from ui.shell.theme import html, text
 
 @state.cached_view
 def view() -> tuple[Entry, ...]:
-    """The catalogue of the live world."""
-    return kpi_list(state.world())
+    """The catalogue of the live data."""
+    return kpi_list(state.context())
 
 
 def page() -> None:

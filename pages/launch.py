@@ -29,7 +29,7 @@ def page() -> None:
     if not state.project().has_data():
         first_steps(state.project())
         return
-    known = [x for x in state.world().catalogue.launches if x.kind == "launch"]
+    known = [x for x in state.context().catalogue.launches if x.kind == "launch"]
     if not known:
         st.title("No launches yet")
         html("<p class='bw-line'><a href='launches' target='_self'>Make the first one</a></p>")

@@ -23,8 +23,8 @@ NAMED = 3  # alerts that the overview names
 
 @state.cached_view
 def view(area: str, segment: str) -> Overview:
-    """The overview of the live world."""
-    return overview(state.world(), area=area, where=parse_segment(segment))
+    """The overview of the live data."""
+    return overview(state.context(), area=area, where=parse_segment(segment))
 
 
 def page() -> None:
@@ -45,7 +45,7 @@ def page() -> None:
     _alerts()
     chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
-        html(f"<p class='bw-line'>{text(found.data_line)}</p><ul class='bw-chips'>{chips}</ul>")
+        html(f"<p class='bw-line'>{text(found.freshness.line(utc_now()))}</p><ul class='bw-chips'>{chips}</ul>")
         if any_to_draw():
             both_widths(draw_area_and_segment)
     if set(found.counts) == {"no_target"}:

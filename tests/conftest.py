@@ -24,7 +24,7 @@ from connectors.clock import set_clock, utc_now
 from jobs.alerts.evaluate import Evaluation
 from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
-from jobs.outbox.deliver import Sent
+from jobs.outbox.deliver import DeliveryCounts
 from jobs.outbox.deliver import deliver as deliver_messages
 from jobs.project.project import Project, open_project
 from jobs.snapshots.message import dressed
@@ -79,7 +79,9 @@ def evaluate(project: Project, *, now: datetime) -> Evaluation:
     return evaluate_alerts(project, now=now, render=dressed)
 
 
-def deliver(project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now) -> Sent:
+def deliver(
+    project: Project, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now
+) -> DeliveryCounts:
     """Send what is due as a sync would."""
     return deliver_messages(project, dressed, channel, clock)
 
@@ -173,7 +175,7 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_world(demo_folder: Path) -> Any:
-    return open_project(demo_folder).world(NOW)
+    return open_project(demo_folder).context(NOW)
 
 
 def run_cli(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -392,7 +392,7 @@ def test_a_kpi_that_is_wrong_harms_only_itself(shop: Builder, body: str, words: 
     found = problems(shop)
     assert found and all(p.file.endswith("kpis/bad.yml") and p.line >= 1 for p in found)
     assert words in " ".join(f"{p.message} {p.hint}" for p in found), found
-    assert card(shop.open().world(NOW), "bad").status.slug == "definition_error"
+    assert card(shop.open().context(NOW), "bad").status.slug == "definition_error"
 
 
 def test_kpis_in_a_circle(shop: Builder) -> None:

@@ -143,7 +143,7 @@ def test_a_page(shop: Builder, told: Told, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("KPI_PROJECT", str(shop.folder))
     monkeypatch.chdir(ROOT)
     with monkeypatch.context() as broken:
-        failing(broken, "ui.shell.state.world")
+        failing(broken, "ui.shell.state.context")
         shown = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60).run()
         assert [error.value for error in shown.error] == [SENTENCE] and not shown.exception
         assert "boom" not in str(shown.main)

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.channels import mail
-from connectors.channels.contract import Attachment, Message, Outcome
+from connectors.channels.contract import Attachment, Channel, Message, Outcome
 
 log = logging.getLogger(__name__)
 LIMIT_SECONDS = 20.0
@@ -49,11 +49,17 @@ NEVER_THERE = (
 )
 
 
-class AppriseChannel:
-    """The one adapter to begin with."""
+class AppriseChannel(Channel):
+    """Everything that apprise knows, and what it does not know is told as a problem."""
+
+    general = True
 
     def __init__(self, limit_seconds: float = LIMIT_SECONDS) -> None:
         self.limit_seconds = limit_seconds
+
+    def takes(self, url: str) -> bool:  # noqa: ARG002
+        """Whatever no other channel takes."""
+        return True
 
     def problem(self, url: str) -> str:
         """Why an address cannot be used; empty if it can."""

@@ -1,9 +1,11 @@
-"""What every way to notify offers: one message to one address, and whether it arrived."""
+"""What a way to notify is: one class, three methods. A new one is one new file beside this one; nothing is listed."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,36 @@ class Outcome:
     detail: str = ""
 
 
-class Channel(Protocol):
-    """Sends messages to addresses of its kind."""
+class Channel:
+    """Sends messages to addresses of its kind. Subclasses are made without arguments."""
+
+    general: ClassVar[bool] = False  # takes what no channel of its own takes
+
+    def takes(self, url: str) -> bool:
+        """Whether addresses of this kind are its own."""
+        raise NotImplementedError
 
     def problem(self, url: str) -> str:
         """Why an address cannot be used; empty if it can."""
+        raise NotImplementedError
 
     def send(self, url: str, message: Message) -> Outcome:
         """Send, within a bounded time. Never raises for what the other side does; never shows the address."""
+        raise NotImplementedError
+
+
+def channels() -> list[Channel]:
+    """One of every kind: each Channel class of a file of this folder, those for everything last."""
+    folder = importlib.import_module("connectors.channels")
+    found: list[Channel] = []
+    for module in pkgutil.iter_modules(folder.__path__):
+        for item in vars(importlib.import_module(f"connectors.channels.{module.name}")).values():
+            own = isinstance(item, type) and issubclass(item, Channel) and item.__module__.endswith(f".{module.name}")
+            if own and item is not Channel:
+                found.append(item())
+    return sorted(found, key=lambda channel: channel.general)
+
+
+def channel_for(url: str) -> Channel:
+    """The channel that sends to an address."""
+    return next(channel for channel in channels() if channel.takes(url))

@@ -12,7 +12,7 @@ from connectors.state.alerts import Delivery
 
 
 @dataclass(frozen=True)
-class Kept:
+class ArchivedSnapshot:
     """One row of snapshots, without its document."""
 
     name: str
@@ -48,14 +48,14 @@ class Send:
     by: str
 
 
-def kept(connection: Connection, name: str | None = None) -> list[Kept]:
+def kept(connection: Connection, name: str | None = None) -> list[ArchivedSnapshot]:
     """All snapshots, or those of one definition: the latest week and revision first."""
     table = tables.snapshots
     columns = [column for column in table.c if column.name != "document"]
     query = select(*columns).order_by(table.c.week.desc(), table.c.name, table.c.revision.desc())
     if name is not None:
         query = query.where(table.c.name == name)
-    return [Kept(**row._mapping) for row in connection.execute(query)]
+    return [ArchivedSnapshot(**row._mapping) for row in connection.execute(query)]
 
 
 def document(connection: Connection, name: str, week: str, revision: int) -> str | None:
@@ -73,7 +73,7 @@ def last_revision(connection: Connection, name: str, week: str) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
-def add(connection: Connection, row: Kept, text: str) -> None:
+def add(connection: Connection, row: ArchivedSnapshot, text: str) -> None:
     """Keep a new revision. A second one of the same number fails: look first, in the same transaction."""
     connection.execute(insert(tables.snapshots).values(**asdict(row), document=text))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
 Columns = Mapping[str, str]  # column → SQL type as the engine spells it
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
@@ -66,8 +67,13 @@ class StoredSeries:
 class Reader(Protocol):
     """Reads one generation. Never writes, never sees another process's half-done work."""
 
-    dialect: str
-    generation: Generation
+    @property
+    def dialect(self) -> str:
+        """The name that sqlglot knows the engine's SQL by."""
+
+    @property
+    def generation(self) -> Generation:
+        """What is read."""
 
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError."""
@@ -87,8 +93,17 @@ class Reader(Protocol):
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
 
+    def stored_series(self, keys: Iterable[SeriesKey], sequence: int) -> Mapping[SeriesKey, StoredSeries]:
+        """The same for many, in one statement: those that were stored."""
+
+    def read_ahead(self, keys: Iterable[SeriesKey], sequence: int) -> None:
+        """Say what `stored_values` is about to be asked for: a reader that remembers reads it all at once."""
+
     def published_files(self) -> Mapping[str, str]:
         """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""
+
+    def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
+        """(KPI, grain) → what `stored_definitions` says, for all in one statement."""
 
     def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""

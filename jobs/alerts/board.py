@@ -35,10 +35,9 @@ def board(project: Project, *, now: datetime) -> Board:
         if c.dead
     )
     evaluated = max((row.evaluated_at for row in state.standings), default=None)
-    line = f"Evaluated {fmt.age_text(evaluated, now)}; after each sync." if evaluated else "Not evaluated yet."
     return Board(
         headline(len(firing), len(pending)),
-        line,
+        evaluated,
         tuple(firing),
         tuple(pending),
         tuple(late),

@@ -17,17 +17,17 @@ from connectors.errors import KpiError
 from connectors.secrets import mask
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
-from jobs.outbox.deliver import Renderer, Sent, deliver
+from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
-from metrics.alerts.judge import CRITICAL, SEVERITIES, Judged, known_or_none
+from metrics.alerts.judge import CRITICAL, SEVERITIES, Judgement, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.message import Happened, Notice, grouped, notice, source_notice
-from metrics.alerts.notification_policy import Told, to_tell
+from metrics.alerts.notification_policy import NotificationState, notification_due
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
 from metrics.alerts.place import place_of
 from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import dataset_late, late_reasons
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,11 @@ MOST_PLACES = 25  # incidents of one evaluation whose place is looked for
 
 
 @dataclass(frozen=True)
-class Looked:
+class RuleJudgement:
     """A rule and what it says now: its segments judged, or why it was not."""
 
     rule: Rule
-    judged: tuple[Judged, ...] = ()
+    judged: tuple[Judgement, ...] = ()
     stale: str = ""
     error: str = ""
 
@@ -62,7 +62,7 @@ class Evaluation:
 
     rules: int = 0
     events: tuple[tuple[int, str, str, str], ...] = ()
-    sent: Sent = field(default_factory=Sent)
+    sent: DeliveryCounts = field(default_factory=DeliveryCounts)
     untold: tuple[str, ...] = ()  # owners and contacts without a contact point
 
 
@@ -71,16 +71,18 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
 
     render: of the messages that are due. Raises NoData, StateError.
     """
-    world = project.world(now)
-    late = late_sources(world)
-    has_rules = any(rules_of(kpi) for kpi in world.catalogue.kpis.values())
+    context = project.context(now)
+    late = late_sources(context)
+    has_rules = any(rules_of(kpi) for kpi in context.catalogue.kpis.values())
     if not (has_rules or late or project.state.exists()):
         return Evaluation()
-    looked = look(world, normals_of(project))
+    looked = look(context, normals_of(project))
     with project.state.writing() as connection:
-        ledger = _Ledger(project, world, connection, now)
+        ledger = _Ledger(project, context, connection, now)
         live = project.generations.live()
-        if live is None or live.stem == world.reader.generation.id:  # else a sync has published: its evaluation counts
+        if (
+            live is None or live.stem == context.reader.generation.id
+        ):  # else a sync has published: its evaluation counts
             for item in looked:
                 ledger.record(item)
             ledger.record_sources(late)
@@ -108,46 +110,46 @@ def normals_of(project: Project) -> dict[str, Normals]:
     return dict(found)
 
 
-def look(world: World, normals: Mapping[str, Normals]) -> list[Looked]:
+def look(context: DataContext, normals: Mapping[str, Normals]) -> list[RuleJudgement]:
     """Judge every rule. A KPI whose data is late waits: nothing of it is judged."""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
-    found: list[Looked] = []
-    for name in sorted(world.catalogue.kpis):
-        item, answers = world.catalogue.kpi(name), Answers()
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    found: list[RuleJudgement] = []
+    for name in sorted(context.catalogue.kpis):
+        item, answers = context.catalogue.kpi(name), Answers()
         rules = rules_of(item)
         if not rules:
             continue
-        late = late_reasons(item, world.catalogue, states, world.runs, world.table_sources, world.now)
+        late = late_reasons(item, context.catalogue, states, context.runs, context.table_sources, context.now)
         for rule in rules:
             if late:
-                found.append(Looked(rule, stale=late[0]))
+                found.append(RuleJudgement(rule, stale=late[0]))
                 continue
             try:
                 mine = normals.get(rule.key)
                 judged = observe(
-                    rule, world.catalogue, world.reader, country=world.country, normals=mine, answers=answers
+                    rule, context.catalogue, context.reader, country=context.country, normals=mine, answers=answers
                 )
-                found.append(Looked(rule, tuple(judged)))
+                found.append(RuleJudgement(rule, tuple(judged)))
             except KpiError as error:
-                found.append(Looked(rule, error=error.message))
+                found.append(RuleJudgement(rule, error=error.message))
             except Exception as error:  # whatever one rule meets, the others are judged
                 log.exception("rule %s cannot be judged", rule.key)
-                found.append(Looked(rule, error=mask(f"unexpected {type(error).__name__}: {error}")))
+                found.append(RuleJudgement(rule, error=mask(f"unexpected {type(error).__name__}: {error}")))
     return found
 
 
-def late_sources(world: World) -> list[Late]:
+def late_sources(context: DataContext) -> list[Late]:
     """Each source (or dataset without one) whose data is late, once."""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
     reasons: dict[str, tuple[str, set[str]]] = {}
-    for name, dataset in world.catalogue.datasets.items():
-        why = dataset_late(name, world.catalogue, states, world.runs, world.table_sources, world.now)
+    for name, dataset in context.catalogue.datasets.items():
+        why = dataset_late(name, context.catalogue, states, context.runs, context.table_sources, context.now)
         if why:
-            source = world.table_sources.get(dataset.source, name)
+            source = context.table_sources.get(dataset.source, name)
             reasons.setdefault(source, (why, set()))[1].add(name)
     found = []
     for source, (why, names) in sorted(reasons.items()):
-        kpis = [k.title for k in world.catalogue.kpis.values() if names & set(world.catalogue.datasets_of(k))]
+        kpis = [k.title for k in context.catalogue.kpis.values() if names & set(context.catalogue.datasets_of(k))]
         found.append(Late(source, why, tuple(sorted(kpis))))
     return found
 
@@ -157,13 +159,13 @@ class _Ledger:
     """One evaluation's reads and writes, inside one transaction."""
 
     project: Project
-    world: World
+    context: DataContext
     connection: Connection
     now: datetime
     events: list[tuple[int, str, str, str]] = field(default_factory=list)
     untold: set[str] = field(default_factory=set)
     _notices: list[tuple[int, str, tuple[str, ...], Notice]] = field(default_factory=list)
-    _live: dict[tuple[str, str], tuple[Rule, Judged]] = field(default_factory=dict)
+    _live: dict[tuple[str, str], tuple[Rule, Judgement]] = field(default_factory=dict)
     _late: dict[str, Late] = field(default_factory=dict)
     _closed: list[Incident] = field(default_factory=list)
 
@@ -171,9 +173,9 @@ class _Ledger:
         self._standings = kept.standings(self.connection)
         self._open = kept.open_incidents(self.connection)
         self._silences = kept.silences(self.connection, self.now)
-        self._sequence = self.world.reader.generation.sequence
+        self._sequence = self.context.reader.generation.sequence
 
-    def record(self, item: Looked) -> None:
+    def record(self, item: RuleJudgement) -> None:
         """Step every segment of a rule; a rule that could not be judged keeps its state and says why."""
         rule, rows = item.rule, []
         if item.stale or item.error:
@@ -195,7 +197,7 @@ class _Ledger:
         kept.put_standings(self.connection, rows)
 
     def _follow(
-        self, rule: Rule, judged: Judged, old: StandingRow | None, standing: Standing, events: list[Event]
+        self, rule: Rule, judged: Judgement, old: StandingRow | None, standing: Standing, events: list[Event]
     ) -> None:
         """Bring incidents in line with what happened. On the first look the past is recorded, nobody is told of it."""
         first, past = old is None or old.last_period is None, list[Incident]()
@@ -232,7 +234,7 @@ class _Ledger:
         if current is not None and standing.severity:
             self._store(current, judged)
 
-    def _store(self, incident: Incident, judged: Judged) -> None:
+    def _store(self, incident: Incident, judged: Judgement) -> None:
         """Insert or update one incident, with its peak."""
         incident = _peaked(incident, judged)
         if not incident.id:
@@ -304,15 +306,13 @@ class _Ledger:
         for contact, items in by_contact.items():
             title, body = grouped([text for _, _, text in items], self.project.name)
             about = {number: event for number, event, _ in items}
-            kept.add_delivery(
-                self.connection, contact, title, body, utc_now(), about
-            )  # sent in the world, not at --now
+            kept.add_delivery(self.connection, contact, title, body, utc_now(), about)
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
         """What is to be told of an open incident now; empty if nothing."""
-        told = Told(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
+        told = NotificationState(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
         rule = self._live[key][0] if key in self._live else None
-        return to_tell(
+        return notification_due(
             SEVERITIES.index(incident.severity),
             told,
             self.now,
@@ -352,7 +352,7 @@ class _Ledger:
         period = pd.Timestamp(at or incident.opened_period)
         happened = Happened(event, incident.severity, period, incident.place)
         year = self.now.year
-        return rule.contacts, notice(happened, rule, judged, self.world.catalogue, base=base, this_year=year)
+        return rule.contacts, notice(happened, rule, judged, self.context.catalogue, base=base, this_year=year)
 
     def _silenced(self, rule_key: str, segment: str) -> bool:
         return is_silenced(self._silences, rule_key, segment) is not None
@@ -362,9 +362,9 @@ class _Ledger:
             return ""
         rule, _ = self._live[(incident.rule_key, incident.segment)]
         found = place_of(
-            self.world.catalogue.kpi(rule.kpi),
-            self.world.catalogue,
-            self.world.reader,
+            self.context.catalogue.kpi(rule.kpi),
+            self.context.catalogue,
+            self.context.reader,
             pd.Timestamp(incident.peak_period or incident.opened_period),
             filters_of(rule, incident.segment),
         )
@@ -372,9 +372,9 @@ class _Ledger:
 
     def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
         """The end of a period as an instant."""
-        grain = self.world.catalogue.kpi(rule.kpi).grain
+        grain = self.context.catalogue.kpi(rule.kpi).grain
         end: datetime = periods.after(period, grain).to_pydatetime()
-        zone = UTC if grain == "hour" else ZoneInfo(self.world.catalogue.timezone)
+        zone = UTC if grain == "hour" else ZoneInfo(self.context.catalogue.timezone)
         return end.replace(tzinfo=zone)
 
 
@@ -403,7 +403,7 @@ def _standing(row: StandingRow | None) -> Standing:
     return Standing(state, SEVERITIES.index(row.severity), **times)
 
 
-def _row(rule: Rule, judged: Judged, standing: Standing, ledger: _Ledger) -> StandingRow:
+def _row(rule: Rule, judged: Judgement, standing: Standing, ledger: _Ledger) -> StandingRow:
     value, threshold = None, None
     if len(judged.periods):
         value = known_or_none(float(judged.value[-1]))
@@ -430,7 +430,7 @@ def _row(rule: Rule, judged: Judged, standing: Standing, ledger: _Ledger) -> Sta
     )
 
 
-def threshold_of(judged: Judged, index: int, severity: int) -> float | None:
+def threshold_of(judged: Judgement, index: int, severity: int) -> float | None:
     """The bound that a value is held against: that of its severity, else the one it is beyond or near."""
     critical = known_or_none(float(judged.critical[index]))
     if severity == CRITICAL and critical is not None:
@@ -462,7 +462,7 @@ def _blank(rule: Rule, ledger: _Ledger) -> StandingRow:
     )
 
 
-def _peaked(incident: Incident, judged: Judged) -> Incident:
+def _peaked(incident: Incident, judged: Judgement) -> Incident:
     """With the worst value between opening and the last period seen."""
     index = judged.worst(pd.Timestamp(incident.opened_period), pd.Timestamp(incident.last_period))
     if index is None:

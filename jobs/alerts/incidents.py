@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from connectors.channels.apprise import AppriseChannel
-from connectors.channels.contract import Message, Outcome
+from connectors.channels.contract import Message, Outcome, channel_for
 from connectors.errors import ContactError, SettingsError, UnknownName, require
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
@@ -235,7 +234,7 @@ def send_test(project: Project, name: str) -> Outcome:
         url = str(expand_secrets(point.url, environment(), where=f"settings.yml, contact point {name}"))
     except SettingsError as error:
         raise ContactError(error.message, where=error.where, hint=error.hint) from None
-    channel = AppriseChannel()
+    channel = channel_for(url)
     if problem := channel.problem(url):
         raise ContactError(f"the address of '{name}' cannot be used: {problem}", where="settings.yml")
     body = f"Alerts of {project.name} will come this way.\n{project.settings.address}"

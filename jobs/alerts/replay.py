@@ -10,7 +10,7 @@ import pandas as pd
 from connectors.errors import require
 from jobs.alerts.evaluate import normals_of
 from jobs.project.project import Project
-from metrics.alerts.judge import SEVERITIES, Judged, known_or_none
+from metrics.alerts.judge import SEVERITIES, Judgement, known_or_none
 from metrics.alerts.observe import observe
 from metrics.alerts.replay import replayed
 from metrics.alerts.rules import rules_of
@@ -42,7 +42,7 @@ def replay(project: Project, name: str, *, rule: str = "", start: str = "", end:
     return rows
 
 
-def _rows(judged: Judged, rule: str, grain: str) -> list[tuple[pd.Timestamp, dict[str, Any]]]:
+def _rows(judged: Judgement, rule: str, grain: str) -> list[tuple[pd.Timestamp, dict[str, Any]]]:
     found = []
     for event in replayed(judged):
         index = int(judged.periods.searchsorted(event.period))

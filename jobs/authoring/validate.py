@@ -9,7 +9,7 @@ from connectors.errors import Problem, did_you_mean, require
 from jobs.project.project import Project
 from metrics.alerts.rules import rules_of
 from metrics.catalog.catalogue import Catalogue
-from metrics.quality.data_quality import oddities
+from metrics.quality.data_quality import data_quality_warnings
 
 
 def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[Problem]:
@@ -20,7 +20,7 @@ def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[P
     catalogue = project.catalogue()
     problems = [*catalogue.problems, *untold(project, catalogue)]
     if project.has_data():
-        problems += oddities(catalogue, project.reader(), now)
+        problems += data_quality_warnings(catalogue, project.reader(), now)
     if names:
         known = sorted({*catalogue.kpis, *catalogue.broken})
         for name in names:

@@ -37,13 +37,13 @@ def page_of(project: Project, name: str, *, now: datetime) -> LaunchPage:
 def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
     name = card.launch.name
     ends = [score.observed.complete_to for score in card.scores if score.observed and score.observed.complete_to]
-    world = project.world(now)
+    context = project.context(now)
     mark = None
     if ends:
-        mark = min(ends).tz_localize(world.catalogue.timezone).to_pydatetime()
+        mark = min(ends).tz_localize(context.catalogue.timezone).to_pydatetime()
     return launch_page(
         card,
-        world.catalogue,
+        context.catalogue,
         now=now,
         data_to=mark,
         decisions=[(d.decision, d.why, d.by, d.decided_at) for d in decisions_of(project, name)],

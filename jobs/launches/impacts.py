@@ -15,26 +15,26 @@ from pathlib import Path
 from typing import Any
 
 from jobs.project.project import Project
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.launches.impacts import LAYOUT, Impacts
-from metrics.launches.scorecard import Kept, measured
+from metrics.launches.scorecard import PublishedReading, measured
 
 
-def measure_launches(project: Project, readings: Mapping[str, Sequence[Kept]], *, now: datetime) -> int:
+def measure_launches(project: Project, readings: Mapping[str, Sequence[PublishedReading]], *, now: datetime) -> int:
     """Measure what the pages of all launches show, and keep it. Returns how many impacts were asked for.
 
     readings: what was published, by launch. What the generation before was measured from and is still the same is not
     measured again. Raises NoData, StateError.
     """
-    world = project.world(now)
-    launches = [launch for launch in world.catalogue.launches if launch.kind == "launch"]
-    path, terms = project.generations.impacts(world.reader.generation.id), _terms(world)
+    context = project.context(now)
+    launches = [launch for launch in context.catalogue.launches if launch.kind == "launch"]
+    path, terms = project.generations.impacts(context.reader.generation.id), _terms(context)
     kept = _document(path)
     if not launches or kept.get("terms") == terms:
         return 0
     impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
     for launch in launches:
-        measured(world, launch, readings.get(launch.name, ()), measure=impacts.of)
+        measured(context, launch, readings.get(launch.name, ()), measure=impacts.of)
     fresh = path.with_suffix(".fresh")
     fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked}))
     os.replace(fresh, path)
@@ -46,13 +46,13 @@ def known_impacts(project: Project, generation: str) -> Impacts:
     return Impacts(_document(project.generations.impacts(generation)).get("impacts", {}))
 
 
-def _terms(world: World) -> str:
+def _terms(context: DataContext) -> str:
     """Digest of the launches and of the definitions that they are read by: while it stays there is nothing to do."""
-    catalogue = world.catalogue
+    catalogue = context.catalogue
     launches = [launch for launch in catalogue.launches if launch.kind == "launch"]
     names = {name for launch in launches for name in (*launch.measured, launch.control) if name in catalogue.kpis}
     texts = [launch.model_dump_json() for launch in launches] + [catalogue.definition(name) for name in sorted(names)]
-    return hashlib.sha256(json.dumps([LAYOUT, world.country, *texts]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([LAYOUT, context.country, *texts]).encode()).hexdigest()
 
 
 def _latest(path: Path) -> dict[str, Any]:

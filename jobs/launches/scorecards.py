@@ -17,39 +17,39 @@ from metrics.catalog.models.launch import Launch
 from metrics.launches.impact import METHOD
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, read
-from metrics.launches.scorecard import Kept, Scorecard, same, scorecard
+from metrics.launches.scorecard import PublishedReading, Scorecard, same, scorecard
 
 DECISIONS = ("keep", "change", "roll back", "wait")
 
 
 def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
-    world = project.world(now)
-    launch = world.catalogue.launch(name)
-    known = known_impacts(project, world.reader.generation.id)
-    return scorecard(world, launch, published(project, name), _firing(project, launch, now), measure=known.of)
+    context = project.context(now)
+    launch = context.catalogue.launch(name)
+    known = known_impacts(project, context.reader.generation.id)
+    return scorecard(context, launch, published(project, name), _firing(project, launch, now), measure=known.of)
 
 
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
     """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
-    world = project.world(now)
-    everything, known = published_by_launch(project), known_impacts(project, world.reader.generation.id)
+    context = project.context(now)
+    everything, known = published_by_launch(project), known_impacts(project, context.reader.generation.id)
     found = [
-        scorecard(world, launch, everything.get(launch.name, ()), full=False, measure=known.of)
-        for launch in world.catalogue.launches
+        scorecard(context, launch, everything.get(launch.name, ()), full=False, measure=known.of)
+        for launch in context.catalogue.launches
         if launch.kind == "launch"
     ]
     return tuple(sorted(found, key=lambda card: card.launch.starts_on, reverse=True))
 
 
-def published(project: Project, name: str) -> list[Kept]:
+def published(project: Project, name: str) -> list[PublishedReading]:
     """Readings that were made of one launch, in the order of their days."""
     return published_by_launch(project).get(name, [])
 
 
-def published_by_launch(project: Project) -> dict[str, list[Kept]]:
+def published_by_launch(project: Project) -> dict[str, list[PublishedReading]]:
     """Readings that were made, by launch."""
-    found: dict[str, list[Kept]] = {}
+    found: dict[str, list[PublishedReading]] = {}
     if project.state.exists():
         with project.state.reading() as connection:
             for row in kept.readings(connection):
@@ -57,10 +57,10 @@ def published_by_launch(project: Project) -> dict[str, list[Kept]]:
     return found
 
 
-def kept_of(row: ReadingRow) -> Kept:
+def kept_of(row: ReadingRow) -> PublishedReading:
     """A row as the scorecard knows it."""
     terms = Launch.model_validate_json(row.terms)
-    return Kept(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at, terms)
+    return PublishedReading(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at, terms)
 
 
 def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
@@ -94,19 +94,21 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
 
     Uses the launch as it was read then. Raises NoData, StateError.
     """
-    world, found = project.world(now), []
+    context, found = project.context(now), []
     with project.state.reading() as connection:
         rows = kept.readings(connection, name)
     for row in rows:
         was = kept_of(row)
         old, terms = was.reading, was.terms
         plain = {"kpi": row.kpi, "days": row.days, "generation": row.generation, "verdict": old.verdict or None}
-        if row.kpi not in world.catalogue.kpis:
+        if row.kpi not in context.catalogue.kpis:
             found.append({**plain, "identical": None, "why": "the KPI is gone"})
             continue
-        kpi = world.catalogue.kpi(row.kpi)
+        kpi = context.catalogue.kpi(row.kpi)
         try:
-            observed = observe(terms, kpi, world.catalogue, world.reader, as_of=row.generation, country=world.country)
+            observed = observe(
+                terms, kpi, context.catalogue, context.reader, as_of=row.generation, country=context.country
+            )
         except UnknownGeneration as error:
             found.append({**plain, "identical": None, "why": error.message})
             continue

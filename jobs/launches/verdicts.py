@@ -16,10 +16,10 @@ from connectors.clock import utc_now
 from connectors.state import alerts as outbox
 from connectors.state import launches as kept
 from connectors.state.launches import Breach, ReadingRow
-from jobs.outbox.deliver import Renderer, Sent, deliver
+from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.launches.guardrail import Guard, guard
 from metrics.launches.message import breach_lines, launch_message, reading_lines
 from metrics.launches.observe import observe
@@ -30,63 +30,65 @@ NEWS = timedelta(days=14)  # a verdict that became due longer ago is kept, but n
 
 
 @dataclass(frozen=True)
-class Read:
+class VerdictRun:
     """What one call did. readings: (launch, kpi, days, verdict); breaches: (launch, kpi, opened or closed)."""
 
     readings: tuple[tuple[str, str, int, str], ...] = ()
     breaches: tuple[tuple[str, str, str], ...] = ()
-    sent: Sent = field(default_factory=Sent)
+    sent: DeliveryCounts = field(default_factory=DeliveryCounts)
     untold: tuple[str, ...] = ()
 
 
-def read_launches(project: Project, *, now: datetime, render: Renderer) -> Read:
+def publish_verdicts(project: Project, *, now: datetime, render: Renderer) -> VerdictRun:
     """Read every launch on the live data. Safe beside another; a second call changes nothing.
 
     render: of the messages that are due. Raises NoData, StateError.
     """
-    world = project.world(now)
-    begun = [x for x in world.catalogue.launches if x.kind == "launch" and x.starts_on <= now.date()]
+    context = project.context(now)
+    begun = [x for x in context.catalogue.launches if x.kind == "launch" and x.starts_on <= now.date()]
     if not begun:
-        return Read()
+        return VerdictRun()
     known: set[tuple[str, str, int]] = set()
     if project.state.exists():
         with project.state.reading() as connection:
             known = {(row.launch, row.kpi, row.days) for row in kept.readings(connection)}
-    fresh = {launch.name: _due(world, launch, known) for launch in begun}
-    guards = {launch.name: _guards(world, launch) for launch in begun}
+    fresh = {launch.name: _due(context, launch, known) for launch in begun}
+    guards = {launch.name: _guards(context, launch) for launch in begun}
     if not any(fresh.values()) and not any(guards.values()):
-        return Read()
+        return VerdictRun()
     with project.state.writing() as connection:
-        ledger = _Ledger(project, world, connection, now)
+        ledger = _Ledger(project, context, connection, now)
         for launch in begun:
             ledger.record(launch, fresh[launch.name], guards[launch.name])
-    return Read(tuple(ledger.readings), tuple(ledger.breaches), deliver(project, render), tuple(sorted(ledger.untold)))
+    return VerdictRun(
+        tuple(ledger.readings), tuple(ledger.breaches), deliver(project, render), tuple(sorted(ledger.untold))
+    )
 
 
-def told(done: Read) -> list[str]:
+def told(done: VerdictRun) -> list[str]:
     """What an operator should know, in sentences."""
     lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
     return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 
-def _due(world: World, launch: Launch, known: set[tuple[str, str, int]]) -> list[Reading]:
+def _due(context: DataContext, launch: Launch, known: set[tuple[str, str, int]]) -> list[Reading]:
     """Verdicts whose day has come and that were not made yet. KPIs that are read in full cost nothing."""
     found = []
     for name in dict.fromkeys([*(s.kpi for s in launch.success), *(g.kpi for g in launch.guardrails)]):
         left = [days for days in READINGS if (launch.name, name, days) not in known]
-        if not left or name not in world.catalogue.kpis or world.now.date() < launch.reading_on(left[0]):
+        if not left or name not in context.catalogue.kpis or context.now.date() < launch.reading_on(left[0]):
             continue
-        kpi = world.catalogue.kpi(name)
-        observed = observe(launch, kpi, world.catalogue, world.reader, country=world.country)
+        kpi = context.catalogue.kpi(name)
+        observed = observe(launch, kpi, context.catalogue, context.reader, country=context.country)
         found += [read(launch, kpi, observed, days).reading for days in due(launch, observed) if days in left]
     return found
 
 
-def _guards(world: World, launch: Launch) -> list[Guard]:
-    if pd.Timestamp(world.now.date()) - pd.Timestamp(launch.starts_on) > WATCHED:
+def _guards(context: DataContext, launch: Launch) -> list[Guard]:
+    if pd.Timestamp(context.now.date()) - pd.Timestamp(launch.starts_on) > WATCHED:
         return []
-    rails = [item for item in launch.guardrails if item.kpi in world.catalogue.kpis]
-    return [guard(item, world.catalogue, world.reader, launch.starts_on) for item in rails]
+    rails = [item for item in launch.guardrails if item.kpi in context.catalogue.kpis]
+    return [guard(item, context.catalogue, context.reader, launch.starts_on) for item in rails]
 
 
 @dataclass
@@ -94,7 +96,7 @@ class _Ledger:
     """One call's writes, inside one transaction."""
 
     project: Project
-    world: World
+    context: DataContext
     connection: Connection
     now: datetime
     readings: list[tuple[str, str, int, str]] = field(default_factory=list)
@@ -120,7 +122,7 @@ class _Ledger:
                     launch.name,
                     reading.kpi,
                     reading.days,
-                    self.world.reader.generation.id,
+                    self.context.reader.generation.id,
                     self.now,
                     launch.model_dump_json(),
                     json.dumps(reading.as_dict(), sort_keys=True),
@@ -129,7 +131,7 @@ class _Ledger:
             self.readings.append((launch.name, reading.kpi, reading.days, reading.verdict))
             if self.now.date() - launch.reading_on(reading.days) <= NEWS:
                 news.append(reading)
-        return reading_lines(news, self.world.catalogue)
+        return reading_lines(news, self.context.catalogue)
 
     def _breaches(self, launch: Launch, guards: list[Guard]) -> list[str]:
         opened = {b.kpi: b for b in kept.breaches(self.connection, launch.name) if b.closed_at is None}
@@ -144,7 +146,7 @@ class _Ledger:
                 kept.close_breach(self.connection, opened[item.kpi].id, self.now)
                 self.breaches.append((launch.name, item.kpi, "closed"))
                 news.append(item)
-        return breach_lines(news, self.world.catalogue)
+        return breach_lines(news, self.context.catalogue)
 
     def _tell(self, launch: Launch, lines: list[str]) -> None:
         name = launch.owner or "default"

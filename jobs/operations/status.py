@@ -26,12 +26,12 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
     ]
     if not project.has_data():
         return {"generation": None, "published_at": None, "datasets": [], "sources": last}
-    world = project.world(now)
-    generation = world.reader.generation
-    states = world.reader.dataset_states(generation.sequence)
+    context = project.context(now)
+    generation = context.reader.generation
+    states = context.reader.dataset_states(generation.sequence)
     datasets = []
-    for name in world.catalogue.datasets:
-        late = dataset_late(name, world.catalogue, states, runs, world.table_sources, now)
+    for name in context.catalogue.datasets:
+        late = dataset_late(name, context.catalogue, states, runs, context.table_sources, now)
         state = states.get(name)
         empty = state is None or state.rows == 0
         datasets.append(
@@ -54,8 +54,8 @@ def catalogue_rows(
     project: Project, *, now: datetime, tag: str | None = None, area: str | None = None
 ) -> list[dict[str, Any]]:
     """The catalogue as `kpi list --json` prints it; status is unknown before the first sync."""
-    world = project.world(now) if project.has_data() else None
-    catalogue = world.catalogue if world else project.catalogue()
+    context = project.context(now) if project.has_data() else None
+    catalogue = context.catalogue if context else project.catalogue()
     rows = []
     for name in sorted({*catalogue.kpis, *catalogue.broken}):
         kpi = catalogue.kpis.get(name)
@@ -81,7 +81,7 @@ def catalogue_rows(
                 "type": kpi.type,
                 "grain": kpi.grain,
                 "owner": kpi.owner,
-                "status": card(world, name).status.slug if world else None,
+                "status": card(context, name).status.slug if context else None,
                 "additivity": kpi.additivity,
                 "definition": catalogue.definition(name),
             }

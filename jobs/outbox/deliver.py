@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 
 from filelock import FileLock, Timeout
 
-from connectors.channels.apprise import AppriseChannel
-from connectors.channels.contract import Channel, Message, Outcome
+from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.errors import SettingsError
 from connectors.secrets import mask
@@ -35,7 +34,7 @@ Renderer = Callable[[Project, int, Message], Message]  # project, number in the 
 
 
 @dataclass(frozen=True)
-class Sent:
+class DeliveryCounts:
     """What one call did."""
 
     delivered: int = 0
@@ -45,28 +44,31 @@ class Sent:
 
 def deliver(
     project: Project, render: Renderer, channel: Channel | None = None, clock: Callable[[], datetime] = utc_now
-) -> Sent:
+) -> DeliveryCounts:
     """Send everything that is due. One sender per machine at a time; a second one waits, then finds nothing left.
 
-    render: what turns a message of the outbox into what is sent, with the pictures and files of what it carries.
+    channel: default the one that takes each address. render: what turns a message of the outbox into what is sent, with
+    the pictures and files of what it carries.
     Raises StateError.
     """
     if not project.state.exists():
-        return Sent()
+        return DeliveryCounts()
     with project.state.reading() as connection:
         waiting = kept.next_due(connection)
         left = kept.orphans(connection, socket.gethostname(), clock() - LEASE)
     if waiting is None and not left:
-        return Sent()
+        return DeliveryCounts()
     project.data.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(project.data / "notify.lock", timeout=LOCK_SECONDS):
-            return _send_all(project, render, channel or AppriseChannel(), clock)
+            return _send_all(project, render, channel, clock)
     except Timeout:
-        return Sent()  # the other sender has it all in hand
+        return DeliveryCounts()  # the other sender has it all in hand
 
 
-def _send_all(project: Project, render: Renderer, channel: Channel, clock: Callable[[], datetime]) -> Sent:
+def _send_all(
+    project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]
+) -> DeliveryCounts:
     host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
     with project.state.writing() as connection:
         for message in kept.orphans(connection, host, clock() - LEASE):
@@ -91,11 +93,11 @@ def _send_all(project: Project, render: Renderer, channel: Channel, clock: Calla
             bad = tally["failed"] + tally["unknown"]
             words = ", ".join(f"{number} {status}" for status, number in tally.items())
             log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
-            return Sent(**tally)
+            return DeliveryCounts(**tally)
         time.sleep(max(0.05, wait))
 
 
-def _send(project: Project, render: Renderer, channel: Channel, message: Delivery) -> Outcome:
+def _send(project: Project, render: Renderer, channel: Channel | None, message: Delivery) -> Outcome:
     point = project.settings.contact(message.contact)
     if point is None:
         return Outcome("failed", f"contact point '{message.contact}' is no longer in settings.yml")
@@ -109,7 +111,7 @@ def _send(project: Project, render: Renderer, channel: Channel, message: Deliver
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         log.exception("the pictures of message %s cannot be made", message.id)
         return Outcome("failed", mask(f"its pictures cannot be made: {type(error).__name__}: {error}"))
-    return channel.send(url, whole)
+    return (channel or channel_for(url)).send(url, whole)
 
 
 def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object]:

@@ -17,6 +17,7 @@ from connectors.settings import Settings
 from connectors.warehouse.contract import Reader
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.reader import DuckReader
+from connectors.warehouse.remembering import RememberingReader
 from jobs.project.catalogue_cache import CatalogueCache
 from jobs.project.settings_file import read_settings
 from jobs.project.sources_file import SourcesFile
@@ -26,7 +27,7 @@ from metrics.catalog.catalogue import Catalogue
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
     from connectors.warehouse.duckdb.staging import DuckStaging
-    from metrics.engine.data_context import World
+    from metrics.engine.data_context import DataContext
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
@@ -44,6 +45,7 @@ class Project:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
     _reader: DuckReader | None = field(default=None, repr=False, init=False)
     _retired: DuckReader | None = field(default=None, repr=False, init=False)
+    _remembering: RememberingReader | None = field(default=None, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -99,7 +101,9 @@ class Project:
                     self._retired.close()
                 self._retired = self._reader
                 self._reader = DuckReader(live, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
-            return self._reader
+                self._remembering = RememberingReader(self._reader)
+            assert self._remembering is not None
+            return self._remembering
 
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """All definitions, checked against what is loaded; read again when a file or the generation changed."""
@@ -110,12 +114,12 @@ class Project:
         alone = self.definitions.load(reader, only=kpi)
         return alone if kpi in alone.kpis else self.catalogue(reader)
 
-    def world(self, now: datetime) -> World:
+    def context(self, now: datetime) -> DataContext:
         """What view models read, of the live generation. Raises NoData."""
-        from metrics.engine.data_context import World
+        from metrics.engine.data_context import DataContext
 
         reader = self.reader()
-        return World(
+        return DataContext(
             self.catalogue(reader),
             reader,
             self.sync_log.runs(),

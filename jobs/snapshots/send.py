@@ -13,7 +13,7 @@ from connectors.errors import ContactError, SnapshotError
 from connectors.state import alerts as outbox
 from connectors.state import snapshots as kept
 from connectors.state.snapshots import Send
-from jobs.outbox.deliver import Sent, deliver
+from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
 from jobs.snapshots.message import dressed, message_of, notes_of
 from metrics.presentation.format import iso
@@ -66,7 +66,7 @@ def queue(
     return untold
 
 
-def send(project: Project, document: Document, to: Sequence[str], *, by: str) -> Sent:
+def send(project: Project, document: Document, to: Sequence[str], *, by: str) -> DeliveryCounts:
     """Send a revision to recipients, default those of its definition; who has it already gets nothing.
 
     Raises ContactError for a recipient without a contact point, SnapshotError where there is nobody to send to.

@@ -16,11 +16,11 @@ import pandas as pd
 from connectors.errors import KpiError, SnapshotError, UnknownName
 from connectors.state import launches as launch_store
 from connectors.state import snapshots as kept
-from connectors.state.snapshots import Kept, NoteRow
+from connectors.state.snapshots import ArchivedSnapshot, NoteRow
 from jobs.alerts.incidents import read_state
 from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
-from jobs.outbox.deliver import Sent, deliver
+from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
 from jobs.snapshots.message import dressed
 from jobs.snapshots.send import queue
@@ -29,7 +29,7 @@ from metrics.alerts.rules import rules_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Snapshot
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.launches import words as launch_words
 from metrics.presentation import format as fmt
 from metrics.presentation.format import iso
@@ -53,7 +53,7 @@ class Due:
     taken: tuple[tuple[str, str, int], ...] = ()
     waiting: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
-    sent: Sent = field(default_factory=Sent)
+    sent: DeliveryCounts = field(default_factory=DeliveryCounts)
 
 
 def told(done: Due) -> list[str]:
@@ -69,28 +69,28 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
     week: empty = the last one that is over and that data reaches. Raises NoData, UnknownName, QueryRefused for a text
     that is no week, SnapshotError for a week that is not over or, unless `anyway`, whose data is all missing.
     """
-    world = project.world(now)
-    definition, catalogue = world.catalogue.snapshot(name), world.catalogue
-    chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(world, now)
+    context = project.context(now)
+    definition, catalogue = context.catalogue.snapshot(name), context.catalogue
+    chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(context, now)
     if chosen.ends_at(catalogue.timezone) > now:
         over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
         raise SnapshotError(
             f"week {chosen.name} is not over: its last day is {chosen.last:%-d %b %Y}",
             hint=f"The last week that is over is {over.name}.",
         )
-    changed = unpublished(world, definition)
+    changed = unpublished(context, definition)
     if changed:
         raise SnapshotError(
             f"{', '.join(changed)}: the definition changed after the last sync, so its numbers are not published yet",
             hint="`kpi sync`, then take the week.",
         )
-    gaps = missing(world, definition, chosen)
-    if gaps and not anyway and nothing_there(world, definition, chosen):
+    gaps = missing(context, definition, chosen)
+    if gaps and not anyway and nothing_there(context, definition, chosen):
         raise SnapshotError(
             f"week {chosen.name} cannot be taken: no data reaches its end",
             hint=" ".join(gaps) + " Sync first, or take it as it is with --anyway.",
         )
-    return _keep(project, _taken(project, world, definition, chosen, by, now, {}), definition)
+    return _keep(project, _taken(project, context, definition, chosen, by, now, {}), definition)
 
 
 def take_due(project: Project, *, now: datetime) -> Due:
@@ -99,15 +99,15 @@ def take_due(project: Project, *, now: datetime) -> Due:
     The newest is put into the outbox for its recipients in the same transaction. Safe beside another.
     Raises NoData, StateError.
     """
-    world = project.world(now)
+    context = project.context(now)
     taken: list[tuple[str, str, int]] = []
     waiting: list[str] = []
     untold: set[str] = set()
-    for name, problems in world.catalogue.broken_snapshots.items():
+    for name, problems in context.catalogue.broken_snapshots.items():
         waiting.append(f"snapshot {name} is not taken: {problems[0]}")
-    for definition in world.catalogue.snapshots:
+    for definition in context.catalogue.snapshots:
         try:
-            for event in _take_due(project, world, definition, now, untold):
+            for event in _take_due(project, context, definition, now, untold):
                 (taken if isinstance(event, tuple) else waiting).append(event)  # type: ignore[arg-type]
         except KpiError as error:  # of one definition: the others are taken all the same
             waiting.append(f"snapshot {definition.name} was not taken: {error}")
@@ -115,35 +115,35 @@ def take_due(project: Project, *, now: datetime) -> Due:
 
 
 def _take_due(
-    project: Project, world: World, definition: Snapshot, now: datetime, untold: set[str]
+    project: Project, context: DataContext, definition: Snapshot, now: datetime, untold: set[str]
 ) -> Iterator[tuple[str, str, int] | str]:
     """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
-    changed = unpublished(world, definition)
+    changed = unpublished(context, definition)
     if changed:
         yield f"snapshot {definition.name} waits for a sync of the changed {', '.join(changed)}"
         return
     answers: Answers = {}
-    due = list(_due_weeks(project, world, definition, now))
+    due = list(_due_weeks(project, context, definition, now))
     for week in due:
-        gaps = missing(world, definition, week)
-        patient_until = week.ends_at(world.catalogue.timezone) + definition.schedule.wait
-        if gaps and (now < patient_until or nothing_there(world, definition, week)):
+        gaps = missing(context, definition, week)
+        patient_until = week.ends_at(context.catalogue.timezone) + definition.schedule.wait
+        if gaps and (now < patient_until or nothing_there(context, definition, week)):
             yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
             return
         send = week == due[-1] and definition.schedule.send != "by_hand"
-        taken = _taken(project, world, definition, week, BY_SYNC, now, answers)
+        taken = _taken(project, context, definition, week, BY_SYNC, now, answers)
         made = _keep(project, taken, definition, once=True, send=send, untold=untold)
         if made.revision == 1:
             yield definition.name, week.name, made.revision
 
 
-def _due_weeks(project: Project, world: World, definition: Snapshot, now: datetime) -> Iterator[Week]:
+def _due_weeks(project: Project, context: DataContext, definition: Snapshot, now: datetime) -> Iterator[Week]:
     """Weeks after the last one that was taken; of a new definition the last few that are over and have data."""
-    catalogue = world.catalogue
+    catalogue = context.catalogue
     last = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
     done = [row.week for row in rows_of(project, definition.name)]
     first = weeks.named(max(done), catalogue.week_start_days).later(1) if done else last.later(1 - FIRST_WEEKS)
-    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    states = context.reader.dataset_states(context.reader.generation.sequence).values()
     known = [state.first_at for state in states if state.first_at is not None]
     for back in range(MOST_WEEKS - 1, -1, -1):
         week = last.later(-back)
@@ -151,11 +151,11 @@ def _due_weeks(project: Project, world: World, definition: Snapshot, now: dateti
             yield week
 
 
-def _newest(world: World, now: datetime) -> Week:
+def _newest(context: DataContext, now: datetime) -> Week:
     """The last week that is over, or that data reaches."""
-    catalogue = world.catalogue
+    catalogue = context.catalogue
     over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
-    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    states = context.reader.dataset_states(context.reader.generation.sequence).values()
     marks = [state.watermark for state in states if state.watermark is not None]
     reached = weeks.last_over(max(marks), catalogue.timezone, catalogue.week_start_days) if marks else over
     return min(over, reached)
@@ -166,19 +166,19 @@ def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str,
 
     Raises DefinitionError if the file of the snapshot is wrong.
     """
-    world = project.world(now)
-    week = _newest(world, now)
+    context = project.context(now)
+    week = _newest(context, now)
     if week.name in taken:
         return None
-    return week.name, " ".join(missing(world, world.catalogue.snapshot(), week))
+    return week.name, " ".join(missing(context, context.catalogue.snapshot(), week))
 
 
 def _taken(
-    project: Project, world: World, definition: Snapshot, week: Week, by: str, now: datetime, answers: Answers
+    project: Project, context: DataContext, definition: Snapshot, week: Week, by: str, now: datetime, answers: Answers
 ) -> Document:
     """The document of a week, not kept yet."""
     return take(
-        world,
+        context,
         definition,
         week,
         Circumstances(
@@ -186,8 +186,8 @@ def _taken(
             by,
             now,
             1,
-            _alerts(project, world, week, now),
-            _launches(project, world, week),
+            _alerts(project, context, week, now),
+            _launches(project, context, week),
             answers,
         ),
     )
@@ -211,7 +211,9 @@ def _keep(
         made = made.model_copy(update={"revision": revision})
         if once and revision > 1:
             return made
-        row = Kept(definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline)
+        row = ArchivedSnapshot(
+            definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline
+        )
         kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         if send:
             over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
@@ -221,9 +223,9 @@ def _keep(
     return made
 
 
-def _alerts(project: Project, world: World, week: Week, now: datetime) -> tuple[AlertLine, ...]:
+def _alerts(project: Project, context: DataContext, week: Week, now: datetime) -> tuple[AlertLine, ...]:
     """Alerts that were open in the week, critical first."""
-    catalogue = world.catalogue
+    catalogue = context.catalogue
     rules = {rule.key: rule for kpi in catalogue.kpis.values() for rule in rules_of(kpi)}
     found = []
     for item in read_state(project, now=now).history:
@@ -249,9 +251,9 @@ def _alerts(project: Project, world: World, week: Week, now: datetime) -> tuple[
     return tuple(sorted(found, key=lambda a: (a.state != "Open", a.severity != "critical", a.title)))
 
 
-def _launches(project: Project, world: World, week: Week) -> tuple[LaunchLine, ...]:
+def _launches(project: Project, context: DataContext, week: Week) -> tuple[LaunchLine, ...]:
     """Launches of the last eight weeks, with verdicts whose day had come when the week ended."""
-    begun = [x for x in world.catalogue.launches if x.kind == "launch" and x.starts_on <= week.last]
+    begun = [x for x in context.catalogue.launches if x.kind == "launch" and x.starts_on <= week.last]
     begun = [x for x in begun if week.last - x.starts_on <= RUNNING]
     if not begun:
         return ()
@@ -269,7 +271,7 @@ def _launches(project: Project, world: World, week: Week) -> tuple[LaunchLine, .
             owner=fmt.plain(x.owner),
             decision=decided.get(x.name, ""),
             when=f"Day {(week.last - x.starts_on).days + 1}, since {x.starts_on:%-d %b %Y}",
-            verdicts=_verdicts(world.catalogue, x, published.get(x.name, []), week),
+            verdicts=_verdicts(context.catalogue, x, published.get(x.name, []), week),
         )
         for x in sorted(begun, key=lambda x: x.starts_on, reverse=True)
     )
@@ -286,7 +288,7 @@ def _verdicts(catalogue: Catalogue, launch: Launch, published: list[Any], week: 
     return tuple(fmt.plain(text) for text in latest.values())
 
 
-def rows_of(project: Project, name: str | None = None) -> list[Kept]:
+def rows_of(project: Project, name: str | None = None) -> list[ArchivedSnapshot]:
     """What was taken: the latest week and revision first."""
     if not project.state.exists():
         return []
@@ -330,9 +332,9 @@ def write_note(project: Project, document: Document, text: str, *, by: str, now:
 
 def restated_since(project: Project, document: Document, *, now: datetime) -> tuple[Restatement, ...]:
     """Published numbers that are different now, with the cause. Raises NoData."""
-    world = project.world(now)
+    context = project.context(now)
     with _old_definitions(project, document) as old:
-        return restated(document, world, old)
+        return restated(document, context, old)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Board:
     """The page Alerts. late: sources. dead: contact points that do not answer, in sentences."""
 
     headline: str
-    line: str
+    evaluated_at: datetime | None
     firing: tuple[AlertItem, ...]
     pending: tuple[AlertItem, ...]
     late: tuple[AlertItem, ...]
@@ -77,6 +77,12 @@ class Board:
     dead: tuple[str, ...] = ()
     untold: str = ""
     marks: str = ""
+
+    def line(self, now: datetime) -> str:
+        """`Evaluated 3 min ago; after each sync.`"""
+        if self.evaluated_at is None:
+            return "Not evaluated yet."
+        return f"Evaluated {fmt.age_text(self.evaluated_at, now)}; after each sync."
 
 
 def headline(firing: int, pending: int) -> str:

@@ -27,7 +27,7 @@ Parts = tuple[Floats, Floats, np.ndarray, Floats, Floats, Floats, Floats, Floats
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """One segment, complete periods only, arrays of one length.
 
     level: 0 good, 1 warning, 2 critical, as the period alone is. hold: the severity that a firing incident keeps
@@ -83,7 +83,7 @@ def judge(
     segment: str = "",
     country: str = "",
     normal_from: Sequence[pd.Timestamp] = (),
-) -> Judged:
+) -> Judgement:
     """Judge one segment. frame: its rows of an answer at the home grain, periods rising, without transforms
     unless the rule is `of` a companion. country: of the holidays. normal_from: see `expectation`."""
     column = rule.alert.of or "value"
@@ -114,7 +114,7 @@ def judge(
     level, hold = np.where(missing, bad, level), np.where(missing, bad, hold)
     judged = (judged & known & ~few) | missing
     level, hold = np.where(judged, level, 0), np.where(judged, hold, 0)
-    return Judged(
+    return Judgement(
         segment,
         index,
         value,

@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from metrics.alerts.judge import Judged
+from metrics.alerts.judge import Judgement
 
 
 class State(StrEnum):
@@ -61,7 +61,7 @@ class Event:
     state: State
 
 
-def advance(standing: Standing, judged: Judged) -> tuple[Standing, list[Event]]:
+def advance(standing: Standing, judged: Judgement) -> tuple[Standing, list[Event]]:
     """Judge every period after `standing.last` in order, after a look whether late data dissolved what is open."""
     events: list[Event] = []
     if standing.severity and standing.opened is not None and standing.last is not None and _dissolved(standing, judged):
@@ -132,7 +132,7 @@ def _firing(
     )
 
 
-def _dissolved(standing: Standing, judged: Judged) -> bool:
+def _dissolved(standing: Standing, judged: Judgement) -> bool:
     """Whether no period of the open incident would raise it as the values are now. A gap dissolves nothing."""
     inside = (judged.periods >= standing.opened) & (judged.periods <= standing.last)
     return bool(inside.any()) and bool(judged.known[inside].any()) and not judged.sustained[inside].any()

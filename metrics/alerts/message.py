@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pandas as pd
 
-from metrics.alerts.judge import Judged, known_or_none
+from metrics.alerts.judge import Judgement, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
@@ -48,7 +48,7 @@ class Happened:
 
 
 def notice(
-    incident: Happened, rule: Rule, judged: Judged, catalogue: Catalogue, *, base: str, this_year: int
+    incident: Happened, rule: Rule, judged: Judgement, catalogue: Catalogue, *, base: str, this_year: int
 ) -> Notice:
     """What to tell of an incident of a rule. base: address of the dashboard."""
     kpi, event = catalogue.kpi(rule.kpi), incident.event
@@ -71,7 +71,7 @@ def notice(
     return Notice(event, incident.severity, head, tuple(line for line in lines if line))
 
 
-def _expected(rule: Rule, judged: Judged, index: int, kpi: KpiCommon) -> str:
+def _expected(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> str:
     """`Expected 98.8% or more.`"""
     low, high = (known_or_none(float(side[index])) for side in (judged.low, judged.high))
     told = fmt.value_text

@@ -7,15 +7,21 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
-class Told:
+class NotificationState:
     """What people know of an incident. severity: when they were told last; 0 = never. at: when; None = never."""
 
     severity: int = 0
     at: datetime | None = None
 
 
-def to_tell(
-    severity: int, told: Told, now: datetime, *, silenced: bool, acknowledged: bool, renotify_after: timedelta | None
+def notification_due(
+    severity: int,
+    told: NotificationState,
+    now: datetime,
+    *,
+    silenced: bool,
+    acknowledged: bool,
+    renotify_after: timedelta | None,
 ) -> str:
     """opened, escalated, reminder, or empty: nothing is to be said.
 

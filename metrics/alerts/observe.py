@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.warehouse.contract import Reader
-from metrics.alerts.judge import Judged, judge
+from metrics.alerts.judge import Judgement, judge
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer
@@ -28,14 +28,14 @@ def observe(
     normals: Normals | None = None,
     as_of: str | None = None,
     answers: Answers | None = None,
-) -> list[Judged]:
+) -> list[Judgement]:
     """Judge every segment of a rule at the KPI's home grain. country: of a project's holidays.
 
     as_of: a generation's id, for its values instead of today's. answers: shared by the rules of one evaluation.
     Raises KpiError.
     """
     kpi = catalogue.kpi(rule.kpi)
-    found: list[Judged] = []
+    found: list[Judgement] = []
     known = {} if answers is None else answers
     for dimension in rule.alert.by or (None,):
         key = (kpi.name, dimension, bool(rule.alert.of), as_of)

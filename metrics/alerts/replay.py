@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from metrics.alerts.judge import Judged
+from metrics.alerts.judge import Judgement
 from metrics.alerts.machine import Event, Kind, Standing, advance
 from metrics.engine import periods
 
@@ -22,12 +22,12 @@ class Incident:
     length: int
 
 
-def replayed(judged: Judged) -> list[Event]:
+def replayed(judged: Judgement) -> list[Event]:
     """Every event of one segment, from its first period on."""
     return advance(Standing(), judged)[1]
 
 
-def incidents(judged: Judged) -> list[Incident]:
+def incidents(judged: Judgement) -> list[Incident]:
     """The incidents of one segment, oldest first."""
     found: list[Incident] = []
     for event in replayed(judged):
@@ -59,6 +59,6 @@ def in_words(found: list[Incident], grain: str, since: str) -> str:
     return f"{', '.join([count, *parts])}."
 
 
-def until(incident: Incident, judged: Judged, grain: str) -> pd.Timestamp:
+def until(incident: Incident, judged: Judgement, grain: str) -> pd.Timestamp:
     """The end of an incident, exclusive: where it closed, or the end of what is known."""
     return incident.closed if incident.closed is not None else periods.after(judged.periods[-1], grain)

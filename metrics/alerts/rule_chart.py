@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from metrics.alerts.expected_range import SENSITIVITIES, Phase
-from metrics.alerts.judge import SEVERITIES, Judged, judge
+from metrics.alerts.judge import SEVERITIES, Judgement, judge
 from metrics.alerts.replay import in_words, incidents, until
 from metrics.alerts.rules import Rule, rules_of
 from metrics.catalog.models.kpi import Alert, KpiCommon
 from metrics.catalog.models.values import Thresholds
 from metrics.engine.answer import answer
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query
 
 YEAR = pd.Timedelta(days=365)
@@ -64,9 +64,9 @@ def default_choice(kpi: KpiCommon) -> str:
     return found[0] if found else ""
 
 
-def slider(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Slider | None:
+def slider(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Slider | None:
     """Over the values of the last year; None where nothing is known."""
-    frame = _frame(world, kpi, where)
+    frame = _frame(context, kpi, where)
     known = frame.loc[frame["complete"], "value"].dropna().tail(400)
     if known.empty:
         return None
@@ -98,17 +98,21 @@ def tried(kpi: KpiCommon, choice: str, limit: float, slide: Slider | None, count
 
 
 def overlay(
-    world: World, kpi: KpiCommon, rule: Rule, where: tuple[Filter, ...] = (), normals: tuple[pd.Timestamp, ...] = ()
+    context: DataContext,
+    kpi: KpiCommon,
+    rule: Rule,
+    where: tuple[Filter, ...] = (),
+    normals: tuple[pd.Timestamp, ...] = (),
 ) -> Overlay:
     """What a rule would have done on these values; of a rule told by segments, as if the filter were one of them."""
-    frame = _frame(world, kpi, where, of=bool(rule.alert.of))
-    country = kpi.holidays or world.country
-    judged = judge(rule, kpi, world.catalogue, frame, country=country, normal_from=normals)
+    frame = _frame(context, kpi, where, of=bool(rule.alert.of))
+    country = kpi.holidays or context.country
+    judged = judge(rule, kpi, context.catalogue, frame, country=country, normal_from=normals)
     last_year = _last_year(judged)
     found = [i for i in incidents(judged) if i.closed is None or i.closed > last_year]
     words = in_words(found, kpi.grain, "in the last 12 months")
     if rule.alert.compare == "expected_range":
-        words += " " + _by_sensitivity(world, kpi, rule, frame, country, normals)
+        words += " " + _by_sensitivity(context, kpi, rule, frame, country, normals)
     elif rule.alert.by and not where:
         words += f" Told for everybody together; the rule tells {', '.join(rule.alert.by)} apart."
     spans = tuple((i.opened, until(i, judged, kpi.grain), SEVERITIES[i.severity]) for i in found)
@@ -125,23 +129,28 @@ def overlay(
     )
 
 
-def _frame(world: World, kpi: KpiCommon, where: tuple[Filter, ...], *, of: bool = False) -> pd.DataFrame:
-    return answer(Query(kpi.name, where=where), world.catalogue, world.reader, transforms=of).frame
+def _frame(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...], *, of: bool = False) -> pd.DataFrame:
+    return answer(Query(kpi.name, where=where), context.catalogue, context.reader, transforms=of).frame
 
 
-def _last_year(judged: Judged) -> pd.Timestamp:
+def _last_year(judged: Judgement) -> pd.Timestamp:
     return judged.periods[-1] - YEAR if len(judged.periods) else pd.Timestamp(0)
 
 
 def _by_sensitivity(
-    world: World, kpi: KpiCommon, rule: Rule, frame: pd.DataFrame, country: str, normals: tuple[pd.Timestamp, ...]
+    context: DataContext,
+    kpi: KpiCommon,
+    rule: Rule,
+    frame: pd.DataFrame,
+    country: str,
+    normals: tuple[pd.Timestamp, ...],
 ) -> str:
     """How often each sensitivity would have alerted in the last 90 days."""
     told = []
     for name in SENSITIVITIES:
         alert = rule.alert.model_copy(update={"sensitivity": name})
         judged = judge(
-            Rule(rule.kpi, alert, rule.thresholds), kpi, world.catalogue, frame, country=country, normal_from=normals
+            Rule(rule.kpi, alert, rule.thresholds), kpi, context.catalogue, frame, country=country, normal_from=normals
         )
         since = judged.periods[-1] - pd.Timedelta(days=90) if len(judged.periods) else pd.Timestamp(0)
         count = sum(1 for incident in incidents(judged) if incident.opened >= since)
@@ -149,7 +158,7 @@ def _by_sensitivity(
     return f"In the last 90 days: {', '.join(told)}."
 
 
-def _learning(judged: Judged, kpi: KpiCommon) -> str:
+def _learning(judged: Judgement, kpi: KpiCommon) -> str:
     if judged.phase is Phase.LEARNING:
         return f"Still learning: the band is shown, but no alert is raised before it has seen more {kpi.grain}s."
     return f"Too few {kpi.grain}s for an expected range yet." if judged.phase is Phase.NONE else ""

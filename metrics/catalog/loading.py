@@ -51,7 +51,7 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     kpis, datasets = reading.closure(only) if only else (None, None)
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
-    launches = reading.read_launches() if not only else ()
+    launches = reading.publish_verdicts() if not only else ()
     plain = Catalogue(
         timezone,
         week_start_days,
@@ -216,7 +216,7 @@ class _Reading:
         shown = f"currency {self.currency}" if kpi.format == "currency" else kpi.format
         return kpi.model_copy(update={"format": shown})
 
-    def read_launches(self) -> tuple[Launch, ...]:
+    def publish_verdicts(self) -> tuple[Launch, ...]:
         """Read and check launches/, after the KPIs; in the order of their days."""
         launches = []
         for path in self._files("launches", None):

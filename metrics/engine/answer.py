@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import UTC
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
@@ -48,7 +49,9 @@ def answer(
     if query.compare == "to_date":
         frame = with_to_date(frame, kpi, asked, points=kpi.changes_in_points)
     if grain != periods.TOTAL:
-        frame = frame[(frame["period"] >= asked.start) & (frame["period"] < asked.end)].reset_index(drop=True)
+        moments = frame["period"].to_numpy()
+        inside = (moments >= np.datetime64(asked.start)) & (moments < np.datetime64(asked.end))
+        frame = frame if inside.all() else _rows(frame, inside)
     mark = frames.watermark(dataclasses.replace(full, grain="hour"), catalogue.datasets_of(kpi), "hour")
     return Series(
         kpi=kpi.name,
@@ -70,6 +73,13 @@ def answer(
             f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
         ),
     )
+
+
+def _rows(frame: pd.DataFrame, inside: np.ndarray) -> pd.DataFrame:
+    """The rows that lie inside; of one series they are a slice, which copies nothing."""
+    places = np.flatnonzero(inside)
+    in_one_piece = len(places) > 0 and places[-1] - places[0] + 1 == len(places)
+    return (frame.iloc[places[0] : places[-1] + 1] if in_one_piece else frame[inside]).reset_index(drop=True)
 
 
 def unit(kpi: KpiCommon) -> str:
@@ -185,12 +195,47 @@ def _stored(query: Query, kpi: KpiCommon, scope: Scope, generation: Generation) 
         return None
     frame = found.frame
     if query.where:
-        frame = frame[frame["segment"] == query.where[0].values[0]].assign(segment="")
+        frame = frame[frame["segment"] == query.where[0].values[0]]
         if frame.empty:
             return None  # a value that never occurs: the facts say so, with what does
+    if not scope.by:
+        return _on_spine(frame, scope), found.definition
     frame = frame.assign(n=frame["n"].astype("Int64"), period=frame["period"].astype("datetime64[us]"))
     inside = frame[(frame["period"] >= scope.start) & (frame["period"] < scope.end)]
     return _ordered(_padded(inside, scope)), found.definition
+
+
+def _on_spine(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """One series over every asked period; those outside of what was stored are unobserved, so unknown.
+
+    What `_padded` does for several segments, without a join: the overview asks for one series of every KPI.
+    """
+    index = frames.scope_index(scope)
+    at = index.get_indexer(pd.DatetimeIndex(frame["period"]).as_unit("us"))
+    inside = at >= 0
+    place, count = at[inside], len(index)
+
+    def numbers(column: str) -> np.ndarray:
+        values = np.full(count, np.nan)
+        values[place] = frame[column].to_numpy(dtype="float64", na_value=np.nan)[inside]
+        return values
+
+    n, complete, parts = numbers("n"), np.zeros(count, dtype=bool), np.full(count, None, dtype=object)
+    complete[place] = frame["complete"].to_numpy(dtype=bool)[inside]
+    parts[place] = frame["parts"].to_numpy(dtype=object)[inside]
+    unknown = np.isnan(n)
+    return pd.DataFrame(
+        {
+            "segment": pd.array([""] * count, dtype=frame["segment"].dtype),
+            "period": index,
+            "value": numbers("value"),
+            "numerator": numbers("numerator"),
+            "denominator": numbers("denominator"),
+            "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
+            "complete": complete,
+            "parts": parts,
+        }
+    )
 
 
 def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
@@ -207,6 +252,8 @@ def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Largest segment first (by rows behind it), then by name; periods rising."""
+    if frame["segment"].nunique() == 1 and frame["period"].is_monotonic_increasing:
+        return frame.reset_index(drop=True)
     weight = frame.groupby("segment")["n"].sum().astype("float64")
     order = {s: i for i, s in enumerate(sorted(weight.index, key=lambda s: (-weight[s], s)))}
     ranked = frame.assign(_rank=frame["segment"].map(order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
@@ -33,6 +34,8 @@ def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope,
         both = frame["complete"]
     else:
         count = lag(scope, how, kpi)
+        if not scope.by and _has_every_period(frame, scope.grain):
+            return _against_itself(frame, count, points=points)
         earlier = frame[["segment", "period", "value", "complete"]].copy()
         earlier["period"] = periods.shifted(earlier["period"], scope.grain, count)
         names = {"value": "comparison", "complete": "_complete"}
@@ -41,3 +44,20 @@ def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope,
         both = frame["complete"] & frame.pop("_complete").fillna(False).astype(bool)
     change = frame["value"] - comparison if points else frame["value"] / comparison.where(comparison != 0) - 1
     return frame.assign(change=change.where(both))
+
+
+def _has_every_period(frame: pd.DataFrame, grain: str) -> bool:
+    if frame.empty:
+        return False
+    first, last = frame["period"].iat[0], frame["period"].iat[-1]
+    return len(frame) == len(periods.spine(first, periods.after(last, grain), grain))
+
+
+def _against_itself(frame: pd.DataFrame, count: int, *, points: bool) -> pd.DataFrame:
+    """The same for one series that has every period, without a join: the overview asks it of every KPI."""
+    value, complete = frame["value"].to_numpy(dtype="float64", na_value=np.nan), frame["complete"].to_numpy(dtype=bool)
+    comparison, both = np.full(len(frame), np.nan), np.zeros(len(frame), dtype=bool)
+    comparison[count:], both[count:] = value[:-count], complete[count:] & complete[:-count]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = value - comparison if points else value / np.where(comparison == 0, np.nan, comparison) - 1
+    return frame.assign(comparison=comparison, change=np.where(both, change, np.nan))

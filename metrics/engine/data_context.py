@@ -12,10 +12,10 @@ from metrics.catalog.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
-class World:
+class DataContext:
     """One generation, its definitions, how sources fared, the clock.
 
-    overdue: why no sync is heard of, or empty. odd: what the last sync found valid but surely wrong.
+    overdue: why no sync is heard of, or empty. warnings: what the last sync found valid but surely wrong.
     country: whose holidays expected ranges keep quiet on.
     """
 
@@ -25,5 +25,5 @@ class World:
     table_sources: Mapping[str, str]  # table → source
     now: datetime
     overdue: str = ""
-    odd: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     country: str = ""

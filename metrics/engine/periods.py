@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -82,6 +83,7 @@ def elapsed(at: pd.Timestamp, span: timedelta, grain: str, zone: str) -> pd.Time
     return instant.tz_convert(zone).tz_localize(None)
 
 
+@lru_cache(maxsize=512)
 def spine(start: pd.Timestamp, end: pd.Timestamp, grain: str) -> pd.DatetimeIndex:
     """Every period of [start, end); `start` is a period."""
     if start >= end:

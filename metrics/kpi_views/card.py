@@ -6,13 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query, Series
 from metrics.kpi_views.redefined import redefinition
 from metrics.kpi_views.status import Status, status_of
@@ -60,33 +61,33 @@ class Card:
         return {**asdict(self), "status": self.status.slug, "status_label": self.status.label, "why": self.status.why}
 
 
-def latest(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Latest:
+def latest(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> Latest:
     """The last complete period of the home grain, compared with the one before. Raises KpiError."""
     query = Query(kpi.name, compare="previous_period", where=where)
-    series = answer(query, world.catalogue, world.reader)
-    done = series.frame[series.frame["complete"]]
-    if done.empty:
+    series = answer(query, context.catalogue, context.reader)
+    frame = series.frame
+    done = np.flatnonzero(frame["complete"].to_numpy())
+    if not len(done):
         return Latest(None, None, None, None, series)
-    row = done.iloc[-1]
-    n = None if pd.isna(row["n"]) else int(row["n"])
-    return Latest(row["period"], _known(row["value"]), _known(row["change"]), n, series)
+    period, value, change, n = (frame[column].iat[done[-1]] for column in ("period", "value", "change", "n"))
+    return Latest(period, _known(value), _known(change), None if pd.isna(n) else int(n), series)
 
 
-def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
+def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Card:
     """One KPI's card. Never raises for a bad definition: the card says what is wrong."""
     try:
-        kpi = world.catalogue.kpi(name)
-        found = latest(world, kpi, where)
+        kpi = context.catalogue.kpi(name)
+        found = latest(context, kpi, where)
     except KpiError as error:
-        return _broken(world, name, error)
+        return _broken(context, name, error)
     target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
     late = late_reasons(
         kpi,
-        world.catalogue,
-        world.reader.dataset_states(world.reader.generation.sequence),
-        world.runs,
-        world.table_sources,
-        world.now,
+        context.catalogue,
+        context.reader.dataset_states(context.reader.generation.sequence),
+        context.runs,
+        context.table_sources,
+        context.now,
     )
     part = bool(where) and kpi.grows_with_people
     target = None if part else target
@@ -103,7 +104,7 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         owner=kpi.owner,
         description=kpi.description,
         value=fmt.value_text(found.value, kpi, compact=True),
-        period=_period(found.period, kpi, world),
+        period=_period(found.period, kpi, context),
         target=f"Target {fmt.value_text(target, kpi, compact=True)}" if target is not None else "",
         gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
         change=fmt.change_text(found.change, kpi),
@@ -111,18 +112,18 @@ def card(world: World, name: str, where: tuple[Filter, ...] = ()) -> Card:
         against=fmt.against_text(kpi.grain, window),
         status=status,
         spark=_spark(kpi, found, target),
-        notice=_notice(world, kpi),
+        notice=_notice(context, kpi),
         draft=kpi.status == "draft",
     )
 
 
-def _notice(world: World, kpi: KpiCommon) -> str:
-    held = world.catalogue.held_problems(kpi.name)
+def _notice(context: DataContext, kpi: KpiCommon) -> str:
+    held = context.catalogue.held_problems(kpi.name)
     if held:
         place = "/".join(held[0].file.split("/")[-2:])
         what = f"{place}:{held[0].line}: {held[0].message}"
         return f"Its definition has an error; shown by the version published last. {what}"
-    return redefinition(world, kpi)
+    return redefinition(context, kpi)
 
 
 def good_or_bad(change: float | None, kpi: KpiCommon) -> str:
@@ -134,8 +135,7 @@ def good_or_bad(change: float | None, kpi: KpiCommon) -> str:
 
 def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
     frame = found.series.frame
-    done = frame[frame["complete"]].tail(SHOWN[kpi.grain])
-    values = [float(v) for v in done["value"]]
+    values = frame["value"].to_numpy()[frame["complete"].to_numpy()][-SHOWN[kpi.grain] :].tolist()
     known = [v for v in values if not math.isnan(v)]
     words = f"{kpi.title}: no values yet"
     if known:
@@ -144,15 +144,15 @@ def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
     return sparkline(values, target, words)
 
 
-def _period(period: pd.Timestamp | None, kpi: KpiCommon, world: World) -> str:
-    return "no complete period" if period is None else fmt.period_text(period, kpi.grain, world.now.year)
+def _period(period: pd.Timestamp | None, kpi: KpiCommon, context: DataContext) -> str:
+    return "no complete period" if period is None else fmt.period_text(period, kpi.grain, context.now.year)
 
 
-def _broken(world: World, name: str, error: KpiError) -> Card:
-    kpi = world.catalogue.kpis.get(name)
+def _broken(context: DataContext, name: str, error: KpiError) -> Card:
+    kpi = context.catalogue.kpis.get(name)
     data = {}
-    if kpi is None and f"kpi:{name}" in world.catalogue.documents:
-        raw = world.catalogue.documents[f"kpi:{name}"].data
+    if kpi is None and f"kpi:{name}" in context.catalogue.documents:
+        raw = context.catalogue.documents[f"kpi:{name}"].data
         data = raw if isinstance(raw, dict) else {}
     problems = getattr(error, "problems", ())
     why = str(problems[0]) if problems else error.message

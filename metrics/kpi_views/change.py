@@ -10,7 +10,7 @@ from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query
 from metrics.kpi_views.card import latest
 from metrics.presentation import format as fmt
@@ -40,22 +40,22 @@ class ChangeBlock:
     parts: tuple[ChangePart, ...]
 
 
-def where_it_sits(world: World, name: str, where: tuple[Filter, ...] = ()) -> tuple[ChangeBlock, ...]:
+def where_it_sits(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> tuple[ChangeBlock, ...]:
     """Dimensions by how much of the change their top segments hold. Empty where nothing adds up: medians, people.
 
     Raises KpiError.
     """
-    kpi = world.catalogue.kpi(name)
-    last = latest(world, kpi, where).period
+    kpi = context.catalogue.kpi(name)
+    last = latest(context, kpi, where).period
     if last is None:
         return ()
     taken = {item.dimension for item in where}
     found = []
-    for dimension in world.catalogue.dimensions_of(kpi):
+    for dimension in context.catalogue.dimensions_of(kpi):
         if dimension in taken:
             continue
         try:
-            split = _split(world, kpi, dimension, last, where)
+            split = _split(context, kpi, dimension, last, where)
         except KpiError:
             continue
         if split is not None and len(split.parts) > 1 and abs(split.change) > TINY:
@@ -65,12 +65,12 @@ def where_it_sits(world: World, name: str, where: tuple[Filter, ...] = ()) -> tu
 
 
 def _split(
-    world: World, kpi: KpiCommon, dimension: str, last: pd.Timestamp, where: tuple[Filter, ...]
+    context: DataContext, kpi: KpiCommon, dimension: str, last: pd.Timestamp, where: tuple[Filter, ...]
 ) -> drivers.Split | None:
     before = periods.after(last, kpi.grain, -1)
     end = periods.after(last, kpi.grain)
     query = Query(kpi.name, None, before.date(), end.ceil("D").date(), dimension, where)
-    frame = answer(query, world.catalogue, world.reader, transforms=False).frame
+    frame = answer(query, context.catalogue, context.reader, transforms=False).frame
     sides = [frame[(frame["period"] == at) & frame["complete"]] for at in (before, last)]
     return drivers.between(dimension, *sides, adds_up=kpi.additivity != "non-additive")
 

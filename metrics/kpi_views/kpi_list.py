@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.kpi_views.card import Card, card
 from metrics.kpi_views.types import in_words
 
@@ -22,11 +22,11 @@ class Entry:
     words: str  # everything that search looks at, in lower case
 
 
-def kpi_list(world: World) -> tuple[Entry, ...]:
+def kpi_list(context: DataContext) -> tuple[Entry, ...]:
     """All KPIs, by area and label; those with a wrong definition too."""
-    catalogue, found = world.catalogue, []
+    catalogue, found = context.catalogue, []
     for name in sorted({*catalogue.kpis, *catalogue.broken}):
-        kpi, own = catalogue.kpis.get(name), card(world, name)
+        kpi, own = catalogue.kpis.get(name), card(context, name)
         if kpi is None:
             found.append(Entry(own, "", "", "", own.status.why, (), f"{name} {own.label}".lower()))
             continue

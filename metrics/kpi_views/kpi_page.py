@@ -12,7 +12,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer, default_scope
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query, Series
 from metrics.engine.to_date import LONG, running
 from metrics.kpi_views.card import Card, card
@@ -82,7 +82,7 @@ class KpiPage:
 
 
 def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
-    world: World,
+    context: DataContext,
     name: str,
     *,
     grain: str = "",
@@ -93,9 +93,9 @@ def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
     who: str = "",
 ) -> KpiPage:
     """The page of one KPI. who: whose words a survey shows. Raises KpiError if it has no value at all."""
-    kpi = world.catalogue.kpi(name)
+    kpi = context.catalogue.kpi(name)
     grain = grain or kpi.grain
-    start = range_start(world, kpi, grain, range_ or DEFAULT_RANGE[grain])
+    start = range_start(context, kpi, grain, range_ or DEFAULT_RANGE[grain])
     query = Query(
         name,
         grain,
@@ -105,39 +105,39 @@ def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
         where,
         None if compare == "none" or by else compare,  # type: ignore[arg-type]
     )
-    series = answer(query, world.catalogue, world.reader)
-    own = card(world, name, where)
+    series = answer(query, context.catalogue, context.reader)
+    own = card(context, name, where)
     return KpiPage(
         card=own,
         description=kpi.description,
         owner=kpi.owner,
         grains=kpi.offered_grains,
-        dimensions=world.catalogue.dimensions_of(kpi),
-        chart=_chart(world, kpi, series, whole=not where),
+        dimensions=context.catalogue.dimensions_of(kpi),
+        chart=_chart(context, kpi, series, whole=not where),
         table=_table(kpi, series),
         csv=export.as_csv(series),
         notes=_notes(kpi, series),
         series=series,
-        shape=shape_of(world, kpi, series, where, who),
-        so_far=so_far(world, kpi, where),
+        shape=shape_of(context, kpi, series, where, who),
+        so_far=so_far(context, kpi, where),
     )
 
 
-def so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
+def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
     """`November so far, 22 of 30 days: $45.2k, against $43.9k at the same point of the month before (+3.0%)`."""
     if kpi.grain not in LONG:
-        return today_so_far(world, kpi, where)
-    states = world.reader.dataset_states(world.reader.generation.sequence)
-    scope = default_scope(kpi, kpi.grain, world.catalogue, world.reader, states)
+        return today_so_far(context, kpi, where)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    scope = default_scope(kpi, kpi.grain, context.catalogue, context.reader, states)
     found = running(kpi, scope)
     if found is None:
         return ""
     query = Query(kpi.name, kpi.grain, found.period.date(), None, None, where, "to_date")
-    rows = answer(query, world.catalogue, world.reader).frame
+    rows = answer(query, context.catalogue, context.reader).frame
     rows = rows[(rows["period"] == found.period) & rows["change"].notna() & rows["value"].notna()]
     if rows.empty:
         return ""
-    row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, world.now.year)
+    row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
     shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
     return (
         f"{title} so far, {found.days} of {found.of} days: {shown}, against {before} at the same point of the "
@@ -145,29 +145,29 @@ def so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
     )
 
 
-def range_start(world: World, kpi: KpiCommon, grain: str, range_: str) -> date | None:
+def range_start(context: DataContext, kpi: KpiCommon, grain: str, range_: str) -> date | None:
     """First day of a range picker's choice, counted back from the end of the data; None = all."""
     if range_ == "all":
         return None
-    states = world.reader.dataset_states(world.reader.generation.sequence)
-    scope = default_scope(kpi, "day" if GRAINS.index(grain) >= 1 else grain, world.catalogue, world.reader, states)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    scope = default_scope(kpi, "day" if GRAINS.index(grain) >= 1 else grain, context.catalogue, context.reader, states)
     first = scope.end - pd.Timedelta(days=int(range_.removesuffix("d")))
     day: date = max(first, scope.start).date()
     return day
 
 
-def segments(world: World, name: str, dimension: str) -> list[str]:
+def segments(context: DataContext, name: str, dimension: str) -> list[str]:
     """Values of a dimension, largest first, as far as they are stored."""
-    kpi = world.catalogue.kpi(name)
-    sequence = world.reader.generation.sequence
-    found = world.reader.stored_values(name, kpi.grain, dimension, sequence)
+    kpi = context.catalogue.kpi(name)
+    sequence = context.reader.generation.sequence
+    found = context.reader.stored_values(name, kpi.grain, dimension, sequence)
     if found is None:
         return []
     sizes = found.frame.groupby("segment")["n"].sum().sort_values(ascending=False)
     return [str(s) for s in sizes.index]
 
 
-def _chart(world: World, kpi: KpiCommon, series: Series, *, whole: bool) -> Chart:
+def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool) -> Chart:
     frame, grain = series.frame, series.grain
     lines: list[Line] = []
     names = list(dict.fromkeys(frame["segment"]))
@@ -203,7 +203,7 @@ def _chart(world: World, kpi: KpiCommon, series: Series, *, whole: bool) -> Char
         tuple(lines),
         tuple(limits),
         target,
-        _marks(world, kpi, frame),
+        _marks(context, kpi, frame),
         *ticks(kpi),
         note + more,
     )
@@ -216,10 +216,10 @@ def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon,
     return Line(name, kind, periods, values, texts, [bool(c) for c in part["complete"]])
 
 
-def _marks(world: World, kpi: KpiCommon, frame: pd.DataFrame) -> tuple[Mark, ...]:
+def _marks(context: DataContext, kpi: KpiCommon, frame: pd.DataFrame) -> tuple[Mark, ...]:
     if frame.empty:
         return ()
-    return marks_on(world.catalogue, kpi, frame["period"].min(), frame["period"].max() + pd.Timedelta(days=31))
+    return marks_on(context.catalogue, kpi, frame["period"].min(), frame["period"].max() + pd.Timedelta(days=31))
 
 
 def marks_on(catalogue: Catalogue, kpi: KpiCommon, first: pd.Timestamp, last: pd.Timestamp) -> tuple[Mark, ...]:

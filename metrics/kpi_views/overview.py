@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from metrics.engine.data_context import World
+from connectors.warehouse.contract import NO_DIMENSION
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 from metrics.kpi_views.card import Card, card
 from metrics.kpi_views.status import ORDER, Status
 from metrics.presentation import format as fmt
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How fresh what is shown is. data_to: the last day, in words; loaded_at: when this generation was published."""
+
+    data_to: str
+    loaded_at: datetime
+    kpis: int
+    failed_sources: int
+
+    def line(self, now: datetime) -> str:
+        """`Data to Sun 22 Nov 2026 · loaded 3 min ago · 14 KPIs`: never left out."""
+        parts = [f"Data to {self.data_to}" if self.data_to else "No data yet"]
+        parts.append(f"loaded {fmt.age_text(self.loaded_at, now)}")
+        parts.append(f"{self.kpis} KPI{'s' if self.kpis != 1 else ''}")
+        if self.failed_sources:
+            parts.append(f"{self.failed_sources} source{'s' if self.failed_sources > 1 else ''} failed")
+        return " · ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -22,7 +43,7 @@ class Overview:
     """
 
     headline: str
-    data_line: str
+    freshness: Freshness
     counts: dict[str, int]
     cards: tuple[Card, ...]
     areas: tuple[str, ...]
@@ -31,34 +52,37 @@ class Overview:
     held: tuple[str, ...] = ()
 
 
-def overview(world: World, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
+def overview(context: DataContext, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
     """The overview of all KPIs (of one area), limited to a segment if `where` names one."""
-    catalogue = world.catalogue
-    names = [n for n in sorted({*catalogue.kpis, *catalogue.broken}) if _shown(world, n)]
+    catalogue = context.catalogue
+    names = [n for n in sorted({*catalogue.kpis, *catalogue.broken}) if _shown(context, n)]
     having: list[str] = []
     left_out: list[str] = []
     for name in names:
         kpi = catalogue.kpis.get(name)
         lacks = kpi is not None and any(f.dimension not in catalogue.dimensions_of(kpi) for f in where)
         (left_out if lacks else having).append(name)
-    everything = [card(world, name, where) for name in having]
+    dimension = where[0].dimension if where else NO_DIMENSION
+    wanted = [(name, catalogue.kpis[name].grain, dimension) for name in having if name in catalogue.kpis]
+    context.reader.read_ahead(wanted, context.reader.generation.sequence)
+    everything = [card(context, name, where) for name in having]
     areas = tuple(sorted({c.area for c in everything if c.area}))
     cards = sorted((c for c in everything if not area or c.area == area), key=rank)
     titles = tuple(catalogue.kpis[n].title for n in left_out if not area or catalogue.kpis[n].area == area)
     counts = Counter(c.status.slug for c in cards)
     return Overview(
         headline(cards),
-        data_line(world, len(cards)),
+        freshness(context, len(cards)),
         {s: counts[s] for s in ORDER if counts[s]},
         tuple(cards),
         areas,
         titles,
-        world.overdue,
+        context.overdue,
         tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
     )
 
 
-class Judged(Protocol):
+class Ranked(Protocol):
     """What the sentence needs of a card."""
 
     @property
@@ -74,7 +98,7 @@ class Judged(Protocol):
         """How it stands."""
 
 
-def headline(cards: Sequence[Judged]) -> str:
+def headline(cards: Sequence[Ranked]) -> str:
     """One sentence that says how things are. `cards` worst first."""
     total, worst = len(cards), cards[0] if cards else None
     if worst is None:
@@ -97,24 +121,19 @@ def headline(cards: Sequence[Judged]) -> str:
     return f"All {len(judged)} with a target on track{tail}"
 
 
-def data_line(world: World, count: int) -> str:
-    """How fresh what is shown is: never left out."""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
+def freshness(context: DataContext, kpis: int) -> Freshness:
+    """Of the live generation."""
+    states = context.reader.dataset_states(context.reader.generation.sequence)
     marks = [s.watermark for s in states.values() if s.watermark is not None]
-    late = sum(1 for r in world.runs.values() if r.status == "failed")
-    parts = [f"Data to {fmt.day_text(max(marks))}" if marks else "No data yet"]
-    parts.append(f"loaded {fmt.age_text(world.reader.generation.published_at, world.now)}")
-    parts.append(f"{count} KPI{'s' if count != 1 else ''}")
-    if late:
-        parts.append(f"{late} source{'s' if late > 1 else ''} failed")
-    return " · ".join(parts)
+    failed = sum(run.status == "failed" for run in context.runs.values())
+    return Freshness(fmt.day_text(max(marks)) if marks else "", context.reader.generation.published_at, kpis, failed)
 
 
-def _shown(world: World, name: str) -> bool:
-    kpi = world.catalogue.kpis.get(name)
+def _shown(context: DataContext, name: str) -> bool:
+    kpi = context.catalogue.kpis.get(name)
     return kpi is None or (kpi.overview and kpi.status == "live")
 
 
-def rank(item: Judged) -> tuple[int, float, str]:
+def rank(item: Ranked) -> tuple[int, float, str]:
     """Sorts worst first."""
     return ORDER.index(item.status.slug), -item.status.depth, item.label

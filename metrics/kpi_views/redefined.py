@@ -11,22 +11,22 @@ import pandas as pd
 
 from connectors.warehouse.contract import NO_DIMENSION, Generation
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.presentation import format as fmt
 
 TOLD = timedelta(days=28)
 NEAR = timedelta(days=7)  # between the day a file names and the sync that brought the change
 
 
-def redefinition(world: World, kpi: KpiCommon) -> str:
+def redefinition(context: DataContext, kpi: KpiCommon) -> str:
     """`Redefined 12 Nov: was 41.8%, now 39.9% (9–15 Nov). Bots excluded. – ana`; empty if nothing changed lately.
 
     Told for an entry of `changes`, and for a definition that changed its numbers without one.
     """
-    zone = ZoneInfo(world.catalogue.timezone)
-    today = world.now.astimezone(zone).date()
+    zone = ZoneInfo(context.catalogue.timezone)
+    today = context.now.astimezone(zone).date()
     said = max((c for c in kpi.changes if today - TOLD < c.on <= today), key=lambda c: c.on, default=None)
-    found = _swap(world, kpi)
+    found = _swap(context, kpi)
     moved = ""
     on: date | None = said.on if said else None
     if found is not None:
@@ -34,7 +34,7 @@ def redefinition(world: World, kpi: KpiCommon) -> str:
         at = generation.published_at.astimezone(zone).date()
         near = said is None or abs(at - said.on) <= NEAR
         if near and today - at < TOLD:
-            moved = _moved(world, kpi, before, generation)
+            moved = _moved(context, kpi, before, generation)
             on = on or (at if moved else None)
     if on is None:
         return ""
@@ -42,20 +42,20 @@ def redefinition(world: World, kpi: KpiCommon) -> str:
     return f"Redefined {on.day} {on:%b}{moved}.{why}" if moved or said else ""
 
 
-def _swap(world: World, kpi: KpiCommon) -> tuple[int, Generation] | None:
+def _swap(context: DataContext, kpi: KpiCommon) -> tuple[int, Generation] | None:
     """(sequence of the last generation with the former definition, generation that brought the present one)."""
-    known = world.reader.stored_definitions(kpi.name, kpi.grain)
-    sequences = {g.sequence: g for g in world.reader.generations()}
+    known = context.reader.stored_definitions(kpi.name, kpi.grain)
+    sequences = {g.sequence: g for g in context.reader.generations()}
     for (old, _), (new, sequence) in reversed(list(pairwise(known))):
         if old != new and sequence in sequences:
             return sequence - 1, sequences[sequence]
     return None
 
 
-def _moved(world: World, kpi: KpiCommon, before: int, generation: Generation) -> str:
+def _moved(context: DataContext, kpi: KpiCommon, before: int, generation: Generation) -> str:
     """`: was 41.8%, now 39.9% (9–15 Nov)`: the last complete period then, by both definitions; empty if equal."""
-    old = world.reader.stored_values(kpi.name, kpi.grain, NO_DIMENSION, before)
-    new = world.reader.stored_values(kpi.name, kpi.grain, NO_DIMENSION, generation.sequence)
+    old = context.reader.stored_values(kpi.name, kpi.grain, NO_DIMENSION, before)
+    new = context.reader.stored_values(kpi.name, kpi.grain, NO_DIMENSION, generation.sequence)
     if old is None or new is None:
         return ""
     done = old.frame[old.frame["complete"] & old.frame["value"].notna()]
@@ -66,7 +66,7 @@ def _moved(world: World, kpi: KpiCommon, before: int, generation: Generation) ->
     was, now = float(row["value"]), float(row["value_new"])
     if math.isclose(was, now, rel_tol=1e-9):  # the same number, added up in another order
         return ""
-    period = fmt.period_text(pd.Timestamp(row["period"]), kpi.grain, world.now.year)
+    period = fmt.period_text(pd.Timestamp(row["period"]), kpi.grain, context.now.year)
     return f": was {fmt.value_text(was, kpi)}, now {fmt.value_text(now, kpi)} ({period})"
 
 

@@ -6,29 +6,31 @@ import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
 
 WEEKS = 4  # same weekdays that are looked back at
 
 
-def today_so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> str:
+def today_so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -> str:
     """`Mon 23 Nov so far, to 14:00: 412, against 450 by then on the 4 Mondays before (−8.4%).`; empty if unknown.
 
     An incomplete day is never judged by a rule; this says in words how it goes.
     """
     if kpi.grain != "day" or kpi.additivity != "additive" or "hour" not in kpi.offered_grains:
         return ""
-    series = answer(Query(kpi.name, "day", where=where), world.catalogue, world.reader, transforms=False)
+    series = answer(Query(kpi.name, "day", where=where), context.catalogue, context.reader, transforms=False)
     running = series.frame[~series.frame["complete"] & series.frame["value"].notna()]
     if running.empty or series.watermark is None:
         return ""
     today = pd.Timestamp(running["period"].iloc[-1])
     first = (today - pd.Timedelta(days=7 * WEEKS + 1)).date()
-    hours = answer(Query(kpi.name, "hour", first, where=where), world.catalogue, world.reader, transforms=False).frame
+    hours = answer(
+        Query(kpi.name, "hour", first, where=where), context.catalogue, context.reader, transforms=False
+    ).frame
     done = hours[hours["complete"]]
-    local = pd.DatetimeIndex(done["period"]).tz_localize("UTC").tz_convert(world.catalogue.timezone).tz_localize(None)
+    local = pd.DatetimeIndex(done["period"]).tz_localize("UTC").tz_convert(context.catalogue.timezone).tz_localize(None)
     known = pd.Series(done["value"].to_numpy("float64"), index=local)
     so_far = known[known.index >= today]
     if so_far.empty:
@@ -41,7 +43,7 @@ def today_so_far(world: World, kpi: KpiCommon, where: tuple[Filter, ...] = ()) -
     value, mean = float(so_far.sum()), sum(usual) / len(usual)
     days = f"the {len(usual)} {today:%A}s before" if len(usual) > 1 else f"the {today:%A} before"
     change = f" ({fmt.change_text(value / mean - 1, kpi)})" if mean else ""
-    day = fmt.period_text(today, "day", world.now.year)
+    day = fmt.period_text(today, "day", context.now.year)
     return (
         f"{day} so far, to {today + until:%H:%M}: {fmt.value_text(value, kpi)}, "
         f"against {fmt.value_text(mean, kpi)} by then on {days}{change}."

@@ -56,14 +56,14 @@ def observe(
             why=f"{kpi.title} has one value a {kpi.grain}, or adds up over time: name a KPI that "
             "has a value of each day or week.",
         )
-    found = _Read(launch, kpi, catalogue, reader, grain, as_of)
+    found = _SeriesReader(launch, kpi, catalogue, reader, grain, as_of)
     try:
         return found.observed(kpi.holidays or country)
     except KpiError as error:
         return Observed(None, why=f"{error.message}. {error.hint}".strip())
 
 
-class _Read:
+class _SeriesReader:
     """One KPI's series for one launch."""
 
     def __init__(

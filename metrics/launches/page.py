@@ -17,7 +17,7 @@ from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.impact import Words
 from metrics.launches.reading import Reading, is_good
-from metrics.launches.scorecard import Kept, KpiScore, Scorecard, Voice
+from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
 from metrics.presentation import format as fmt
 
 SPOKEN = {True: "good", False: "bad", None: "quiet"}
@@ -96,7 +96,7 @@ class AdoptionBlock:
 
 
 @dataclass(frozen=True)
-class Said:
+class Remark:
     """One comment."""
 
     when: str
@@ -112,7 +112,7 @@ class VoiceBlock:
 
     title: str
     groups: tuple[tuple[str, str, str], ...]
-    comments: tuple[Said, ...]
+    comments: tuple[Remark, ...]
     words: tuple[tuple[str, int, int, bool], ...]
     line: str
 
@@ -342,7 +342,7 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
     return found
 
 
-def _published(item: Kept, launch: Launch) -> str:
+def _published(item: PublishedReading, launch: Launch) -> str:
     late = (item.taken_at.date() - launch.reading_on(item.reading.days)).days
     tail = f", {late} days after its day" if late > 14 else ""
     return f"Published {fmt.moment_text(item.taken_at)}{tail}, from generation {item.generation}"
@@ -404,7 +404,7 @@ def _voice(found: Voice) -> VoiceBlock:
             ("Those who used it, against those who did not", said, slugs.get(words.score_verdict(found.apart), "quiet"))
         )
     comments = tuple(
-        Said(
+        Remark(
             f"{pd.Timestamp(row['said_at']):%-d %b}",
             f"{float(row['score']):g}",
             str(row["who"]),

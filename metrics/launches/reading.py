@@ -87,7 +87,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Looked:
+class ReadingResult:
     """A reading with the path behind it: frame by period with actual, expected, low, high in the KPI's unit."""
 
     reading: Reading
@@ -108,7 +108,9 @@ def due(launch: Launch, observed: Observed) -> tuple[int, ...]:
     return tuple(days for days in READINGS if observed.complete_to >= _last(launch, observed, days))
 
 
-def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0, *, measure: Measure = impact) -> Looked:
+def read(
+    launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0, *, measure: Measure = impact
+) -> ReadingResult:
     """The reading at D+days; days 0 = up to what is complete. Without a verdict it says why."""
     start = launch.starts_on
     blank = Reading(
@@ -122,21 +124,21 @@ def read(launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0, *, m
         definition=observed.definition,
     )
     if observed.panel is None:
-        return Looked(replace(blank, why=observed.why))
+        return ReadingResult(replace(blank, why=observed.why))
     blank = replace(blank, grain=observed.panel.grain)
     end = _last(launch, observed, days) if days else observed.complete_to
     done = complete_days(launch, observed)
     if end is None or observed.complete_to is None or observed.complete_to < end or (not days and done < READINGS[0]):
-        return Looked(replace(blank, why=_early(launch, kpi, observed, done)))
+        return ReadingResult(replace(blank, why=_early(launch, kpi, observed, done)))
     first, whole = _first(observed, start), _whole_periods(observed, start, end)
     blank = replace(blank, end=end.date(), notes=(*blank.notes, *_notes(launch, kpi, observed, end)))
     if first is None or not whole:
         span = f"in the {days} days since launch" if days else "since launch yet"
-        return Looked(replace(blank, why=f"No whole {observed.panel.grain} {span}."))
+        return ReadingResult(replace(blank, why=f"No whole {observed.panel.grain} {span}."))
     found = measure(observed.panel, first, end)
     if found is None:
-        return Looked(replace(blank, why=_young(kpi, observed, first)))
-    return Looked(_told(blank, observed, found), _unscaled(found.expected, observed))
+        return ReadingResult(replace(blank, why=_young(kpi, observed, first)))
+    return ReadingResult(_told(blank, observed, found), _unscaled(found.expected, observed))
 
 
 def _told(blank: Reading, observed: Observed, found: Impact) -> Reading:

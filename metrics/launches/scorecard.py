@@ -17,7 +17,7 @@ from metrics.catalog.types.survey import Survey
 from metrics.engine import feedback
 from metrics.engine.adoption import adoption as adoption_table
 from metrics.engine.adoption import observed_to, uses_before
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
@@ -26,7 +26,7 @@ from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
-from metrics.launches.reading import Looked, Reading, complete_days, read
+from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
 
 VOICE_BEFORE = timedelta(days=60)
@@ -34,7 +34,7 @@ SAME = 1e-9  # relative: two readings of the same values
 
 
 @dataclass(frozen=True)
-class Kept:
+class PublishedReading:
     """A published reading: made once, from that generation, at that moment. terms: the launch as it was read."""
 
     reading: Reading
@@ -58,14 +58,14 @@ class KpiScore:
     kpi: KpiCommon
     role: str
     wish: str
-    today: Looked
-    kept: tuple[Kept, ...] = ()
+    today: ReadingResult
+    kept: tuple[PublishedReading, ...] = ()
     restated: Mapping[int, Restated] = field(default_factory=dict)
     guard: Guard | None = None
     observed: Observed | None = None
 
     @property
-    def latest(self) -> Kept | None:
+    def latest(self) -> PublishedReading | None:
         """The verdict that counts: the last one published."""
         return self.kept[-1] if self.kept else None
 
@@ -117,21 +117,26 @@ class Measured:
 
 
 def measured(
-    world: World, launch: Launch, kept: Sequence[Kept] = (), *, full: bool = True, measure: Measure = impact
+    context: DataContext,
+    launch: Launch,
+    kept: Sequence[PublishedReading] = (),
+    *,
+    full: bool = True,
+    measure: Measure = impact,
 ) -> Measured:
     """Every impact of a launch on the live data. measure: how one is found. full: see scorecard."""
-    seen = {name: _observed(world, launch, name) for name in launch.measured if name in world.catalogue.kpis}
+    seen = {name: _observed(context, launch, name) for name in launch.measured if name in context.catalogue.kpis}
     sees = {}
     if full:
         found = {name: visible(launch, observed, measure=measure) for name, observed in seen.items()}
         sees = {name: size for name, size in found.items() if size is not None}
-    return Measured(seen, tuple(_scores(world, launch, seen, kept, full, measure)), sees)
+    return Measured(seen, tuple(_scores(context, launch, seen, kept, full, measure)), sees)
 
 
 def scorecard(
-    world: World,
+    context: DataContext,
     launch: Launch,
-    kept: Sequence[Kept] = (),
+    kept: Sequence[PublishedReading] = (),
     firing: Sequence[str] = (),
     *,
     full: bool = True,
@@ -141,29 +146,34 @@ def scorecard(
 
     full: with readiness, restatements and voice; a list of launches does without.
     """
-    found = measured(world, launch, kept, full=full, measure=measure)
+    found = measured(context, launch, kept, full=full, measure=measure)
     seen, scores = found.seen, found.scores
     days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
-    today = world.now.date()
+    today = context.now.date()
     phase = "planned" if launch.starts_on > today else "running"
     readable = [s for s in scores if s.observed is not None and s.observed.panel is not None]
     if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in readable):
         phase = "read"
-    used, used_why = _adoption(world, launch, full)
-    voice, voice_why = _voice(world, launch) if full else (None, "")
-    ready = _readiness(world, launch, seen) if full else ()
-    overlaps = (*_overlaps(world.catalogue, launch), *firing)
+    used, used_why = _adoption(context, launch, full)
+    voice, voice_why = _voice(context, launch) if full else (None, "")
+    ready = _readiness(context, launch, seen) if full else ()
+    overlaps = (*_overlaps(context.catalogue, launch), *firing)
     return Scorecard(
         launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, found.sees
     )
 
 
-def _observed(world: World, launch: Launch, name: str) -> Observed:
-    return observe(launch, world.catalogue.kpi(name), world.catalogue, world.reader, country=world.country)
+def _observed(context: DataContext, launch: Launch, name: str) -> Observed:
+    return observe(launch, context.catalogue.kpi(name), context.catalogue, context.reader, country=context.country)
 
 
 def _scores(
-    world: World, launch: Launch, seen: Mapping[str, Observed], kept: Sequence[Kept], full: bool, measure: Measure
+    context: DataContext,
+    launch: Launch,
+    seen: Mapping[str, Observed],
+    kept: Sequence[PublishedReading],
+    full: bool,
+    measure: Measure,
 ) -> list[KpiScore]:
     found = []
     wishes = [(s.kpi, "success", s.expect, None) for s in launch.success]
@@ -171,19 +181,19 @@ def _scores(
     for name, role, wish, rail in wishes:
         if name not in seen:
             continue
-        kpi, observed = world.catalogue.kpi(name), seen[name]
+        kpi, observed = context.catalogue.kpi(name), seen[name]
         mine = tuple(sorted((k for k in kept if k.reading.kpi == name), key=lambda k: k.reading.days))
-        blank = Looked(Reading(name, 0, launch.starts_on, launch.starts_on))
+        blank = ReadingResult(Reading(name, 0, launch.starts_on, launch.starts_on))
         today = read(launch, kpi, observed, measure=measure) if full or not mine else blank
-        older = [item for item in mine if item.generation != world.reader.generation.id]
+        older = [item for item in mine if item.generation != context.reader.generation.id]
         again = restated(launch, kpi, observed, older, measure=measure) if full else {}
-        state = guard(rail, world.catalogue, world.reader, launch.starts_on) if rail is not None else None
+        state = guard(rail, context.catalogue, context.reader, launch.starts_on) if rail is not None else None
         found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
     return found
 
 
 def restated(
-    launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[Kept], *, measure: Measure = impact
+    launch: Launch, kpi: KpiCommon, observed: Observed, kept: Sequence[PublishedReading], *, measure: Measure = impact
 ) -> dict[int, Restated]:
     """Published readings that today's values would not give."""
     found = {}
@@ -213,23 +223,23 @@ def same(one: Reading, other: Reading) -> bool:
     return True
 
 
-def _adoption(world: World, launch: Launch, full: bool) -> tuple[Adoption | None, str]:
+def _adoption(context: DataContext, launch: Launch, full: bool) -> tuple[Adoption | None, str]:
     if launch.adoption is None:
         return None, "The launch does not say how using it is seen: write `adoption: {dataset: …, used: …}`."
     item = launch.adoption
-    dataset = world.catalogue.datasets.get(item.dataset)
-    end = observed_to(world.catalogue, world.reader, item.dataset) if dataset else None
+    dataset = context.catalogue.datasets.get(item.dataset)
+    end = observed_to(context.catalogue, context.reader, item.dataset) if dataset else None
     if dataset is None or end is None:
         return None, f"Dataset {item.dataset} has no data."
     if end <= pd.Timestamp(launch.starts_on):
         return None, "It has not started."
-    audience = _filter_of(launch, item.dataset, world.catalogue)
+    audience = _filter_of(launch, item.dataset, context.catalogue)
     tables = {}
     for by in (None, *(dataset.dimensions if full else ())):
         try:
             tables[by] = adoption_table(
-                world.catalogue,
-                world.reader,
+                context.catalogue,
+                context.reader,
                 dataset=item.dataset,
                 used=item.used,
                 audience=audience,
@@ -265,24 +275,24 @@ def survey_of(launch: Launch, catalogue: Catalogue) -> Survey | None:
     return (named or surveys)[0] if named or len(surveys) == 1 else None
 
 
-def _voice(world: World, launch: Launch) -> tuple[Voice | None, str]:
-    kpi = survey_of(launch, world.catalogue)
+def _voice(context: DataContext, launch: Launch) -> tuple[Voice | None, str]:
+    kpi = survey_of(launch, context.catalogue)
     if kpi is None:
         return None, "No survey KPI is named in `feedback`, and there is not exactly one."
-    end = observed_to(world.catalogue, world.reader, kpi.dataset)
+    end = observed_to(context.catalogue, context.reader, kpi.dataset)
     start = pd.Timestamp(launch.starts_on)
     if end is None or end <= start:
         return None, "It has not started."
-    where = _feedback_filters(launch, kpi, world)
+    where = _feedback_filters(launch, kpi, context)
     spans = {"before": (start - VOICE_BEFORE, start), "after": (start, end)}
     whole = {k: Answers(kpi, *span, where) for k, span in spans.items()}
     try:
-        found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in whole.items()}
-        by = world.catalogue.dimensions_of(kpi)
-        said = {k: feedback.written(a, world.catalogue, world.reader, by) for k, a in whole.items()}
+        found = {k: scored(feedback.scores(a, context.catalogue, context.reader), kpi.scale) for k, a in whole.items()}
+        by = context.catalogue.dimensions_of(kpi)
+        said = {k: feedback.written(a, context.catalogue, context.reader, by) for k, a in whole.items()}
         whom = f"Audience, {_words_of(launch)}" if where else "Everybody"
         groups = [(whom, changed(found["before"], found["after"]))]
-        users, apart = _users(world, launch, whole)
+        users, apart = _users(context, launch, whole)
         groups += users
     except KpiError as error:
         return None, error.message
@@ -292,21 +302,21 @@ def _voice(world: World, launch: Launch) -> tuple[Voice | None, str]:
 
 
 def _users(
-    world: World, launch: Launch, whole: Mapping[str, Answers]
+    context: DataContext, launch: Launch, whole: Mapping[str, Answers]
 ) -> tuple[list[tuple[str, ScoreChange]], ScoreChange | None]:
     """The answers of those who used it, before and after; and against those who did not, since launch."""
     item, kpi = launch.adoption, whole["after"].kpi
-    dataset = world.catalogue.datasets[kpi.dataset]
+    dataset = context.catalogue.datasets[kpi.dataset]
     if item is None or not dataset.entity:
         return [], None
     start = whole["after"].start
-    users = EntitySet(item.dataset, used_since(item.used, start, world.catalogue, item.dataset))
+    users = EntitySet(item.dataset, used_since(item.used, start, context.catalogue, item.dataset))
     mine = {
         "before": replace(whole["before"], entities=users),
         "after": replace(whole["after"], since_use=EntitySet(item.dataset, item.used)),
     }
-    found = {k: scored(feedback.scores(a, world.catalogue, world.reader), kpi.scale) for k, a in mine.items()}
-    everybody = scored(feedback.scores(whole["after"], world.catalogue, world.reader), kpi.scale)
+    found = {k: scored(feedback.scores(a, context.catalogue, context.reader), kpi.scale) for k, a in mine.items()}
+    everybody = scored(feedback.scores(whole["after"], context.catalogue, context.reader), kpi.scale)
     others = _without(everybody, found["after"])
     return [("Those who used it", changed(found["before"], found["after"]))], changed(others, found["after"])
 
@@ -329,13 +339,13 @@ def _without(whole: Scored, part: Scored) -> Scored:
     return Scored(mean, n, max(0.0, (squares - n * mean**2) / max(1, n - 1)))
 
 
-def _feedback_filters(launch: Launch, kpi: Survey, world: World) -> tuple[Filter, ...]:
+def _feedback_filters(launch: Launch, kpi: Survey, context: DataContext) -> tuple[Filter, ...]:
     """The audience, where the survey knows it; else everybody's answers count."""
     named = segments(launch.audience) if launch.audience else None
-    if named is None or named.dimension not in world.catalogue.dimensions_of(kpi):
+    if named is None or named.dimension not in context.catalogue.dimensions_of(kpi):
         return ()
-    sequence = world.reader.generation.sequence
-    stored = world.reader.stored_values(kpi.name, kpi.grain, named.dimension, sequence)
+    sequence = context.reader.generation.sequence
+    stored = context.reader.stored_values(kpi.name, kpi.grain, named.dimension, sequence)
     known = list(dict.fromkeys(stored.frame["segment"])) if stored is not None else list(named.values)
     return (Filter(named.dimension, named.chosen(known) or named.values),)
 
@@ -345,13 +355,17 @@ def _words_of(launch: Launch) -> str:
     return named.words if named else launch.audience
 
 
-def _readiness(world: World, launch: Launch, seen: Mapping[str, Observed]) -> tuple[Check, ...]:
-    found = [history(launch, world.catalogue.kpi(name), observed) for name, observed in seen.items()]
+def _readiness(context: DataContext, launch: Launch, seen: Mapping[str, Observed]) -> tuple[Check, ...]:
+    found = [history(launch, context.catalogue.kpi(name), observed) for name, observed in seen.items()]
     item = launch.adoption
-    if item is not None and item.dataset in world.catalogue.datasets:
+    if item is not None and item.dataset in context.catalogue.datasets:
         try:
             uses = uses_before(
-                world.catalogue, world.reader, dataset=item.dataset, used=item.used, end=pd.Timestamp(world.now.date())
+                context.catalogue,
+                context.reader,
+                dataset=item.dataset,
+                used=item.used,
+                end=pd.Timestamp(context.now.date()),
             )
             found.append(
                 Check("ok", f"Tracking is seen: {uses:,} uses in the data.")
@@ -365,7 +379,7 @@ def _readiness(world: World, launch: Launch, seen: Mapping[str, Observed]) -> tu
     found += [
         Check("missing", f"{name} is not defined, so it cannot be read.")
         for name in launch.measured
-        if name not in world.catalogue.kpis
+        if name not in context.catalogue.kpis
     ]
     if not launch.success:
         found.append(Check("missing", "No success KPI is named: there is nothing to read."))

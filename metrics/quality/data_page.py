@@ -9,7 +9,7 @@ import pandas as pd
 
 from connectors.errors import Problem
 from connectors.warehouse.contract import SourceRun
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.presentation import format as fmt
 from metrics.presentation.freshness import dataset_late
 
@@ -35,7 +35,7 @@ class SourceRow:
     name: str
     table: str
     state: str
-    pulled: str
+    pulled_at: datetime | None
     rows: str
     quarantined: int
     error: str
@@ -55,20 +55,19 @@ class DataPage:
     overdue: str = ""
 
 
-def _pulled(run: SourceRun | None, world: World) -> str:
-    at = datetime.fromisoformat(run.last_success) if run and run.last_success else None
-    return fmt.age_text(at, world.now)
+def _pulled_at(run: SourceRun | None) -> datetime | None:
+    return datetime.fromisoformat(run.last_success) if run and run.last_success else None
 
 
-def data_page(world: World) -> DataPage:
+def data_page(context: DataContext) -> DataPage:
     """The state of all data in the live generation."""
-    generation = world.reader.generation
-    states = world.reader.dataset_states(generation.sequence)
+    generation = context.reader.generation
+    states = context.reader.dataset_states(generation.sequence)
     datasets = []
-    for name, item in world.catalogue.datasets.items():
+    for name, item in context.catalogue.datasets.items():
         state = states.get(name)
-        late = dataset_late(name, world.catalogue, states, world.runs, world.table_sources, world.now)
-        kpis = tuple(k.title for k in world.catalogue.kpis.values() if name in world.catalogue.datasets_of(k))
+        late = dataset_late(name, context.catalogue, states, context.runs, context.table_sources, context.now)
+        kpis = tuple(k.title for k in context.catalogue.kpis.values() if name in context.catalogue.datasets_of(k))
         datasets.append(
             DatasetRow(
                 name,
@@ -81,19 +80,19 @@ def data_page(world: World) -> DataPage:
                 kpis,
             )
         )
-    quarantine = world.reader.quarantine()
+    quarantine = context.reader.quarantine()
     counted = quarantine.groupby("source").size().to_dict()
     sources = []
-    for table, name in world.table_sources.items():
-        run = world.runs.get(name)
-        columns = world.reader.tables().get(table)
-        total = int(world.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0]) if columns else 0
+    for table, name in context.table_sources.items():
+        run = context.runs.get(name)
+        columns = context.reader.tables().get(table)
+        total = int(context.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0]) if columns else 0
         sources.append(
             SourceRow(
                 name,
                 table,
                 run.status if run else "none",
-                _pulled(run, world),
+                _pulled_at(run),
                 f"{total:,}",
                 int(counted.get(name, 0)),
                 run.error if run else "",
@@ -112,7 +111,7 @@ def data_page(world: World) -> DataPage:
         tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))),
         tuple(sources),
         quarantine,
-        (*world.catalogue.problems, *world.odd),
+        (*context.catalogue.problems, *context.warnings),
         generation.id,
-        world.overdue,
+        context.overdue,
     )

@@ -27,7 +27,7 @@ SUDDEN, FEWEST, WEEKS = 2.0, 20, 4  # rows of a day against those of the same we
 ANNOUNCED = timedelta(days=7)  # a `changes` entry may be dated so far from today
 
 
-def oddities(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Problem]:
+def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Problem]:
     """Every warning about definitions and data of the live generation, in the order of their places."""
     found: list[Problem] = []
     generations = reader.generations()

@@ -17,7 +17,7 @@ from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
 from metrics.engine.answer import answer
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter, Query, Series
 from metrics.presentation import export
@@ -44,7 +44,7 @@ class Expected:
 class Numbers:
     """One KPI (and segment) up to the end of one week. answers: shared by all weeks that are taken together."""
 
-    world: World
+    context: DataContext
     kpi: KpiCommon
     where: tuple[Filter, ...]
     week: Week
@@ -89,10 +89,10 @@ class Numbers:
         """By the same expected range that alerts have; None where too little is known."""
         if self.last is None or len(self.final) < 2:
             return None
-        frame, kpi, catalogue = self.final, self.kpi, self.world.catalogue
+        frame, kpi, catalogue = self.final, self.kpi, self.context.catalogue
         index = pd.DatetimeIndex(frame["period"])
         events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
-        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.world.country, events)
+        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.context.country, events)
         found = expectation(
             pd.Series(frame["value"].to_numpy("float64"), index=index),
             kpi.grain,
@@ -132,7 +132,7 @@ class Numbers:
 
     def _spans(self, grain: str, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """The last periods of a longer grain that were over when the week ended."""
-        start = periods.floor(self.week.end, grain, self.world.catalogue.week_start_days)
+        start = periods.floor(self.week.end, grain, self.context.catalogue.week_start_days)
         firsts = [periods.after(start, grain, -back) for back in range(count, 0, -1)]
         return [(first, periods.after(first, grain)) for first in firsts]
 
@@ -146,7 +146,7 @@ class Numbers:
         """Rows of a grain whose value was final when the week ended."""
         frame = self._answer(grain).frame
         frame = frame[frame["complete"].to_numpy(dtype=bool)]
-        catalogue, mark = self.world.catalogue, self.week.end
+        catalogue, mark = self.context.catalogue, self.week.end
         if grain == "hour":
             mark = periods.on_clock(self.week.ends_at(catalogue.timezone), "hour", catalogue.timezone)
         count = len(frame)
@@ -158,5 +158,5 @@ class Numbers:
         key = (self.kpi.name, grain, self.where)
         if key not in self.answers:
             query = Query(self.kpi.name, grain, where=self.where)
-            self.answers[key] = answer(query, self.world.catalogue, self.world.reader)
+            self.answers[key] = answer(query, self.context.catalogue, self.context.reader)
         return self.answers[key]

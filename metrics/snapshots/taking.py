@@ -1,4 +1,4 @@
-"""Take: a world, a definition and a week → the frozen document. Pure: nothing is kept here, no clock is read."""
+"""Take: the live data, a definition and a week → the frozen document. Pure: nothing is kept here, no clock is read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from connectors.errors import KpiError
+from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
 from metrics.alerts.place import place_of
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import default_scope, unit
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG, running
 from metrics.kpi_views.card import good_or_bad
@@ -46,60 +47,61 @@ class Circumstances:
     answers: Answers = field(default_factory=dict)
 
 
-def missing(world: World, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
+def missing(context: DataContext, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
     """Why the week is not complete yet, a sentence for each dataset; empty if it is."""
-    return tuple(filter(None, (_late(world, name, week) for name in _datasets(world, snapshot))))
+    return tuple(filter(None, (_late(context, name, week) for name in _datasets(context, snapshot))))
 
 
-def nothing_there(world: World, snapshot: Snapshot, week: Week) -> bool:
+def nothing_there(context: DataContext, snapshot: Snapshot, week: Week) -> bool:
     """Whether no dataset behind it reaches the week's end: there is nothing to freeze."""
-    return all(_late(world, name, week) for name in _datasets(world, snapshot))
+    return all(_late(context, name, week) for name in _datasets(context, snapshot))
 
 
-def unpublished(world: World, snapshot: Snapshot) -> tuple[str, ...]:
+def unpublished(context: DataContext, snapshot: Snapshot) -> tuple[str, ...]:
     """KPIs whose definition changed after the last sync: their values of the live generation are not published yet."""
     found = []
-    for kpi in _kpis(world, snapshot):
-        stored = world.reader.stored_definitions(kpi.name, kpi.grain)
-        if stored and stored[-1][0] != world.catalogue.definition(kpi.name):
+    for kpi in _kpis(context, snapshot):
+        stored = context.reader.stored_definitions(kpi.name, kpi.grain)
+        if stored and stored[-1][0] != context.catalogue.definition(kpi.name):
             found.append(fmt.plain(kpi.title))
     return tuple(found)
 
 
-def _kpis(world: World, snapshot: Snapshot) -> list[KpiCommon]:
+def _kpis(context: DataContext, snapshot: Snapshot) -> list[KpiCommon]:
     """The KPIs shown, each once; those whose definition is wrong have none."""
-    kpis = world.catalogue.kpis
+    kpis = context.catalogue.kpis
     names = dict.fromkeys(item.kpi for _, shown in snapshot.filled(kpis.values()) for item in shown)
     return [kpis[name] for name in names if name in kpis]
 
 
-def _datasets(world: World, snapshot: Snapshot) -> list[str]:
-    return list(dict.fromkeys(d for kpi in _kpis(world, snapshot) for d in world.catalogue.datasets_of(kpi)))
+def _datasets(context: DataContext, snapshot: Snapshot) -> list[str]:
+    return list(dict.fromkeys(d for kpi in _kpis(context, snapshot) for d in context.catalogue.datasets_of(kpi)))
 
 
-def _late(world: World, dataset: str, week: Week) -> str:
-    state = world.reader.dataset_states(world.reader.generation.sequence).get(dataset)
-    title = fmt.plain(world.catalogue.datasets[dataset].label or dataset.replace("_", " ").capitalize())
+def _late(context: DataContext, dataset: str, week: Week) -> str:
+    state = context.reader.dataset_states(context.reader.generation.sequence).get(dataset)
+    title = fmt.plain(context.catalogue.datasets[dataset].label or dataset.replace("_", " ").capitalize())
     if state is None or state.watermark is None:
         return f"{title} has no rows yet."
-    if state.watermark >= week.ends_at(world.catalogue.timezone):
+    if state.watermark >= week.ends_at(context.catalogue.timezone):
         return ""
     return f"{title} has nothing after {fmt.day_text(state.watermark)}."
 
 
-def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
+def take(context: DataContext, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
     """The document of one week, from what is live. Raises KpiError only where nothing can be read at all."""
-    catalogue = world.catalogue
+    catalogue = context.catalogue
+    _read_ahead(context, snapshot)
     sections: list[Section] = []
     standings: list[words.Standing] = []
     for title, shown in snapshot.filled(catalogue.kpis.values()):
-        pairs = [_line(world, item, week, made.answers) for item in shown]
+        pairs = [_line(context, item, week, made.answers) for item in shown]
         sections.append(Section(title=fmt.plain(title, fmt.NAME), lines=tuple(line for line, _ in pairs)))
         standings += [words.Standing(line.title, line.gap, status) for line, status in pairs if not line.segment]
     lines = [line for section in sections for line in section.lines]
-    text = _own_text(world, snapshot)
+    text = _own_text(context, snapshot)
     counts = Counter(line.status for line in lines if not line.segment)  # a segment is part of its KPI
-    states = world.reader.dataset_states(world.reader.generation.sequence).values()
+    states = context.reader.dataset_states(context.reader.generation.sequence).values()
     marks = [state.watermark for state in states if state.watermark is not None]
     return Document(
         snapshot=snapshot.name,
@@ -110,7 +112,7 @@ def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> D
         end=week.last,
         week_text=words.week_text(week.start, week.name),
         revision=made.revision,
-        generation=world.reader.generation.id,
+        generation=context.reader.generation.id,
         watermark=max(marks, default=None),
         taken_at=made.taken_at.replace(microsecond=0),
         by=fmt.plain(made.by),
@@ -118,23 +120,36 @@ def take(world: World, snapshot: Snapshot, week: Week, made: Circumstances) -> D
         headline=words.status_sentence(standings),
         summary=_summary(lines),
         counts={slug: counts[slug] for slug in ORDER if counts[slug]},
-        missing=missing(world, snapshot, week),
+        missing=missing(context, snapshot, week),
         sections=tuple(sections),
         alerts=made.alerts,
         launches=made.launches,
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
-        definitions={f"snapshot:{snapshot.name}": text, **_texts(world, lines)},
+        definitions={f"snapshot:{snapshot.name}": text, **_texts(context, lines)},
     )
 
 
-def _own_text(world: World, snapshot: Snapshot) -> str:
-    document = world.catalogue.documents.get(f"snapshot:{snapshot.name}")
+def _read_ahead(context: DataContext, snapshot: Snapshot) -> None:
+    """All series that the lines may speak of, in one statement: weeks, months, segments, where a change sits."""
+    keys, catalogue = list[SeriesKey](), context.catalogue
+    for _, shown in snapshot.filled(catalogue.kpis.values()):
+        for item in shown:
+            kpi = catalogue.kpis.get(item.kpi)
+            if kpi is not None:
+                grains = {kpi.grain, *({"week", "month"} & set(kpi.offered_grains))}
+                keys += [(kpi.name, grain, d) for grain in grains for d in (NO_DIMENSION, *item.where)]
+                keys += [(kpi.name, kpi.grain, d) for d in catalogue.dimensions_of(kpi)]
+    context.reader.read_ahead(keys, context.reader.generation.sequence)
+
+
+def _own_text(context: DataContext, snapshot: Snapshot) -> str:
+    document = context.catalogue.documents.get(f"snapshot:{snapshot.name}")
     return document.text if document is not None else f"name: {snapshot.name}\n"
 
 
-def _texts(world: World, lines: Sequence[Line]) -> dict[str, str]:
+def _texts(context: DataContext, lines: Sequence[Line]) -> dict[str, str]:
     """Every KPI and dataset file that the numbers are made of."""
-    catalogue, found = world.catalogue, dict[str, str]()
+    catalogue, found = context.catalogue, dict[str, str]()
     known = catalogue.texts()
     todo = [line.kpi for line in lines if line.kpi in catalogue.kpis]
     while todo:
@@ -148,22 +163,22 @@ def _texts(world: World, lines: Sequence[Line]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _line(world: World, shown: Shown, week: Week, answers: Answers) -> tuple[Line, Status]:
+def _line(context: DataContext, shown: Shown, week: Week, answers: Answers) -> tuple[Line, Status]:
     where = tuple(Filter(dimension, (value,)) for dimension, value in shown.where.items())
     try:
-        kpi = world.catalogue.kpi(shown.kpi)
-        numbers = Numbers(world, kpi, where, week, answers)
-        return _known_line(world, kpi, numbers, shown)
+        kpi = context.catalogue.kpi(shown.kpi)
+        numbers = Numbers(context, kpi, where, week, answers)
+        return _known_line(context, kpi, numbers, shown)
     except KpiError as error:
         return _broken(shown, error)
 
 
-def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
+def _known_line(context: DataContext, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
     value = _number(last["value"]) if last is not None else None
     part = bool(numbers.where) and kpi.grows_with_people
     target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
-    late = [why for d in world.catalogue.datasets_of(kpi) if (why := _late(world, d, week))]
+    late = [why for d in context.catalogue.datasets_of(kpi) if (why := _late(context, d, week))]
     status = status_of(kpi, value, target, late)
     if part and not late:
         status = Status("no_target", "Its target is for all segments together.")
@@ -194,23 +209,23 @@ def _known_line(world: World, kpi: KpiCommon, numbers: Numbers, shown: Shown) ->
         target=target,
         target_text=fmt.value_text(target, kpi) if target is not None else "",
         gap=gap,
-        pace=_pace(world, kpi, numbers),
+        pace=_pace(context, kpi, numbers),
         status=status.slug,
         status_label=status.label,
         why=fmt.plain(status.why),
         **_expected(kpi, expected),
         sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
-        place=fmt.plain(_place(world, kpi, numbers)),
+        place=fmt.plain(_place(context, kpi, numbers)),
         record=words.record(numbers),
         miss=fmt.plain(words.miss(title, kpi, status, gap)),
-        redefined=fmt.plain(redefinition(world, kpi)),
+        redefined=fmt.plain(redefinition(context, kpi)),
         weeks=weeks,
         weeks_note=weeks_note,
         months=months,
         months_note=months_note,
-        definition=world.catalogue.definition(kpi.name),
-        counted=fmt.plain(in_words(kpi, world.catalogue)),
-        data=tuple(_data(world, kpi)),
+        definition=context.catalogue.definition(kpi.name),
+        counted=fmt.plain(in_words(kpi, context.catalogue)),
+        data=tuple(_data(context, kpi)),
     )
     return line, status
 
@@ -252,26 +267,26 @@ def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
     }
 
 
-def _place(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
+def _place(context: DataContext, kpi: KpiCommon, numbers: Numbers) -> str:
     """Where the change sits, if it is more than an ordinary one."""
     last, before, expected = numbers.last, numbers.before, numbers.expected
     if last is None or before is None or not numbers.change:
         return ""
     if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
         return ""
-    found = place_of(kpi, world.catalogue, world.reader, last["period"], numbers.where, against=before["period"])
+    found = place_of(kpi, context.catalogue, context.reader, last["period"], numbers.where, against=before["period"])
     return found.words if found else ""
 
 
-def _pace(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
+def _pace(context: DataContext, kpi: KpiCommon, numbers: Numbers) -> str:
     """How the running month goes, and where it would be on pace; empty if the data goes beyond the week."""
     if kpi.grain not in LONG:
         return ""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
-    found = running(kpi, default_scope(kpi, kpi.grain, world.catalogue, world.reader, states))
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    found = running(kpi, default_scope(kpi, kpi.grain, context.catalogue, context.reader, states))
     if found is None or found.period + pd.Timedelta(days=found.days) != numbers.week.end:
         return ""
-    text = so_far(world, kpi, numbers.where)
+    text = so_far(context, kpi, numbers.where)
     target = target_at(kpi, found.period, kpi.grain)
     if text and target is not None and kpi.runs_on and not numbers.where:
         due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
@@ -279,12 +294,12 @@ def _pace(world: World, kpi: KpiCommon, numbers: Numbers) -> str:
     return fmt.plain(text)
 
 
-def _data(world: World, kpi: KpiCommon) -> list[str]:
+def _data(context: DataContext, kpi: KpiCommon) -> list[str]:
     """How far the data behind a KPI reaches."""
-    states = world.reader.dataset_states(world.reader.generation.sequence)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
     found = []
-    for name in world.catalogue.datasets_of(kpi):
-        title = fmt.plain(world.catalogue.datasets[name].label or name.replace("_", " ").capitalize())
+    for name in context.catalogue.datasets_of(kpi):
+        title = fmt.plain(context.catalogue.datasets[name].label or name.replace("_", " ").capitalize())
         mark = states[name].watermark if name in states else None
         found.append(f"{title} complete to {fmt.moment_text(mark)}")
     return found

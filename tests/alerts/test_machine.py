@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from metrics.alerts.judge import Judged
+from metrics.alerts.judge import Judgement
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.replay import in_words, incidents
 
@@ -21,13 +21,13 @@ UNKNOWN = (0, 0, False)
 SAYS = [(0, 0, True), (0, 1, True), (0, 2, True), (1, 1, True), (1, 2, True), (2, 2, True), UNKNOWN]
 
 
-def judged(says: list[tuple[int, int, bool]], count: int) -> Judged:
+def judged(says: list[tuple[int, int, bool]], count: int) -> Judgement:
     """A series of such periods, with the sustained level counted here by a loop of its own."""
     level = [s[0] for s in says]
     sustained = [min(level[max(0, i - count + 1) : i + 1]) if i + 1 >= count else 0 for i in range(len(level))]
     size = len(says)
     blank = np.full(size, np.nan)
-    return Judged(
+    return Judgement(
         "",
         pd.date_range(FIRST, periods=size),
         np.array(level, dtype=float),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.alerts.notification_policy import Told, to_tell
+from metrics.alerts.notification_policy import NotificationState, notification_due
 
 STEP = st.tuples(st.integers(0, 2000), st.sampled_from([1, 2]), st.booleans(), st.booleans())  # minutes, severity, …
 
@@ -15,13 +15,13 @@ STEP = st.tuples(st.integers(0, 2000), st.sampled_from([1, 2]), st.booleans(), s
 @given(st.lists(STEP, max_size=30), st.one_of(st.none(), st.integers(1, 3000)))
 @settings(max_examples=400, deadline=None)
 def test_nobody_is_told_twice_before_it_is_time(steps: list[tuple[int, int, bool, bool]], after: int | None) -> None:
-    now, told, severity, acknowledged = datetime(2026, 11, 1, tzinfo=UTC), Told(), 0, False
+    now, told, severity, acknowledged = datetime(2026, 11, 1, tzinfo=UTC), NotificationState(), 0, False
     wait = None if after is None else timedelta(minutes=after)
     last: dict[str, datetime] = {}
     for minutes, worse, ack, silenced in steps:
         now += timedelta(minutes=minutes)
         severity, acknowledged = max(severity, worse), acknowledged or ack
-        event = to_tell(severity, told, now, silenced=silenced, acknowledged=acknowledged, renotify_after=wait)
+        event = notification_due(severity, told, now, silenced=silenced, acknowledged=acknowledged, renotify_after=wait)
         if not event:
             missing = told.at is None and not acknowledged and not silenced
             worse_now = told.at is not None and severity > told.severity and not silenced
@@ -35,4 +35,4 @@ def test_nobody_is_told_twice_before_it_is_time(steps: list[tuple[int, int, bool
         if event == "reminder":
             assert wait is not None and told.at is not None and now - told.at >= wait and not acknowledged
         last[event] = now
-        told = Told(severity, now)
+        told = NotificationState(severity, now)

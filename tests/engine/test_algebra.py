@@ -86,7 +86,7 @@ def test_non_additive_totals_are_counted_anew_everywhere(project: Builder) -> No
     weeks = {p: v for p, v in project.values("people", grain="week").items() if v is not None}
     monday = rows["at"].dt.normalize() - pd.to_timedelta(rows["at"].dt.day_of_week, unit="D")
     assert weeks == {f"{w:%Y-%m-%d}": n for w, n in rows.groupby(monday)["user_id"].nunique().items()}
-    page = kpi_page(project.open().world(NOW), "people", grain="week", range_="all")
+    page = kpi_page(project.open().context(NOW), "people", grain="week", range_="all")
     assert {t for line in page.chart.lines for t in line.name.split()} == {"People"}  # no line that adds them up
     assert not any("total" in str(cell).lower() for cell in page.table.to_numpy().ravel())
     for name in ("people", "funnel", "week_1", "nps", "typical", "balance"):
@@ -145,7 +145,7 @@ def test_young_cohorts_are_unknown_in_query_page_and_csv(project: Builder) -> No
     young = rows[-3:]
     assert all(r["value"] is None and r["complete"] is False and r["curve"]["counts"][3] is None for r in young)
     assert all(r["denominator"] == r["n"] for r in young)  # who started is known
-    page = kpi_page(project.open().world(NOW), "day_3", range_="all")
+    page = kpi_page(project.open().context(NOW), "day_3", range_="all")
     top = page.table.iloc[0]
     assert (top["Day 3"], top["Numerator"], top["Complete"]) == ("–", "–", "not yet")
     assert math.isnan(page.chart.lines[0].values[-1]) and not page.chart.lines[0].complete[-1]

@@ -83,9 +83,9 @@ def test_a_part_without_an_exact_value_is_not_compared(shop: Builder) -> None:
 
 
 def test_the_page_says_it_in_one_line(shop: Builder) -> None:
-    page = kpi_page(shop.open().world(NOW), "revenue")
+    page = kpi_page(shop.open().context(NOW), "revenue")
     assert (
         page.so_far.startswith("March 2026 so far, 17 of 31 days: 2")
         and "at the same point of the month before (" in page.so_far
     )
-    assert kpi_page(shop.open().world(NOW), "mean").so_far == ""
+    assert kpi_page(shop.open().context(NOW), "mean").so_far == ""

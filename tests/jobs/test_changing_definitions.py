@@ -33,12 +33,12 @@ def shop(project: Builder) -> Builder:
 def test_a_wrong_file_leaves_the_last_good_version_live(shop: Builder) -> None:
     before = shop.values("total", grain="total")
     shop.kpi("total", TOTAL + "filtre: amount > 5\n")
-    world = shop.open().world(NOW)
-    own = card(world, "total")
+    context = shop.open().context(NOW)
+    own = card(context, "total")
     assert own.value != "–" and own.status.slug != "definition_error"
     assert "published last" in own.notice and "unknown key 'filtre'" in own.notice
-    assert card(world, "mean").notice and not card(world, "n").notice  # what is made of it says so, too
-    assert overview(world).held == ("Mean", "Total")
+    assert card(context, "mean").notice and not card(context, "n").notice  # what is made of it says so, too
+    assert overview(context).held == ("Mean", "Total")
     shop._opened = None
     assert shop.values("total", grain="total") == before
     asked = run_cli("query", "total", "--json", "--project", str(shop.folder))
@@ -62,9 +62,9 @@ def test_the_last_good_version_is_still_computed_by_a_sync(shop: Builder) -> Non
 
 def test_a_wrong_dataset_holds_for_all_on_it(shop: Builder) -> None:
     (shop.folder / "datasets" / "orders.yml").write_text("name: orders\nsource: ordrs\ntime_dimension: at\n")
-    world = shop.open().world(NOW)
-    assert not world.catalogue.broken
-    assert all("unknown table 'ordrs'" in card(world, name).notice for name in ("n", "total", "mean"))
+    context = shop.open().context(NOW)
+    assert not context.catalogue.broken
+    assert all("unknown table 'ordrs'" in card(context, name).notice for name in ("n", "total", "mean"))
 
 
 def test_a_mended_file_is_taken_and_a_deleted_one_is_gone(shop: Builder) -> None:
@@ -77,52 +77,52 @@ def test_a_mended_file_is_taken_and_a_deleted_one_is_gone(shop: Builder) -> None
 
 def test_what_never_was_valid_has_no_version_to_show(shop: Builder) -> None:
     shop.kpi("new", "dataset: orders\nagg: summ\nexpr: amount")
-    world = shop.open().world(NOW)
-    assert card(world, "new").status.slug == "definition_error" and "new" in world.catalogue.broken
+    context = shop.open().context(NOW)
+    assert card(context, "new").status.slug == "definition_error" and "new" in context.catalogue.broken
 
 
 def test_a_draft_is_off_the_overview_and_can_be_asked(shop: Builder) -> None:
     shop.kpi("n", "dataset: orders\nagg: count\nstatus: draft")
-    world = shop.open().world(NOW)
-    assert "n" not in [c.name for c in overview(world).cards]
-    assert card(world, "n").draft and shop.values("n", grain="total")
+    context = shop.open().context(NOW)
+    assert "n" not in [c.name for c in overview(context).cards]
+    assert card(context, "n").draft and shop.values("n", grain="total")
 
 
 def test_a_redefinition_is_marked_and_told_for_28_days(shop: Builder) -> None:
     changes = "changes: [{on: 2026-11-24, by: ana, why: small orders excluded}]\n"
     shop.kpi("total", LARGE + changes)
     shop.sync(now=NOW + timedelta(days=1))
-    world = shop.open().world(NOW + timedelta(days=2))
-    assert card(world, "total").notice == (
+    context = shop.open().context(NOW + timedelta(days=2))
+    assert card(context, "total").notice == (
         "Redefined 24 Nov: was 33, now 30 (Fri 20 Nov). Small orders excluded. – ana"
     )
-    marks = kpi_page(world, "total", range_="all").chart.marks
+    marks = kpi_page(context, "total", range_="all").chart.marks
     assert [(m.kind, m.label) for m in marks] == [("redefinition", "Redefined: small orders excluded")]
-    assert card(shop.open().world(NOW + timedelta(days=28)), "total").notice.startswith("Redefined 24 Nov: was 33")
-    assert card(shop.open().world(NOW + timedelta(days=30)), "total").notice == ""
+    assert card(shop.open().context(NOW + timedelta(days=28)), "total").notice.startswith("Redefined 24 Nov: was 33")
+    assert card(shop.open().context(NOW + timedelta(days=30)), "total").notice == ""
 
 
 def test_a_change_is_drawn_on_its_day(shop: Builder) -> None:
     shop.kpi("total", TOTAL + "changes: [{on: 2026-11-10, why: refunds counted}]\n")
-    marks = kpi_page(shop.open().world(NOW), "total", range_="all").chart.marks
+    marks = kpi_page(shop.open().context(NOW), "total", range_="all").chart.marks
     assert [(m.kind, m.label, m.on) for m in marks] == [
         ("redefinition", "Redefined: refunds counted", pd.Timestamp("2026-11-10"))
     ]
-    assert card(shop.open().world(NOW), "total").notice == "Redefined 10 Nov. Refunds counted."
+    assert card(shop.open().context(NOW), "total").notice == "Redefined 10 Nov. Refunds counted."
 
 
 def test_numbers_that_moved_without_a_word_are_told_too(shop: Builder) -> None:
     shop.kpi("total", LARGE)
     shop.sync(now=NOW + timedelta(days=1))
-    notice = card(shop.open().world(NOW + timedelta(days=2)), "total").notice
+    notice = card(shop.open().context(NOW + timedelta(days=2)), "total").notice
     assert notice == "Redefined 24 Nov: was 33, now 30 (Fri 20 Nov)."
     shop.kpi("n", "dataset: orders\nagg: count\ngrains: [day]\nfilter: amount > 0")  # another definition, equal numbers
     shop.sync(now=NOW + timedelta(days=2))
-    assert card(shop.open().world(NOW + timedelta(days=2)), "n").notice == ""
+    assert card(shop.open().context(NOW + timedelta(days=2)), "n").notice == ""
     near = "dataset: orders\nagg: sum\ngrains: [day]\nexpr: '1.0000000000001'"
     shop.kpi("n", near)
     shop.sync(now=NOW + timedelta(days=3))
-    assert card(shop.open().world(NOW + timedelta(days=3)), "n").notice == ""
+    assert card(shop.open().context(NOW + timedelta(days=3)), "n").notice == ""
 
 
 def test_diff_shows_old_against_new(shop: Builder) -> None:

@@ -20,7 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from connectors.channels.apprise import AppriseChannel
-from connectors.channels.contract import Message, Outcome
+from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.state import alerts as kept
 from jobs.alerts.incidents import contacts_of, read_state
@@ -65,7 +65,8 @@ def fire(project: Builder, web: Web, *answers: Any) -> None:
     project.sync(day(6))
 
 
-def test_a_confirmed_failure_is_tried_again(project: Builder, web: Web) -> None:
+def test_a_confirmed_failure_is_tried_again(project: Builder, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 60.0)  # of a slow machine, too
     fire(project, web, 500, 503)
     assert len(web.got) == 3
     assert [(m.status, m.attempts) for m in messages(project)] == [("delivered", 3)]
@@ -115,7 +116,7 @@ def test_a_server_that_answers_for_ever_is_cut_off() -> None:
         assert time.monotonic() - started < 6
 
 
-class Gone:
+class Gone(Channel):
     """A channel that always fails for sure."""
 
     def problem(self, url: str) -> str:
@@ -224,3 +225,27 @@ def test_a_missing_secret_is_a_failed_message_not_a_broken_project(project: Buil
     project.sync(day(6))
     assert "NO_SUCH_HOOK is not set" in messages(project)[0].error
     assert run_cli("query", "k", "--project", str(project.folder)).returncode == 0
+
+
+def test_a_channel_is_one_new_file(
+    project: Builder, impatient: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import connectors.channels as folder
+
+    (tmp_path / "notebook.py").write_text(
+        "from pathlib import Path\n"
+        "from connectors.channels.contract import Channel, Outcome\n"
+        "class Notebook(Channel):\n"
+        "    def takes(self, url):\n        return url.startswith('notebook://')\n"
+        "    def problem(self, url):\n        return ''\n"
+        "    def send(self, url, message):\n"
+        "        Path(url.removeprefix('notebook:/')).write_text(message.title)\n"
+        "        return Outcome('delivered')\n"
+    )
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    page = tmp_path / "page.txt"
+    make(project, {**GOOD, 5: 10}, LOW, contact=f"notebook:/{page}")
+    project.sync(day(6))
+    assert page.read_text().startswith("Shop: CRITICAL Orders 10")
+    assert [m.status for m in messages(project)] == ["delivered"]
+    assert isinstance(channel_for("json://127.0.0.1/hook"), AppriseChannel)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from connectors.state import alerts as kept
-from jobs.alerts.evaluate import Looked, look
+from jobs.alerts.evaluate import RuleJudgement, look
 from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
 from jobs.alerts.replay import replay
 from metrics.alerts.machine import Kind, Standing, advance
@@ -77,10 +77,12 @@ def test_a_replay_of_every_generation_is_what_was_live(project: Builder) -> None
         write(project, values)
         project.sync(day(number + 1))
     opened = project.open()
-    world = opened.world(day(17))
+    context = opened.context(day(17))
     found, standing, first = [], Standing(), True
-    for generation in world.reader.generations():
-        judged = observe(rules_of(world.catalogue.kpi("k"))[0], world.catalogue, world.reader, as_of=generation.id)[0]
+    for generation in context.reader.generations():
+        judged = observe(
+            rules_of(context.catalogue.kpi("k"))[0], context.catalogue, context.reader, as_of=generation.id
+        )[0]
         standing, new = advance(standing, judged)
         for event in new:
             if event.kind is Kind.OPENED:
@@ -317,7 +319,7 @@ def test_an_evaluator_that_still_reads_an_older_generation_changes_nothing(
     make(project, {**GOOD, 5: 10}, LOW)
     project.sync(day(6))
 
-    def slowly(*arguments: Any) -> list[Looked]:
+    def slowly(*arguments: Any) -> list[RuleJudgement]:
         """While it looks, a sync publishes what mends the day, and evaluates it."""
         monkeypatch.setattr("jobs.alerts.evaluate.look", look)
         found = look(*arguments)

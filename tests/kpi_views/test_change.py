@@ -26,18 +26,18 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
     )
     project.kpi("middle", "dataset: acts\nagg: median\nexpr: CAST(done AS INTEGER)")
     project.sync(NOW)
-    world = project.open().world(NOW)
-    (block,) = where_it_sits(world, "seen")
+    context = project.open().context(NOW)
+    (block,) = where_it_sits(context, "seen")
     assert block.dimension == "platform" and block.line.startswith("+40 in all")
     assert [(p.segment, p.change, p.levels) for p in block.parts] == [
         ("ios", "+40", "40 → 80"),
         ("web", "+0", "100 → 100"),
     ]
-    (block,) = where_it_sits(world, "rate")
+    (block,) = where_it_sits(context, "rate")
     # 60/140 → 50/180: web's rate 50% → 30%, ios 25% → 25%; shares 71.4% → 55.6% and 28.6% → 44.4%.
     assert block.line.startswith("−15.1 points in all")
     mean = (60 / 140 + 50 / 180) / 2
     by_web = (100 / 140 + 100 / 180) / 2 * -0.2 + (0.4 - mean) * (100 / 180 - 100 / 140)
     assert block.parts[0].segment == "web" and block.parts[0].change == f"−{abs(by_web) * 100:.1f} points"
     assert "by its own rate" in block.parts[0].detail and block.parts[0].good is False
-    assert where_it_sits(world, "middle") == (), "medians of segments do not add up"
+    assert where_it_sits(context, "middle") == (), "medians of segments do not add up"

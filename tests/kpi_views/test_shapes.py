@@ -18,12 +18,12 @@ from metrics.kpi_views.types.survey import SurveyShape
 from tests.conftest import NOW, Builder, known
 
 
-def shape(world: Any, kpi: str, **options: Any) -> Any:
-    return kpi_page(world, kpi, **options).shape
+def shape(context: Any, kpi: str, **options: Any) -> Any:
+    return kpi_page(context, kpi, **options).shape
 
 
-def last(world: Any, kpi: str) -> dict[str, Any]:
-    frame = answer(Query(kpi), world.catalogue, world.reader).frame
+def last(context: Any, kpi: str) -> dict[str, Any]:
+    frame = answer(Query(kpi), context.catalogue, context.reader).frame
     return dict(frame[frame["complete"]].iloc[-1])
 
 
@@ -47,7 +47,7 @@ def test_the_step_that_loses_most_is_marked(project: Builder) -> None:
     steps = ", ".join(f"{{name: s{i}, filter: step = {i}}}" for i in range(4))
     project.kpi("f", f"type: funnel\ndataset: events\nwindow: 1 day\ngrain: month\nsteps: [{steps}]")
     project.sync()
-    found = shape(project.open().world(NOW), "f", range_="all")
+    found = shape(project.open().context(NOW), "f", range_="all")
     assert [(s.count, s.worst) for s in found.steps] == [("10", False), ("3", True), ("2", False), ("2", False)]
     assert found.steps[1].lost == "−7 (70.0%)" and found.steps[3].of_previous == "100.0%"
 
@@ -99,13 +99,13 @@ def test_words_from_customers_are_only_those_of_answers_within_the_scale(project
     project.kpi("nps", "type: survey\ndataset: answers\nscore: score\ncomment: said\ngrain: month")
     project.kpi("quiet", "type: survey\ndataset: answers\nscore: score\ngrain: month")
     project.sync()
-    world = project.open().world(NOW)
-    found = shape(world, "nps", range_="all")
+    context = project.open().context(NOW)
+    found = shape(context, "nps", range_="all")
     assert [(c.score, c.who, c.words) for c in found.comments] == [
         ("8", "passives", "later"),
         ("10", "promoters", "<b>good</b>"),
     ]
-    assert shape(world, "quiet", range_="all").comments == ()
+    assert shape(context, "quiet", range_="all").comments == ()
     assert found.latest == (("promoters", "1", "33%"), ("passives", "1", "33%"), ("detractors", "1", "33%"))
 
 
@@ -119,11 +119,11 @@ def test_a_longer_period_made_of_shorter_ones_has_no_shape(project: Builder) -> 
     project.kpi("back", f"type: retention\nunit: week\nat: 1\n{more}")
     project.kpi("steps", f"type: funnel\nsteps: [{{name: a}}, {{name: b, filter: score > 5}}]\n{more}")
     project.sync()
-    world = project.open().world(NOW)
+    context = project.open().context(NOW)
     for kpi in ("nps", "life", "back", "steps"):
-        page = kpi_page(world, kpi, grain="month", range_="all")
+        page = kpi_page(context, kpi, grain="month", range_="all")
         assert page.shape is None and page.series.frame["n"].sum() > 0, kpi
-        assert shape(world, kpi, range_="all") is not None
+        assert shape(context, kpi, range_="all") is not None
 
 
 def test_other_types_show_their_line_only(demo_world: Any) -> None:

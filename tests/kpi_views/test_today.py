@@ -21,7 +21,7 @@ def test_the_running_day_against_the_same_hours_of_four_weekdays(project: Builde
     now = datetime(2026, 11, 23, 15, tzinfo=UTC)
     project.sync(now)
     opened = project.open()
-    world = opened.world(now)
+    context = opened.context(now)
     # The watermark is 13:30 UTC, so 14:00 in Berlin is the end of the last whole hour.
     local = frame.assign(at=frame["at"].dt.tz_convert("Europe/Berlin").dt.tz_localize(None))
 
@@ -31,8 +31,10 @@ def test_the_running_day_against_the_same_hours_of_four_weekdays(project: Builde
 
     so_far = by_two("2026-11-23")
     usual = sum(by_two(d) for d in ("2026-11-16", "2026-11-09", "2026-11-02", "2026-10-26")) / 4
-    told = today_so_far(world, world.catalogue.kpi("k"))
+    told = today_so_far(context, context.catalogue.kpi("k"))
     change = f"{abs(so_far / usual - 1) * 100:.1f}%"
     assert told.startswith(f"Mon 23 Nov so far, to 14:00: {so_far:,.0f}, against ") and change in told, (told, usual)
     assert "by then on the 4 Mondays before" in told
-    assert today_so_far(world, world.catalogue.kpi("people")) == "", "people who came twice do not add up over hours"
+    assert today_so_far(context, context.catalogue.kpi("people")) == "", (
+        "people who came twice do not add up over hours"
+    )

@@ -12,7 +12,7 @@ from connectors.errors import DefinitionError
 from connectors.state import launches as kept
 from jobs.launches.registry import add
 from jobs.launches.scorecards import published
-from jobs.launches.verdicts import read_launches
+from jobs.launches.verdicts import publish_verdicts
 from jobs.snapshots.message import dressed
 from metrics.launches.scorecard import KpiScore
 from tests.conftest import KPI, Builder
@@ -35,7 +35,7 @@ def test_a_reading_is_told_once(project: Builder, web: Web) -> None:
     assert body[0].startswith("D+7 Acts: moved up by ") and body[0].endswith("[not firm yet]")
     assert body[1].startswith("D+14 Acts: moved up by ") and "http://127.0.0.1:8501/launch?launch=wizard" in body
     project.sync(day(14, hour=5))
-    read_launches(project.open(), now=day(14, hour=6), render=dressed)
+    publish_verdicts(project.open(), now=day(14, hour=6), render=dressed)
     assert len(messages(project)) == 1
 
 

@@ -86,7 +86,7 @@ def test_a_sudden_change_of_row_counts(shop: Builder) -> None:
     frame.head(500).to_parquet(shop.folder / "files" / "events.parquet", index=False)
     shop.sync()
     assert ("row_count", "it has 500 rows, and had 1,056 at the sync before") in codes(shop)
-    assert "row_count" in [p.code for p in data_page(shop.open().world(NOW)).problems]
+    assert "row_count" in [p.code for p in data_page(shop.open().context(NOW)).problems]
 
 
 def test_a_constant_kpi(shop: Builder) -> None:

@@ -20,8 +20,8 @@ MOST_PERIODS = 7
 @state.cached_view
 def slider_of(kpi: str, where: tuple[Filter, ...]) -> Slider | None:
     """The threshold's range."""
-    world = state.world()
-    return slider(world, world.catalogue.kpi(kpi), where)
+    context = state.context()
+    return slider(context, context.catalogue.kpi(kpi), where)
 
 
 def chosen_rule(kpi: KpiCommon, where: tuple[Filter, ...]) -> Rule | None:

@@ -28,7 +28,7 @@ STEP = re.compile(r"^\s*(\d{4}-\d{2}-\d{2})\s*[:,]?\s*(\d+(?:\.\d+)?)\s*%\s*$")
 
 def launch_form() -> None:
     """Fields, and what is wrong with them. On success the new launch's page opens."""
-    catalogue = state.world().catalogue
+    catalogue = state.context().catalogue
     with st.expander("New launch or mark", key="new_launch"):
         values = _basics()
         values |= _kpis(catalogue, launch=values["kind"] == "launch")
@@ -84,7 +84,7 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
 
 
 def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
-    world, found = state.world(), dict[str, Any]()
+    context, found = state.context(), dict[str, Any]()
     names = success or list(catalogue.kpis)[:1]
     dimensions = list(dict.fromkeys(d for n in names for d in catalogue.dimensions_of(catalogue.kpi(n))))
     left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
@@ -96,7 +96,7 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
     )
     if not by:
         return found
-    known = list(dict.fromkeys(s for n in names for s in segments(world, n, by)))
+    known = list(dict.fromkeys(s for n in names for s in segments(context, n, by)))
     chosen = middle.multiselect("Of these", known, key="launch_segments")
     control = right.checkbox("The others are the control", True, key="launch_control")
     if chosen:

@@ -9,7 +9,7 @@ from jobs.launches import scorecards as job
 from jobs.launches.registry import add, remove
 from jobs.project.clock import utc_now
 from metrics.launches.board import LaunchItem
-from metrics.launches.page import KpiBlock, LaunchPage, Said
+from metrics.launches.page import KpiBlock, LaunchPage, Remark
 from ui.kpi.charts import CONFIG
 from ui.launches.charts import curve_figure
 from ui.shell import state, url
@@ -119,7 +119,7 @@ def show_voice(page: LaunchPage) -> None:
     _comments(found.comments)
 
 
-def _comments(comments: tuple[Said, ...]) -> None:
+def _comments(comments: tuple[Remark, ...]) -> None:
     if not comments:
         html("<p class='bw-line'>Nobody has written anything since launch.</p>")
         return
@@ -149,7 +149,7 @@ def _comments(comments: tuple[Said, ...]) -> None:
             html(f"<ul class='bw-voices'>{''.join(items[FIRST:60])}</ul>")
 
 
-def _segment(comments: tuple[Said, ...]) -> tuple[str, str] | None:
+def _segment(comments: tuple[Remark, ...]) -> tuple[str, str] | None:
     """A choice of one segment of those that commented."""
     known = {f"{d}:{v}": (d, v) for c in comments for d, v in c.where}
     if not known:

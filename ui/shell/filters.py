@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 from metrics.kpi_views.kpi_page import segments
 from ui.shell import state, url
@@ -31,23 +31,23 @@ def both_widths(draw: Callable[[str], None]) -> None:
 @state.cached_view
 def overview_options() -> tuple[dict[str, str], dict[str, str]]:
     """Areas and segments that the overview can be limited to: slug → label."""
-    world = state.world()
-    kpis = [k for k in world.catalogue.kpis.values() if k.overview]
+    context = state.context()
+    kpis = [k for k in context.catalogue.kpis.values() if k.overview]
     areas = {"all": "All areas", **{a: a for a in sorted({k.area for k in kpis if k.area})}}
-    return areas, {"all": "Everyone", **_segments(world)}
+    return areas, {"all": "Everyone", **_segments(context)}
 
 
-def _segments(world: World) -> dict[str, str]:
+def _segments(context: DataContext) -> dict[str, str]:
     """Values of the dimensions that at least half of the KPIs have."""
-    kpis = [k for k in world.catalogue.kpis.values() if k.overview]
+    kpis = [k for k in context.catalogue.kpis.values() if k.overview]
     having: dict[str, list[str]] = {}
     for kpi in kpis:
-        for dimension in world.catalogue.dimensions_of(kpi):
+        for dimension in context.catalogue.dimensions_of(kpi):
             having.setdefault(dimension, []).append(kpi.name)
     found = {}
     for dimension, names in having.items():
         if 2 * len(names) >= len(kpis):
-            for value in segments(world, names[0], dimension)[:MOST_SEGMENTS]:
+            for value in segments(context, names[0], dimension)[:MOST_SEGMENTS]:
                 found[f"{dimension}:{value}"] = f"{dimension.replace('_', ' ').capitalize()}: {value}"
     return found
 
@@ -73,11 +73,11 @@ def parse_segment(slug: str) -> tuple[Filter, ...]:
     return (Filter(dimension, (value,)),) if value else ()
 
 
-def dimension_filters(world: World, kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ...]:
+def dimension_filters(context: DataContext, kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ...]:
     """The filters of a KPI page as the address has them: one parameter per dimension, values repeated."""
     found = []
     for dimension in dimensions:
-        known = segments(world, kpi, dimension)
+        known = segments(context, kpi, dimension)
         values = tuple(v for v in st.query_params.get_all(_parameter(dimension)) if v in known)
         if values:
             found.append(Filter(dimension, values))

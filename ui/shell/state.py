@@ -1,7 +1,8 @@
-"""What every page reads: the project, the live world, cached view models."""
+"""What every page reads: the project, the live data, cached view models."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable
@@ -11,12 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from ui.shell import logs
 
-AGES_SECONDS = 120  # how old "loaded 3 min ago" may get before a view is made anew
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,8 +31,14 @@ def project() -> Project:
     return opened
 
 
+@st.cache_resource
+def as_of() -> AsOf:
+    """What the clock changes in the project's views."""
+    return AsOf(project())
+
+
 def fingerprint() -> str:
-    """Changes whenever a view may: generation, definition files, last sync, alerts, and the time that ages are told by.
+    """Changes whenever a view may: generation, definition files, last sync, state store, and what time alone changes.
 
     Looked up at most once a second: a rerun asks several times, and looking stats every file.
     """
@@ -40,10 +47,8 @@ def fingerprint() -> str:
         opened = project()
         live = opened.generations.live()
         marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
-        _seen.update(
-            at=now,
-            mark=f"{opened.folder}|{live.stem if live else ''}|{marks}|{utc_now().timestamp() // AGES_SECONDS:.0f}",
-        )
+        mark = f"{opened.folder}|{live.stem if live else ''}|{marks}|{as_of()(utc_now())}"
+        _seen.update(at=now, mark=mark)
     return str(_seen["mark"])
 
 
@@ -58,15 +63,16 @@ _seen: dict[str, Any] = {}
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     """A view model, cached for all sessions by its arguments, the reader's role and `fingerprint`.
 
-    View models are frozen values, so all sessions share one copy.
+    View models are frozen values, so all sessions share one copy. Ages ("loaded 3 min ago") are no part of them: a view
+    says since when, and the page how long that is.
     """
 
-    @st.cache_resource(ttl=3600, max_entries=500, show_spinner=False)
+    @st.cache_resource(max_entries=500, show_spinner=False)
     def stored(key: tuple[str, ...], *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG001 (the cache reads it)
         return function(*args, **kwargs)
 
     # The file, not the module: Streamlit runs every page as __main__, and several have a `view`.
-    name = f"{function.__code__.co_filename}:{function.__qualname__}"
+    name = f"{inspect.unwrap(function).__code__.co_filename}:{function.__qualname__}"
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -87,6 +93,6 @@ def who() -> str:
     return os.environ.get("USER") or "local user"
 
 
-def world(now: datetime | None = None) -> World:
-    """The live world for view models. Raises NoData."""
-    return project().world(now or utc_now())
+def context(now: datetime | None = None) -> DataContext:
+    """The live data for view models. Raises NoData."""
+    return project().context(now or utc_now())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from connectors.errors import DiskFull, KpiError, WarehouseError
-from connectors.warehouse.contract import Columns, DatasetState, Generation, StoredSeries
+from connectors.warehouse.contract import Columns, DatasetState, Generation, SeriesKey, StoredSeries
 
+SERIES_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
 
 
@@ -69,12 +72,18 @@ class Books:
 
     def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
+        return self.all_stored_definitions().get((kpi, grain), ())
+
+    def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
+        """(KPI, grain) → (definition, sequence of the generation it came with) of its values, oldest first."""
         rows = self._rows(
-            f"SELECT definition, valid_from FROM {BOOKS}.kpi_series "
-            "WHERE kpi = ? AND grain = ? AND dimension = '' ORDER BY valid_from",
-            [kpi, grain],
+            f"SELECT kpi, grain, definition, valid_from FROM {BOOKS}.kpi_series "
+            "WHERE dimension = '' ORDER BY kpi, grain, valid_from"
         )
-        return [(definition, int(sequence)) for definition, sequence in rows]
+        known: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        for kpi, grain, definition, sequence in rows:
+            known.setdefault((kpi, grain), []).append((definition, int(sequence)))
+        return known
 
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
@@ -115,29 +124,61 @@ class DuckReader(Books):
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
-        s = int(sequence)
-        valid = f"valid_from <= {s} AND (valid_to IS NULL OR valid_to > {s})"
-        found = self._rows(
-            f"SELECT definition FROM {BOOKS}.kpi_series WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid}",
-            [kpi, grain, dimension],
-        )
-        if not found:
-            return None
-        parts = "parts" if self._has_parts else "CAST(NULL AS DOUBLE[]) AS parts"
-        rows = frame(
+        return self.stored_series([(kpi, grain, dimension)], sequence).get((kpi, grain, dimension))
+
+    def stored_series(self, keys: Iterable[SeriesKey], sequence: int) -> Mapping[SeriesKey, StoredSeries]:
+        """The same for many, in one statement: those that were stored."""
+        asked = list(dict.fromkeys(keys))
+        if not asked:
+            return {}
+        valid = f"valid_from <= {int(sequence)} AND (valid_to IS NULL OR valid_to > {int(sequence)})"
+        parts = "v.parts" if self._has_parts else "CAST(NULL AS DOUBLE[]) AS parts"
+        # A series without a valid row is stored all the same: its definition comes alone.
+        found = frame(
             self._connection.cursor(),
-            f"SELECT segment, period, value, numerator, denominator, n, complete, {parts} FROM {BOOKS}.kpi_values "
-            f"WHERE kpi = ? AND grain = ? AND dimension = ? AND {valid} ORDER BY segment, period",
-            [kpi, grain, dimension],
+            "WITH asked AS (SELECT unnest(?) AS kpi, unnest(?) AS grain, unnest(?) AS dimension, unnest(?) AS place), "
+            f"s AS (SELECT * FROM {BOOKS}.kpi_series WHERE {valid}), "
+            f"v AS (SELECT * FROM {BOOKS}.kpi_values WHERE {valid} {_only(asked)}) "
+            "SELECT a.place, s.definition, v.segment, v.period, v.value, v.numerator, v.denominator, v.n, "
+            f"coalesce(v.complete, false) AS complete, {parts} "
+            "FROM asked a JOIN s ON s.kpi = a.kpi AND s.grain = a.grain AND s.dimension = a.dimension "
+            "LEFT JOIN v ON v.kpi = a.kpi AND v.grain = a.grain AND v.dimension = a.dimension "
+            "ORDER BY a.place, v.segment, v.period",
+            [*(list(column) for column in zip(*asked, strict=True)), list(range(len(asked)))],
         )
-        rows["parts"] = [
-            None if row is None or row is pd.NA else tuple(row.tolist()) for row in rows["parts"].astype(object)
-        ]
-        return StoredSeries(found[0][0], rows)
+        return {asked[place]: series for place, series in _by_place(found)}
+
+    def read_ahead(self, keys: Iterable[SeriesKey], sequence: int) -> None:
+        """Nothing is remembered here."""
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+
+def _only(asked: list[SeriesKey]) -> str:
+    """A filter that leaves blocks of the table unread where one series is asked for; of many the join does it."""
+    if len(asked) > 1:
+        return ""
+    kpi, grain, dimension = ("'" + text.replace("'", "''") + "'" for text in asked[0])
+    return f"AND kpi = {kpi} AND grain = {grain} AND dimension = {dimension}"
+
+
+def _by_place(found: pd.DataFrame) -> Iterator[tuple[int, StoredSeries]]:
+    """Each series of rows that come in the order of their place."""
+    places = found["place"].to_numpy()
+    parts = found["parts"].astype(object)
+    if parts.notna().any():
+        rows = [None if row is None or row is pd.NA else tuple(row.tolist()) for row in parts]
+        parts = pd.Series(rows, dtype=object)
+    else:
+        parts = pd.Series([None] * len(found), dtype=object)
+    values = found.assign(parts=parts)[SERIES_COLUMNS]
+    definitions, empty = found["definition"].to_numpy(), found["period"].isna().to_numpy()
+    edges = [0, *(np.flatnonzero(np.diff(places)) + 1), len(places)]
+    for start, end in pairwise(edges if len(places) else []):
+        rows_of_series = values.iloc[start:start] if empty[start] else values.iloc[start:end]
+        yield int(places[start]), StoredSeries(str(definitions[start]), rows_of_series.reset_index(drop=True))
 
 
 def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from connectors.errors import LoadError
 from connectors.sources.contract import SourceOptions
-from connectors.warehouse.contract import DatasetState, Generation, Loaded, StoredSeries
+from connectors.warehouse.contract import DatasetState, Generation, Loaded, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
 from connectors.warehouse.duckdb.reader import BOOKS, Books, disk_full, one
@@ -63,6 +63,13 @@ class DuckStaging(Books):
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:  # noqa: ARG002
         """None: a generation in the making has no finished values to answer from."""
         return None
+
+    def stored_series(self, keys: Iterable[SeriesKey], sequence: int) -> Mapping[SeriesKey, StoredSeries]:  # noqa: ARG002
+        """None of them: see `stored_values`."""
+        return {}
+
+    def read_ahead(self, keys: Iterable[SeriesKey], sequence: int) -> None:
+        """Nothing is read of finished values."""
 
     def cursor(self, source: str) -> Mapping[str, str]:
         """Where the last successful pull of this source ended; empty = from the start."""

@@ -72,7 +72,7 @@ class Rows:
         return query
 
 
-def followed(kpi: KpiCommon, scope: Scope) -> list[Rows]:
+def entity_rows(kpi: KpiCommon, scope: Scope) -> list[Rows]:
     """The rows of each condition of a KPI, on one clock."""
     conditions = list(kpi.conditions.values())
     kinds = {c.dataset: trees.time_type(scope.catalogue.datasets[c.dataset], scope) for c in conditions}

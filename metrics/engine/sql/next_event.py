@@ -12,7 +12,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import falling, window_function
 
 
-def next_hits(
+def next_event(
     entries: str, hits: str, *, keys: dict[str, str], at: str, same_moment: bool, whole_days: bool
 ) -> exp.Select:
     """SELECT keys, entity and `hit` of every entry: the first hit of its entity after it; NULL if none.

@@ -11,8 +11,8 @@ from metrics.catalog.types.conversion import Conversion
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising, window_function
-from metrics.engine.sql.next_event import next_hits, within
+from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising, window_function
+from metrics.engine.sql.next_event import next_event, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
@@ -24,7 +24,7 @@ settled_at = ends_with_its_period
 
 def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     """Entities of the period's base that convert / base; of events: conversions credited to it / its rows."""
-    base, conversion = followed(kpi, scope)
+    base, conversion = entity_rows(kpi, scope)
     query = _entities(kpi, scope, base, conversion) if kpi.of == "entities" else _events(kpi, scope, base, conversion)
     names = tuple(dict.fromkeys((base.dataset.name, conversion.dataset.name)))
     zero = ("numerator", "denominator") if base.dataset.empty == "zero" else ()
@@ -51,7 +51,7 @@ def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> ex
         end=scope.end,
         asked=True,
     )
-    followed_by = next_hits(
+    followed_by = next_event(
         "base",
         "conversions",
         keys=KEYS,

@@ -12,8 +12,8 @@ from metrics.catalog.types.funnel import Funnel
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import DAY, Rows, followed, reach, rising
-from metrics.engine.sql.next_event import next_hits, within
+from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising
+from metrics.engine.sql.next_event import next_event, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
@@ -25,7 +25,7 @@ settled_at = ends_with_its_period
 
 def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
     """Last step / first step, by the period of the first; parts: the count of each step."""
-    steps = followed(kpi, scope)
+    steps = entity_rows(kpi, scope)
     names = [f"step_{i + 1}" for i in range(len(steps))]
     if kpi.order == "strict":
         counted = trees.run(_strict(kpi, scope, steps), scope)
@@ -70,7 +70,7 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
             end=reach(scope.end, span),
         )
         dates = step.is_date or steps[i - 2].is_date
-        came_next = next_hits(
+        came_next = next_event(
             f"reached_{i - 1}",
             f"hits_{i}",
             keys=KEYS,

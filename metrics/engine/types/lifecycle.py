@@ -11,7 +11,7 @@ from metrics.engine import frames
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import followed, rising, window_function
+from metrics.engine.sql.entity_rows import entity_rows, rising, window_function
 from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
 
 dirty_ranges = unchanged_or_everything
@@ -26,7 +26,7 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
             where=kpi.name,
             hint="Ask at a grain.",
         )
-    (rows,) = followed(kpi, scope)
+    (rows,) = entity_rows(kpi, scope)
     counted = trees.run(_select(scope, kpi), scope)
     counted = counted.assign(
         numerator=counted["new"] + counted["resurrected"],
@@ -42,7 +42,7 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
 
 
 def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:
-    (rows,) = followed(kpi, scope)
+    (rows,) = entity_rows(kpi, scope)
     columns = rows.segment.as_("segment"), rows.entity.as_("entity"), rows.period().as_("period")
     active = rows.select(*columns, start=None, end=scope.end, asked=True).distinct()
     period = exp.column("period")

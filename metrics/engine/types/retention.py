@@ -13,7 +13,7 @@ from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import DAY, Rows, followed, ranked, rising
+from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
 from metrics.engine.types.contract import unchanged_or_everything
 
 UNIT_DAYS = {"day": 1, "week": 7}
@@ -28,7 +28,7 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
 
     An entry is unknown until the watermark has passed it for every member of the cohort.
     """
-    start, back = followed(kpi, scope)
+    start, back = entity_rows(kpi, scope)
     names = [f"after_{k}" for k in range(kpi.length + 1)]
     sizes, returns = _counted(kpi, scope, start, back)
     sizes = sizes.assign(after_0=sizes["n"], **dict.fromkeys(names[1:], 0.0))

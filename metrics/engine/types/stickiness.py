@@ -10,7 +10,7 @@ from metrics.catalog.types.stickiness import Stickiness
 from metrics.engine import frames, periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import followed
+from metrics.engine.sql.entity_rows import entity_rows
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
 dirty_ranges = own_rows
@@ -26,7 +26,7 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
             where=kpi.name,
             hint=f"Ask at grain {kpi.long}, write a KPI with another `long`, or state `period_agg: mean`.",
         )
-    (rows,) = followed(kpi, scope)
+    (rows,) = entity_rows(kpi, scope)
     active = rows.select(
         rows.segment.as_("segment"),
         rows.entity.as_("entity"),

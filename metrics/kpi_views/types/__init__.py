@@ -7,7 +7,7 @@ from types import ModuleType
 
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
 from metrics.kpi_views.types.contract import Shape
 
@@ -24,7 +24,7 @@ def in_words(kpi: KpiCommon, catalogue: Catalogue) -> str:
 
 
 def shape_of(
-    world: World, kpi: KpiCommon, series: Series, where: tuple[Filter, ...] = (), who: str = ""
+    context: DataContext, kpi: KpiCommon, series: Series, where: tuple[Filter, ...] = (), who: str = ""
 ) -> Shape | None:
     """What a series shows by its KPI's type; None where the line says it all, or where `period_agg` left no parts.
 
@@ -32,5 +32,5 @@ def shape_of(
     """
     if not any(isinstance(parts, tuple) for parts in series.frame["parts"]):
         return None
-    shape: Shape | None = _file_of(kpi).shape(world, kpi, series, where, who)
+    shape: Shape | None = _file_of(kpi).shape(context, kpi, series, where, who)
     return shape

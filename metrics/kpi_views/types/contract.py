@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
 
 
@@ -19,6 +19,8 @@ class Shape(Protocol):
     drawn_by: ClassVar[str]
 
 
-def line_only(world: World, kpi: KpiCommon, series: Series, where: tuple[Filter, ...], who: str) -> Shape | None:
+def line_only(
+    context: DataContext, kpi: KpiCommon, series: Series, where: tuple[Filter, ...], who: str
+) -> Shape | None:
     """For a type whose line says it all."""
     return None

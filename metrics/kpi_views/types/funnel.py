@@ -9,7 +9,7 @@ import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.funnel import Funnel
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
 from metrics.kpi_views.sentences import rows_words, within_words
 from metrics.presentation import format as fmt
@@ -50,7 +50,7 @@ def in_words(kpi: Funnel, catalogue: Catalogue) -> str:
     return f"{steps}, {order}{within_words(kpi.window)}; last step as a share of the first"
 
 
-def shape(world: World, kpi: Funnel, series: Series, where: tuple[Filter, ...], who: str) -> FunnelShape | None:
+def shape(context: DataContext, kpi: Funnel, series: Series, where: tuple[Filter, ...], who: str) -> FunnelShape | None:
     """The last complete period; None if there is none."""
     done = series.frame[series.frame["complete"]]
     if done.empty:

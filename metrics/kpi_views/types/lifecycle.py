@@ -9,7 +9,7 @@ import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.lifecycle import Lifecycle
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
 from metrics.kpi_views.sentences import rows_words
 from metrics.presentation import format as fmt
@@ -36,7 +36,9 @@ def in_words(kpi: Lifecycle, catalogue: Catalogue) -> str:
     return f"New and resurrected, divided by dormant: who has {rows} in a period, against the period before"
 
 
-def shape(world: World, kpi: Lifecycle, series: Series, where: tuple[Filter, ...], who: str) -> LifecycleShape | None:
+def shape(
+    context: DataContext, kpi: Lifecycle, series: Series, where: tuple[Filter, ...], who: str
+) -> LifecycleShape | None:
     """The four counts over time; None with a breakdown, whose segments are worlds of their own."""
     if series.by or series.frame.empty:
         return None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
 from metrics.kpi_views.sentences import rows_words
 from metrics.presentation import format as fmt
@@ -58,7 +58,9 @@ def in_words(kpi: Retention, catalogue: Catalogue) -> str:
     return f"Who starts ({start} {first}) and is back ({again}) {units} {back}, {own}"
 
 
-def shape(world: World, kpi: Retention, series: Series, where: tuple[Filter, ...], who: str) -> RetentionShape | None:
+def shape(
+    context: DataContext, kpi: Retention, series: Series, where: tuple[Filter, ...], who: str
+) -> RetentionShape | None:
     """Triangle and curve of what the series holds; None if nobody ever started."""
     frame = series.frame
     curves = [

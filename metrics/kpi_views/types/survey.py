@@ -11,7 +11,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.survey import Survey
 from metrics.engine import periods
 from metrics.engine.answer import default_scope
-from metrics.engine.data_context import World
+from metrics.engine.data_context import DataContext
 from metrics.engine.feedback import Answers, written
 from metrics.engine.query import Filter, Series
 from metrics.presentation import format as fmt
@@ -60,7 +60,7 @@ def in_words(kpi: Survey, catalogue: Catalogue) -> str:
     return f"{SCALES[kpi.scale]}, of {kpi.score}{f' where {kpi.filter}' if kpi.filter else ''}"
 
 
-def shape(world: World, kpi: Survey, series: Series, where: tuple[Filter, ...], who: str) -> SurveyShape | None:
+def shape(context: DataContext, kpi: Survey, series: Series, where: tuple[Filter, ...], who: str) -> SurveyShape | None:
     """Groups over time, and the latest comments up to the last complete period. who: only this group's."""
     frame = series.frame
     done = frame[frame["complete"] & (frame["n"].fillna(0) > 0)]
@@ -83,10 +83,10 @@ def shape(world: World, kpi: Survey, series: Series, where: tuple[Filter, ...], 
         (name, f"{count:,}", f"{(count or 0) / total * 100:.0f}%")
         for name, count in zip(series.part_names, known, strict=True)
     )
-    states = world.reader.dataset_states(world.reader.generation.sequence)
-    full = default_scope(kpi, "day", world.catalogue, world.reader, states)
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    full = default_scope(kpi, "day", context.catalogue, context.reader, states)
     asked = Answers(kpi, full.start, min(periods.after(last, series.grain), full.end), where)
-    said = written(asked, world.catalogue, world.reader, group=who, limit=COMMENTS)
+    said = written(asked, context.catalogue, context.reader, group=who, limit=COMMENTS)
     return SurveyShape(
         LABELS[kpi.scale],
         tuple(frame["period"]),
@@ -95,7 +95,7 @@ def shape(world: World, kpi: Survey, series: Series, where: tuple[Filter, ...], 
         latest,
         fmt.period_text(last, series.grain, 0),
         tuple(
-            Comment(fmt.period_text(r["said_at"], "day", world.now.year), f"{r['score']:g}", r["who"], r["comment"])
+            Comment(fmt.period_text(r["said_at"], "day", context.now.year), f"{r['score']:g}", r["who"], r["comment"])
             for r in said.to_dict("records")
         ),
     )

@@ -17,7 +17,7 @@ SHOWN = 12  # restated numbers that are listed one by one
 
 
 @dataclass(frozen=True)
-class Said:
+class Remark:
     """One sentence. tone: bad, risk, quiet, or empty."""
 
     text: str
@@ -43,7 +43,7 @@ class Block:
     """One KPI in full. weeks, months: (name, value). origin: (label, text). svg: empty if nothing is known."""
 
     cell: Cell
-    sentences: tuple[Said, ...]
+    sentences: tuple[Remark, ...]
     svg: str
     alt: str
     weeks: tuple[tuple[str, str], ...]
@@ -190,13 +190,13 @@ def _block(document: Document, line: Line, link: str) -> Block:
     )
     tone = {"off_track": "bad", "at_risk": "risk"}.get(line.status, "")
     said = [
-        Said(_without_value(line)),
-        Said(line.miss, tone),
-        Said(line.place),
-        Said(_expected(line)),
-        Said(line.record),
-        Said(line.pace),
-        Said(line.redefined, "quiet"),
+        Remark(_without_value(line)),
+        Remark(line.miss, tone),
+        Remark(line.place),
+        Remark(_expected(line)),
+        Remark(line.record),
+        Remark(line.pace),
+        Remark(line.redefined, "quiet"),
     ]
     base = link.split("/snapshots?")[0]
     return Block(
