@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -26,7 +27,7 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from metrics.alerts.calendars import public_holidays  # noqa: E402
+from metrics.catalog.holidays import public_holidays  # noqa: E402
 from metrics.launches.impact import Impact, Panel, history_needed, impact  # noqa: E402
 
 HISTORY, AFTER, EFFECT = 300, 14, float(np.log(1.05))
@@ -232,7 +233,7 @@ def real(bench: Path, dates: int) -> Iterator[dict[str, object]]:
                 }
 
 
-def _labelled(label: dict, at: pd.Timestamp) -> bool:
+def _labelled(label: dict[str, Any], at: pd.Timestamp) -> bool:
     begin, end = at - pd.Timedelta(days=120), at + pd.Timedelta(days=AFTER)
     return any(pd.Timestamp(w["start"]) < end and pd.Timestamp(w["end"]) >= begin for w in label["windows"])
 

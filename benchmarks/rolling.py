@@ -10,6 +10,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,7 @@ def cpu(work: Callable[[], Any], runs: int = RUNS) -> float:
 
 def main() -> None:
     """Print one line for each way."""
-    from workload import END, load, make
-
+    from benchmarks.workload import END, load, make
     from metrics.engine.answer import answer
     from metrics.engine.query import Query
 
@@ -74,7 +74,7 @@ def main() -> None:
         same = all(int(row["value"]) == by_hand[row["period"].date()] for row in frame.to_dict("records"))
         ours = cpu(lambda: answer(query, catalogue, reader, from_facts=True))
         ways = {"intervals": INTERVALS, "lists": LISTS}
-        hand = {name: cpu(lambda text=text: reader.frame(text)) for name, text in ways.items()}
+        hand = {name: cpu(partial(reader.frame, text)) for name, text in ways.items()}
         best = min(hand, key=lambda name: hand[name])
         print(f"rolling 28-day distinct, {given.data or given.scale}: numbers {'equal' if same else 'DIFFER'}")
         print(f"ours {ours:.3f} s CPU; by hand {', '.join(f'{name} {seconds:.3f}' for name, seconds in hand.items())}")

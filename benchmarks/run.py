@@ -22,7 +22,7 @@ LOADED = (
     "print('@' + ' '.join(m for m, v in sys.modules.items()"
     " if 'site-packages' in (getattr(v, '__file__', '') or '') and not m.startswith('kpi_transform')))"
 )
-KPI = [sys.executable, "-c", "from cli import main; main()"]
+KPI = [sys.executable, "-c", "from cli.app import main; main()"]
 
 
 def cpu(command: list[str]) -> float:
@@ -45,17 +45,18 @@ def query_against_imports() -> tuple[float, float]:
 def overview_script(reruns: int = 25) -> float:
     """Median CPU seconds of one run of the overview's script (its thread), caches warm."""
     from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+    from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
     from streamlit.testing.v1 import AppTest
 
     found: list[float] = []
     run_script = ScriptRunner._run_script
 
-    def timed(self: ScriptRunner, *arguments: object) -> None:
+    def timed(self: ScriptRunner, rerun_data: RerunData) -> None:
         before = time.thread_time()
-        run_script(self, *arguments)
+        run_script(self, rerun_data)
         found.append(time.thread_time() - before)
 
-    ScriptRunner._run_script = timed
+    setattr(ScriptRunner, "_run_script", timed)  # noqa: B010 (a method of a library cannot be assigned, says mypy)
     gc.disable()  # as the server does between runs: runner.postScriptGC = false
     os.chdir(ROOT)
     app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60).run()

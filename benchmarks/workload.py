@@ -137,7 +137,7 @@ def make(scale: str, folder: Path) -> Path:
 def load(data: Path, folder: Path, kpis: tuple[str, ...] = KPIS) -> Any:
     """The workload's project with these KPIs, synced."""
     from jobs.project.project import open_project
-    from jobs.sync import sync
+    from jobs.sync import SyncResult, sync
 
     os.environ["WORKLOAD_DATA"] = str(data)
     shutil.copytree(PROJECT, folder / "project", ignore=shutil.ignore_patterns("data"))
@@ -147,6 +147,7 @@ def load(data: Path, folder: Path, kpis: tuple[str, ...] = KPIS) -> Any:
     project = open_project(folder / "project")
     now = datetime(2026, 11, 23, 2, tzinfo=UTC)
     *_, result = sync(project, now=now)
+    assert isinstance(result, SyncResult)
     assert not result.problems, result.problems
     return project
 

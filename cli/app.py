@@ -7,7 +7,8 @@ import os
 import typer
 
 from cli import alerts, authoring, launch, operations, query, snapshot, sync
-from cli.options import ProjectOption
+from cli.options import LOG_LEVEL, ProjectOption
+from cli.output import reported
 from jobs.operations.threads import one_blas_thread
 
 app = typer.Typer(
@@ -28,6 +29,10 @@ app.add_typer(snapshot.app, name="snapshot")
 def _before_the_verb(project: ProjectOption = None) -> None:
     if project:  # `kpi --project DIR VERB` is `kpi VERB --project DIR`
         os.environ["KPI_PROJECT"] = project
+    from jobs.project.log import set_up
+
+    with reported(False):
+        set_up(format="text", level=LOG_LEVEL)  # until the project's settings are read
 
 
 def main() -> None:

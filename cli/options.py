@@ -12,6 +12,9 @@ import typer
 if TYPE_CHECKING:
     from jobs.project.project import Project
 
+# What is expected has been said in words on stderr; a dashboard's server, which nobody watches, logs from info on.
+LOG_LEVEL = "error"
+
 ProjectOption = Annotated[
     str | None, typer.Option("--project", envvar="KPI_PROJECT", metavar="DIR", help="Project folder.")
 ]
@@ -23,9 +26,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 
 def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
     """The project that a verb works on."""
+    from jobs.project.log import set_up
     from jobs.project.project import open_project
 
-    return open_project(folder, lenient=lenient)
+    opened = open_project(folder, lenient=lenient)
+    set_up(format=opened.settings.log.format, level=opened.settings.log.level or LOG_LEVEL)
+    return opened
 
 
 def clock(text: str | None) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -12,10 +13,12 @@ import typer
 
 from connectors.errors import KpiError
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def reported(debug: bool) -> Iterator[None]:
-    """A KpiError becomes its text on stderr and exit status 1; anything else too, unless --debug."""
+    """Errors become their text on stderr and exit status 1, unexpected ones go to the log, too; --debug raises."""
     try:
         yield
     except KpiError as error:
@@ -28,7 +31,10 @@ def reported(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"kpi: unexpected {type(error).__name__}: {error}\nRun again with --debug and report it.", err=True)
+        from jobs.project.log import mask
+
+        log.exception("unexpected %s", type(error).__name__)
+        typer.echo(mask(f"kpi: unexpected {type(error).__name__}: {error}\nReport it with the log above."), err=True)
         raise typer.Exit(1) from None
 
 

@@ -48,7 +48,7 @@ def query(
     if format_ not in ("table", "json", "csv"):
         raise typer.BadParameter(f"'{format_}' is no format; write table, json or csv")
     opened = open_project_at(project)
-    asked: Query = make_query(kpi, grain, start, end, by, where or [], compare, as_of)
+    asked: Query = make_query(kpi, grain, (start, end), by, where or [], compare, as_of)
     if sql or explain:
         typer.echo(run_explain(opened, asked, words=explain))
         return

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from connectors.errors import SettingsError, did_you_mean
+from connectors.secrets import NAMED, hide
 
 LOCAL = "http://127.0.0.1:8501"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -60,6 +61,16 @@ class Role(BaseModel):
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+class Log(BaseModel):
+    """What the command and the server write to stderr for operators."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal["text", "json"] = "text"
+    level: Literal["", "debug", "info", "warning", "error"] = Field(
+        "", description="Least that is written; default error for the command, info for the server."
+    )
+
+
 class Settings(BaseModel):
     """Everything of settings.yml. All keys are optional."""
 
@@ -81,6 +92,7 @@ class Settings(BaseModel):
     contact_points: tuple[ContactPoint, ...] = ()
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
     roles: tuple[Role, ...] = ()
+    log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
@@ -148,7 +160,7 @@ def _nearest_zone(zone: str) -> str:
 def expand_secrets(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
     """`value` with each ${NAME} in its strings replaced from `environment`.
 
-    Raises SettingsError if a name is not set; the text never holds a value.
+    Each is hidden from logs from then on. Raises SettingsError if a name is not set; the text never holds a value.
     """
     if isinstance(value, str):
 
@@ -160,9 +172,11 @@ def expand_secrets(value: Any, environment: Mapping[str, str], *, where: str) ->
                     where=where,
                     hint=f"Set it before starting: export {name}=…",
                 )
+            if os.environ.get(name) == environment[name]:  # a value of ours, such as KPI_DATA, is no secret
+                hide(environment[name])
             return environment[name]
 
-        return re.sub(r"\$\{(\w+)\}", one, value)
+        return NAMED.sub(one, value)
     if isinstance(value, Mapping):
         return {key: expand_secrets(item, environment, where=where) for key, item in value.items()}
     if isinstance(value, list):

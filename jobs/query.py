@@ -14,14 +14,14 @@ from metrics.engine.query import Filter, Query, Series
 def make_query(
     kpi: str,
     grain: str | None,
-    start: str | None,
-    end: str | None,
+    days: tuple[str | None, str | None],
     by: str | None,
     where: Sequence[str],
     compare: str | None,
     as_of: str | None,
 ) -> Query:
-    """The Query that texts ask for. Raises QueryRefused for a text that says nothing."""
+    """The Query that texts ask for. days: the first and the last. Raises QueryRefused for a text that says nothing."""
+    start, end = days
     return Query(
         kpi,
         grain,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.errors import DiskFull, KpiError, Problem, require
+from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
 from jobs.project.project import Project
@@ -18,6 +20,7 @@ from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import dataset_states, refresh
 from metrics.quality.data_quality import data_quality_warnings
 
+log = logging.getLogger(__name__)
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
 
@@ -109,7 +112,14 @@ def sync(
             yield Progress(steps, steps, doing)
             told += _done(failed, job, project, now)
         result = dataclasses.replace(result, alerts=tuple(told))
-    yield dataclasses.replace(result, seconds=time.monotonic() - started)
+    result = dataclasses.replace(result, seconds=time.monotonic() - started)
+    made = "published" if result.published else "nothing new, or a dry run: nothing published;"
+    rows, bad = sum(run.rows for run in result.sources), sum(run.status == "failed" for run in result.sources)
+    log.info(
+        "%s generation %s in %.1f s: %d rows, %d values, %d of %d sources failed",
+        *(made, result.generation or "none", result.seconds, rows, result.written, bad, len(result.sources)),
+    )
+    yield result
 
 
 def _alerts(project: Project, now: datetime) -> Iterable[str]:
@@ -164,9 +174,11 @@ def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], projec
     try:
         return list(job(project, now))
     except KpiError as error:
+        log.warning("%s", failed, exc_info=error)
         return [f"{failed}: {error}"]
     except Exception as error:
-        return [f"{failed}: unexpected {type(error).__name__}: {error}"]
+        log.exception("%s", failed)
+        return [mask(f"{failed}: unexpected {type(error).__name__}: {error}")]
 
 
 def _pull(
@@ -192,6 +204,7 @@ def _pull(
     except DiskFull:
         raise
     except KpiError as error:
+        log.warning("source %s failed", name, exc_info=error)
         success = earlier.last_success if earlier else ""
         tally.runs[name] = SourceRun(
             name,

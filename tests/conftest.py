@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import pandas as pd
 import pytest
@@ -86,6 +86,15 @@ def deliver(
     return deliver_messages(project, dressed, channel, clock)
 
 
+T = TypeVar("T")
+
+
+def known(value: T | None) -> T:
+    """What must be there: the test fails where it is not."""
+    assert value is not None
+    return value
+
+
 class Builder:
     """A project folder written by a test: files in, answers out."""
 
@@ -98,7 +107,7 @@ class Builder:
 
     def settings(self, text: str) -> None:
         (self.folder / "settings.yml").write_text(text)
-        self._opened = None
+        self._opened: Project | None = None
 
     def source(self, text: str) -> None:
         self._sources.append(text)
@@ -126,15 +135,20 @@ class Builder:
         return finished(sync(self.open(), now=now, **options))
 
     def ask(self, kpi: str, *, facts: bool = False, **options: Any) -> Series:
-        self._opened = getattr(self, "_opened", None) or self.open()
-        project = self._opened
+        project = self._opened = self._opened or self.open()
         reader = project.reader()
         return answer(Query(kpi, **options), project.catalogue(reader), reader, from_facts=facts)
 
-    def values(self, kpi: str, **options: Any) -> dict[str, Any]:
+    @overload
+    def values(self, kpi: str, *, by: str, **options: Any) -> dict[tuple[str, str], Any]: ...
+
+    @overload
+    def values(self, kpi: str, *, by: None = None, **options: Any) -> dict[str, Any]: ...
+
+    def values(self, kpi: str, *, by: str | None = None, **options: Any) -> dict[Any, Any]:
         """period (or segment and period) → value of one answer; unknown is None."""
-        series = self.ask(kpi, **options)
-        found = {}
+        series = self.ask(kpi, by=by, **options)
+        found: dict[Any, Any] = {}
         for row in series.frame.to_dict("records"):
             period = "total" if series.grain == "total" else f"{row['period']:%Y-%m-%d}"
             found[(row["segment"], period) if series.by else period] = None if pd.isna(row["value"]) else row["value"]

@@ -14,6 +14,7 @@ import streamlit as st  # noqa: E402
 from connectors.errors import KpiError  # noqa: E402
 from ui.shell import state, theme  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
+from ui.shell.logs import failed, show_error  # noqa: E402
 
 FIRST = (
     "overview",
@@ -60,14 +61,8 @@ def main() -> None:
         page.run()
     except KpiError as error:
         show_error(error)
-
-
-def show_error(error: KpiError) -> None:
-    """What is wrong and what to do, in place of the page; never a stack trace."""
-    st.title("This cannot be shown")
-    st.error(error.message if not error.where else f"{error.where}: {error.message}")
-    if error.hint:
-        st.caption(error.hint.replace("\n", "  \n"))
+    except Exception as error:  # a page's bug is that page's: navigation and the other pages go on
+        failed(error, f"page {page.url_path or FIRST[0]}")
 
 
 main()

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from connectors.channels import mail
 from connectors.channels.contract import Attachment, Channel, Message, Outcome
 
+log = logging.getLogger(__name__)
 LIMIT_SECONDS = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 # What the other side may have taken although it did not say so.
@@ -93,6 +94,8 @@ class AppriseChannel(Channel):
             told = json.loads(done.stdout.strip().splitlines()[-1])
             return Outcome(told["status"], without_secrets(told["detail"], url))
         except (IndexError, ValueError, KeyError):
+            last_words = without_secrets(done.stderr.strip(), url) or "it said nothing"
+            log.error("a sender died with status %s:\n%s", done.returncode, last_words)
             return Outcome("unknown", "the sender died without saying whether it had sent")
 
 

@@ -6,7 +6,6 @@ PostgreSQL is read through ADBC (Arrow, column by column) where its driver is in
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
+from connectors.secrets import mask_patterns
 from connectors.settings import Span
 from connectors.sources.contract import Batch, Cursor, Source, SourceOptions
 
@@ -270,10 +270,9 @@ class Sql(Source):
         words = str(origin).strip().split("\n")[0]
         for hidden in (self.options.url, str(engine.url), engine.url.password or ""):
             words = words.replace(str(hidden), "***") if hidden else words
-        words = re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", words)
         gone = getattr(error, "connection_invalidated", False) or isinstance(error, sa.exc.OperationalError)
         return SourceError(
-            words,
+            mask_patterns(words),
             where=f"source {self.options.name}",
             retryable=bool(gone),
             hint=f"Address: {engine.url.render_as_string(hide_password=True)}. Nothing of this pull was loaded.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,14 @@ from sqlalchemy import Connection
 
 from connectors.clock import utc_now
 from connectors.errors import KpiError
+from connectors.secrets import mask
 from connectors.state import alerts as kept
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judgement, known_or_none
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
-from metrics.alerts.message import Notice, grouped, notice, source_notice
+from metrics.alerts.message import Happened, Notice, grouped, notice, source_notice
 from metrics.alerts.notification_policy import NotificationState, notification_due
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
 from metrics.alerts.place import place_of
@@ -27,6 +29,8 @@ from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
 from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import dataset_late, late_reasons
+
+log = logging.getLogger(__name__)
 
 FRESHNESS = "freshness"  # the rule of every source
 LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
@@ -82,6 +86,7 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             ledger.record_sources(late)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
+    log.info("alerts: %d rules judged, %d events", len(looked), len(ledger.events))
     return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
 
 
@@ -126,7 +131,8 @@ def look(context: DataContext, normals: Mapping[str, Normals]) -> list[RuleJudge
             except KpiError as error:
                 found.append(RuleJudgement(rule, error=error.message))
             except Exception as error:  # whatever one rule meets, the others are judged
-                found.append(RuleJudgement(rule, error=f"unexpected {type(error).__name__}: {error}"))
+                log.exception("rule %s cannot be judged", rule.key)
+                found.append(RuleJudgement(rule, error=mask(f"unexpected {type(error).__name__}: {error}")))
     return found
 
 
@@ -342,17 +348,9 @@ class _Ledger:
             return None  # its data is late or gone: it waits
         at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
         period = pd.Timestamp(at or incident.opened_period)
-        return rule.contacts, notice(
-            event,
-            rule,
-            judged,
-            self.context.catalogue,
-            period=period,
-            severity=incident.severity,
-            place=incident.place,
-            base=base,
-            this_year=self.now.year,
-        )
+        happened = Happened(event, incident.severity, period, incident.place)
+        year = self.now.year
+        return rule.contacts, notice(happened, rule, judged, self.context.catalogue, base=base, this_year=year)
 
     def _silenced(self, rule_key: str, segment: str) -> bool:
         return is_silenced(self._silences, rule_key, segment) is not None

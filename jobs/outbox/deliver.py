@@ -3,6 +3,7 @@ nobody knows is sent once more and no more often than that."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from filelock import FileLock, Timeout
 from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.errors import SettingsError
+from connectors.secrets import mask
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as kept
 from connectors.state.alerts import Delivery
 from jobs.project.project import Project
 
+log = logging.getLogger(__name__)
 # After how long a confirmed failure is tried again, by attempts made; the last one is repeated.
 BACK_OFF = [timedelta(seconds=s) for s in (1, 3, 5, 60, 300, 900, 3600, 4 * 3600)]
 GIVE_UP = timedelta(days=3)
@@ -87,6 +90,9 @@ def _send_all(
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
         if wait is None or time.monotonic() + wait > patient_until:
+            bad = tally["failed"] + tally["unknown"]
+            words = ", ".join(f"{number} {status}" for status, number in tally.items())
+            log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
             return DeliveryCounts(**tally)
         time.sleep(max(0.05, wait))
 
@@ -103,7 +109,8 @@ def _send(project: Project, render: Renderer, channel: Channel | None, message: 
     try:
         whole = render(project, message.id, plain)
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
-        return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
+        log.exception("the pictures of message %s cannot be made", message.id)
+        return Outcome("failed", mask(f"its pictures cannot be made: {type(error).__name__}: {error}"))
     return (channel or channel_for(url)).send(url, whole)
 
 

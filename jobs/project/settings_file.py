@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.errors import Problem, SettingsError
+from connectors.secrets import hide_address, hide_named
 from connectors.settings import Settings, environment, expand_secrets
 from metrics.catalog.document import read_document, validated
 
@@ -25,4 +26,9 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
     except SettingsError as error:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
     settings, problems = validated(document, Settings, data=plain)
-    return settings or Settings(), problems
+    settings = settings or Settings()
+    hide_address(settings.state)
+    for point in settings.contact_points:
+        hide_address(point.url, keys_in_path=True)
+        hide_named(point.url, environment())
+    return settings, problems

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import Problem, SettingsError, UnknownName
+from connectors.secrets import hide_address
 from connectors.settings import environment, expand_secrets
 from connectors.sources.contract import Source, source_type
 from metrics.catalog.document import Document, read_document, validated
@@ -80,6 +81,8 @@ class SourcesFile:
             return None, [document.problem((index,), error.code, error.message, error.hint)]
         except UnknownName as error:
             return None, [document.problem((index, "type"), "not_allowed", error.message, error.hint)]
+        for key in ("url", "path"):
+            hide_address(str(plain.get(key, "")))
         options, bad = validated(document, kind.Options, at=(index,), data=plain)
         if PASSWORD.search(str(item.get("url", ""))):
             hint = "Write it as ${NAME} and set that in the environment: files are read, copied and committed."

@@ -90,7 +90,7 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
             f"week {chosen.name} cannot be taken: no data reaches its end",
             hint=" ".join(gaps) + " Sync first, or take it as it is with --anyway.",
         )
-    return _keep(project, context, definition, chosen, by=by, now=now, answers={})
+    return _keep(project, _taken(project, context, definition, chosen, by, now, {}), definition)
 
 
 def take_due(project: Project, *, now: datetime) -> Due:
@@ -130,18 +130,9 @@ def _take_due(
         if gaps and (now < patient_until or nothing_there(context, definition, week)):
             yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
             return
-        made = _keep(
-            project,
-            context,
-            definition,
-            week,
-            by=BY_SYNC,
-            now=now,
-            answers=answers,
-            once=True,
-            send=week == due[-1] and definition.schedule.send != "by_hand",
-            untold=untold,
-        )
+        send = week == due[-1] and definition.schedule.send != "by_hand"
+        taken = _taken(project, context, definition, week, BY_SYNC, now, answers)
+        made = _keep(project, taken, definition, once=True, send=send, untold=untold)
         if made.revision == 1:
             yield definition.name, week.name, made.revision
 
@@ -182,21 +173,11 @@ def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str,
     return week.name, " ".join(missing(context, context.catalogue.snapshot(), week))
 
 
-def _keep(
-    project: Project,
-    context: DataContext,
-    definition: Snapshot,
-    week: Week,
-    *,
-    by: str,
-    now: datetime,
-    answers: Answers,
-    once: bool = False,
-    send: bool = False,
-    untold: set[str] | None = None,
+def _taken(
+    project: Project, context: DataContext, definition: Snapshot, week: Week, by: str, now: datetime, answers: Answers
 ) -> Document:
-    """Take and keep. once: what is there already stays and is given back; so of two at a time one wins."""
-    made = take(
+    """The document of a week, not kept yet."""
+    return take(
         context,
         definition,
         week,
@@ -210,16 +191,34 @@ def _keep(
             answers,
         ),
     )
+
+
+def _keep(
+    project: Project,
+    made: Document,
+    definition: Snapshot,
+    *,
+    once: bool = False,
+    send: bool = False,
+    untold: set[str] | None = None,
+) -> Document:
+    """Keep a document as its week's next revision.
+
+    once: what is there already stays, so of two at a time one wins. send: put it into the outbox, too.
+    """
     with project.state.writing() as connection:
-        revision = kept.last_revision(connection, definition.name, week.name) + 1
+        revision = kept.last_revision(connection, definition.name, made.week) + 1
         made = made.model_copy(update={"revision": revision})
         if once and revision > 1:
             return made
-        row = ArchivedSnapshot(definition.name, week.name, revision, made.generation, made.taken_at, by, made.headline)
+        row = ArchivedSnapshot(
+            definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline
+        )
         kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         if send:
-            at = definition.schedule.send_at(week.end).tz_localize(made.timezone, nonexistent="shift_forward")
-            missed = queue(project, connection, made, definition.recipients, by=by, not_before=at.to_pydatetime())
+            over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
+            at = definition.schedule.send_at(over).tz_localize(made.timezone, nonexistent="shift_forward")
+            missed = queue(project, connection, made, definition.recipients, by=made.by, not_before=at.to_pydatetime())
             (untold if untold is not None else set()).update(missed)
     return made
 

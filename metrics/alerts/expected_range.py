@@ -295,7 +295,7 @@ class Baseline:
         self._before = clipped
 
 
-def expectation(
+def expectation(  # noqa: PLR0913 (what a series may bring along, by name)
     values: pd.Series,
     grain: str,
     *,

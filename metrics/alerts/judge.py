@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from metrics.alerts import calendars
-from metrics.alerts.expected_range import Phase, expectation
+from metrics.alerts.expected_range import Expectation, Phase, expectation
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -94,7 +94,18 @@ def judge(
     few = known & (np.nan_to_num(n) < rule.alert.min_volume) if rule.alert.min_volume else np.zeros(len(n), dtype=bool)
     if rule.alert.compare == "expected_range":
         events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
-        found = _expected(rule, kpi, catalogue, index, value, n, few, country, normal_from, events)
+        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, country, events)
+        expected = expectation(
+            pd.Series(value, index=index),
+            kpi.grain,
+            zone=catalogue.timezone,
+            sensitivity=rule.alert.sensitivity,
+            muted=quiet | few,
+            n=n if kpi.is_rate else None,
+            rate=kpi.is_rate,
+            normal_from=normal_from,
+        )
+        found = _expected(expected, quiet)
     else:
         found = _compared(rule, kpi, catalogue, index, value)
     level, hold, judged, low, high, reference, badness, critical, phase = found
@@ -218,30 +229,8 @@ def lag_of(compare: str, kpi: KpiCommon) -> int:
     return kpi.trailing_window.days if kpi.trailing_window and kpi.grain == "day" else 1
 
 
-def _expected(
-    rule: Rule,
-    kpi: KpiCommon,
-    catalogue: Catalogue,
-    index: pd.DatetimeIndex,
-    value: Floats,
-    n: Floats,
-    few: np.ndarray,
-    country: str,
-    normal_from: Sequence[pd.Timestamp],
-    events: Iterable[object],
-) -> Parts:
-    """Judged by how odd a value is for its level, season and noise."""
-    quiet = calendars.muted(index, kpi.grain, catalogue.timezone, country, events)  # type: ignore[arg-type]
-    found = expectation(
-        pd.Series(value, index=index),
-        kpi.grain,
-        zone=catalogue.timezone,
-        sensitivity=rule.alert.sensitivity,
-        muted=quiet | few,
-        n=n if kpi.is_rate else None,
-        rate=kpi.is_rate,
-        normal_from=normal_from,
-    )
+def _expected(found: Expectation, quiet: np.ndarray) -> Parts:
+    """Judged by how odd a value is for its level, season and noise. quiet: periods that nobody is alerted of."""
     ready = found.ready
     odd = np.nan_to_num(np.abs(found.z))
     level = np.where(odd >= WORSE * found.limit, CRITICAL, np.where(odd >= found.limit, WARNING, 0)) * ready

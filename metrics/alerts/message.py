@@ -37,37 +37,38 @@ class Notice:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Happened:
+    """What became of an incident, at which period of its KPI; place: where it sits, in words."""
+
+    event: str
+    severity: str
+    period: pd.Timestamp
+    place: str = ""
+
+
 def notice(
-    event: str,
-    rule: Rule,
-    judged: Judgement,
-    catalogue: Catalogue,
-    *,
-    period: pd.Timestamp,
-    severity: str,
-    place: str,
-    base: str,
-    this_year: int,
+    incident: Happened, rule: Rule, judged: Judgement, catalogue: Catalogue, *, base: str, this_year: int
 ) -> Notice:
-    """An incident of a rule at a period."""
-    kpi = catalogue.kpi(rule.kpi)
-    index = int(judged.periods.searchsorted(period))
+    """What to tell of an incident of a rule. base: address of the dashboard."""
+    kpi, event = catalogue.kpi(rule.kpi), incident.event
+    index = int(judged.periods.searchsorted(incident.period))
     index = min(index, len(judged.periods) - 1)
     value = fmt.value_text(known_or_none(float(judged.value[index])), kpi)
     when = fmt.period_text(judged.periods[index], kpi.grain, this_year)
     what = f"{kpi.title}{f' · {judged.segment}' if judged.segment else ''}"
     head = f"{WORDS.get(event, '')}{what} {value} ({when})"
     if event in ("opened", "escalated", "reminder"):
-        head = f"{severity.upper()} {head}"
+        head = f"{incident.severity.upper()} {head}"
     lines = [_expected(rule, judged, index, kpi)]
     if event == "dissolved":
         lines.insert(0, "Late data changed the values: nothing of it would raise the alert now.")
-    if place and event in ("opened", "escalated", "reminder"):
-        lines.append(place)
+    if incident.place and event in ("opened", "escalated", "reminder"):
+        lines.append(incident.place)
     lines += near(catalogue, kpi, judged.periods[index])
     lines.append(f"Owner: {kpi.owner or 'nobody'} · rule {rule.key}")
     lines.append(link(base, rule, judged.segment))
-    return Notice(event, severity, head, tuple(line for line in lines if line))
+    return Notice(event, incident.severity, head, tuple(line for line in lines if line))
 
 
 def _expected(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> str:

@@ -27,7 +27,7 @@ from metrics.transforms import Transform, known_transforms
 Parsed = tuple[KpiCommon | None, Document, list[Problem]]
 
 
-def load(
+def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     folder: Path,
     *,
     timezone: str = "UTC",

@@ -18,7 +18,7 @@ from metrics.engine.sql import trees
 COLUMNS = ["segment", "seen_on", "used_on", "again", "entities"]
 
 
-def adoption(
+def adoption(  # noqa: PLR0913 (one question, its parts by name)
     catalogue: Catalogue,
     reader: Reader,
     *,

@@ -81,7 +81,7 @@ class KpiPage:
     so_far: str = ""  # the running period against the same part of the one before
 
 
-def kpi_page(
+def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
     context: DataContext,
     name: str,
     *,

@@ -64,7 +64,7 @@ def _of_line(line: Line, context: DataContext, old: Old) -> Iterator[Restatement
                 continue
             cause = GONE
             if kpi is not None:
-                cause = _cause(line, context, old, grain, period, where, published, now)
+                cause = _cause(line, context, old, _Differing(grain, period, where, published, now))
             text = fmt.value_text(now, kpi) if kpi is not None else fmt.UNKNOWN
             shown = fmt.value_text(published, kpi) if kpi is not None else line.text if headline else str(published)
             yield Restatement(
@@ -106,29 +106,31 @@ def _values(
     return {p: None if pd.isna(v) else float(v) for p, v in zip(frame["period"], frame["value"], strict=True)}
 
 
-def _cause(
-    line: Line,
-    context: DataContext,
-    old: Old,
-    grain: str,
-    period: pd.Timestamp,
-    where: tuple[Filter, ...],
-    published: float | None,
-    now: float | None,
-) -> str:
+@dataclass(frozen=True)
+class _Differing:
+    """A number that is not what was published: its place, what was published, what is live now."""
+
+    grain: str
+    period: pd.Timestamp
+    where: tuple[Filter, ...]
+    published: float | None
+    now: float | None
+
+
+def _cause(line: Line, context: DataContext, old: Old, number: _Differing) -> str:
     """By the definition of then on the rows of today: what it gives tells which of both made the difference."""
     if context.catalogue.definition(line.kpi) == line.definition:
         return LATE
     then = old()
     if line.kpi not in then.kpis or then.definition(line.kpi) != line.definition:
         return REDEFINED
-    values = _values(then, context, line.kpi, grain, where, facts=True)
+    values = _values(then, context, line.kpi, number.grain, number.where, facts=True)
     if values is None:
         return REDEFINED
-    before = values.get(period)
-    if same(before, published):
+    before = values.get(number.period)
+    if same(before, number.published):
         return REDEFINED
-    return LATE if same(before, now) else BOTH
+    return LATE if same(before, number.now) else BOTH
 
 
 def same(one: float | None, other: float | None) -> bool:

@@ -22,7 +22,7 @@ def answers(name: str) -> Any:
     return json.loads((DATA / name / "expected.json").read_text())
 
 
-def curves(project: Builder, kpi: str, **options: Any) -> dict[str, list[float | None]]:
+def curves(project: Builder, kpi: str, **options: Any) -> dict[str, list[float]]:
     """Cohort → counts, as far as they are known."""
     series = project.ask(kpi, **options)
     rows = export.as_dict(series)["rows"]

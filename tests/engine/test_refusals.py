@@ -125,7 +125,7 @@ def asked(events: Builder, body: str, **options: Any) -> Callable[[], Any]:
     return lambda: events.ask("x", **options)
 
 
-QUESTIONS = {
+QUESTIONS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "dormant over a whole range": ("type: lifecycle\ndataset: events", {"grain": "total"}, "period before", "grain"),
     "a month's stickiness by the quarter": (
         "type: stickiness\ndataset: events\ngrains: [month, quarter]",
@@ -193,7 +193,8 @@ def test_a_join_that_multiplies_rows_is_refused_wherever_it_is_read(events: Buil
     (problem,) = [p for p in result.problems if p.level == "error"]
     assert problem.code == "refused" and "user_id '3' has 2 rows in people" in problem.message
     assert "one row for each user_id" in problem.hint
-    for options in ({}, {"by": "plan"}, {"grain": "total"}):
+    ways: tuple[dict[str, Any], ...] = ({}, {"by": "plan"}, {"grain": "total"})
+    for options in ways:
         with pytest.raises(KpiError, match="would be counted several times"):
             events.ask("x", **options)
     events.write("datasets", "people", "name: people\nsource: people\ntime_dimension: at\ndimensions: [plan]\n")

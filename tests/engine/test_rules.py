@@ -110,7 +110,7 @@ def test_a_null_segment_is_shown_and_asked_for_as_none(shop: Builder) -> None:
 
 def test_segments_of_a_count_add_to_the_total_and_of_people_do_not(shop: Builder) -> None:
     assert sum(shop.values("orders", by="plan", grain="total").values()) == 6
-    assert sum(shop.values("people", by="plan", grain="total").values()) == 5 != 3
+    assert sum(shop.values("people", by="plan", grain="total").values()) == 5
 
 
 def test_a_derived_kpi_reads_earlier_periods_and_keeps_unknown(shop: Builder) -> None:
@@ -129,8 +129,8 @@ def test_a_window_is_compared_with_one_window_earlier(shop: Builder) -> None:
 
 
 def test_previous_range_of_a_total_is_the_range_before(shop: Builder) -> None:
-    asked = {"start": date(2026, 11, 9), "end": date(2026, 11, 10), "grain": "total", "compare": "previous_range"}
-    row = shop.ask("orders", **asked).frame.iloc[0]
+    start, end = date(2026, 11, 9), date(2026, 11, 10)
+    row = shop.ask("orders", start=start, end=end, grain="total", compare="previous_range").frame.iloc[0]
     assert (row["value"], row["comparison"]) == (1, 0)
 
 

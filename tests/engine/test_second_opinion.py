@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -77,10 +78,16 @@ def oracle(name: str, rows: pd.DataFrame) -> float:
     if name in ("mean", "median", "p90", "low"):
         if not amount:
             return math.nan
-        return {"mean": np.mean, "median": np.median, "p90": lambda a: np.percentile(a, 90), "low": min}[name](amount)
+        ways: dict[str, Callable[[list[float]], Any]] = {
+            "mean": np.mean,
+            "median": np.median,
+            "p90": lambda a: np.percentile(a, 90),
+            "low": min,
+        }
+        return float(ways[name](amount))
     total = sum(amount) if amount or rows.empty else math.nan
     big = sum(a > 50 for a in amount)
-    return {
+    found: dict[str, float] = {
         "n": len(rows),
         "people": people,
         "total": total,
@@ -89,7 +96,8 @@ def oracle(name: str, rows: pd.DataFrame) -> float:
         "sum3": sum(amount),
         "share": big / len(rows) if len(rows) else math.nan,
         "twice": total / people + 1 if people else math.nan,
-    }[name]
+    }
+    return found[name]
 
 
 def expected(name: str, rows: pd.DataFrame, period: pd.Timestamp, end: pd.Timestamp, last: pd.Timestamp) -> float:

@@ -283,7 +283,7 @@ def to_pay(c: Case, window: timedelta) -> Answer:
     return counts[2], counts[0], [float(x) for x in counts], c.mature(window, "signups", "payments", "events")
 
 
-def retention(
+def retention(  # noqa: PLR0913 (the ways to follow people that the engine knows, by name)
     c: Case,
     base: str,
     kind: str,
@@ -335,7 +335,8 @@ def retention(
 
 
 def lifecycle(c: Case) -> Answer:
-    zone, active = c.world.zone, {}
+    zone = c.world.zone
+    active: dict[Any, set[Any]] = {}
     for row in c.of("events"):
         if row["kind"] != "rest" and c.chosen(row):
             active.setdefault(row["user_id"], set()).add(cut(row["local"], c.grain, zone))
@@ -369,7 +370,8 @@ def survey(c: Case, scale: str) -> Answer:
 
 
 def balance(c: Case, pick: str) -> float:
-    total, known, there, per = 0.0, False, False, {}
+    total, known, there = 0.0, False, False
+    per: dict[Any, list[Any]] = {}
     for row in c.of("events"):
         if c.inside(row):
             per.setdefault(row["user_id"], []).append(row)

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from connectors.state import alerts as kept
 from jobs.alerts.incidents import contacts_of, read_state
 from jobs.outbox.deliver import GIVE_UP
 from jobs.project.project import Project
-from tests.conftest import KPI, ROOT, Builder, deliver, evaluate, run_cli
+from tests.conftest import KPI, ROOT, Builder, deliver, evaluate, known, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
 
@@ -133,7 +134,7 @@ def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, 
             upcoming = kept.next_due(connection)
         assert upcoming is not None
         waits.append((upcoming - start).total_seconds())
-        deliver(project.open(), Gone(), clock=lambda at=upcoming: at)
+        deliver(project.open(), Gone(), clock=partial(known, upcoming))
     gaps = [round(b - a) for a, b in pairwise(waits)][1:]
     assert gaps == sorted(gaps) and gaps[-1] >= 3600
     deliver(project.open(), Gone(), clock=lambda: start + GIVE_UP + timedelta(hours=5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from datetime import timedelta
+from multiprocessing.synchronize import Event
 
 import pandas as pd
 import pytest
@@ -66,10 +67,10 @@ def test_full_finds_the_types_anew(small: Builder) -> None:
     assert small.open().reader().tables()["events"]["amount"] == "VARCHAR"
 
 
-def _hold(folder: str, held: object, done: object) -> None:
+def _hold(folder: str, held: Event, done: Event) -> None:
     with open_project(folder).warehouse.staging(NOW):
-        held.set()  # type: ignore[attr-defined]
-        done.wait(20)  # type: ignore[attr-defined]
+        held.set()
+        done.wait(20)
 
 
 def test_a_second_sync_is_told_that_one_is_running(small: Builder) -> None:

@@ -37,7 +37,7 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
     # 60/140 → 50/180: web's rate 50% → 30%, ios 25% → 25%; shares 71.4% → 55.6% and 28.6% → 44.4%.
     assert block.line.startswith("−15.1 points in all")
     mean = (60 / 140 + 50 / 180) / 2
-    web = (100 / 140 + 100 / 180) / 2 * -0.2 + (0.4 - mean) * (100 / 180 - 100 / 140)
-    assert block.parts[0].segment == "web" and block.parts[0].change == f"−{abs(web) * 100:.1f} points"
+    by_web = (100 / 140 + 100 / 180) / 2 * -0.2 + (0.4 - mean) * (100 / 180 - 100 / 140)
+    assert block.parts[0].segment == "web" and block.parts[0].change == f"−{abs(by_web) * 100:.1f} points"
     assert "by its own rate" in block.parts[0].detail and block.parts[0].good is False
     assert where_it_sits(context, "middle") == (), "medians of segments do not add up"

@@ -48,7 +48,7 @@ def counted(folder: Path) -> tuple[DataContext, Counter[str]]:
     project = open_project(folder)
     context = project.context(NOW)
     reader = Counting(context.reader._reader)  # type: ignore[attr-defined]
-    return dataclasses.replace(context, reader=RememberingReader(reader)), reader.statements  # type: ignore[arg-type]
+    return dataclasses.replace(context, reader=RememberingReader(reader)), reader.statements
 
 
 def test_the_overview_takes_five_statements_at_most(demo_folder: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_age_on_a_page_goes_on_although_its_view_is_kept(
     app = run(monkeypatch, demo_folder, "overview")
 
     def line() -> str:
-        return next(e.proto.body for e in app.get("html") if "loaded" in e.proto.body)
+        return str(next(e.proto.body for e in app.get("html") if "loaded" in e.proto.body))
 
     before = line()
     set_clock(NOW + timedelta(hours=2))

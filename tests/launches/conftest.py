@@ -19,7 +19,8 @@ LAUNCH = pd.Timestamp("2026-10-05")  # a Monday, 273 days later
 
 def day(days: int, hour: int = 3) -> datetime:
     """The morning so many days after the launch: that many days are complete."""
-    return (LAUNCH + pd.Timedelta(days=days, hours=hour)).to_pydatetime().replace(tzinfo=UTC)
+    at: datetime = (LAUNCH + pd.Timedelta(days=days, hours=hour)).to_pydatetime()
+    return at.replace(tzinfo=UTC)
 
 
 def acts(end: pd.Timestamp, *, start: pd.Timestamp = FIRST, lift: float = 1.0, seed: int = 3) -> pd.DataFrame:

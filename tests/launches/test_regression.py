@@ -44,7 +44,7 @@ class Dense:
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         unknown = np.einsum("ti,mij,tj->mt", rows, self.known, rows)
-        return np.sqrt(self.weights @ (self.variances[:, None] * (1 + unknown)))
+        return np.asarray(np.sqrt(self.weights @ (self.variances[:, None] * (1 + unknown))))
 
 
 def dense(problem: Problem) -> Dense:
@@ -68,7 +68,8 @@ def dense(problem: Problem) -> Dense:
         logs = series * (np.linalg.slogdet(v)[1] + np.linalg.slogdet(information)[1]) + np.log(power)
         first = known @ base.T @ inverse @ (y[:, 0] - effect * step[:, 0])
         likelihood = -0.5 * (freedom * np.log(variance) + logs)
-        found.append((effect, variance, np.sqrt(variance / power), likelihood, first, known))
+        numbers = (float(effect), float(variance), float(np.sqrt(variance / power)), float(likelihood))
+        found.append((*numbers, first, known))
     steps, variances, scales, likelihood, bases, covariance = (np.array(part) for part in zip(*found, strict=True))
     weights = np.exp(likelihood - likelihood.max())
     weights /= weights.sum()

@@ -14,6 +14,7 @@ from jobs.launches.registry import add
 from jobs.launches.scorecards import published
 from jobs.launches.verdicts import publish_verdicts
 from jobs.snapshots.message import dressed
+from metrics.launches.scorecard import KpiScore
 from tests.conftest import KPI, Builder
 from tests.jobs.conftest import Web, messages
 from tests.jobs.conftest import web as web
@@ -67,7 +68,7 @@ def test_a_guardrail_that_breaks_and_holds_again_is_told_both_times(project: Bui
     assert len(breaches) == 1 and breaches[0].closed_at is not None
 
 
-def _scores(project: Builder):  # type: ignore[no-untyped-def]
+def _scores(project: Builder) -> tuple[KpiScore, ...]:
     from tests.launches.conftest import card
 
     return card(project, day(6)).scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -24,8 +24,8 @@ def shop(project: Builder) -> Builder:
     return project
 
 
-def codes(project: Builder, now: object = NOW) -> list[tuple[str, str]]:
-    return [(p.code, p.message) for p in validate(project.open(), [], now=now)]  # type: ignore[arg-type]
+def codes(project: Builder, now: datetime = NOW) -> list[tuple[str, str]]:
+    return [(p.code, p.message) for p in validate(project.open(), [], now=now)]
 
 
 def test_sound_definitions_have_no_warning(shop: Builder) -> None:

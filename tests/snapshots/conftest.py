@@ -86,7 +86,8 @@ def shop_of(project: Builder, end: pd.Timestamp = END, *, settings: str = "", sn
 
 
 def morning(day: pd.Timestamp, hour: int = 6) -> datetime:
-    return (day + pd.Timedelta(hours=hour)).to_pydatetime().replace(tzinfo=UTC)
+    at: datetime = (day + pd.Timedelta(hours=hour)).to_pydatetime()
+    return at.replace(tzinfo=UTC)
 
 
 NOW = morning(END)

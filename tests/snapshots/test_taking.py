@@ -11,7 +11,7 @@ import pytest
 from connectors.errors import DefinitionError, NoData, SnapshotError, UnknownName
 from jobs.snapshots.message import notes_of
 from jobs.snapshots.take import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
-from tests.conftest import Builder
+from tests.conftest import Builder, known
 from tests.snapshots.conftest import (
     END,
     FIRST,
@@ -297,7 +297,7 @@ def test_a_definition_that_was_changed_after_the_sync_waits_for_the_next_one(sho
     shop.sync(now=NOW + timedelta(minutes=1))
     assert rows_of(shop.open())[0].week == "2026-W46"
     shop.kpi("revenue", f"{text}\nfilter: paid\ndescription: Words change no number.")
-    assert take(shop).line("revenue").description == "Words change no number."  # type: ignore[union-attr]
+    assert known(take(shop).line("revenue")).description == "Words change no number."
 
 
 def test_a_wrong_snapshot_file_is_told_and_nothing_else_is_taken_in_its_place(shop: Builder) -> None:

@@ -6,7 +6,7 @@ import gzip
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ ROWS = [("2026-11-02 10:00:00", "007", 1.5), ("2026-11-03 11:00:00", "008", 2.5)
 DATASET = "name: t\nsource: t\ntime_dimension: at\ndimensions: [code]\n"
 
 
-def write(path: Path, rows: list[tuple[str, str, float]] = ROWS) -> None:
+def write(path: Path, rows: Sequence[tuple[str, str, float | str]] = ROWS) -> None:
     frame = pd.DataFrame(rows, columns=["at", "code", "amount"])
     name = path.name.removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
@@ -125,7 +125,7 @@ def test_a_later_broken_cell_is_a_quarantined_row_not_a_new_type(project: Builde
     write(project.folder / "files" / "1.csv", ROWS * 20)
     start(project, "files/*.csv", ", text_columns: [code]")
     project.sync()
-    write(project.folder / "files" / "2.csv", [*ROWS * 10, ("2026-11-05 10:00:00", "x", "n/a")])  # type: ignore[list-item]
+    write(project.folder / "files" / "2.csv", [*ROWS * 10, ("2026-11-05 10:00:00", "x", "n/a")])
     result = project.sync()
     assert (result.sources[0].rows, result.sources[0].quarantined) == (20, 1)
 
@@ -134,7 +134,7 @@ def test_a_column_that_changes_its_type_fails_and_leaves_everything_as_it_was(pr
     write(project.folder / "files" / "1.csv")
     start(project, "files/*.csv", ", text_columns: [code]")
     project.sync()
-    write(project.folder / "files" / "2.csv", [("2026-11-05 10:00:00", "x", "many")] * 5)  # type: ignore[list-item]
+    write(project.folder / "files" / "2.csv", [("2026-11-05 10:00:00", "x", "many")] * 5)
     result = project.sync()
     assert result.failed and "the table has DOUBLE" in result.sources[0].error
     assert len(table(project)) == 2
@@ -181,11 +181,17 @@ def test_a_missing_file_and_an_unknown_ending_say_what_to_do(project: Builder) -
         file_format(Path("a.xlsx"))
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
     write(tmp_path / "orders.csv")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    handler = partial(Quiet, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

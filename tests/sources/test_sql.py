@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -117,7 +118,7 @@ def start(project: Builder, url: str, extra: str = "primary_key: [id], cursor: u
     project.kpi("revenue", "dataset: orders\nagg: sum\nexpr: amount")
 
 
-def run(project: Builder, **options: object) -> tuple[str, int]:
+def run(project: Builder, **options: Any) -> tuple[str, int]:
     result = project.sync(**options)
     assert result.sources[0].error == ""
     return result.sources[0].status, result.sources[0].rows
@@ -209,7 +210,7 @@ def test_many_rows_come_in_batches_and_all_arrive(project: Builder, database: tu
     steps = list(sync(project.open(), now=NOW))
     told = [s.text for s in steps if isinstance(s, Progress) and "rows" in s.text]
     assert told[-1] == "Pulling app: 120,000 rows"  # a long pull shows how far it is
-    assert steps[-1].sources[0].rows == 120_000
+    assert isinstance(steps[-1], SyncResult) and steps[-1].sources[0].rows == 120_000
     got = project.open().reader().frame("SELECT count(*) n, sum(id) s, count(note) c FROM orders").iloc[0]
     assert (got["n"], got["s"], got["c"]) == (120_000, 120_000 * 120_001 // 2, 10_001)
 

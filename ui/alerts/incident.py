@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -96,14 +98,14 @@ def _new_normal(number: int) -> None:
     _done(lambda: job.new_normal(state.project(), number, by=state.who(), now=utc_now()), "Closed: this is normal now.")
 
 
-def _mark(number: int, verdict: str) -> None:
-    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), "Noted. Thank you.")  # type: ignore[arg-type]
+def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:
+    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), "Noted. Thank you.")
 
 
-def _done(act: object, words: str) -> None:
+def _done(act: Callable[[], object], words: str) -> None:
     """Do it and say so; an error is told, not thrown."""
     try:
-        act()  # type: ignore[operator]
+        act()
         state.changed()
         st.toast(words)
     except KpiError as error:

@@ -44,8 +44,7 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
         )
     drawn = [period for line in chart.lines for period in line.periods]
     first, last = min(drawn), max(drawn)
-    shown = [mark for mark in chart.marks if first <= mark.on]
-    end = max([last, *(mark.on for mark in shown)])
+    end = max([last, *(mark.on for mark in chart.marks if first <= mark.on)])
     _mark(figure, chart, first, end)
     figure.update_layout(
         height=380,

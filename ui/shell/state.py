@@ -16,14 +16,19 @@ from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.engine.data_context import DataContext
+from ui.shell import logs
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @st.cache_resource
 def project() -> Project:
-    """The served project; one per server."""
-    return open_project()
+    """The served project; one per server. From here on the log is as its settings say."""
+    opened = open_project()
+    logs.server_logs(opened.settings.log.format, opened.settings.log.level)
+    logs.started(str(opened.folder))
+    return opened
 
 
 @st.cache_resource

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import streamlit as st
 
 from jobs.project.clock import utc_now
+from jobs.project.log import of_a_child, relay
 from jobs.project.project import REPOSITORY, Project
 from ui.shell import state
 
@@ -30,12 +32,15 @@ def sync_now(project: Project) -> None:
         "--now",
         utc_now().isoformat(),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY) as child:
+    pipe, environment = subprocess.PIPE, {**os.environ, **of_a_child()}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=REPOSITORY, env=environment) as child:
         assert child.stderr is not None and child.stdout is not None
         said = []
         for line in child.stderr:
             try:
                 event = json.loads(line)
+                if relay(event):
+                    continue
                 bar.progress(min(1.0, event["done"] / max(1, event["total"])), event["text"])
             except (json.JSONDecodeError, KeyError, TypeError):
                 said.append(line.rstrip())

@@ -1,0 +1,6 @@
+"""The log, for pages and the command: how it is set up, and what may not be read in it."""
+
+from connectors.logs import adopt, of_a_child, relay, set_up
+from connectors.secrets import mask
+
+__all__ = ["adopt", "mask", "of_a_child", "relay", "set_up"]
