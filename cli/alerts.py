@@ -21,7 +21,7 @@ from cli.options import (
 )
 from cli.output import print_json, print_table, verb
 
-app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, look, replay, silence, acknowledge.")
+app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, inspect, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]
 
 
@@ -35,7 +35,7 @@ def evaluate(
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Judge every rule on the live data, record what changed, send what is due. `kpi sync` does it, too.
+    """Evaluate every rule on the live data, record what changed, send what is due. `kpi sync` does this, too.
 
     example: kpi alerts evaluate --fail-on critical
     """
@@ -135,7 +135,7 @@ def silence(
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Tell nobody of a rule until then. It is judged all the same.
+    """Send no notifications for a rule until then; it is still evaluated.
 
     example: kpi alerts silence error_free_sessions.crashes --until 2h --segment android
     """
@@ -158,7 +158,7 @@ def ack(
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Say that you look after an incident: no more reminders of it.
+    """Acknowledge an incident: no more reminders of it.
 
     example: kpi alerts ack 12
     """
@@ -184,6 +184,6 @@ def test(
     if found.status == "delivered":
         typer.echo(f"{contact}: delivered")
         return
-    words = "not delivered" if found.status == "failed" else "nobody can say whether it arrived"
+    words = "not delivered" if found.status == "failed" else "it is unknown whether it arrived"
     typer.echo(f"kpi: {contact}: {words}: {found.detail}", err=True)
     raise typer.Exit(1)

@@ -50,9 +50,9 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")] = "",
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="A launch as its file would read.")] = None,
     on: Annotated[str, typer.Option(metavar="D", help="The day.")] = "",
-    label: Annotated[str, typer.Option(metavar="TEXT", help="How people call it.")] = "",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Display name.")] = "",
     kind: Annotated[str, typer.Option(metavar="KIND", help="launch, incident, campaign, holiday, note.")] = "launch",
-    owner: Annotated[str, typer.Option(metavar="NAME", help="Who is told.")] = "",
+    owner: Annotated[str, typer.Option(metavar="NAME", help="Who is notified.")] = "",
     area: Annotated[str, typer.Option(metavar="AREA", help="Draw it on KPIs of this area.")] = "",
     hypothesis: Annotated[str, typer.Option(metavar="TEXT", help="What it was built to do.")] = "",
     audience: Annotated[str, typer.Option(metavar="FILTER", help="Who gets it: platform = 'web'.")] = "",
@@ -179,7 +179,7 @@ def remove(name: NameArgument, project: ProjectOption = None, debug: DebugOption
 def read(
     project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
 ) -> None:
-    """Make the verdicts whose day has come, watch guardrails, tell owners. `kpi sync` does it, too.
+    """Publish the verdicts that are due, check guardrails, notify owners. `kpi sync` does this, too.
 
     example: kpi launch read
     """

@@ -114,7 +114,7 @@ def _is_demo(path: Path) -> bool:
 
 
 def demo(project: Project, *, now: datetime) -> Iterator[Progress | SyncResult]:
-    """Yield progress, then the sync's result. Does nothing but look if today's demo is there already."""
+    """Yield progress, then the sync's result. Does nothing but look if today's demo already exists."""
     if not project.settings.demo:
         raise ProjectError(
             f"{project.folder} is not the demo", hint="`kpi demo DIR` makes one; `kpi sync` loads yours."

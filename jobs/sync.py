@@ -163,8 +163,8 @@ def _snapshots(project: Project, now: datetime) -> Iterable[str]:
 
 AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]]], ...] = (
     ("Evaluating alerts", "alerts were not evaluated", _alerts),
-    ("Reading launches", "launches were not read", _launches),
-    ("Measuring launches", "impacts of launches were not kept", _impacts),
+    ("Evaluating launches", "launches were not evaluated", _launches),
+    ("Measuring launches", "impacts of launches were not stored", _impacts),
     ("Taking snapshots", "snapshots were not taken", _snapshots),
 )
 

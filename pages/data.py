@@ -41,7 +41,7 @@ def page() -> None:
     html(_list("Source|Last sync|Pulled|#Rows|#Unreadable", [_source(s) for s in found.sources]))
     if len(found.quarantine):
         st.header("Rows that could not be read")
-        html("<p class='bw-line'>Kept here, with reason and origin; nothing of them is in any number.</p>")
+        html("<p class='bw-line'>Set aside with reason and origin; they are in no number.</p>")
         shown = (
             found.quarantine.drop(columns="seen_at")
             .assign(file=found.quarantine["file"].str.rsplit("/").str[-1])

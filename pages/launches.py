@@ -44,7 +44,7 @@ def page() -> None:
         html(f"<p class='bw-line'>{NONE_YET}</p>")
     if found.bars:
         st.header("Time line")
-        words = "Launches and marks by day. Small dots: readings on days 7, 14 and 28."
+        words = "Launches and marks by day. Small dots: read-outs on D+7, D+14 and D+28."
         today = pd.Timestamp(found.today)
         st.plotly_chart(timeline_figure(found.bars, today), config=CONFIG, key="timeline", alt=words)
         html(f"<p class='bw-line'>{words}</p>")

@@ -74,8 +74,8 @@ def _alerts() -> None:
         for i in items[:NAMED]
     )
     rest = f", <a href='alerts' target='_self'>{len(items) - NAMED} more</a>" if len(items) > NAMED else ""
-    count = "1 alert that nobody looks" if len(items) == 1 else f"{len(items)} alerts that nobody looks"
-    html(f"<p class='bw-banner bw-firing'>{count} after yet: {links}{rest}.</p>")
+    count = "1 unacknowledged alert" if len(items) == 1 else f"{len(items)} unacknowledged alerts"
+    html(f"<p class='bw-banner bw-firing'>{count}: {links}{rest}.</p>")
 
 
 def _demo_strip() -> None:

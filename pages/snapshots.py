@@ -48,8 +48,7 @@ def page() -> None:
     if not found.entries:
         st.title("No snapshot yet")
         html(
-            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as they were published, and what is "
-            "different since is told.</p>"
+            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as published, and later changes are listed.</p>"
         )
         _offer(found, name)
         return

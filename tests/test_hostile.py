@@ -75,7 +75,7 @@ def test_an_empty_file(shop: Builder) -> None:
 
 
 def test_duplicate_headers(shop: Builder) -> None:
-    failed(shop, put(shop, "at,id,amount,amount\n2026-11-05,1,2,3\n"), "column 'amount' is there twice")
+    failed(shop, put(shop, "at,id,amount,amount\n2026-11-05,1,2,3\n"), "column 'amount' is defined twice")
 
 
 def test_a_changed_type_names_both(shop: Builder) -> None:

@@ -100,7 +100,7 @@ class Files(Source):
             raise SourceError(
                 f"no file matches {self.options.path}",
                 where=f"source {self.options.name}",
-                hint=f"Looked for {pattern}. Put the file there, or mend `path` in sources.yml.",
+                hint=f"Looked for {pattern}. Put the file there, or fix `path` in sources.yml.",
             )
         return {_name(path, self.folder): path for path in paths}
 

@@ -88,7 +88,7 @@ def readings(connection: Connection, launch: str | None = None) -> list[ReadingR
 
 
 def add_reading(connection: Connection, row: ReadingRow) -> None:
-    """Keep a reading. What is there already is never written over: check first, in the same transaction."""
+    """Keep a reading. What already exists is never written over: check first, in the same transaction."""
     connection.execute(insert(tables.launch_readings).values(**asdict(row)))
 
 

@@ -93,7 +93,7 @@ def _item(
     silent = is_silenced(state.silences, row.rule_key, row.segment)
     acknowledged = ""
     if incident and incident.ack_by:
-        acknowledged = f"{incident.ack_by} looks after it since {fmt.moment_text(incident.ack_at)}"
+        acknowledged = f"Acknowledged by {incident.ack_by}, {fmt.moment_text(incident.ack_at)}"
     return AlertItem(
         row.rule_key,
         row.rule,
@@ -137,7 +137,7 @@ def _source(item: Incident, state: AlertState) -> AlertItem:
         "",
         (),
         item.id,
-        f"{item.ack_by} looks after it" if item.ack_by else "",
+        f"Acknowledged by {item.ack_by}" if item.ack_by else "",
         f"until {fmt.moment_text(silent)}" if silent else "",
     )
 
@@ -162,8 +162,8 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
                 "Lasted": length if item.closed_at else f"{length} so far",
                 "Worst": fmt.value_text(item.peak_value, kpi) if kpi else fmt.UNKNOWN,
                 "Ended": ENDS.get(item.closed_why or "", "Open"),
-                "Told": "before alerts were on" if item.replayed else "yes" if item.notified_at else "nobody",
-                "Looked after": item.ack_by or "",
+                "Notified": "before alerts were enabled" if item.replayed else "yes" if item.notified_at else "no",
+                "Acknowledged by": item.ack_by or "",
                 "Marked": item.mark or "",
                 "No.": item.id,
             }
@@ -174,12 +174,12 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
 def _untold(project: Project, catalogue: Catalogue) -> str:
     """Why nobody hears of an alert; empty if everybody does."""
     if not project.settings.contact_points:
-        return "Nobody is told yet: settings.yml has no contact points."
+        return "No one is notified yet: settings.yml has no contact points."
     names = {name for kpi in catalogue.kpis.values() for rule in rules_of(kpi) for name in rule.contacts}
     missing = sorted(name for name in names if project.settings.contact(name) is None)
-    return f"Nobody is told for {', '.join(missing)}: settings.yml has no such contact point." if missing else ""
+    return f"No one is notified for {', '.join(missing)}: settings.yml has no such contact point." if missing else ""
 
 
 def _marks(state: AlertState) -> str:
     told = [f"{key}: {useful} useful, {noise} noise" for key, useful, noise in state.marks]
-    return f"Marked by people. {'; '.join(told)}." if told else ""
+    return f"Feedback. {'; '.join(told)}." if told else ""

@@ -95,7 +95,7 @@ def told(done: Evaluation) -> list[str]:
     failed, unknown = done.sent.failed, done.sent.unknown
     lines = [f"{failed} attempts to send failed; tried again later, see the page Alerts"] if failed else []
     lines += [f"{unknown} messages may not have arrived"] if unknown else []
-    return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
+    return lines + [f"no one is notified for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 
 def normals_of(project: Project) -> dict[str, Normals]:

@@ -36,7 +36,7 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
         raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
     known = project.sources.all()
     if name in known or name in project.sources.by_table():
-        raise ProjectError(f"source or table '{name}' is there already", hint="Choose another with --name.")
+        raise ProjectError(f"source or table '{name}' already exists", hint="Choose another with --name.")
     if database:
         make, shown, secret = _table(project, name, origin, str(table))
         guess = look(name, make)
@@ -54,7 +54,7 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
     files.pop("settings.yml")
     taken = [file for file in files if (project.folder / file).exists()]
     if taken:
-        raise ProjectError(f"{taken[0]} is there already", hint="Choose another name with --name.")
+        raise ProjectError(f"{taken[0]} already exists", hint="Choose another name with --name.")
     _write(project, {**files, "sources.yml": _extended(project.folder / "sources.yml", entry)})
     yield f"Looked at {guess.rows:,} rows of {table or origin}: time is '{guess.time.name}', {guess.days:,} days of it."
     yield f"Added source {name} to sources.yml and wrote {', '.join(files)}."
@@ -98,7 +98,7 @@ def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[st
     """Write kpis/NAME.yml from `key=value` texts, if it is valid. Raises ProjectError, DefinitionError."""
     file = f"kpis/{name}.yml"
     if (project.folder / file).exists():
-        raise ProjectError(f"{file} is there already", hint="Edit it, or choose another name.")
+        raise ProjectError(f"{file} already exists", hint="Edit it, or choose another name.")
     keys: dict[str, str] = {}
     for text in settings:
         key, sign, value = text.partition("=")

@@ -46,13 +46,13 @@ def untold(project: Project, catalogue: Catalogue) -> list[Problem]:
             for place, contact in enumerate(alert.notify):
                 if project.settings.contact(contact) is None:
                     known = [point.name for point in project.settings.contact_points]
-                    text = f"no contact point '{contact}' in settings.yml, so nobody is told"
+                    text = f"no contact point '{contact}' in settings.yml, so no one is notified"
                     at, hint = ("alerts", index, "notify", place), did_you_mean(contact, known)
                     found.append(document.problem(at, "unknown_contact", text, hint, "warning"))
         if not project.settings.contact_points or project.settings.contact(kpi.owner) is not None:
             continue
         if any(not rule.alert.notify for rule in rules_of(kpi)):
-            text = f"the owner '{kpi.owner}' has no contact point, so nobody is told of its alerts"
+            text = f"the owner '{kpi.owner}' has no contact point, so no one is notified of its alerts"
             hint = "Add one named `default`, or one whose address has {owner}."
             found.append(document.problem(("owner",), "unknown_contact", text, hint, "warning"))
     for snapshot in catalogue.snapshots:

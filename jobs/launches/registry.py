@@ -31,11 +31,11 @@ def add(
     launch, problems = parsed(text, catalogue)
     if launch is None:
         hint = "\n".join(map(str, problems))
-        raise DefinitionError("this launch cannot be kept", hint=hint, problems=tuple(problems))
+        raise DefinitionError("this launch cannot be saved", hint=hint, problems=tuple(problems))
     if from_page:
         _refuse_sql(launch)
     if launch.name in files_of(project):
-        raise DefinitionError(f"launches/{launch.name}.yml is there already", hint="Edit that file, or choose a name.")
+        raise DefinitionError(f"launches/{launch.name}.yml already exists", hint="Edit that file, or choose a name.")
     with project.state.writing() as connection:
         known = {row.name for row in kept.launches(connection)}
         if launch.name in known and not replace:

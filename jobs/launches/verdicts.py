@@ -68,11 +68,11 @@ def publish_verdicts(project: Project, *, now: datetime, render: Renderer) -> Ve
 def told(done: VerdictRun) -> list[str]:
     """What an operator should know, in sentences."""
     lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
-    return lines + [f"nobody is told for {name}: it has no contact point in settings.yml" for name in done.untold]
+    return lines + [f"no one is notified for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 
 def _due(context: DataContext, launch: Launch, known: set[tuple[str, str, int]]) -> list[Reading]:
-    """Verdicts whose day has come and that were not made yet. KPIs that are read in full cost nothing."""
+    """Verdicts whose day has come and that were not made yet. KPIs that are completed cost nothing."""
     found = []
     for name in dict.fromkeys([*(s.kpi for s in launch.success), *(g.kpi for g in launch.guardrails)]):
         left = [days for days in READINGS if (launch.name, name, days) not in known]

@@ -52,7 +52,7 @@ class SourcesFile:
             if source is not None:
                 name, table = source.options.name, source.options.table
                 if name in sources:
-                    bad.append(document.problem((index, "name"), "twice", f"source '{name}' is there twice"))
+                    bad.append(document.problem((index, "name"), "twice", f"source '{name}' is defined twice"))
                 elif table in fed:
                     text = f"table '{table}' is already fed by source '{fed[table]}'"
                     bad.append(document.problem((index, "table"), "twice", text, "Give each source its own table."))

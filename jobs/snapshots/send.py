@@ -74,7 +74,7 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
     names = list(to) or list(_named(project, document))
     if not names:
         raise SnapshotError(
-            "nobody is named to send it to", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
+            "there are no recipients", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
         )
     unknown = [name for name in names if project.settings.recipient(name) is None]
     if unknown:
@@ -116,7 +116,7 @@ def preview(project: Project, document: Document, to: Sequence[str]) -> str:
         reached = "would get it" if project.settings.recipient(name) else "has no contact point"
         lines.append(f"{name}: {f'has it ({has[name]})' if has.get(name) else reached}")
     text = message_of(project, document, notes_of(project, document))
-    return "\n".join([*(lines or ["Nobody is named as a recipient."]), "", f"Subject: {text.title}", "", text.body])
+    return "\n".join([*(lines or ["There are no recipients."]), "", f"Subject: {text.title}", "", text.body])
 
 
 def status_rows(project: Project, document: Document) -> list[dict[str, object]]:

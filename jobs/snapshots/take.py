@@ -204,7 +204,7 @@ def _keep(
 ) -> Document:
     """Keep a document as its week's next revision.
 
-    once: what is there already stays, so of two at a time one wins. send: put it into the outbox, too.
+    once: what already exists stays, so of two at a time one wins. send: put it into the outbox, too.
     """
     with project.state.writing() as connection:
         revision = kept.last_revision(connection, definition.name, made.week) + 1

@@ -79,10 +79,10 @@ class Board:
     marks: str = ""
 
     def line(self, now: datetime) -> str:
-        """`Evaluated 3 min ago; after each sync.`"""
+        """`Evaluated 3 min ago, after every sync.`"""
         if self.evaluated_at is None:
             return "Not evaluated yet."
-        return f"Evaluated {fmt.age_text(self.evaluated_at, now)}; after each sync."
+        return f"Evaluated {fmt.age_text(self.evaluated_at, now)}, after every sync."
 
 
 def headline(firing: int, pending: int) -> str:

@@ -62,11 +62,11 @@ def notice(
         head = f"{incident.severity.upper()} {head}"
     lines = [_expected(rule, judged, index, kpi)]
     if event == "dissolved":
-        lines.insert(0, "Late data changed the values: nothing of it would raise the alert now.")
+        lines.insert(0, "Late data changed the values: they would not raise this alert any more.")
     if incident.place and event in ("opened", "escalated", "reminder"):
         lines.append(incident.place)
     lines += near(catalogue, kpi, judged.periods[index])
-    lines.append(f"Owner: {kpi.owner or 'nobody'} · rule {rule.key}")
+    lines.append(f"Owner: {kpi.owner or 'none'} · rule {rule.key}")
     lines.append(link(base, rule, judged.segment))
     return Notice(event, incident.severity, head, tuple(line for line in lines if line))
 
@@ -101,7 +101,7 @@ def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str
         days = (period - pd.Timestamp(launch.starts_on)).days
         if launch.concerns(kpi.name, kpi.area) and 0 <= days <= NEAR_DAYS:
             ago = "the same day" if days == 0 else f"{days} day{'s' if days > 1 else ''} before"
-            found.append(f"Near: {launch.kind} {launch.title}, {ago}.")
+            found.append(f"Nearby: {launch.kind} {launch.title}, {ago}.")
     return found
 
 

@@ -114,7 +114,7 @@ def overlay(
     if rule.alert.compare == "expected_range":
         words += " " + _by_sensitivity(context, kpi, rule, frame, country, normals)
     elif rule.alert.by and not where:
-        words += f" Told for everybody together; the rule tells {', '.join(rule.alert.by)} apart."
+        words += f" Shown for all segments together; the rule evaluates each {', '.join(rule.alert.by)} separately."
     spans = tuple((i.opened, until(i, judged, kpi.grain), SEVERITIES[i.severity]) for i in found)
     new = all(known.name != rule.name for known in rules_of(kpi))
     return Overlay(

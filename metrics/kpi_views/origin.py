@@ -56,7 +56,7 @@ def origin(
     facts.append(("Definition", f"{catalogue.documents[f'kpi:{name}'].file}, version {catalogue.definition(name)}"))
     for change in kpi.changes:
         facts.append(("Changed", f"{change.on:%d %b %Y}{f' by {change.by}' if change.by else ''}: {change.why}"))
-    facts.append(("Owner", kpi.owner or "nobody is named"))
+    facts.append(("Owner", kpi.owner or "not set"))
     return Origin(tuple(facts), sql_of(Query(name), catalogue, reader))
 
 

@@ -87,7 +87,7 @@ class Ranked(Protocol):
 
     @property
     def label(self) -> str:
-        """How people call it."""
+        """Display name."""
 
     @property
     def gap(self) -> str:
@@ -116,7 +116,7 @@ def headline(cards: Sequence[Ranked]) -> str:
     if not judged and wrong:
         return f"{len(wrong)} of {total} with a definition error; {wrong[0].label}"
     if not judged:
-        return f"{total} KPIs, none with a target yet" if not waiting else f"{len(waiting)} of {total} wait for data"
+        return f"{total} KPIs, none with a target yet" if not waiting else f"{len(waiting)} of {total} waiting for data"
     tail = f"; {len(waiting)} waiting for data" if waiting else ""
     return f"All {len(judged)} with a target on track{tail}"
 

@@ -73,12 +73,12 @@ def launch_board(
     running, planned, read = (tuple(i for i in items if i.phase == phase) for phase in ("running", "planned", "read"))
     broken = sum(any(light.slug == "bad" for light in item.lights) for item in running)
     undecided = sum(bool(i.verdicts) and not i.decision for i in (*running, *read))
-    parts = [f"{len(running)} running", f"{len(planned)} planned", f"{len(read)} read in full"]
+    parts = [f"{len(running)} running", f"{len(planned)} planned", f"{len(read)} completed"]
     headline = ", ".join(parts) + "."
     if broken:
         headline += f" {broken} with a guardrail breached." if broken > 1 else " One with a guardrail breached."
     if undecided:
-        headline += f" {undecided} with a verdict and no decision." if undecided > 1 else " One waits for a decision."
+        headline += f" {undecided} with a verdict and no decision." if undecided > 1 else " One awaits a decision."
     marks = tuple(
         (f"{x.starts_on:%-d %b %Y}", x.title, x.kind, ", ".join((*x.kpis, *filter(None, [x.area]))) or "all KPIs")
         for x in sorted(launches, key=lambda x: x.starts_on, reverse=True)
@@ -120,7 +120,7 @@ def _when(card: Scorecard, today: date) -> str:
         return f"{start:%-d %b %Y}, in {(start - today).days} days"
     since = f"since {start:%-d %b %Y}"
     upcoming = next((card.launch.reading_on(d) for d in READINGS if card.launch.reading_on(d) > today), None)
-    tail = f", next reading {upcoming:%-d %b}" if upcoming else ""
+    tail = f", next read-out {upcoming:%-d %b}" if upcoming else ""
     return f"Day {max(0, (today - start).days)}, {since}{tail}"
 
 

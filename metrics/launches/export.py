@@ -31,7 +31,7 @@ def markdown(page: LaunchPage, link: str = "") -> str:
         f"{m(page.line)}. Owner: {m(page.owner or 'nobody')}.",
     ]
     lines += ["", f"> {m(page.hypothesis)}"] if page.hypothesis else []
-    lines += ["", "| KPI | Verdict | Seen | Reading | |", "|---|---|---|---|---|"]
+    lines += ["", "| KPI | Verdict | Seen | Read-out | |", "|---|---|---|---|---|"]
     for block in page.blocks:
         latest = next((r for r in reversed(block.readings) if r.published), None)
         day = latest.day if latest else "–"

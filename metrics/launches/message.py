@@ -35,6 +35,6 @@ def breach_lines(guards: Sequence[Guard], catalogue: Catalogue) -> list[str]:
 def launch_message(launch: Launch, lines: Sequence[str], project: str, base: str) -> tuple[str, str]:
     """Title and body."""
     breached = any(line.startswith("GUARDRAIL BREACHED") for line in lines)
-    what = "guardrail breached" if breached else "new reading"
-    body = [*lines, "", f"{base.rstrip('/')}/launch?launch={launch.name}", f"Owner: {launch.owner or 'nobody'}"]
+    what = "guardrail breached" if breached else "new verdict"
+    body = [*lines, "", f"{base.rstrip('/')}/launch?launch={launch.name}", f"Owner: {launch.owner or 'none'}"]
     return f"{project}: {launch.title}, {what}", "\n".join(body)

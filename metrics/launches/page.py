@@ -197,7 +197,7 @@ def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple
         days = (launch.starts_on - today).days
         checks = _readiness(card)
         ready = sum(state == "ok" for state, _ in checks)
-        left = f" {ready} of {len(checks)} checks are fine." if checks else ""
+        left = f" {ready} of {len(checks)} checks passed." if checks else ""
         return ((f"Starts in {days} day{'s' if days != 1 else ''}.{left}", "quiet"),)
     read = [b for b in blocks if b.role == "success" and _verdict_of(card, b.name)]
     said = [(f"{b.title} {b.verdict.split(' (')[0]}.", b.slug) for b in read]
@@ -321,7 +321,7 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
         on = f"{launch.reading_on(days):%-d %b %Y}"
         item = kept.get(days)
         if item is None:
-            found.append(ReadingRow(f"D+{days}", on, "not read yet", "quiet", (), ""))
+            found.append(ReadingRow(f"D+{days}", on, "no verdict yet", "quiet", (), ""))
             continue
         again = score.restated.get(days)
         now = ""
@@ -374,7 +374,7 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
 def _adoption(found: Adoption) -> AdoptionBlock:
     share = fmt.UNKNOWN if found.share is None else f"{found.share:.1%}"
     within = tuple(
-        (s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "nobody is there that long") for s in found.within
+        (s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "too early to tell") for s in found.within
     )
     again = f"{found.again:,} of {found.used:,} came back to it on another day" if found.used else ""
     parts = tuple(
@@ -400,9 +400,7 @@ def _voice(found: Voice) -> VoiceBlock:
     ]
     if found.apart is not None:
         said = words.score_words(found.apart).replace(" → ", " of the others, ", 1)
-        groups.append(
-            ("Those who used it, against those who did not", said, slugs.get(words.score_verdict(found.apart), "quiet"))
-        )
+        groups.append(("Users compared with non-users", said, slugs.get(words.score_verdict(found.apart), "quiet")))
     comments = tuple(
         Remark(
             f"{pd.Timestamp(row['said_at']):%-d %b}",

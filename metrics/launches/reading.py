@@ -201,7 +201,7 @@ def _whole_periods(observed: Observed, start: date, end: pd.Timestamp) -> int:
 def _early(launch: Launch, kpi: KpiCommon, observed: Observed, done: int) -> str:
     if observed.complete_to is not None and pd.Timestamp(launch.starts_on) >= observed.complete_to and not done:
         return (
-            f"Nothing to read yet: {kpi.title} is complete to {observed.complete_to:%-d %b}, the launch is on "
+            f"Nothing to measure yet: {kpi.title} is complete to {observed.complete_to:%-d %b}, the launch is on "
             f"{launch.starts_on:%-d %b}."
         )
     return f"Too early for a verdict: {done} of {READINGS[0]} days are complete."
@@ -225,7 +225,7 @@ def _notes(launch: Launch, kpi: KpiCommon, observed: Observed, end: pd.Timestamp
     for change in kpi.changes:
         if pd.Timestamp(change.on) > pd.Timestamp(launch.starts_on):
             found.append(
-                f"{kpi.title} was redefined on {change.on:%-d %b %Y} ({change.why}), after the launch. This reading "
+                f"{kpi.title} was redefined on {change.on:%-d %b %Y} ({change.why}), after the launch. This verdict "
                 "uses one definition for all its days."
             )
     start = pd.Timestamp(launch.starts_on)
@@ -239,7 +239,7 @@ def _notes(launch: Launch, kpi: KpiCommon, observed: Observed, end: pd.Timestamp
     if before < needed:
         found.append(
             f"Uncalibrated: {before} {observed.panel.grain}s of history precede the launch, {needed} are "
-            "needed to see how often this method cries wolf here."
+            "needed to measure its false-alarm rate here."
         )
     return tuple(found)
 

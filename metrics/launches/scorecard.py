@@ -232,7 +232,7 @@ def _adoption(context: DataContext, launch: Launch, full: bool) -> tuple[Adoptio
     if dataset is None or end is None:
         return None, f"Dataset {item.dataset} has no data."
     if end <= pd.Timestamp(launch.starts_on):
-        return None, "It has not started."
+        return None, "The launch has not started."
     audience = _filter_of(launch, item.dataset, context.catalogue)
     tables = {}
     for by in (None, *(dataset.dimensions if full else ())):
@@ -282,7 +282,7 @@ def _voice(context: DataContext, launch: Launch) -> tuple[Voice | None, str]:
     end = observed_to(context.catalogue, context.reader, kpi.dataset)
     start = pd.Timestamp(launch.starts_on)
     if end is None or end <= start:
-        return None, "It has not started."
+        return None, "The launch has not started."
     where = _feedback_filters(launch, kpi, context)
     spans = {"before": (start - VOICE_BEFORE, start), "after": (start, end)}
     whole = {k: Answers(kpi, *span, where) for k, span in spans.items()}
@@ -290,7 +290,7 @@ def _voice(context: DataContext, launch: Launch) -> tuple[Voice | None, str]:
         found = {k: scored(feedback.scores(a, context.catalogue, context.reader), kpi.scale) for k, a in whole.items()}
         by = context.catalogue.dimensions_of(kpi)
         said = {k: feedback.written(a, context.catalogue, context.reader, by) for k, a in whole.items()}
-        whom = f"Audience, {_words_of(launch)}" if where else "Everybody"
+        whom = f"Audience, {_words_of(launch)}" if where else "Everyone"
         groups = [(whom, changed(found["before"], found["after"]))]
         users, apart = _users(context, launch, whole)
         groups += users
@@ -368,27 +368,27 @@ def _readiness(context: DataContext, launch: Launch, seen: Mapping[str, Observed
                 end=pd.Timestamp(context.now.date()),
             )
             found.append(
-                Check("ok", f"Tracking is seen: {uses:,} uses in the data.")
+                Check("ok", f"Tracking works: {uses:,} uses in the data.")
                 if uses
-                else Check("missing", f"No use is in the data yet: no row of {item.dataset} meets `{item.used}`.")
+                else Check("missing", f"No usage in the data yet: no row of {item.dataset} matches `{item.used}`.")
             )
         except KpiError as error:
             found.append(Check("missing", f"Tracking cannot be checked: {error.message}"))
     else:
-        found.append(Check("warning", "Adoption is not tracked: the launch names no event of use."))
+        found.append(Check("warning", "Adoption is not tracked: the launch names no usage event."))
     found += [
-        Check("missing", f"{name} is not defined, so it cannot be read.")
+        Check("missing", f"{name} is not defined, so it cannot be measured.")
         for name in launch.measured
         if name not in context.catalogue.kpis
     ]
     if not launch.success:
-        found.append(Check("missing", "No success KPI is named: there is nothing to read."))
+        found.append(Check("missing", "No success KPI is named: there is nothing to measure."))
     if not launch.guardrails:
         found.append(Check("warning", "No guardrail is named."))
     if not launch.control and not any(step.segment for step in launch.rollout):
-        found.append(Check("warning", "Nobody is left out as a control: verdicts stay directional."))
+        found.append(Check("warning", "No control group: verdicts stay directional."))
     if not launch.owner:
-        found.append(Check("warning", "It has no owner: nobody is told."))
+        found.append(Check("warning", "No owner: no one is notified."))
     return tuple(found)
 
 

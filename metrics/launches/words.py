@@ -64,9 +64,9 @@ def calibration(reading: Reading) -> str:
     if not reading.verdict:
         return ""
     if reading.factor is None:
-        return f"Uncalibrated: {reading.placebos} of {PLACEBOS} earlier weeks could be tried."
+        return f"Uncalibrated: {reading.placebos} of {PLACEBOS} earlier weeks could be tested."
     wider = f", so the interval is {fmt.number(reading.factor, 2)} times as wide" if reading.factor > 1 else ""
-    return f"This method cried wolf in {reading.cried} of {reading.placebos} past weeks{wider}."
+    return f"False alarms: {reading.cried} in {reading.placebos} past weeks without a launch{wider}."
 
 
 def compared(reading: Reading) -> str:

@@ -39,10 +39,10 @@ def test_three_clicks_from_the_incident_to_its_place_and_an_acknowledgement(
     shot(page, "alert_2_place", tmp_path_factory)
     own = page.locator(".st-key-alert_error_free_sessions_crashes_android")
     own.get_by_role("button", name="Acknowledge").click()  # two
-    expect(card).to_contain_text("looks after it since", timeout=20_000)
+    expect(card).to_contain_text("Acknowledged by", timeout=20_000)
     shot(page, "alert_3_acknowledged", tmp_path_factory)
     page = visit("alerts")
-    expect(page.locator(".bw-alert", has_text="· android")).to_contain_text("looks after it since")
+    expect(page.locator(".bw-alert", has_text="· android")).to_contain_text("Acknowledged by")
     page = visit("")
     page.locator(".bw-firing").wait_for()
     assert "android" not in page.locator(".bw-firing").inner_text()
@@ -56,7 +56,7 @@ def test_the_page_has_what_fires_what_waits_and_what_was(visit: Open) -> None:
     assert labels[0] == "Critical" and labels == sorted(labels), "critical first"
     expect(page.get_by_role("heading", name="Data is late")).to_be_visible()
     expect(page.locator(".bw-alert", has_text="Source support_desk")).to_have_count(1)
-    expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+    expect(page.get_by_text("No one is notified yet")).to_be_visible()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
 
 

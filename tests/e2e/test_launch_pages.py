@@ -48,7 +48,7 @@ def test_a_pm_makes_a_launch_sees_it_on_the_chart_and_reads_an_older_verdict(
     settled(page)
     expect(page.locator(".bw-headline")).to_contain_text(re.compile(r"Activation moved up by 4\.\d points\."))
     first = page.locator(".bw-score").first
-    first.get_by_text("Readings and today").click()
+    first.get_by_text("Verdicts and today").click()
     for day in ("D+7", "D+14", "D+28"):
         expect(first.locator("tr", has_text=day)).to_contain_text("moved up by")
     expect(first.locator("tr", has_text="D+28")).to_contain_text("Published")
@@ -75,6 +75,6 @@ def test_a_scorecard_is_exported_and_decided_upon(visit: Open, tmp_path: Path) -
     expect(page.locator(".bw-voices li").first).to_contain_text("low", timeout=20_000)
     page.get_by_role("button", name="Decide").click()
     page.get_by_label("Why").fill("Stickiness is up; speed first.")
-    page.get_by_role("button", name="Keep this decision").click()
+    page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_text("Stickiness is up; speed first.")).to_have_count(1, timeout=20_000)
     expect(page.locator("p b", has_text="Keep")).to_have_count(1)

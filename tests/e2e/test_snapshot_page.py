@@ -64,7 +64,7 @@ def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open, serv
     page.get_by_role("button", name="Save note").click()
     expect(page.locator(".bws blockquote")).to_contain_text("The fix for Android 8.2 is out", timeout=20_000)
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Nobody is named: write recipients")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("No recipients: write `recipients`")).to_be_visible(timeout=20_000)
     page.get_by_text("Preview the mail").click()
     mail = page.frame_locator("[data-testid=stPopoverBody] iframe")
     expect(mail.get_by_text("Open this snapshot")).to_be_visible(timeout=30_000)

@@ -35,7 +35,7 @@ def test_a_source_is_added_with_dataset_and_kpis(shop: Builder, tmp_path: Path) 
     assert "Added source refunds" in said and (shop.folder / "sources.yml").read_text().startswith("# kept\n")
     assert not shop.sync().failed
     assert shop.values("refunds_count", grain="total") == {"total": 3}
-    with pytest.raises(ProjectError, match="'refunds' is there already"):
+    with pytest.raises(ProjectError, match="'refunds' already exists"):
         list(add_source(shop.open(), str(path), None))
 
 

@@ -137,7 +137,7 @@ def test_no_effect_is_never_said(project: Builder) -> None:
     [
         (
             "on: 2026-12-01\naudience: platform = 'web'\nsuccess: [{kpi: acted}]",
-            "Nothing to read yet: Acts is complete to 19 Oct, the launch is on 1 Dec.",
+            "Nothing to measure yet: Acts is complete to 19 Oct, the launch is on 1 Dec.",
         ),
         (
             "on: 2026-10-05\naudience: platform = 'palm'\nsuccess: [{kpi: acted}]",
@@ -165,7 +165,7 @@ def test_a_planned_launch_says_when_and_what_is_ready(project: Builder) -> None:
     assert told["phase"] == "planned" and told["headline"].startswith("Starts in 43 days.")
     words = [check["words"] for check in told["readiness"]]
     assert "Acts: 287 days of history." in words
-    assert "Nobody is left out as a control: verdicts stay directional." in words
+    assert "No control group: verdicts stay directional." in words
 
 
 def test_holidays_and_overlaps_are_named(project: Builder) -> None:

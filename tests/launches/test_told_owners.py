@@ -30,7 +30,7 @@ def test_a_reading_is_told_once(project: Builder, web: Web) -> None:
     launch(project, WEB)
     project.sync(day(14))
     first = messages(project)
-    assert [m.title for m in first] == ["Shop: Wizard, new reading"] and len(web.got) == 1
+    assert [m.title for m in first] == ["Shop: Wizard, new verdict"] and len(web.got) == 1
     body = first[0].body.splitlines()
     assert body[0].startswith("D+7 Acts: moved up by ") and body[0].endswith("[not firm yet]")
     assert body[1].startswith("D+14 Acts: moved up by ") and "http://127.0.0.1:8501/launch?launch=wizard" in body
@@ -61,7 +61,7 @@ def test_a_guardrail_that_breaks_and_holds_again_is_told_both_times(project: Bui
     later.loc[later["at"] < LAUNCH + 6 * DAY, "v"] = frame["v"].to_numpy()
     write_acts(project, later)
     project.sync(day(7))
-    assert messages(project)[-1].title == "Shop: Wizard, new reading"
+    assert messages(project)[-1].title == "Shop: Wizard, new verdict"
     assert any("Guardrail holds again Acts" in line for line in messages(project)[-1].body.splitlines())
     with project.open().state.reading() as connection:
         breaches = kept.breaches(connection, "wizard")

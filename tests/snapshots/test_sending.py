@@ -298,7 +298,7 @@ def test_recipients_without_a_contact_point_are_named(project: Builder, inbox: I
         send(project.open(), made, ["board"], by="ana")
     assert "no contact point 'board' in settings.yml" in kpi(project, "validate").stdout
     project.write("snapshots", "weekly", WEEKLY)
-    with pytest.raises(SnapshotError, match="nobody is named to send it to"):
+    with pytest.raises(SnapshotError, match="there are no recipients"):
         send(project.open(), made, [], by="ana")
     assert told(take_due(project.open(), now=NOW)) == []
 

@@ -67,7 +67,7 @@ def _actions(item: AlertItem) -> None:
             key=f"normal_{key}",
             on_click=_new_normal,
             args=(number,),
-            help="The level is the normal one from now on: close this, and expect it from here.",
+            help="Close this incident and treat the current level as normal from now on.",
         )
     for verdict, label in (("useful", "Useful"), ("noise", "Noise")):
         st.button(
@@ -76,12 +76,12 @@ def _actions(item: AlertItem) -> None:
             type="tertiary",
             on_click=_mark,
             args=(number, verdict),
-            help="Counted per rule: it shows which rules earn their noise.",
+            help="Counted per rule, to show which rules are worth their noise.",
         )
 
 
 def _acknowledge(number: int) -> None:
-    _done(lambda: job.acknowledge(state.project(), number, by=state.who(), now=utc_now()), "You look after it now.")
+    _done(lambda: job.acknowledge(state.project(), number, by=state.who(), now=utc_now()), "Acknowledged.")
 
 
 def _silence(item: AlertItem, span: timedelta) -> None:
@@ -90,12 +90,15 @@ def _silence(item: AlertItem, span: timedelta) -> None:
         lambda: job.silence(
             state.project(), item.rule_key, until, by=state.who(), now=utc_now(), segment=item.segment or None
         ),
-        "Nobody is told until then. It is judged all the same.",
+        "No notifications until then. The rule is still evaluated.",
     )
 
 
 def _new_normal(number: int) -> None:
-    _done(lambda: job.new_normal(state.project(), number, by=state.who(), now=utc_now()), "Closed: this is normal now.")
+    _done(
+        lambda: job.new_normal(state.project(), number, by=state.who(), now=utc_now()),
+        "Closed: the current level is the new normal.",
+    )
 
 
 def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:

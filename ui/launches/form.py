@@ -47,12 +47,14 @@ def _basics() -> dict[str, Any]:
     values: dict[str, Any] = {"name": _slug(label), "label": label.strip(), "kind": kind, "on": _day(on)}
     if kind == "launch":
         owner, hypothesis = st.columns([1, 2])
-        values["owner"] = owner.text_input("Owner", key="launch_owner", placeholder="who is told of readings").strip()
+        values["owner"] = owner.text_input(
+            "Owner", key="launch_owner", placeholder="who is notified of verdicts"
+        ).strip()
         values["hypothesis"] = hypothesis.text_input(
             "What is it built to do?", key="launch_hypothesis", placeholder="People who can work offline stay longer."
         ).strip()
         return values
-    until = st.date_input("Last day, if it took several", None, key="launch_until", format="YYYY-MM-DD")
+    until = st.date_input("Last day, if it lasted several", None, key="launch_until", format="YYYY-MM-DD")
     return {**values, "until": _day(until)}
 
 
@@ -60,7 +62,7 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
     titles = {name: kpi.title for name, kpi in sorted(catalogue.kpis.items(), key=lambda i: i[1].title)}
     if not launch:
         chosen = st.multiselect(
-            "Drawn on these KPIs; none = all", list(titles), format_func=titles.__getitem__, key="launch_kpis"
+            "Shown on these KPIs (empty = all)", list(titles), format_func=titles.__getitem__, key="launch_kpis"
         )
         return {"kpis": list(chosen)}
     left, right = st.columns(2)
@@ -92,13 +94,13 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
         "Who gets it?",
         ["", *dimensions],
         key="launch_by",
-        format_func=lambda d: f"Some, by {d.replace('_', ' ')}" if d else "Everybody",
+        format_func=lambda d: f"Some, by {d.replace('_', ' ')}" if d else "Everyone",
     )
     if not by:
         return found
     known = list(dict.fromkeys(s for n in names for s in segments(context, n, by)))
-    chosen = middle.multiselect("Of these", known, key="launch_segments")
-    control = right.checkbox("The others are the control", True, key="launch_control")
+    chosen = middle.multiselect("Which", known, key="launch_segments")
+    control = right.checkbox("Use the others as control", True, key="launch_control")
     if chosen:
         given = ", ".join("'" + value.replace("'", "''") + "'" for value in chosen)
         found["audience"] = f"{by} IN ({given})"
@@ -122,9 +124,9 @@ def _more(catalogue: Catalogue) -> dict[str, Any]:
         left, right = st.columns(2)
         followed = sorted(name for name, item in catalogue.datasets.items() if item.entity)
         dataset = left.selectbox(
-            "Use is seen in", ["", *followed], key="launch_dataset", format_func=lambda d: d or "no dataset"
+            "Usage dataset", ["", *followed], key="launch_dataset", format_func=lambda d: d or "no dataset"
         )
-        used = right.text_input("Rows that are a use", key="launch_used", placeholder="editor = 'new'")
+        used = right.text_input("Usage filter", key="launch_used", placeholder="editor = 'new'")
         if dataset and used.strip():
             found["adoption"] = {"dataset": dataset, "used": used.strip()}
         lines = st.text_area("Go-to-market, a line each: audience | message | channel", key="launch_gtm", height=90)
@@ -134,7 +136,7 @@ def _more(catalogue: Catalogue) -> dict[str, Any]:
 
 def _save(values: dict[str, Any]) -> None:
     if not values["name"]:
-        st.error("It needs a name.")
+        st.error("Enter a name.")
         return
     try:
         made = add(state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
@@ -144,7 +146,7 @@ def _save(values: dict[str, Any]) -> None:
     state.changed()
     if made.kind == "launch":
         st.switch_page("../pages/launch.py", query_params={"launch": made.name})
-    st.toast(f"{made.title} is drawn on its KPIs.")
+    st.toast(f"{made.title} is shown on its KPIs.")
 
 
 def _step(line: str) -> dict[str, Any]:

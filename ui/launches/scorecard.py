@@ -17,8 +17,8 @@ from ui.shell.theme import html, text
 
 FIRST = 9  # comments shown at once
 CHIPS = {"good": "on_track", "bad": "off_track", "quiet": "none"}
-PHASES = {"running": ("fresh", "Running"), "planned": ("none", "Planned"), "read": ("none", "Read in full")}
-STATES = {"ok": ("on_track", "Fine"), "warning": ("at_risk", "Mind"), "missing": ("off_track", "Missing")}
+PHASES = {"running": ("fresh", "Running"), "planned": ("none", "Planned"), "read": ("none", "Completed")}
+STATES = {"ok": ("on_track", "OK"), "warning": ("at_risk", "Warning"), "missing": ("off_track", "Missing")}
 
 
 def launch_item(item: LaunchItem) -> str:
@@ -64,9 +64,9 @@ def kpi_markup(block: KpiBlock) -> str:
         f"target='_self'>{text(block.title)}</a><span class='bw-neutral'>{text(block.role)}</span></p>"
         f"<p class='bw-verdict bw-{block.slug if block.slug != 'quiet' else 'neutral'}'>{text(block.verdict)}</p>"
         f"<p class='bw-note'>{wish}</p>{guard}<ul class='bw-chips'>{badges}</ul>{lines}"
-        f"<details><summary>Readings and today</summary><table class='bw-readings'><tbody>{rows}"
-        f"<tr><th scope='row'>Today</th><td>{text(block.today)}<p class='bw-sub'>A look in between, no verdict: "
-        f"verdicts are read on days fixed beforehand.</p></td></tr></tbody></table></details></div>"
+        f"<details><summary>Verdicts and today</summary><table class='bw-readings'><tbody>{rows}"
+        f"<tr><th scope='row'>Today</th><td>{text(block.today)}<p class='bw-sub'>Interim estimate, not a verdict: "
+        f"verdicts are issued on dates fixed in advance.</p></td></tr></tbody></table></details></div>"
     )
 
 
@@ -121,7 +121,7 @@ def show_voice(page: LaunchPage) -> None:
 
 def _comments(comments: tuple[Remark, ...]) -> None:
     if not comments:
-        html("<p class='bw-line'>Nobody has written anything since launch.</p>")
+        html("<p class='bw-line'>No comments since launch.</p>")
         return
     with st.container(horizontal=True, vertical_alignment="center", key="voice_filters"):
         groups = {"": "All scores", "promoters": "High", "passives": "Middle", "detractors": "Low"}
@@ -167,11 +167,11 @@ def show_decision(page: LaunchPage) -> None:
     for what, why, who in page.decisions:
         html(f"<p><b>{text(what)}</b>: {text(why)}</p><p class='bw-line'>{text(who)}</p>")
     if not page.decisions:
-        html("<p class='bw-line'>None taken yet.</p>")
+        html("<p class='bw-line'>No decision yet.</p>")
     with st.popover("Decide"), st.form("decide", border=False):
         what = st.selectbox("What", job.DECISIONS, format_func=str.capitalize)
         why = st.text_area("Why", height=90)
-        if st.form_submit_button("Keep this decision", type="primary"):
+        if st.form_submit_button("Save decision", type="primary"):
             try:
                 job.decide(state.project(), page.name, what, why, by=state.who(), now=utc_now())
                 state.changed()
@@ -184,9 +184,9 @@ def show_basis(page: LaunchPage) -> None:
     """Assumptions, overlaps, readiness, checklist."""
     st.header("What this rests on")
     notes = list(dict.fromkeys(note for block in page.blocks for note in block.notes))
-    html(_list("Assumed", page.assumptions) + _list("Besides", (*page.overlaps, *notes)))
+    html(_list("Assumptions", page.assumptions) + _list("Other changes in these days", (*page.overlaps, *notes)))
     if page.breaches:
-        html(_list("Guardrails that broke", page.breaches))
+        html(_list("Breached guardrails", page.breaches))
     if page.readiness:
         st.header("Readiness")
         rows = "".join(
@@ -213,7 +213,7 @@ def show_basis(page: LaunchPage) -> None:
 def edit_launch(name: str, kept: str) -> None:
     """Change or delete a launch that was made here."""
     with st.expander("Edit"):
-        changed = st.text_area("As its file would read", kept, height=260, key=f"edit_{name}")
+        changed = st.text_area("Definition (YAML)", kept, height=260, key=f"edit_{name}")
         with st.container(horizontal=True):
             if st.button("Save", type="primary", key="save_edit"):
                 try:

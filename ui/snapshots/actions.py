@@ -66,7 +66,7 @@ def send_form(shown: Shown) -> None:
     document = shown.document
     with st.popover("Send", key="send"):
         if not shown.recipients:
-            words = f"Nobody is named: write recipients into snapshots/{document.snapshot}.yml."
+            words = f"No recipients: write `recipients` into snapshots/{document.snapshot}.yml."
             html(f"<p class='bw-line'>{text(words)}</p>")
         rows = "".join(
             f"<li>{text(r.name)}: {text(_state(r.status, r.error))}"

@@ -124,7 +124,7 @@ def _csv(
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
         raise LoadError(
-            f"column '{doubled[0]}' is there twice in {scan.origin}",
+            f"column '{doubled[0]}' is defined twice in {scan.origin}",
             where=f"source {options.name}",
             hint="Give each column of the header its own name.",
         )

@@ -226,7 +226,7 @@ class Load:
             raise LoadError(
                 f"column '{gone[0]}' of the table is no longer in the source",
                 where=f"source {self.options.name}, table {self.options.table}",
-                hint=f"Bring it back, or accept it: kpi sync {self.options.name} --full makes the table anew.",
+                hint=f"Bring it back, or accept it: kpi sync {self.options.name} --full rebuilds the table.",
             )
 
     # ---- rows

@@ -21,7 +21,7 @@ def alerts(item: KpiCommon, document: Document, datasets: Mapping[str, Dataset])
     for index, alert in enumerate(item.alerts):
         place = ("alerts", index)
         if alert.name in seen:
-            found.append(document.problem((*place, "name"), "twice", f"rule '{alert.name}' is there twice"))
+            found.append(document.problem((*place, "name"), "twice", f"rule '{alert.name}' is defined twice"))
         seen.add(alert.name)
         for i, name in enumerate(alert.by):
             if dimensions is not None and name not in dimensions:

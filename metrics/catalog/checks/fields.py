@@ -33,7 +33,7 @@ def dataset_name(document: Document, place: Place, name: str, known: Known) -> l
         return []
     if name in known.bad_datasets:
         text = f"dataset '{name}' has an invalid definition"
-        return [document.problem(place, "broken_reference", text, f"Mend datasets/{name}.yml first.")]
+        return [document.problem(place, "broken_reference", text, f"Fix datasets/{name}.yml first.")]
     hint = did_you_mean(name, sorted(known.datasets))
     return [document.problem(place, "unknown_dataset", f"unknown dataset '{name}'", hint)]
 
@@ -111,7 +111,7 @@ def conditions(item: KpiCommon, document: Document, known: Known) -> list[Proble
         if condition.filter:
             found += expression(document, (*place, "filter"), condition.filter, columns)
         if not data.entity:
-            text = f"dataset '{data.name}' has no entity, so nobody can be followed through its rows"
+            text = f"dataset '{data.name}' has no entity, so no entity can be followed through its rows"
             hint = f"Write `entity:` with the column of who is counted in datasets/{data.name}.yml."
             found.append(document.problem(place, "no_entity", text, hint))
         elif columns and data.entity in columns:

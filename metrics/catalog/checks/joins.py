@@ -24,7 +24,7 @@ def joins(
         place = ("join", index)
         other = datasets.get(join.dataset)
         if other is None:
-            known = f"Mend datasets/{join.dataset}.yml first." if join.dataset in bad_datasets else ""
+            known = f"Fix datasets/{join.dataset}.yml first." if join.dataset in bad_datasets else ""
             hint = known or did_you_mean(join.dataset, sorted(set(datasets) - {item.name}))
             text = f"unknown dataset '{join.dataset}'" if not known else f"dataset '{join.dataset}' is wrong"
             found.append(document.problem((*place, "dataset"), "unknown_dataset", text, hint))
@@ -44,7 +44,7 @@ def joins(
                 hint = did_you_mean(dimension, list(other.dimensions))
                 found.append(document.problem(spot, "unknown_dimension", text, hint))
             elif dimension in have:
-                text = f"'{dimension}' is borrowed, but there already"
+                text = f"'{dimension}' is borrowed, but already exists"
                 hint = "List only the others in the join's `dimensions`, or rename one."
                 found.append(document.problem(spot, "twice", text, hint))
             have.add(dimension)

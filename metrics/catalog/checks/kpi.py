@@ -39,7 +39,7 @@ def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
             (key,),
             "not_used_yet",
             f"`{key}` is not used yet: this version has no {what}",
-            "It is checked and kept.",
+            "It is checked and stored.",
             "warning",
         )
         for key, what in LATER.items()
@@ -58,7 +58,7 @@ def reference(
     """What is wrong with KPI `name` referring to KPI `target`; None if nothing."""
     if target in broken:
         text = f"KPI '{target}' has an invalid definition"
-        return document.problem(place, "broken_reference", text, f"Mend kpis/{target}.yml first.")
+        return document.problem(place, "broken_reference", text, f"Fix kpis/{target}.yml first.")
     if target not in kpis:
         hint = did_you_mean(target, sorted(set(kpis) - {name}))
         return document.problem(place, "unknown_kpi", f"unknown KPI '{target}'", hint)
@@ -121,7 +121,7 @@ def _transforms(document: Document, item: KpiCommon, known: Known) -> list[Probl
                 found.append(document.problem(place, "unknown_transform", f"unknown transform '{name}'", hint))
             elif _sums(name, options) and item.additivity != "additive":
                 text = f"{name} adds up values of single {item.grain}s, but those of '{item.name}' do not add up"
-                hint = "Write `window:` in a simple KPI, or `type: cumulative`: both count anew over the longer span."
+                hint = "Write `window:` in a simple KPI, or `type: cumulative`: both recount over the longer span."
                 found.append(document.problem(place, "adds_up", text, hint))
             else:
                 for message, hint in option_problems(known.transforms[name], options):

@@ -76,7 +76,7 @@ class Alert(Strict):
     no_data: Literal["stale", "ok", "alert"] = Field("stale", description="What an unknown complete period counts as.")
     sensitivity: Literal["sensitive", "default", "quiet"] = Field("default", description="Of an expected range.")
     of: str = Field("", description="A companion series; default the value before transforms.")
-    renotify_after: Duration | None = Field(None, description="Remind while it fires and nobody acknowledged it.")
+    renotify_after: Duration | None = Field(None, description="Remind while it fires and is not acknowledged.")
     notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
 
 
@@ -124,7 +124,7 @@ class KpiCommon(Strict):
     direction: Literal["up_is_good", "down_is_good", "neutral"] = "up_is_good"
     format: str = "number"
     delta: Literal["relative", "points"] | None = Field(
-        None, description="How changes are told; default points for rates, else relative."
+        None, description="How changes are shown; default points for rates, else relative."
     )
     period_agg: Literal["exact", "last", "mean", "max"] | None = None
     thresholds: Thresholds | None = None

@@ -21,7 +21,7 @@ class Cumulative(KpiCommon):
     dataset: str = ""
     measure: Part
     window: Window | None = Field(None, description="Not taken: a trailing window is a simple KPI's `window`.")
-    grain_to_date: Grain | None = Field(None, description="Start anew with each of these; default: never.")
+    grain_to_date: Grain | None = Field(None, description="Restart with each of these; default: never.")
 
     @model_validator(mode="after")
     def _to_date(self) -> Cumulative:

@@ -245,7 +245,7 @@ def _origin(document: Document, line: Line) -> tuple[tuple[str, str], ...]:
         ("Data", "; ".join(line.data)),
         ("Definition", f"version {line.definition}" if line.definition else ""),
         ("Asked again by", f"kpi query {line.kpi}{_where(line)} --as-of {document.generation}"),
-        ("Owner", line.owner or "nobody is named"),
+        ("Owner", line.owner or "not set"),
     ]
     return tuple((label, text) for label, text in found if text)
 
