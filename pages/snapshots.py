@@ -48,7 +48,8 @@ def page() -> None:
     if not found.entries:
         st.title("No snapshot yet")
         html(
-            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as published, and later changes are listed.</p>"
+            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as published, "
+            "and later changes are listed.</p>"
         )
         _offer(found, name)
         return
