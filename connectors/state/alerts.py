@@ -3,105 +3,154 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from connectors.state import tables
-
-R = TypeVar("R")
+from connectors.state.tables import Instant, Label, Moment, Name, Segment, Word, cells, metadata, read, table
 
 
 @dataclass(frozen=True)
 class StandingRow:
-    """One row of alert_standings; see tables.py."""
+    """Where a rule and segment stands."""
 
-    rule_key: str
-    segment: str
-    kpi: str
-    rule: str
-    state: str
-    severity: str
+    rule_key: Label  # kpi.rule, or source.NAME
+    segment: Segment  # empty = no breakdown
+    kpi: Name
+    rule: Name
+    state: Word
+    severity: Word  # empty = no open incident
     since: datetime | None
     last_period: datetime | None
     opened_period: datetime | None
     value: float | None
     threshold: float | None
-    words: str
-    why: str
-    phase: str
-    sequence: int
-    evaluated_at: datetime
+    words: str  # the rule as it was judged
+    why: str  # of stale and error
+    phase: Word
+    sequence: int  # of the generation judged
+    evaluated_at: Instant
+
+
+STANDINGS = table("alert_standings", StandingRow, PrimaryKeyConstraint("rule_key", "segment"))
 
 
 @dataclass(frozen=True)
 class Incident:
-    """One row of alert_incidents; id 0 = not stored yet."""
+    """From where a rule fired to where it held again; id 0 = not stored yet."""
 
-    rule_key: str
-    segment: str
-    kpi: str
-    rule: str
-    severity: str
-    opened_at: datetime
+    rule_key: Label
+    segment: Segment
+    kpi: Name
+    rule: Name
+    severity: Word  # the highest it had
+    opened_at: Instant
     opened_period: datetime | None = None
     last_period: datetime | None = None
     peak_period: datetime | None = None
     peak_value: float | None = None
-    closed_at: datetime | None = None
+    closed_at: Instant | None = None
     closed_period: datetime | None = None
-    closed_why: str | None = None
-    place: str = ""
-    ack_by: str | None = None
-    ack_at: datetime | None = None
-    mark: str | None = None
-    marked_by: str | None = None
-    replayed: bool = False
-    notified_at: datetime | None = None
-    notified_severity: str | None = None
+    closed_why: Annotated[str, String(30)] | None = None  # resolved, dissolved, new_normal, rule_gone
+    place: str = ""  # where the change sits, in words
+    ack_by: Label | None = None
+    ack_at: Instant | None = None
+    mark: Word | None = None  # useful or noise
+    marked_by: Label | None = None
+    replayed: bool = False  # found in the past when the rule was first evaluated; nobody was told
+    notified_at: Instant | None = None
+    notified_severity: Word | None = None
     id: int = 0
+
+
+INCIDENTS = table("alert_incidents", Incident, Index("ix_alert_incidents_opened", "opened_at"))
+OPEN = INCIDENTS.c.closed_at.is_(None)
+Index(
+    "ix_alert_incidents_open",
+    INCIDENTS.c.rule_key,
+    INCIDENTS.c.segment,
+    unique=True,
+    sqlite_where=OPEN,
+    postgresql_where=OPEN,
+)
 
 
 @dataclass(frozen=True)
 class Silence:
     """Nobody is told of a rule (and segment; None = all of them) until then."""
 
-    rule_key: str
-    segment: str | None
-    until: datetime
-    by: str
-    created_at: datetime
+    rule_key: Label
+    segment: Segment | None
+    until: Instant
+    by: Label
+    created_at: Instant
     id: int = 0
+
+
+SILENCES = table("alert_silences", Silence)
+NORMALS = Table(
+    "alert_normals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule_key", String(200), nullable=False),
+    Column("segment", String(400), nullable=False),
+    Column("period", DateTime, nullable=False),  # from here on the level is normal
+    Column("by", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message to one contact point. status: pending, sending, delivered, failed, unknown."""
+    """One message to one contact point."""
 
     id: int
-    contact: str
+    contact: Label
     title: str
     body: str
-    status: str
+    status: Word  # pending, sending, delivered, failed, unknown
     attempts: int
-    unknowns: int
-    created_at: datetime
-    next_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    host: str
+    unknowns: int  # outcomes that nobody knows
+    created_at: Instant
+    next_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    host: Label
     error: str
 
 
-def _all(connection: Connection, query: Select[Any], kind: type[R]) -> list[R]:
-    return [kind(**row._mapping) for row in connection.execute(query)]
+DELIVERIES = table("alert_deliveries", Delivery, Index("ix_alert_deliveries_status", "status"))
+DELIVERY_ITEMS = Table(
+    "alert_delivery_items",
+    metadata,
+    Column("delivery_id", ForeignKey("alert_deliveries.id"), primary_key=True),
+    Column("incident_id", ForeignKey("alert_incidents.id"), primary_key=True),
+    Column("event", String(20), primary_key=True),
+)
 
 
 def standings(connection: Connection) -> dict[tuple[str, str], StandingRow]:
     """Every (rule_key, segment) → where it stands."""
-    rows = _all(connection, select(tables.standings), StandingRow)
+    rows = read(connection, select(STANDINGS), StandingRow)
     return {(row.rule_key, row.segment): row for row in rows}
 
 
@@ -110,86 +159,77 @@ def put_standings(connection: Connection, rows: Sequence[StandingRow]) -> None:
     if not rows:
         return
     keys = [(r.rule_key, r.segment) for r in rows]
-    table = tables.standings
     for rule_key in {key for key, _ in keys}:
         mine = [segment for key, segment in keys if key == rule_key]
-        connection.execute(delete(table).where(table.c.rule_key == rule_key, table.c.segment.in_(mine)))
-    connection.execute(insert(table), [asdict(row) for row in rows])
+        connection.execute(delete(STANDINGS).where(STANDINGS.c.rule_key == rule_key, STANDINGS.c.segment.in_(mine)))
+    connection.execute(insert(STANDINGS), [cells(row) for row in rows])
 
 
 def drop_standings(connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
     """Forget rules or segments that are gone."""
-    table = tables.standings
     for rule_key, segment in keys:
-        connection.execute(delete(table).where(table.c.rule_key == rule_key, table.c.segment == segment))
+        connection.execute(delete(STANDINGS).where(STANDINGS.c.rule_key == rule_key, STANDINGS.c.segment == segment))
 
 
 def add_incident(connection: Connection, incident: Incident) -> int:
     """Store a new incident; its id."""
-    values = {k: v for k, v in asdict(incident).items() if k != "id"}
-    return int(connection.execute(insert(tables.incidents).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+    return int(connection.execute(insert(INCIDENTS).values(**cells(incident))).inserted_primary_key[0])  # type: ignore[index]
 
 
 def change_incident(connection: Connection, number: int, **values: Any) -> int:
     """Change columns of an incident; how many rows that were (0 = it does not exist)."""
-    table = tables.incidents
-    return int(connection.execute(update(table).where(table.c.id == number).values(**values)).rowcount)
+    return int(connection.execute(update(INCIDENTS).where(INCIDENTS.c.id == number).values(**values)).rowcount)
 
 
 def open_incidents(connection: Connection) -> dict[tuple[str, str], Incident]:
     """(rule_key, segment) → its open incident."""
-    table = tables.incidents
-    rows = _all(connection, select(table).where(table.c.closed_at.is_(None)), Incident)
+    rows = read(connection, select(INCIDENTS).where(OPEN), Incident)
     return {(row.rule_key, row.segment): row for row in rows}
 
 
 def incident(connection: Connection, number: int) -> Incident | None:
     """One incident."""
-    rows = _all(connection, select(tables.incidents).where(tables.incidents.c.id == number), Incident)
+    rows = read(connection, select(INCIDENTS).where(INCIDENTS.c.id == number), Incident)
     return rows[0] if rows else None
 
 
 def history(connection: Connection, *, kpi: str = "", limit: int = 500) -> list[Incident]:
     """Incidents, the latest first."""
-    table = tables.incidents
-    query = select(table).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit)
-    return _all(connection, query.where(table.c.kpi == kpi) if kpi else query, Incident)
+    query = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc()).limit(limit)
+    return read(connection, query.where(INCIDENTS.c.kpi == kpi) if kpi else query, Incident)
 
 
 def marks(connection: Connection) -> dict[str, dict[str, int]]:
     """rule_key → {useful: n, noise: n}."""
-    table = tables.incidents
     found: dict[str, dict[str, int]] = {}
-    query = select(table.c.rule_key, table.c.mark, func.count()).where(table.c.mark.is_not(None))
-    for rule_key, mark, count in connection.execute(query.group_by(table.c.rule_key, table.c.mark)):
+    query = select(INCIDENTS.c.rule_key, INCIDENTS.c.mark, func.count()).where(INCIDENTS.c.mark.is_not(None))
+    for rule_key, mark, count in connection.execute(query.group_by(INCIDENTS.c.rule_key, INCIDENTS.c.mark)):
         found.setdefault(rule_key, {})[mark] = count
     return found
 
 
 def add_silence(connection: Connection, silence: Silence) -> None:
     """Store a silence; it replaces one of the same rule and segment."""
-    table = tables.silences
-    same = table.c.segment.is_(None) if silence.segment is None else table.c.segment == silence.segment
-    connection.execute(delete(table).where(table.c.rule_key == silence.rule_key, same))
-    values = {k: v for k, v in asdict(silence).items() if k != "id"}
-    connection.execute(insert(table).values(**values))
+    same = SILENCES.c.segment.is_(None) if silence.segment is None else SILENCES.c.segment == silence.segment
+    connection.execute(delete(SILENCES).where(SILENCES.c.rule_key == silence.rule_key, same))
+    connection.execute(insert(SILENCES).values(**cells(silence)))
 
 
 def silences(connection: Connection, now: datetime) -> list[Silence]:
     """Those that still hold."""
-    return _all(connection, select(tables.silences).where(tables.silences.c.until > now), Silence)
+    return read(connection, select(SILENCES).where(SILENCES.c.until > now), Silence)
 
 
 def add_normal(connection: Connection, rule_key: str, segment: str, period: datetime, by: str, at: datetime) -> None:
     """From this period on the level is the normal one."""
     values = {"rule_key": rule_key, "segment": segment, "period": period, "by": by, "created_at": at}
-    connection.execute(insert(tables.normals).values(**values))
+    connection.execute(insert(NORMALS).values(**values))
 
 
 def normals(connection: Connection) -> dict[tuple[str, str], list[datetime]]:
     """(rule_key, segment) → periods from which a new level is normal, rising."""
     found: dict[tuple[str, str], list[datetime]] = {}
-    for row in connection.execute(select(tables.normals).order_by(tables.normals.c.period)):
+    for row in connection.execute(select(NORMALS).order_by(NORMALS.c.period)):
         found.setdefault((row.rule_key, row.segment), []).append(row.period)
     return found
 
@@ -217,10 +257,10 @@ def add_delivery(
         "host": "",
         "error": "",
     }
-    number = int(connection.execute(insert(tables.deliveries).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+    number = int(connection.execute(insert(DELIVERIES).values(**values)).inserted_primary_key[0])  # type: ignore[index]
     if items:
         rows = [{"delivery_id": number, "incident_id": i, "event": event} for i, event in items.items()]
-        connection.execute(insert(tables.delivery_items), rows)
+        connection.execute(insert(DELIVERY_ITEMS), rows)
     return number
 
 
@@ -229,39 +269,34 @@ def orphans(connection: Connection, host: str, before: datetime) -> list[Deliver
 
     To be asked by the only sender of the host.
     """
-    table = tables.deliveries
-    query = select(table).where(table.c.status == "sending")
-    return _all(connection, query.where(or_(table.c.host == host, table.c.started_at < before)), Delivery)
+    query = select(DELIVERIES).where(DELIVERIES.c.status == "sending")
+    return read(connection, query.where(or_(DELIVERIES.c.host == host, DELIVERIES.c.started_at < before)), Delivery)
 
 
 def due(connection: Connection, now: datetime) -> list[Delivery]:
     """Pending messages whose time has come, oldest first."""
-    table = tables.deliveries
-    query = select(table).where(and_(table.c.status == "pending", table.c.next_at <= now))
-    return _all(connection, query.order_by(table.c.id), Delivery)
+    query = select(DELIVERIES).where(and_(DELIVERIES.c.status == "pending", DELIVERIES.c.next_at <= now))
+    return read(connection, query.order_by(DELIVERIES.c.id), Delivery)
 
 
 def next_due(connection: Connection) -> datetime | None:
     """When the next pending message is due."""
-    table = tables.deliveries
-    query = select(table.c.next_at).where(table.c.status == "pending").order_by(table.c.next_at).limit(1)
+    query = select(DELIVERIES.c.next_at).where(DELIVERIES.c.status == "pending").order_by(DELIVERIES.c.next_at).limit(1)
     found: datetime | None = connection.execute(query).scalar()
     return found
 
 
 def claim(connection: Connection, number: int, host: str, now: datetime) -> bool:
     """Whether this sender may send a pending message now."""
-    table = tables.deliveries
-    query = update(table).where(table.c.id == number, table.c.status == "pending")
+    query = update(DELIVERIES).where(DELIVERIES.c.id == number, DELIVERIES.c.status == "pending")
     return connection.execute(query.values(status="sending", host=host, started_at=now)).rowcount == 1
 
 
 def settle(connection: Connection, number: int, **values: Any) -> None:
     """What became of a message."""
-    connection.execute(update(tables.deliveries).where(tables.deliveries.c.id == number).values(**values))
+    connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == number).values(**values))
 
 
 def deliveries(connection: Connection, *, limit: int = 200) -> list[Delivery]:
     """Messages, the latest first."""
-    table = tables.deliveries
-    return _all(connection, select(table).order_by(table.c.id.desc()).limit(limit), Delivery)
+    return read(connection, select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit), Delivery)

@@ -2,126 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Index, PrimaryKeyConstraint, delete, insert, select, update
 
-from connectors.state import tables
+from connectors.state.tables import Instant, Label, Name, Word, cells, read, table
 
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """One row of launches; see tables.py."""
+    """A launch or another mark that was made on a page or with `kpi launch add`; those in files are not here."""
 
-    name: str
-    text: str
-    by: str
-    created_at: datetime
-    changed_at: datetime
+    name: Name
+    text: str  # as a file of launches/ would read
+    by: Label
+    created_at: Instant
+    changed_at: Instant
+
+
+LAUNCHES = table("launches", LaunchRow, PrimaryKeyConstraint("name"))
 
 
 @dataclass(frozen=True)
 class ReadingRow:
-    """One row of launch_readings."""
+    """A verdict: made once, never changed."""
 
-    launch: str
-    kpi: str
+    launch: Name
+    kpi: Name
     days: int
-    generation: str
-    taken_at: datetime
-    terms: str
-    document: str
+    generation: Label
+    taken_at: Instant
+    terms: str  # the launch as it was read
+    document: str  # metrics.launches.reading, as JSON
+
+
+READINGS = table("launch_readings", ReadingRow, PrimaryKeyConstraint("launch", "kpi", "days"))
 
 
 @dataclass(frozen=True)
 class Breach:
     """A guardrail beyond its limit; closed_at None = still."""
 
-    launch: str
-    kpi: str
-    since: datetime
-    opened_at: datetime
-    closed_at: datetime | None = None
+    launch: Name
+    kpi: Name
+    since: datetime  # first period beyond the limit
+    opened_at: Instant
+    closed_at: Instant | None = None
     id: int = 0
+
+
+BREACHES = table("launch_breaches", Breach, Index("ix_launch_breaches_launch", "launch"))
 
 
 @dataclass(frozen=True)
 class Decision:
     """What was decided about a launch, and why."""
 
-    launch: str
-    decision: str
+    launch: Name
+    decision: Word
     why: str
-    by: str
-    decided_at: datetime
+    by: Label
+    decided_at: Instant
     id: int = 0
+
+
+DECISIONS = table("launch_decisions", Decision, Index("ix_launch_decisions_launch", "launch"))
 
 
 def launches(connection: Connection) -> list[LaunchRow]:
     """All launches that are kept here, by name."""
-    rows = connection.execute(select(tables.launches).order_by(tables.launches.c.name))
-    return [LaunchRow(**row._mapping) for row in rows]
+    return read(connection, select(LAUNCHES).order_by(LAUNCHES.c.name), LaunchRow)
 
 
 def put_launch(connection: Connection, row: LaunchRow) -> None:
     """Insert a launch, or replace its text and who changed it when."""
-    table = tables.launches
     values = {"text": row.text, "by": row.by, "changed_at": row.changed_at}
-    if not connection.execute(update(table).where(table.c.name == row.name).values(**values)).rowcount:
-        connection.execute(insert(table).values(**asdict(row)))
+    if not connection.execute(update(LAUNCHES).where(LAUNCHES.c.name == row.name).values(**values)).rowcount:
+        connection.execute(insert(LAUNCHES).values(**cells(row)))
 
 
 def drop_launch(connection: Connection, name: str) -> int:
     """Forget a launch; its readings and decisions stay. How many rows that were."""
-    table = tables.launches
-    return int(connection.execute(delete(table).where(table.c.name == name)).rowcount)
+    return int(connection.execute(delete(LAUNCHES).where(LAUNCHES.c.name == name)).rowcount)
 
 
 def readings(connection: Connection, launch: str | None = None) -> list[ReadingRow]:
     """Readings of one launch or all, in the order of their days."""
-    table = tables.launch_readings
-    query = select(table).order_by(table.c.launch, table.c.days, table.c.kpi)
+    query = select(READINGS).order_by(READINGS.c.launch, READINGS.c.days, READINGS.c.kpi)
     if launch is not None:
-        query = query.where(table.c.launch == launch)
-    return [ReadingRow(**row._mapping) for row in connection.execute(query)]
+        query = query.where(READINGS.c.launch == launch)
+    return read(connection, query, ReadingRow)
 
 
 def add_reading(connection: Connection, row: ReadingRow) -> None:
     """Keep a reading. What already exists is never written over: check first, in the same transaction."""
-    connection.execute(insert(tables.launch_readings).values(**asdict(row)))
+    connection.execute(insert(READINGS).values(**cells(row)))
 
 
 def breaches(connection: Connection, launch: str | None = None) -> list[Breach]:
     """Breaches of one launch or all, the latest first."""
-    table = tables.launch_breaches
-    query = select(table).order_by(table.c.id.desc())
+    query = select(BREACHES).order_by(BREACHES.c.id.desc())
     if launch is not None:
-        query = query.where(table.c.launch == launch)
-    return [Breach(**row._mapping) for row in connection.execute(query)]
+        query = query.where(BREACHES.c.launch == launch)
+    return read(connection, query, Breach)
 
 
 def open_breach(connection: Connection, breach: Breach) -> None:
     """Keep a new breach."""
-    connection.execute(insert(tables.launch_breaches).values(**{k: v for k, v in asdict(breach).items() if k != "id"}))
+    connection.execute(insert(BREACHES).values(**cells(breach)))
 
 
 def close_breach(connection: Connection, number: int, at: datetime) -> None:
     """The guardrail holds again."""
-    table = tables.launch_breaches
-    connection.execute(update(table).where(table.c.id == number).values(closed_at=at))
+    connection.execute(update(BREACHES).where(BREACHES.c.id == number).values(closed_at=at))
 
 
 def decisions(connection: Connection, launch: str | None = None) -> list[Decision]:
     """Decisions on one launch or all, the latest first."""
-    table = tables.launch_decisions
-    query = select(table).order_by(table.c.id.desc())
+    query = select(DECISIONS).order_by(DECISIONS.c.id.desc())
     if launch is not None:
-        query = query.where(table.c.launch == launch)
-    return [Decision(**row._mapping) for row in connection.execute(query)]
+        query = query.where(DECISIONS.c.launch == launch)
+    return read(connection, query, Decision)
 
 
 def add_decision(connection: Connection, decision: Decision) -> None:
     """Keep a decision; earlier ones stay."""
-    values = {key: value for key, value in asdict(decision).items() if key != "id"}
-    connection.execute(insert(tables.launch_decisions).values(**values))
+    connection.execute(insert(DECISIONS).values(**cells(decision)))

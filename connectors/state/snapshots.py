@@ -2,113 +2,140 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Annotated
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    func,
+    insert,
+    select,
+)
 
-from connectors.state import tables
-from connectors.state.alerts import Delivery
+from connectors.state.alerts import DELIVERIES, Delivery
+from connectors.state.tables import Instant, Label, Name, cells, read, table
+
+Week = Annotated[str, String(10)]  # 2026-W46
 
 
 @dataclass(frozen=True)
 class ArchivedSnapshot:
-    """One row of snapshots, without its document."""
+    """A snapshot without its document: taken once, never changed; taking a week again adds a revision."""
 
-    name: str
-    week: str
+    name: Name
+    week: Week
     revision: int
-    generation: str
-    taken_at: datetime
-    by: str
-    headline: str
+    generation: Label
+    taken_at: Instant
+    by: Label
+    headline: str  # for the archive, which opens no documents
+
+
+SNAPSHOTS = table(
+    "snapshots",
+    ArchivedSnapshot,
+    Column("document", Text, nullable=False),  # metrics.snapshots.document
+    PrimaryKeyConstraint("name", "week", "revision"),
+)
 
 
 @dataclass(frozen=True)
 class NoteRow:
     """What somebody wrote beside a week."""
 
-    name: str
-    week: str
+    name: Name
+    week: Week
     text: str
-    by: str
-    created_at: datetime
+    by: Label
+    created_at: Instant
     id: int = 0
+
+
+NOTES = table("snapshot_notes", NoteRow, Index("ix_snapshot_notes_week", "name", "week"))
 
 
 @dataclass(frozen=True)
 class Send:
-    """One revision to one recipient, and the message in the outbox that carries it."""
+    """One revision to one recipient, at most once, and the message in the outbox that carries it."""
 
-    name: str
-    week: str
+    name: Name
+    week: Week
     revision: int
-    recipient: str
+    recipient: Label
     delivery_id: int
-    by: str
+    by: Label
+
+
+SENDS = table(
+    "snapshot_sends",
+    Send,
+    PrimaryKeyConstraint("name", "week", "revision", "recipient"),
+    ForeignKeyConstraint(["delivery_id"], ["alert_deliveries.id"]),
+    Index("ix_snapshot_sends_delivery", "delivery_id"),
+)
 
 
 def kept(connection: Connection, name: str | None = None) -> list[ArchivedSnapshot]:
     """All snapshots, or those of one definition: the latest week and revision first."""
-    table = tables.snapshots
-    columns = [column for column in table.c if column.name != "document"]
-    query = select(*columns).order_by(table.c.week.desc(), table.c.name, table.c.revision.desc())
+    columns = [column for column in SNAPSHOTS.c if column.name != "document"]
+    query = select(*columns).order_by(SNAPSHOTS.c.week.desc(), SNAPSHOTS.c.name, SNAPSHOTS.c.revision.desc())
     if name is not None:
-        query = query.where(table.c.name == name)
-    return [ArchivedSnapshot(**row._mapping) for row in connection.execute(query)]
+        query = query.where(SNAPSHOTS.c.name == name)
+    return read(connection, query, ArchivedSnapshot)
 
 
 def document(connection: Connection, name: str, week: str, revision: int) -> str | None:
     """The text of one revision; None if there is none."""
-    table = tables.snapshots
-    where = (table.c.name == name, table.c.week == week, table.c.revision == revision)
-    found: str | None = connection.execute(select(table.c.document).where(*where)).scalar()
+    where = (SNAPSHOTS.c.name == name, SNAPSHOTS.c.week == week, SNAPSHOTS.c.revision == revision)
+    found: str | None = connection.execute(select(SNAPSHOTS.c.document).where(*where)).scalar()
     return found
 
 
 def last_revision(connection: Connection, name: str, week: str) -> int:
     """The latest revision of a week; 0 = not taken."""
-    table = tables.snapshots
-    query = select(func.max(table.c.revision)).where(table.c.name == name, table.c.week == week)
+    query = select(func.max(SNAPSHOTS.c.revision)).where(SNAPSHOTS.c.name == name, SNAPSHOTS.c.week == week)
     return int(connection.execute(query).scalar() or 0)
 
 
 def add(connection: Connection, row: ArchivedSnapshot, text: str) -> None:
     """Keep a new revision. A second one of the same number fails: look first, in the same transaction."""
-    connection.execute(insert(tables.snapshots).values(**asdict(row), document=text))
+    connection.execute(insert(SNAPSHOTS).values(**cells(row), document=text))
 
 
 def notes(connection: Connection, name: str, week: str) -> list[NoteRow]:
     """What was written beside a week, the latest first."""
-    table = tables.snapshot_notes
-    query = select(table).where(table.c.name == name, table.c.week == week).order_by(table.c.id.desc())
-    return [NoteRow(**row._mapping) for row in connection.execute(query)]
+    query = select(NOTES).where(NOTES.c.name == name, NOTES.c.week == week).order_by(NOTES.c.id.desc())
+    return read(connection, query, NoteRow)
 
 
 def add_note(connection: Connection, row: NoteRow) -> None:
     """Keep a note; earlier ones stay."""
-    connection.execute(insert(tables.snapshot_notes).values(**{k: v for k, v in asdict(row).items() if k != "id"}))
+    connection.execute(insert(NOTES).values(**cells(row)))
 
 
 def sends(connection: Connection, name: str, week: str) -> list[tuple[Send, Delivery]]:
     """Everything that was sent of a week, with what became of it."""
-    table, outbox = tables.snapshot_sends, tables.deliveries
-    query = select(table, outbox).join(outbox, outbox.c.id == table.c.delivery_id)
-    query = query.where(table.c.name == name, table.c.week == week).order_by(table.c.delivery_id)
+    query = select(SENDS, DELIVERIES).join(DELIVERIES, DELIVERIES.c.id == SENDS.c.delivery_id)
+    query = query.where(SENDS.c.name == name, SENDS.c.week == week).order_by(SENDS.c.delivery_id)
     found = []
     for row in connection.execute(query):
-        send = Send(**{c.name: row._mapping[c] for c in table.c})
-        found.append((send, Delivery(**{c.name: row._mapping[c] for c in outbox.c})))
+        send = Send(**{c.name: row._mapping[c] for c in SENDS.c})
+        found.append((send, Delivery(**{c.name: row._mapping[c] for c in DELIVERIES.c})))
     return found
 
 
 def add_send(connection: Connection, send: Send) -> None:
     """Keep that a recipient gets a revision; the same a second time fails."""
-    connection.execute(insert(tables.snapshot_sends).values(**asdict(send)))
+    connection.execute(insert(SENDS).values(**cells(send)))
 
 
 def send_of(connection: Connection, delivery: int) -> Send | None:
     """What a message of the outbox carries; None if it carries no snapshot."""
-    table = tables.snapshot_sends
-    row = connection.execute(select(table).where(table.c.delivery_id == delivery)).first()
-    return Send(**row._mapping) if row is not None else None
+    found = read(connection, select(SENDS).where(SENDS.c.delivery_id == delivery), Send)
+    return found[0] if found else None

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from connectors.clock import utc_now
 from connectors.errors import KpiError
 from connectors.secrets import mask
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
@@ -103,7 +103,7 @@ def normals_of(project: Project) -> dict[str, Normals]:
     found: dict[str, dict[str, list[pd.Timestamp]]] = {}
     if project.state.exists():
         with project.state.reading() as connection:
-            for (key, segment), at in kept.normals(connection).items():
+            for (key, segment), at in store.normals(connection).items():
                 found.setdefault(key, {})[segment] = [pd.Timestamp(period) for period in at]
     return dict(found)
 
@@ -168,9 +168,9 @@ class _Ledger:
     _closed: list[Incident] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._standings = kept.standings(self.connection)
-        self._open = kept.open_incidents(self.connection)
-        self._silences = kept.silences(self.connection, self.now)
+        self._standings = store.standings(self.connection)
+        self._open = store.open_incidents(self.connection)
+        self._silences = store.silences(self.connection, self.now)
         self._sequence = self.context.reader.generation.sequence
 
     def record(self, item: RuleJudgement) -> None:
@@ -191,8 +191,8 @@ class _Ledger:
             gone = mine - {(rule.key, judged.segment) for judged in item.judged}
             for key in gone & set(self._open):
                 self._end(key, "rule_gone")
-            kept.drop_standings(self.connection, gone)
-        kept.put_standings(self.connection, rows)
+            store.drop_standings(self.connection, gone)
+        store.put_standings(self.connection, rows)
 
     def _follow(
         self, rule: Rule, judged: Judgement, old: StandingRow | None, standing: Standing, events: list[Event]
@@ -228,7 +228,7 @@ class _Ledger:
                     past.append(replace(_peaked(current, judged), replayed=True))
                 current = None
         for incident in past:
-            kept.add_incident(self.connection, incident)
+            store.add_incident(self.connection, incident)
         if current is not None and standing.severity:
             self._store(current, judged)
 
@@ -238,10 +238,10 @@ class _Ledger:
         if not incident.id:
             if incident.closed_at is None:
                 incident = replace(incident, place=self._place(incident))
-            incident = replace(incident, id=kept.add_incident(self.connection, incident))
+            incident = replace(incident, id=store.add_incident(self.connection, incident))
             self.events.append((incident.id, incident.rule_key, incident.segment, "opened"))
         else:
-            kept.change_incident(
+            store.change_incident(
                 self.connection,
                 incident.id,
                 severity=incident.severity,
@@ -267,7 +267,7 @@ class _Ledger:
             key = (f"source:{item.source}", item.source)
             if key not in self._open:
                 incident = Incident(*key, "", FRESHNESS, "warning", self.now, place=item.reason)
-                incident = replace(incident, id=kept.add_incident(self.connection, incident))
+                incident = replace(incident, id=store.add_incident(self.connection, incident))
                 self._open[key] = incident
                 self.events.append((incident.id, *key, "opened"))
         for key, incident in list(self._open.items()):
@@ -279,11 +279,11 @@ class _Ledger:
         for key, incident in list(self._open.items()):
             if incident.kpi and (incident.rule_key not in rules):
                 self._end(key, "rule_gone")
-        kept.drop_standings(self.connection, [key for key in self._standings if key[0] not in rules])
+        store.drop_standings(self.connection, [key for key in self._standings if key[0] not in rules])
 
     def _end(self, key: tuple[str, str], why: str) -> None:
         incident = replace(self._open.pop(key), closed_at=self.now, closed_why=why)
-        kept.change_incident(self.connection, incident.id, closed_at=self.now, closed_why=why)
+        store.change_incident(self.connection, incident.id, closed_at=self.now, closed_why=why)
         self._closed.append(incident)
         self.events.append((incident.id, *key, why))
 
@@ -304,7 +304,7 @@ class _Ledger:
         for contact, items in by_contact.items():
             title, body = grouped([text for _, _, text in items], self.project.name)
             about = {number: event for number, event, _ in items}
-            kept.add_delivery(self.connection, contact, title, body, utc_now(), about)
+            store.add_delivery(self.connection, contact, title, body, utc_now(), about)
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
         """What is to be told of an open incident now; empty if nothing."""
@@ -334,7 +334,7 @@ class _Ledger:
         if not contacts:
             return
         self._notices.append((incident.id, event, tuple(contacts), text))
-        kept.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
+        store.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         base = self.project.settings.address

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from connectors.channels.contract import Message, Outcome, channel_for
 from connectors.errors import ContactError, SettingsError, UnknownName, require
 from connectors.settings import environment, expand_secrets
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
 from jobs.alerts.evaluate import is_silenced
 from jobs.project.project import Project
@@ -47,10 +47,10 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
     if not project.state.exists():
         return AlertState()
     with project.state.reading() as connection:
-        standings = kept.standings(connection).values()
-        open_, history = kept.open_incidents(connection).values(), kept.history(connection, kpi=kpi)
-        silences, messages = kept.silences(connection, now), kept.deliveries(connection)
-        marks = kept.marks(connection)
+        standings = store.standings(connection).values()
+        open_, history = store.open_incidents(connection).values(), store.history(connection, kpi=kpi)
+        silences, messages = store.silences(connection, now), store.deliveries(connection)
+        marks = store.marks(connection)
     return AlertState(
         tuple(row for row in standings if not kpi or row.kpi == kpi),
         tuple(item for item in open_ if not kpi or item.kpi == kpi),
@@ -179,23 +179,23 @@ def silence(
             require(segment, sorted(known), kind="segment", where=key)
     made = Silence(key, segment, until, by, now)
     with project.state.writing() as connection:
-        kept.add_silence(connection, made)
+        store.add_silence(connection, made)
     return made
 
 
 def acknowledge(project: Project, number: int, *, by: str, now: datetime) -> Incident:
     """Somebody looks after an incident: no more reminders. The first name stays. Raises UnknownName."""
     with project.state.writing() as connection:
-        found = _incident(kept.incident(connection, number), number)
+        found = _incident(store.incident(connection, number), number)
         if found.ack_by is None:
-            kept.change_incident(connection, number, ack_by=by, ack_at=now)
-        return _incident(kept.incident(connection, number), number)
+            store.change_incident(connection, number, ack_by=by, ack_at=now)
+        return _incident(store.incident(connection, number), number)
 
 
 def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str) -> None:
     """Whether it was good to be told; counted per rule. Raises UnknownName."""
     with project.state.writing() as connection:
-        if not kept.change_incident(connection, number, mark=verdict, marked_by=by):
+        if not store.change_incident(connection, number, mark=verdict, marked_by=by):
             _incident(None, number)
 
 
@@ -205,18 +205,18 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
     Raises UnknownName.
     """
     with project.state.writing() as connection:
-        found = _incident(kept.incident(connection, number), number)
-        row = kept.standings(connection).get((found.rule_key, found.segment))
+        found = _incident(store.incident(connection, number), number)
+        row = store.standings(connection).get((found.rule_key, found.segment))
         period = found.last_period or found.opened_period
         if found.closed_at is None:
-            kept.change_incident(
+            store.change_incident(
                 connection, number, closed_at=now, closed_period=found.last_period, closed_why="new_normal"
             )
         if period is not None:
-            kept.add_normal(connection, found.rule_key, found.segment, period, by, now)
+            store.add_normal(connection, found.rule_key, found.segment, period, by, now)
         if row is not None:
             calm = replace(row, state="ok", severity="", opened_period=None, since=row.last_period)
-            kept.put_standings(connection, [calm])
+            store.put_standings(connection, [calm])
 
 
 def send_test(project: Project, name: str) -> Outcome:

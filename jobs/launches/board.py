@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from connectors.state import launches as kept
+from connectors.state import launches as store
 from jobs.launches.scorecards import breaches_of, card_of, cards, decisions_of, published_by_launch
 from jobs.project.project import Project
 from metrics.launches.adoption import Adoption
@@ -24,7 +24,7 @@ def board(project: Project, *, now: datetime) -> LaunchBoard:
     decided: dict[str, str] = {}
     if project.state.exists():
         with project.state.reading() as connection:
-            for item in kept.decisions(connection):
+            for item in store.decisions(connection):
                 decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
     return launch_board(cards(project, now=now), project.catalogue().launches, decided, now)
 

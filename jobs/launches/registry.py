@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from sqlalchemy import Connection
 
 from connectors.errors import DefinitionError, require
-from connectors.state import launches as kept
+from connectors.state import launches as store
 from connectors.state.launches import LaunchRow
 from jobs.project.project import Project
 from metrics.catalog.models.launch import Launch
@@ -37,11 +37,11 @@ def add(
     if launch.name in files_of(project):
         raise DefinitionError(f"launches/{launch.name}.yml already exists", hint="Edit that file, or choose a name.")
     with project.state.writing() as connection:
-        known = {row.name for row in kept.launches(connection)}
+        known = {row.name for row in store.launches(connection)}
         if launch.name in known and not replace:
             raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
         _refuse_other_terms(connection, launch)
-        kept.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
+        store.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
     return launch
 
 
@@ -57,7 +57,7 @@ def _refuse_sql(launch: Launch) -> None:
 
 def _refuse_other_terms(connection: Connection, launch: Launch) -> None:
     """Whoever launches the same thing again, or to others, makes a new launch: its verdicts are others."""
-    for row in kept.readings(connection, launch.name):
+    for row in store.readings(connection, launch.name):
         if terms_of(Launch.model_validate_json(row.terms)) != terms_of(launch):
             raise DefinitionError(
                 f"verdicts of {launch.name} were published: its days, audience and control stay as they are",
@@ -70,13 +70,13 @@ def remove(project: Project, name: str) -> None:
     if name in files_of(project):
         raise DefinitionError(f"{name} is a file: launches/{name}.yml", hint="Delete the file.")
     with project.state.writing() as connection:
-        require(name, [row.name for row in kept.launches(connection)], kind="launch")
-        if kept.readings(connection, name):
+        require(name, [row.name for row in store.launches(connection)], kind="launch")
+        if store.readings(connection, name):
             raise DefinitionError(
                 f"verdicts of {name} were published, so it stays",
                 hint="Decide to roll it back, and say why: `kpi launch decide`.",
             )
-        kept.drop_launch(connection, name)
+        store.drop_launch(connection, name)
 
 
 def text_of(project: Project, name: str) -> str | None:
@@ -84,7 +84,7 @@ def text_of(project: Project, name: str) -> str | None:
     if not project.state.exists() or name in files_of(project):
         return None
     with project.state.reading() as connection:
-        return next((row.text for row in kept.launches(connection) if row.name == name), None)
+        return next((row.text for row in store.launches(connection) if row.name == name), None)
 
 
 def files_of(project: Project) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from connectors.errors import UnknownGeneration, require
-from connectors.state import launches as kept
+from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
 from jobs.launches.impacts import known_impacts
@@ -52,7 +52,7 @@ def published_by_launch(project: Project) -> dict[str, list[PublishedReading]]:
     found: dict[str, list[PublishedReading]] = {}
     if project.state.exists():
         with project.state.reading() as connection:
-            for row in kept.readings(connection):
+            for row in store.readings(connection):
                 found.setdefault(row.launch, []).append(kept_of(row))
     return found
 
@@ -68,7 +68,7 @@ def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
     if not project.state.exists():
         return ()
     with project.state.reading() as connection:
-        return tuple(kept.decisions(connection, name))
+        return tuple(store.decisions(connection, name))
 
 
 def breaches_of(project: Project, name: str) -> tuple[Breach, ...]:
@@ -76,7 +76,7 @@ def breaches_of(project: Project, name: str) -> tuple[Breach, ...]:
     if not project.state.exists():
         return ()
     with project.state.reading() as connection:
-        return tuple(kept.breaches(connection, name))
+        return tuple(store.breaches(connection, name))
 
 
 def decide(project: Project, name: str, decision: str, why: str, *, by: str, now: datetime) -> Decision:
@@ -85,7 +85,7 @@ def decide(project: Project, name: str, decision: str, why: str, *, by: str, now
     require(decision, DECISIONS, kind="decision")
     made = Decision(name, decision, why.strip(), by, now)
     with project.state.writing() as connection:
-        kept.add_decision(connection, made)
+        store.add_decision(connection, made)
     return made
 
 
@@ -96,7 +96,7 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
     """
     context, found = project.context(now), []
     with project.state.reading() as connection:
-        rows = kept.readings(connection, name)
+        rows = store.readings(connection, name)
     for row in rows:
         was = kept_of(row)
         old, terms = was.reading, was.terms

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from connectors.clock import utc_now
 from connectors.state import alerts as outbox
-from connectors.state import launches as kept
+from connectors.state import launches as store
 from connectors.state.launches import Breach, ReadingRow
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
@@ -51,7 +51,7 @@ def publish_verdicts(project: Project, *, now: datetime, render: Renderer) -> Ve
     known: set[tuple[str, str, int]] = set()
     if project.state.exists():
         with project.state.reading() as connection:
-            known = {(row.launch, row.kpi, row.days) for row in kept.readings(connection)}
+            known = {(row.launch, row.kpi, row.days) for row in store.readings(connection)}
     fresh = {launch.name: _due(context, launch, known) for launch in begun}
     guards = {launch.name: _guards(context, launch) for launch in begun}
     if not any(fresh.values()) and not any(guards.values()):
@@ -111,12 +111,12 @@ class _Ledger:
 
     def _readings(self, launch: Launch, fresh: list[Reading]) -> list[str]:
         # Looked up once more, under the lock: another evaluator may have been here.
-        known = {(row.kpi, row.days) for row in kept.readings(self.connection, launch.name)}
+        known = {(row.kpi, row.days) for row in store.readings(self.connection, launch.name)}
         news = []
         for reading in fresh:
             if (reading.kpi, reading.days) in known:
                 continue
-            kept.add_reading(
+            store.add_reading(
                 self.connection,
                 ReadingRow(
                     launch.name,
@@ -134,16 +134,16 @@ class _Ledger:
         return reading_lines(news, self.context.catalogue)
 
     def _breaches(self, launch: Launch, guards: list[Guard]) -> list[str]:
-        opened = {b.kpi: b for b in kept.breaches(self.connection, launch.name) if b.closed_at is None}
+        opened = {b.kpi: b for b in store.breaches(self.connection, launch.name) if b.closed_at is None}
         news = []
         for item in guards:
             if item.holds is False and item.kpi not in opened and item.since is not None:
                 breach = Breach(launch.name, item.kpi, item.since.to_pydatetime(), self.now)
-                kept.open_breach(self.connection, breach)
+                store.open_breach(self.connection, breach)
                 self.breaches.append((launch.name, item.kpi, "opened"))
                 news.append(item)
             elif item.holds and item.kpi in opened:
-                kept.close_breach(self.connection, opened[item.kpi].id, self.now)
+                store.close_breach(self.connection, opened[item.kpi].id, self.now)
                 self.breaches.append((launch.name, item.kpi, "closed"))
                 news.append(item)
         return breach_lines(news, self.context.catalogue)

@@ -17,7 +17,7 @@ from connectors.clock import utc_now
 from connectors.errors import SettingsError
 from connectors.secrets import mask
 from connectors.settings import environment, expand_secrets
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from connectors.state.alerts import Delivery
 from jobs.project.project import Project
 
@@ -54,8 +54,8 @@ def deliver(
     if not project.state.exists():
         return DeliveryCounts()
     with project.state.reading() as connection:
-        waiting = kept.next_due(connection)
-        left = kept.orphans(connection, socket.gethostname(), clock() - LEASE)
+        waiting = store.next_due(connection)
+        left = store.orphans(connection, socket.gethostname(), clock() - LEASE)
     if waiting is None and not left:
         return DeliveryCounts()
     project.data.mkdir(parents=True, exist_ok=True)
@@ -71,21 +71,21 @@ def _send_all(
 ) -> DeliveryCounts:
     host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
     with project.state.writing() as connection:
-        for message in kept.orphans(connection, host, clock() - LEASE):
-            kept.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
+        for message in store.orphans(connection, host, clock() - LEASE):
+            store.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
     tally = {"delivered": 0, "failed": 0, "unknown": 0}
     while True:
         with project.state.reading() as connection:
-            batch, upcoming = kept.due(connection, clock()), kept.next_due(connection)
+            batch, upcoming = store.due(connection, clock()), store.next_due(connection)
         for message in batch:
             with project.state.writing() as connection:
-                mine = kept.claim(connection, message.id, host, clock())
+                mine = store.claim(connection, message.id, host, clock())
             if not mine:
                 continue
             found = _send(project, render, channel, message)
             tally[found.status] += 1
             with project.state.writing() as connection:
-                kept.settle(connection, message.id, **_after(message, found, clock()))
+                store.settle(connection, message.id, **_after(message, found, clock()))
         if batch:
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None

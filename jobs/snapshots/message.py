@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.channels.contract import Attachment, Message
-from connectors.state import snapshots as kept
+from connectors.state import snapshots as store
 from jobs.project.project import Project
 from metrics.snapshots.document import Document, Note
 
@@ -19,7 +19,7 @@ def link_to(project: Project, document: Document) -> str:
 def notes_of(project: Project, document: Document) -> tuple[Note, ...]:
     """What people wrote beside a week, the latest first."""
     with project.state.reading() as connection:
-        rows = kept.notes(connection, document.snapshot, document.week)
+        rows = store.notes(connection, document.snapshot, document.week)
     return tuple(Note(text=row.text, by=row.by, at=row.created_at) for row in rows)
 
 
@@ -49,10 +49,10 @@ def message_of(project: Project, document: Document, notes: Sequence[Note] = (),
 def dressed(project: Project, delivery: int, plain: Message) -> Message:
     """A message of the outbox as it is sent: with everything a snapshot brings, if it carries one."""
     with project.state.reading() as connection:
-        item = kept.send_of(connection, delivery)
+        item = store.send_of(connection, delivery)
         if item is None:
             return plain
-        text = kept.document(connection, item.name, item.week, item.revision)
+        text = store.document(connection, item.name, item.week, item.revision)
     document = Document.model_validate_json(text or "")
     found = message_of(project, document, notes_of(project, document), full=True)
     return Message(plain.title, plain.body, found.html, found.inline, found.files, found.picture, plain.id)

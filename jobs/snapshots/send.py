@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
 from connectors.state import alerts as outbox
-from connectors.state import snapshots as kept
+from connectors.state import snapshots as store
 from connectors.state.snapshots import Send
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
@@ -47,7 +47,7 @@ def queue(
     """
     has = {
         send.recipient
-        for send, _ in kept.sends(connection, document.snapshot, document.week)
+        for send, _ in store.sends(connection, document.snapshot, document.week)
         if send.revision == document.revision
     }
     untold = []
@@ -62,7 +62,7 @@ def queue(
         number = outbox.add_delivery(
             connection, point.name, text.title, text.body, utc_now(), {}, not_before=not_before
         )
-        kept.add_send(connection, Send(document.snapshot, document.week, document.revision, name, number, by))
+        store.add_send(connection, Send(document.snapshot, document.week, document.revision, name, number, by))
     return untold
 
 
@@ -93,7 +93,7 @@ def recipients_of(project: Project, document: Document) -> tuple[Recipient, ...]
     """Everyone who is to get this revision or got it, with what became of it."""
     found = {name: Recipient(name, "") for name in _named(project, document)}
     with project.state.reading() as connection:
-        for item, message in kept.sends(connection, document.snapshot, document.week):
+        for item, message in store.sends(connection, document.snapshot, document.week):
             if item.revision == document.revision:
                 found[item.recipient] = Recipient(
                     item.recipient, message.status, message.attempts, message.finished_at, message.error

@@ -15,7 +15,7 @@ import pandas as pd
 
 from connectors.errors import KpiError, SnapshotError, UnknownName
 from connectors.state import launches as launch_store
-from connectors.state import snapshots as kept
+from connectors.state import snapshots as store
 from connectors.state.snapshots import ArchivedSnapshot, NoteRow
 from jobs.alerts.incidents import read_state
 from jobs.authoring.diff import defined_by
@@ -207,14 +207,14 @@ def _keep(
     once: what already exists stays, so of two at a time one wins. send: put it into the outbox, too.
     """
     with project.state.writing() as connection:
-        revision = kept.last_revision(connection, definition.name, made.week) + 1
+        revision = store.last_revision(connection, definition.name, made.week) + 1
         made = made.model_copy(update={"revision": revision})
         if once and revision > 1:
             return made
         row = ArchivedSnapshot(
             definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline
         )
-        kept.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
+        store.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         if send:
             over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
             at = definition.schedule.send_at(over).tz_localize(made.timezone, nonexistent="shift_forward")
@@ -293,7 +293,7 @@ def rows_of(project: Project, name: str | None = None) -> list[ArchivedSnapshot]
     if not project.state.exists():
         return []
     with project.state.reading() as connection:
-        return kept.kept(connection, name)
+        return store.kept(connection, name)
 
 
 def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:
@@ -317,7 +317,7 @@ def document_of(project: Project, name: str = "", week: str = "", revision: int 
             hint=f"Taken: {taken}." if taken else "`kpi snapshot take` takes the last week.",
         )
     with project.state.reading() as connection:
-        text = kept.document(connection, mine[0].name, mine[0].week, mine[0].revision)
+        text = store.document(connection, mine[0].name, mine[0].week, mine[0].revision)
     return Document.model_validate_json(text or "")
 
 
@@ -327,7 +327,7 @@ def write_note(project: Project, document: Document, text: str, *, by: str, now:
     if not said:
         raise SnapshotError("the note is empty", hint="Write what a reader should know beside the numbers.")
     with project.state.writing() as connection:
-        kept.add_note(connection, NoteRow(document.snapshot, document.week, said, fmt.plain(by), now))
+        store.add_note(connection, NoteRow(document.snapshot, document.week, said, fmt.plain(by), now))
 
 
 def restated_since(project: Project, document: Document, *, now: datetime) -> tuple[Restatement, ...]:

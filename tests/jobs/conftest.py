@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from tests.conftest import Builder
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -83,13 +83,13 @@ def write(project: Builder, values: dict[int, float]) -> None:
 
 def events(project: Builder) -> list[tuple[str, str]]:
     with project.open().state.reading() as connection:
-        found = kept.history(connection)
+        found = store.history(connection)
     return [(item.rule, item.closed_why or "open") for item in reversed(found)]
 
 
-def messages(project: Builder) -> list[kept.Delivery]:
+def messages(project: Builder) -> list[store.Delivery]:
     with project.open().state.reading() as connection:
-        return list(reversed(kept.deliveries(connection)))
+        return list(reversed(store.deliveries(connection)))
 
 
 GOOD = dict.fromkeys(range(5), 100.0)

@@ -22,7 +22,7 @@ from aiosmtpd.controller import Controller
 from connectors.channels.apprise import AppriseChannel
 from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from jobs.alerts.incidents import contacts_of, read_state
 from jobs.outbox.deliver import GIVE_UP
 from jobs.project.project import Project
@@ -131,7 +131,7 @@ def test_back_off_grows_and_after_days_it_is_given_up_visibly(project: Builder, 
     start, waits = utc_now(), []
     for _ in range(8):
         with project.open().state.reading() as connection:
-            upcoming = kept.next_due(connection)
+            upcoming = store.next_due(connection)
         assert upcoming is not None
         waits.append((upcoming - start).total_seconds())
         deliver(project.open(), Gone(), clock=partial(known, upcoming))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.state import alerts as kept
+from connectors.state import alerts as store
 from jobs.alerts.evaluate import RuleJudgement, look
 from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
 from jobs.alerts.replay import replay
@@ -91,7 +91,7 @@ def test_a_replay_of_every_generation_is_what_was_live(project: Builder) -> None
                 found[-1][1:3] = [event.period, str(event.kind)]
         first = False
     with opened.state.reading() as connection:
-        kept_ones = sorted(kept.history(connection), key=lambda item: (item.opened_period, item.id))
+        kept_ones = sorted(store.history(connection), key=lambda item: (item.opened_period, item.id))
     live = [[i.opened_period, i.closed_period, i.closed_why or "open"] for i in kept_ones]
     assert live == [[a, b, c] for a, b, c, _ in sorted(found, key=lambda f: f[0])]
     assert len(live) >= 3 and {why for _, _, why in live} >= {"resolved"}
@@ -120,7 +120,7 @@ def test_what_was_before_the_first_look_is_recorded_and_told_to_nobody(project: 
     make(project, {**GOOD, 1: 10, 4: 20}, LOW, contact=web.url)
     project.sync(day(5))
     with project.open().state.reading() as connection:
-        found = {item.opened_period.day: item for item in kept.history(connection) if item.opened_period}
+        found = {item.opened_period.day: item for item in store.history(connection) if item.opened_period}
     assert found[2].replayed and found[2].closed_why == "resolved"
     assert not found[5].replayed and found[5].closed_at is None
     assert len(web.got) == 1 and "Orders 20" in web.got[0]["title"], "what is open now is told"

@@ -88,7 +88,7 @@ def test_a_kpi_is_written_if_it_is_valid(shop: Builder) -> None:
     assert shop.values("large", grain="total") == {"total": 30.0}
     text = (shop.folder / "kpis" / "large.yml").read_text()
     assert text.startswith('name: large\nlabel: "Large: all"\ndataset: orders\n')
-    with pytest.raises(ProjectError, match="is there already"):
+    with pytest.raises(ProjectError, match="already exists"):
         list(add_kpi(shop.open(), "large", []))
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import update
 
-from connectors.state import launches as kept
-from connectors.state.tables import launch_readings
+from connectors.state import launches as store
 from jobs.launches.scorecards import decide, decisions_of, published, read_again
 from metrics.launches.words import verdict
 from tests.conftest import Builder, known
@@ -239,9 +238,9 @@ def test_a_verdict_of_an_earlier_method_is_named_as_such(project: Builder) -> No
     launch(project, WEB)
     project.sync(day(7))
     with project.open().state.writing() as connection:
-        row = kept.readings(connection, "wizard")[0]
+        row = store.readings(connection, "wizard")[0]
         document = {**json.loads(row.document), "method": 0, "low": 0.01}
-        connection.execute(update(launch_readings).values(document=json.dumps(document), generation=row.generation))
+        connection.execute(update(store.READINGS).values(document=json.dumps(document), generation=row.generation))
     (again,) = read_again(project.open(), "wizard", now=day(7))
     assert again["identical"] is None and again["why"] == "it was measured by version 0 of the method, which is now 1"
     write_acts(project, acts(LAUNCH + 8 * DAY, lift=1.08))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError
-from connectors.state import launches as kept
+from connectors.state import launches as store
 from jobs.launches.registry import add
 from jobs.launches.scorecards import published
 from jobs.launches.verdicts import publish_verdicts
@@ -64,7 +64,7 @@ def test_a_guardrail_that_breaks_and_holds_again_is_told_both_times(project: Bui
     assert messages(project)[-1].title == "Shop: Wizard, new verdict"
     assert any("Guardrail holds again Acts" in line for line in messages(project)[-1].body.splitlines())
     with project.open().state.reading() as connection:
-        breaches = kept.breaches(connection, "wizard")
+        breaches = store.breaches(connection, "wizard")
     assert len(breaches) == 1 and breaches[0].closed_at is not None
 
 

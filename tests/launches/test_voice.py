@@ -54,7 +54,7 @@ def test_scores_before_and_after_with_welchs_interval(asked: tuple[Builder, pd.D
     voice = card(project, NOW).voice
     assert voice is not None
     (name, everybody), (_, users) = voice.groups
-    assert name == "Everybody"
+    assert name == "Everyone"
     start, end = pd.Timestamp("2026-11-10"), pd.Timestamp("2026-12-01")
     before = rows[(rows["at"] < start) & (rows["at"] >= start - pd.Timedelta(days=60))]
     after = rows[(rows["at"] >= start) & (rows["at"] < end)]

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,30 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from connectors.errors import StateError
-from connectors.state import alerts as kept
+from connectors.state import alerts
 from connectors.state.store import HEAD, MIGRATIONS, StateStore
 from connectors.state.tables import metadata
 from jobs.alerts.incidents import acknowledge, read_state
 from tests.conftest import NOW, ROOT, Builder, evaluate
 
 
-def test_migrations_make_what_the_tables_say_and_the_newest_is_known(tmp_path: Path) -> None:
+def differences(connection: Connection) -> list[Any]:
+    """Between the database and what the dataclasses declare: tables, columns, types, NULL, indexes, then keys."""
+    for path in MIGRATIONS.parent.glob("[a-z]*.py"):
+        import_module(f"connectors.state.{path.stem}")
+    keys = {name: list(found.primary_key.columns.keys()) for name, found in metadata.tables.items()}
+    made = {name: inspect(connection).get_pk_constraint(name)["constrained_columns"] for name in keys}
+    odd = [(name, made[name], key) for name, key in keys.items() if made[name] != key]
+    return compare_metadata(MigrationContext.configure(connection), metadata) + odd
+
+
+def test_migrations_make_what_the_dataclasses_say_and_the_newest_is_known(tmp_path: Path) -> None:
     store = StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
     with store.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert differences(connection) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
 
@@ -45,7 +56,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_writer_that_fails_keeps_nothing(tmp_path: Path) -> None:
     store = StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
     with pytest.raises(ZeroDivisionError), store.writing() as connection:
-        kept.add_silence(connection, kept.Silence("k.low", None, NOW, "ana", NOW))
+        alerts.add_silence(connection, alerts.Silence("k.low", None, NOW, "ana", NOW))
         raise ZeroDivisionError
     with store.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM alert_silences")).scalar() == 0
@@ -98,6 +109,8 @@ def test_postgresql_keeps_what_sqlite_keeps(project: Builder, tmp_path: Path, po
     assert facts(project) == facts(other)
     assert facts(project)[0] == [("k.thresholds", "critical", 1.0, "ana")]
     assert not list(project.open().data.glob("state.sqlite*"))
+    with project.open().state.reading() as connection:
+        assert differences(connection) == []
     admin.dispose()
 
 
