@@ -37,7 +37,7 @@ WRITTEN = {
         f"type: funnel\ndataset: events\nwindow: 7 days\n{STEPS}",
         "no_entity",
         5,
-        "nobody can be followed",
+        "nobody to follow",
         "entity",
     ),
     "entities of two types": (

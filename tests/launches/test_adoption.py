@@ -66,7 +66,7 @@ def test_without_adoption_it_says_why(project: Builder, more: str, words: str) -
 def test_readiness_sees_whether_tracking_is_there(project: Builder) -> None:
     product(project, "adoption: {dataset: acts, used: what = 'neww'}")
     states = {check.words: check.state for check in card(project, NOW).readiness}
-    assert states["No use is in the data yet: no row of acts meets `what = 'neww'`."] == "missing"
+    assert states["No usage in the data yet: no row of acts matches `what = 'neww'`."] == "missing"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def differences(connection: Connection) -> list[Any]:
     keys = {name: list(found.primary_key.columns.keys()) for name, found in metadata.tables.items()}
     made = {name: inspect(connection).get_pk_constraint(name)["constrained_columns"] for name in keys}
     odd = [(name, made[name], key) for name, key in keys.items() if made[name] != key]
-    return compare_metadata(MigrationContext.configure(connection), metadata) + odd
+    differences: list[Any] = compare_metadata(MigrationContext.configure(connection), metadata)
+    return differences + odd
 
 
 def test_migrations_make_what_the_dataclasses_say_and_the_newest_is_known(tmp_path: Path) -> None:

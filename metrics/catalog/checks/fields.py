@@ -111,7 +111,7 @@ def conditions(item: KpiCommon, document: Document, known: Known) -> list[Proble
         if condition.filter:
             found += expression(document, (*place, "filter"), condition.filter, columns)
         if not data.entity:
-            text = f"dataset '{data.name}' has no entity, so no entity can be followed through its rows"
+            text = f"dataset '{data.name}' has no entity, so there is nobody to follow through its rows"
             hint = f"Write `entity:` with the column of who is counted in datasets/{data.name}.yml."
             found.append(document.problem(place, "no_entity", text, hint))
         elif columns and data.entity in columns:
