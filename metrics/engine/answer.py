@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -155,7 +157,7 @@ def _widened(query: Query, kpi: KpiCommon, asked: Scope, full: Scope) -> Scope:
     if asked.grain == periods.TOTAL or asked.start >= asked.end:
         return asked
     start = min(asked.start, full.start) if kpi.transforms else asked.start
-    if query.compare:
+    if query.compare and start > full.start:  # before the first event there is nothing to compare with
         start = min(start, compare.reach(asked, query.compare, kpi))
     return dataclasses.replace(asked, start=start)
 
@@ -226,7 +228,7 @@ def _on_spine(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     unknown = np.isnan(n)
     return pd.DataFrame(
         {
-            "segment": pd.array([""] * count, dtype=frame["segment"].dtype),
+            "segment": _no_segment(count, frame["segment"].dtype).copy(),
             "period": index,
             "value": numbers("value"),
             "numerator": numbers("numerator"),
@@ -234,8 +236,15 @@ def _on_spine(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
             "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
             "complete": complete,
             "parts": parts,
-        }
+        },
+        copy=False,  # all of them were made here
     )
+
+
+@lru_cache(maxsize=256)
+def _no_segment(count: int, dtype: Any) -> Any:
+    """The segment of a whole, so many times; a copy of it shares its memory until it is written to."""
+    return pd.array([""] * count, dtype=dtype)
 
 
 def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:

@@ -64,6 +64,7 @@ def floor(at: pd.Timestamp, grain: str, week_start_days: int = 0) -> pd.Timestam
     return day.replace(month=1, day=1) if grain == "year" else day
 
 
+@lru_cache(maxsize=4096)
 def after(period: pd.Timestamp, grain: str, count: int = 1) -> pd.Timestamp:
     """The period `count` later (earlier if negative)."""
     return period + OFFSETS[grain] * count

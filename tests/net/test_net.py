@@ -29,11 +29,13 @@ def test_values_and_definitions_are_as_recorded(world: World, held: Held) -> Non
     held(f"{world.name}/stored", values_record.record(world.folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, indirect=True)
 def test_verbs_say_what_was_recorded(world: World, held: Held) -> None:
     held(f"{world.name}/cli", cli_record.record(world.name, world.folder, world.made))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("world", WORLDS, indirect=True)
 def test_pages_show_what_was_recorded(monkeypatch: pytest.MonkeyPatch, world: World, held: Held) -> None:
