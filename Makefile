@@ -8,7 +8,13 @@ UV := uv==0.13.9
 # One answer for Linux, macOS and every Python from 3.11 on; what differs gets an environment marker that pip reads.
 RESOLVE := pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo test lint types unit slow bench schema golden clean
+.PHONY: help setup lock run demo test lint types unit slow prove bench schema golden clean
+# `make prove engine` is `make prove AREA=engine`: the second word is no target then.
+ifeq (prove,$(firstword $(MAKECMDGOALS)))
+AREA ?= $(word 2,$(MAKECMDGOALS))
+.PHONY: $(AREA)
+$(eval $(AREA):;@:)
+endif
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +52,15 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+unit slow: export OPENBLAS_NUM_THREADS = 1
 unit: $(STAMP)
-	$(BIN)/python -m slipcover -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m slipcover -m pytest -n 2 --dist loadgroup --durations=20
 
-slow: $(STAMP) ## The long property tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+slow: $(STAMP) ## What takes long, and more random cases of each property
+	KPI_CASES=slow $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20 -m "slow or sampled"
+
+prove: $(STAMP) ## All random cases of an area, kept in docs/proofs: make prove engine (SEED=7)
+	$(BIN)/python benchmarks/prove.py $(or $(AREA),--help) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure (benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
@@ -62,8 +72,8 @@ bench: $(STAMP) ## Measure (benchmarks/README.md)
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"
 
-golden: $(STAMP) ## Rewrite the golden files; read the diff
-	$(BIN)/python -m pytest -q tests -k golden --update-golden
+golden: $(STAMP) ## Rewrite the golden files and the net; read the diff
+	$(BIN)/python -m pytest -q -m "slow or not slow" tests -k "golden or recorded" --update-golden
 
 clean: ## Remove .venv and generated data
 	rm -rf .venv .venv-lock data/demo data/generations data/live data/*.json data/*.lock data/state.sqlite*

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import os
 import shutil
 import socket
@@ -10,7 +13,7 @@ import sys
 import time
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -18,7 +21,10 @@ from typing import Any, TypeVar, overload
 import pandas as pd
 import pytest
 from filelock import FileLock
+from typer.main import get_command
 
+from benchmarks import clocks
+from cli.app import app as cli_app
 from connectors.channels.contract import Channel
 from connectors.clock import set_clock, utc_now
 from jobs.alerts.evaluate import Evaluation
@@ -31,18 +37,48 @@ from jobs.snapshots.message import dressed
 from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
+from tests.sampling import told
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DEMO = ROOT / "metrics" / "definitions"
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)  # a Monday
-os.environ["PYTHONPATH"] = str(ROOT)  # `python -m cli` works from every folder
+# `python -m cli` works from every folder, and where the machine's clock is moved.
+os.environ["PYTHONPATH"] = clocks.KEPT["PYTHONPATH"] if "FAKETIME" in os.environ else str(ROOT)
 KPI = (sys.executable, "-m", "cli")
+COMMAND = get_command(cli_app)  # made once: it is a third of a short verb's time
 os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this process, its workers, every child
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="Rewrite golden files.")
+
+
+def pytest_report_header() -> str:
+    return f"random cases: {told()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:  # in the JUnit report: benchmarks/prove.py
+        item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay: the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # what is frozen at the end, extension modules report as leaks
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and item.get_closest_marker("sampled"):
+        report.sections.append(("Random cases", f"Repeat with {told()} pytest '{item.nodeid}'"))
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +214,35 @@ def demo_world(demo_folder: Path) -> Any:
     return open_project(demo_folder).context(NOW)
 
 
-def run_cli(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_cli(
+    *arguments: str, check: bool = False, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`kpi …` in this process, a second and more cheaper than in one of its own; nothing it sets outlives it."""
+    out, err = io.StringIO(), io.StringIO()
+    before, status = dict(os.environ), 0
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(cwd or "."),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", DeprecationWarning)  # as a process would: of libraries that a verb loads
+        try:
+            os.environ.update(env or {})
+            COMMAND.main(args=list(arguments), prog_name="kpi")
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+    done = subprocess.CompletedProcess(["kpi", *arguments], status, out.getvalue(), err.getvalue())
+    if check:
+        done.check_returncode()
+    return done
+
+
+def run_process(*arguments: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`kpi …` in a process of its own: where the process is what is tested."""
     return subprocess.run([*KPI, *arguments], capture_output=True, text=True, check=check, **options)
 
 
@@ -258,6 +322,9 @@ def browser() -> Iterator[Any]:
             "--disable-sync",
             "--no-first-run",
         ]
-        opened = driver.chromium.launch(executable_path=path, args=arguments)
+        kept: dict[str, str | float | bool] = {
+            k: v for k, v in os.environ.items() if not k.startswith(("FAKETIME", "LD_PRELOAD"))
+        }
+        opened = driver.chromium.launch(executable_path=path, args=arguments, env=kept)
         yield opened
         opened.close()

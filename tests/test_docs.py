@@ -9,7 +9,6 @@ import urllib.request
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 import connectors.errors
 from connectors.settings import Settings
@@ -22,7 +21,7 @@ from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Schedule, Section, Snapshot
 from metrics.catalog.types import kpi_type, type_names
 from metrics.transforms import known_transforms
-from tests.conftest import KPI, NOW, ROOT, Builder, Server, known, run_cli
+from tests.conftest import NOW, ROOT, Builder, Server, known, run_cli
 
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -79,11 +78,11 @@ def test_every_transform_and_its_options_are_documented() -> None:
     assert names - documented(names, text) == set()
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_hold(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
-        if not target.startswith("http"):
-            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+def test_links_hold() -> None:
+    links = [(path, t) for path in DOCS for t in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text())]
+    own = [(path, target) for path, target in links if not target.startswith("http")]
+    assert len(own) > 50
+    assert [f"{path.name} links to {t}" for path, t in own if not (path.parent / t).exists()] == []
 
 
 def test_the_examples_of_definitions_md_are_valid_and_answer(project: Builder) -> None:
@@ -166,8 +165,7 @@ def test_the_readmes_tutorial_gives_kpi_cards_in_at_most_five_lines(tmp_path: Pa
     ]
     (tmp_path / "orders.csv").write_text("Order ID;Created;Customer;Total;Shop\n" + "\n".join(rows) + "\n")
     for line in lines[1:-1]:
-        command = [*KPI, *shlex.split(line)[1:]]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = run_cli(*shlex.split(line)[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     server = Server(tmp_path / "shop")
     try:

@@ -9,6 +9,7 @@ import codecs
 import gzip
 import json
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -26,9 +27,17 @@ SOURCE = "- {{name: t, type: files, table: t, path: 'files/*'{extra}}}\n"
 TOTAL = 61.5
 
 
+@pytest.fixture(scope="module")
+def made_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only."""
+    return started(Builder(tmp_path_factory.mktemp("hostile") / "project")).folder
+
+
 @pytest.fixture
-def shop(project: Builder) -> Builder:
-    return started(project)
+def shop(project: Builder, made_shop: Path) -> Builder:
+    """A copy that a test may spoil."""
+    shutil.copytree(made_shop, project.folder, symlinks=True, dirs_exist_ok=True)
+    return project
 
 
 def started(project: Builder, extra: str = "", zone: str = "UTC") -> Builder:

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 
 from metrics.engine import drivers
+from tests.sampling import SEED, cases
+
+SPLITS = cases(fast=200, slow=2000, full=20_000)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_parts_add_up_with_new_and_gone_segments(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    for _ in range(500):
+@pytest.mark.sampled(SPLITS)
+def test_parts_add_up_with_new_and_gone_segments() -> None:
+    random = np.random.default_rng(SEED)
+    for _ in range(SPLITS):
         names = [f"s{i}" for i in range(random.integers(1, 12))]
         frames = []
         for _ in range(2):

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.alerts.calendars import muted
 from metrics.alerts.expected_range import TUNING, Phase, expectation
 from metrics.catalog.models.launch import Launch
 from tests.conftest import ROOT
+from tests.sampling import sampled
 
 FOLDER = ROOT / "tests" / "data" / "alert_series"
 LABELS: dict[str, Any] = json.loads((FOLDER / "labels.json").read_text())
@@ -85,10 +86,10 @@ def test_a_thousand_points_cost_less_than_a_tenth_of_a_second() -> None:
         assert (time.process_time() - started) / count * 1000 < 0.1
 
 
+@sampled(fast=25, slow=200, full=2000)
 @given(
     factor=st.floats(0.5, 1.6), grain=st.sampled_from(["day", "hour"]), kind=st.sampled_from(["many", "few", "signed"])
 )
-@settings(max_examples=60, deadline=None)
 def test_a_value_outside_the_band_scores_beyond_the_limit(factor: float, grain: str, kind: str) -> None:
     count = 120 if grain == "day" else 600
     random = np.random.default_rng(9)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from metrics.alerts.judge import Judgement
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.replay import in_words, incidents
+from tests.sampling import SEED, cases, limits, sampled
 
 FIRST = pd.Timestamp("2026-01-01")
 UNKNOWN = (0, 0, False)
@@ -73,8 +74,8 @@ def plain(events: list[Event]) -> list[tuple[int, str, int, str]]:
     return [((e.period - FIRST).days, str(e.kind), e.severity, str(e.state)) for e in events]
 
 
+@sampled(fast=100, slow=1000, full=10_000)
 @given(st.lists(st.sampled_from(SAYS), max_size=40), st.integers(1, 4))
-@settings(max_examples=300, deadline=None)
 def test_a_replay_is_the_transition_table(says: list[tuple[int, int, bool]], count: int) -> None:
     told = plain(advance(Standing(), judged(says, count))[1])
     wanted = table(says, count)
@@ -82,8 +83,8 @@ def test_a_replay_is_the_transition_table(says: list[tuple[int, int, bool]], cou
     assert all(t[3] == w[3] for t, w in zip(told, wanted, strict=True) if w[3])
 
 
+@sampled(fast=100, slow=1000, full=10_000)
 @given(st.lists(st.sampled_from(SAYS), min_size=1, max_size=40), st.integers(1, 4), st.data())
-@settings(max_examples=200, deadline=None)
 def test_in_steps_or_at_once_is_the_same(says: list[tuple[int, int, bool]], count: int, data: Any) -> None:
     whole = judged(says, count)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(says)))))
@@ -163,8 +164,15 @@ class LateData(RuleBasedStateMachine):
         assert events == getattr(self, "events", [])
 
 
-TestLateData = LateData.TestCase
-TestLateData.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+HISTORIES = cases(fast=20, slow=200, full=2000)
+
+
+@pytest.mark.sampled(HISTORIES)
+class TestLateData(LateData.TestCase):  # type: ignore[valid-type,misc]
+    settings = limits(HISTORIES, stateful_step_count=25)
+
+
+seed(SEED)(LateData)
 
 
 def test_late_data_that_takes_the_reason_away_dissolves_the_incident() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.alerts.notification_policy import NotificationState, notification_due
+from tests.sampling import sampled
 
 STEP = st.tuples(st.integers(0, 2000), st.sampled_from([1, 2]), st.booleans(), st.booleans())  # minutes, severity, …
 
 
+@sampled(fast=150, slow=2000, full=20_000)
 @given(st.lists(STEP, max_size=30), st.one_of(st.none(), st.integers(1, 3000)))
-@settings(max_examples=400, deadline=None)
 def test_nobody_is_told_twice_before_it_is_time(steps: list[tuple[int, int, bool, bool]], after: int | None) -> None:
     now, told, severity, acknowledged = datetime(2026, 11, 1, tzinfo=UTC), NotificationState(), 0, False
     wait = None if after is None else timedelta(minutes=after)

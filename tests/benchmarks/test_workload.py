@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import workload
+from tests.sampling import TIER
 
 
 def check(scale: str, folder: Path) -> None:
@@ -17,10 +18,12 @@ def check(scale: str, folder: Path) -> None:
     assert all(o.rows >= 30 for o in outcomes)
 
 
+@pytest.mark.slow
 def test_thirty_six_queries_equal_sql_by_hand(tmp_path: Path) -> None:
     check("20000", tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(TIER != "full", reason="`make prove engine` has it")
 def test_thirty_six_queries_equal_sql_by_hand_at_a_million_events(tmp_path: Path) -> None:
     check("1M", tmp_path)

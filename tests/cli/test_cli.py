@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Builder, run_cli
+from tests.conftest import Builder, run_cli, run_process
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
@@ -176,6 +176,26 @@ def test_sources_lists_every_option() -> None:
     assert {"path", "delimiter", "text_columns", "primary_key"} <= {r["option"] for r in rows if r["type"] == "files"}
 
 
+@pytest.mark.parametrize(
+    ("status", "arguments"),
+    [
+        (0, "query sign_ups --json"),
+        (1, "query sgn_ups"),
+        (2, "query sign_ups --format xml"),
+        (0, "status --json"),
+        (1, "alerts replay sign_ups --rule nothing"),
+        (1, "launch show nothing"),
+        (0, "snapshot list --json"),
+    ],
+)
+def test_a_process_says_and_ends_as_the_verb_does(demo: str, status: int, arguments: str) -> None:
+    """Elsewhere verbs run in the test's process."""
+    asked = [*arguments.split(), "--project", demo]
+    done, same = run_process(*asked), run_cli(*asked)
+    assert done.returncode == same.returncode == status, done.stderr
+    assert (done.stdout, done.stderr) == (same.stdout, same.stderr) and "Traceback" not in done.stderr
+
+
 UNKNOWN_CSV = """\
 Order No;Bestelldatum;Customer Email;Net Amount;Region;Channel
 1;31/12/2025 10:00;a@x.de;10.5;North;web
@@ -220,8 +240,8 @@ def test_validate_lists_problems_of_settings_and_sources_too(project: Builder) -
     assert asked.returncode == 1 and "Europe/Berlin" in asked.stderr
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
-def test_times_are_utc_whatever_the_machines_zone(zone: str, demo_folder: Path) -> None:
+def test_times_are_utc_whatever_the_machines_zone(demo_folder: Path) -> None:
     asked = ("query", "sign_ups", "--json", "--project", str(demo_folder))
-    here, there = (run_cli(*asked, check=True, env={**os.environ, "TZ": name}).stdout for name in ("UTC", zone))
-    assert json.loads(here)["watermark"] and there == here
+    zones = ("UTC", "Pacific/Auckland", "America/Los_Angeles")
+    here, *there = (run_process(*asked, check=True, env={**os.environ, "TZ": zone}).stdout for zone in zones)
+    assert json.loads(here)["watermark"] and there == [here, here]

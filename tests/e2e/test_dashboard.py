@@ -120,8 +120,9 @@ SCHEMES = [
 @pytest.mark.parametrize(("path", "scheme"), SCHEMES)
 def test_no_serious_accessibility_finding(visit: Open, path: str, scheme: str) -> None:
     page = visit(path, scheme=scheme)
+    if path in SHAPES:
+        page.locator(SHAPES[path]).first.wait_for()
     settled(page)
-    page.wait_for_timeout(1200)
     found = Axe().run(page).response["violations"]
     bad = [
         (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
@@ -201,7 +202,6 @@ def test_hostile_texts_are_shown_not_run(visit: Open, tmp_path: Path) -> None:
         for path in ("", "kpi?kpi=orders&by=name", "launches", "launch"):
             page = visit(path, base=server.url)
             settled(page)
-            page.wait_for_timeout(500)
             assert page.evaluate("window.hit") is None and page.locator("b[onmouseover]").count() == 0
     finally:
         server.stop()

@@ -74,7 +74,7 @@ def by_hand(frame: pd.DataFrame, agg: str, reset: str, grain: str) -> dict[str, 
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_running_values_equal_a_count_by_hand(project: Builder, seed: int) -> None:
     frame = rows(seed)
     start(project, frame)

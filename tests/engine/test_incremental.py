@@ -11,13 +11,14 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.warehouse.contract import Staging
 from metrics.engine.query import FACT_COLUMNS
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
+from tests.sampling import limits, sampled
 
 T0 = datetime(2026, 9, 28)
 KPIS = {
@@ -226,17 +227,17 @@ def replay(
 
 
 BASE = [("insert", n, n % 13, n % 4 + 1, ("web", "ios", None)[n % 3], n % 5 + 0.5) for n in range(1, 31)]
-LIMITS: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
 
-@settings(phases=(Phase.explicit,), **LIMITS)  # random histories: the slow ones below
+@limits(0)  # random histories: below
 @given(steps)
 @example([([("delete", 3, 0, 1, None, None)], 4), ([("insert", 90, 1, 5, "tv", 1.0)], 1)])
 def test_incremental_equals_full(moves: list[tuple[list[tuple[Any, ...]], float]]) -> None:
     replay(BASE, moves)
 
 
-@settings(phases=(Phase.explicit,), **LIMITS)  # random histories: the slow ones below
+@pytest.mark.slow
+@limits(0)  # random histories: below
 @given(steps)
 @example(
     [([("move", 3, 12, 0, None, None), ("insert", 91, 8, 2, "web", 1.0)], 1), ([("delete", 5, 0, 1, None, None)], 4)]
@@ -246,7 +247,7 @@ def test_incremental_equals_full_of_types_that_follow(moves: list[tuple[list[tup
 
 
 @pytest.mark.slow
-@settings(max_examples=15, phases=(Phase.explicit, Phase.generate), **LIMITS)
+@sampled(fast=0, slow=5, full=50, shrink=False)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
 def test_incremental_equals_full_of_types_that_follow_at_length(
     start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str
@@ -270,7 +271,7 @@ def test_a_change_of_what_is_joined_reaches_every_period(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=30, phases=(Phase.explicit, Phase.generate), **LIMITS)
+@sampled(fast=0, slow=10, full=100, shrink=False)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
 def test_incremental_equals_full_at_length(
     start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str

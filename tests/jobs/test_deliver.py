@@ -183,10 +183,10 @@ def test_kill_9_between_record_and_send_loses_nothing(project: Builder, web: Web
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert web.got == []
-    again = subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
+    again = run_cli(*EVALUATE[3:], str(opened.folder), check=True)
     assert len(web.got) == 1, again.stderr
     assert events(project) == [("low", "open")]
-    subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
+    run_cli(*EVALUATE[3:], str(opened.folder), check=True)
     assert len(web.got) == 1
 
 
@@ -203,11 +203,12 @@ def test_kill_9_while_the_other_side_is_silent_sends_once_more(project: Builder,
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert len(web.got) == 1
-    subprocess.run([*EVALUATE, str(opened.folder)], capture_output=True, text=True, check=True)
+    run_cli(*EVALUATE[3:], str(opened.folder), check=True)
     assert len(web.got) == 2, "nobody knows whether it arrived, so it is sent once more"
     assert messages(project)[0].status == "delivered"
 
 
+@pytest.mark.slow
 def test_evaluators_started_at_once_open_and_tell_once(project: Builder, web: Web) -> None:
     opened = prepared(project, web)
     both = [

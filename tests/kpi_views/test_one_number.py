@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.engine.answer import answer
@@ -19,6 +19,7 @@ from metrics.kpi_views.overview import overview
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 from tests.conftest import ROOT
+from tests.sampling import sampled
 
 DEMO_KPIS = sorted(p.stem for p in (ROOT / "metrics" / "definitions" / "kpis").glob("*.yml"))
 
@@ -37,7 +38,7 @@ def test_card_page_csv_and_query_show_one_number(demo_world: Any, name: str) -> 
     assert table[kpi.title].iloc[0] == fmt.value_text(done["value"], kpi)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@sampled(fast=30, slow=100, full=1000)
 @given(data=st.data())
 def test_stored_values_equal_facts(demo_world: Any, data: st.DataObject) -> None:
     catalogue, reader = demo_world.catalogue, demo_world.reader

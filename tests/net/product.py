@@ -12,18 +12,15 @@ from typing import Any
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from typer.main import get_command
 
-from cli.app import app as cli_app
 from connectors.clock import set_clock
 from jobs.project.project import open_project
-from tests.conftest import NOW, ROOT, Builder, run_cli
+from tests.conftest import COMMAND, NOW, ROOT, Builder, run_process
 
 ENTRY = ROOT / "ui" / "main.py"  # what `streamlit run` is given
 PAGES = ROOT / "pages"
-COMMAND = get_command(cli_app)  # made once: it is a third of a short verb's time
 
-__all__ = ["NOW", "PAGES", "ROOT", "Builder", "Said", "dashboard", "kpi", "open_project", "run_cli", "set_clock"]
+__all__ = ["NOW", "PAGES", "ROOT", "Builder", "Said", "dashboard", "kpi", "open_project", "run_process", "set_clock"]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,14 @@ import pytest
 
 from tests.net import cli_record, pages_record, values_record
 from tests.net.conftest import World
-from tests.net.product import kpi, run_cli
+from tests.net.product import kpi, run_process
 
 Held = Callable[[str, dict[str, str]], None]
-WORLDS = [pytest.param(name, marks=pytest.mark.xdist_group(f"net-{name}")) for name in ("demo", "types", "shop")]
+SLOW = {"types": [pytest.mark.slow]}  # as much as all other tests of a minute; engine/ and the demo have each type
+WORLDS = [
+    pytest.param(name, marks=[pytest.mark.xdist_group(f"net-{name}"), *SLOW.get(name, [])])
+    for name in ("demo", "types", "shop")
+]
 
 
 @pytest.fixture
@@ -45,4 +49,4 @@ def test_pages_show_what_was_recorded(monkeypatch: pytest.MonkeyPatch, world: Wo
 @pytest.mark.xdist_group("net-shop")
 def test_a_process_of_its_own_says_the_same(shop: World) -> None:
     asked = ("query", "orders", "--by", "platform", "--json", "--project", str(shop.folder))
-    assert run_cli(*asked, check=True).stdout.encode() == kpi(*asked).stdout
+    assert run_process(*asked, check=True).stdout.encode() == kpi(*asked).stdout

@@ -200,6 +200,9 @@ def test_a_cursor_in_the_future_does_not_stop_the_source(project: Builder, datab
     assert run(project) == ("loaded", 1)
 
 
+@pytest.mark.parametrize(
+    "database", ["sqlite", *(pytest.param(n, marks=pytest.mark.slow) for n in ("postgres", "mysql"))], indirect=True
+)
 def test_many_rows_come_in_batches_and_all_arrive(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     ORDERS.metadata.create_all(engine)

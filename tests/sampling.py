@@ -1,0 +1,55 @@
+"""How many random cases a property is tried on: few in `make test`, more in `make slow`, all of them in `make prove`.
+
+KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
+a failed test prints both. A property that is marked `sampled`, with its count, runs in all three.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+
+TIER = os.environ.get("KPI_CASES", "fast")
+SEED = int(os.environ.get("KPI_SEED", "20261123"))
+# A fixture of a session or module is one world for all cases; slow cases are why there are few of them.
+UNHEALTHY = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def cases(*, fast: int, slow: int, full: int) -> int:
+    """The count of this run."""
+    return {"fast": fast, "slow": slow, "full": full}[TIER]
+
+
+def limits(count: int, *, shrink: bool = True, **more: Any) -> settings:
+    """Of a hypothesis test or state machine with so many cases; with 0 only its written examples run."""
+    phases = [Phase.explicit, *([Phase.generate] if count else []), *([Phase.shrink] if count and shrink else [])]
+    return settings(
+        max_examples=max(count, 1),
+        phases=phases,
+        deadline=None,
+        database=None,
+        suppress_health_check=UNHEALTHY,
+        print_blob=True,
+        **more,
+    )
+
+
+def sampled(*, fast: int, slow: int, full: int, shrink: bool = True) -> Callable[[Test], Test]:
+    """Decorates a hypothesis test: so many cases of each tier, from the run's seed. shrink: costly cases are not."""
+
+    def decorate(test: Test) -> Test:
+        count = cases(fast=fast, slow=slow, full=full)
+        marked: Test = pytest.mark.sampled(count)(seed(SEED)(limits(count, shrink=shrink)(test)))
+        return marked
+
+    return decorate
+
+
+def told() -> str:
+    """What repeats this run's cases."""
+    return f"KPI_CASES={TIER} KPI_SEED={SEED}"
