@@ -52,7 +52,9 @@ def value_text(value: float | None, kpi: KpiCommon, *, compact: bool = False) ->
         return match["before"] + _signed(shown, len(match["decimals"] or ""), grouped="," in match["digits"]) + after
     if compact and abs(value) >= 100_000:
         return _short(value)
-    return _signed(value, 0 if value == int(value) or abs(value) >= 1000 else 2)
+    # Decimals added up in another order differ in the sixteenth digit: 38 must not read 38.00 on the next day.
+    whole = round(value, 9) == round(value)
+    return _signed(value, 0 if whole or abs(value) >= 1000 else 2)
 
 
 def change_text(change: float | None, kpi: KpiCommon) -> str:

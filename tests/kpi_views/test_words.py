@@ -34,6 +34,8 @@ def kpi(**keys: Any) -> Simple:
         ("duration", 750, "12.5 min"),
         ("number", 3.14159, "3.14"),
         ("number", -3, "−3"),
+        ("number", 12.1 + 25.9 - 1e-14, "38"),  # added up in another order
+        ("number", 38.004, "38.00"),
         ("0.0 pts", 4.25, "4.2 pts"),
         ("number", math.nan, "–"),
     ],
