@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("app", "cli", "ui", "pages", "jobs", "metrics", "connectors", "benchmarks", "tests")
 ALLOWED = {  # first match wins
@@ -91,6 +93,56 @@ def test_the_rule_can_fail() -> None:
     assert broken_rules("metrics.kpi_views.card", ["jobs.sync"]) == ["metrics.kpi_views.card imports jobs.sync"]
     assert broken_rules("metrics.engine.answer", ["duckdb"]) == ["metrics.engine.answer imports duckdb"]
     assert broken_rules("connectors.sources.files", ["connectors.warehouse.contract"])
+
+
+ASKING = ("metrics.engine.answer", "metrics.engine.adoption", "metrics.engine.feedback", "metrics.engine.data_context")
+READING = {"reader", "_reader", "Reader", "context", "_context", "DataContext", "answer"}
+VALUES_ONLY = ("metrics/launches",)
+
+
+def touches_of_a_reader(source: str) -> list[str]:
+    """Where a module asks a generation itself, or holds what could: line and name."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [n for n in whole if f"{n}.".startswith(tuple(f"{a}." for a in ASKING)) or n.endswith(".Reader")]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name in ASKING]
+        elif isinstance(node, ast.Name | ast.Attribute | ast.arg):
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else node.arg
+            names = [name] if name in READING else []
+        found += [f"{getattr(node, 'lineno', 0)}: {name}" for name in names]
+    return found
+
+
+def test_launches_and_snapshots_ask_in_one_module_each() -> None:
+    """All others of the folder compute from the values that `inputs` hands out."""
+    for folder in VALUES_ONLY:
+        modules = [p for p in sorted((ROOT / folder).rglob("*.py")) if p != ROOT / folder / "inputs.py"]
+        assert len(modules) > 5 and touches_of_a_reader((ROOT / folder / "inputs.py").read_text())
+        found = [f"{p.relative_to(ROOT)}:{touch}" for p in modules for touch in touches_of_a_reader(p.read_text())]
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from metrics.engine.answer import unit",
+        "from metrics.engine import feedback",
+        "import metrics.engine.adoption",
+        "from connectors.warehouse.contract import Reader",
+        "from metrics.engine.data_context import DataContext as World",
+        "def states(world): return world.reader.dataset_states(1)",
+        "def states(inputs): return inputs._reader.generation",
+        "def frame(reader): pass",
+        "frame = answer(query)",
+    ],
+)
+def test_a_touch_of_a_reader_is_found(source: str) -> None:
+    assert touches_of_a_reader(source)
+    assert not touches_of_a_reader("from metrics.launches.inputs import Answers\nframe = inputs.own_values('x')")
 
 
 def test_importing_metrics_loads_neither_streamlit_nor_duckdb() -> None:

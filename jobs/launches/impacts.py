@@ -17,6 +17,7 @@ from typing import Any
 from jobs.project.project import Project
 from metrics.engine.data_context import DataContext
 from metrics.launches.impacts import LAYOUT, Impacts
+from metrics.launches.inputs import LaunchInputs
 from metrics.launches.scorecard import PublishedReading, measured
 
 
@@ -34,7 +35,7 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
         return 0
     impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
     for launch in launches:
-        measured(context, launch, readings.get(launch.name, ()), measure=impacts.of)
+        measured(LaunchInputs(context), launch, readings.get(launch.name, ()), measure=impacts.of)
     fresh = path.with_suffix(".fresh")
     fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked}))
     os.replace(fresh, path)

@@ -15,6 +15,7 @@ from jobs.project.project import Project
 from metrics.alerts.board import title_of
 from metrics.catalog.models.launch import Launch
 from metrics.launches.impact import METHOD
+from metrics.launches.inputs import LaunchInputs
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, read
 from metrics.launches.scorecard import PublishedReading, Scorecard, same, scorecard
@@ -27,15 +28,17 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     context = project.context(now)
     launch = context.catalogue.launch(name)
     known = known_impacts(project, context.reader.generation.id)
-    return scorecard(context, launch, published(project, name), _firing(project, launch, now), measure=known.of)
+    kept, firing = published(project, name), _firing(project, launch, now)
+    return scorecard(LaunchInputs(context), launch, kept, firing, measure=known.of)
 
 
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
     """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
     context = project.context(now)
+    inputs = LaunchInputs(context)
     everything, known = published_by_launch(project), known_impacts(project, context.reader.generation.id)
     found = [
-        scorecard(context, launch, everything.get(launch.name, ()), full=False, measure=known.of)
+        scorecard(inputs, launch, everything.get(launch.name, ()), full=False, measure=known.of)
         for launch in context.catalogue.launches
         if launch.kind == "launch"
     ]
@@ -106,9 +109,7 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
             continue
         kpi = context.catalogue.kpi(row.kpi)
         try:
-            observed = observe(
-                terms, kpi, context.catalogue, context.reader, as_of=row.generation, country=context.country
-            )
+            observed = observe(terms, kpi, LaunchInputs(context), as_of=row.generation)
         except UnknownGeneration as error:
             found.append({**plain, "identical": None, "why": error.message})
             continue

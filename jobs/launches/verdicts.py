@@ -21,6 +21,7 @@ from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.engine.data_context import DataContext
 from metrics.launches.guardrail import Guard, guard
+from metrics.launches.inputs import LaunchInputs
 from metrics.launches.message import breach_lines, launch_message, reading_lines
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, due, read
@@ -79,7 +80,7 @@ def _due(context: DataContext, launch: Launch, known: set[tuple[str, str, int]])
         if not left or name not in context.catalogue.kpis or context.now.date() < launch.reading_on(left[0]):
             continue
         kpi = context.catalogue.kpi(name)
-        observed = observe(launch, kpi, context.catalogue, context.reader, country=context.country)
+        observed = observe(launch, kpi, LaunchInputs(context))
         found += [read(launch, kpi, observed, days).reading for days in due(launch, observed) if days in left]
     return found
 
@@ -88,7 +89,7 @@ def _guards(context: DataContext, launch: Launch) -> list[Guard]:
     if pd.Timestamp(context.now.date()) - pd.Timestamp(launch.starts_on) > WATCHED:
         return []
     rails = [item for item in launch.guardrails if item.kpi in context.catalogue.kpis]
-    return [guard(item, context.catalogue, context.reader, launch.starts_on) for item in rails]
+    return [guard(item, LaunchInputs(context), launch.starts_on) for item in rails]
 
 
 @dataclass

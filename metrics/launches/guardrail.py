@@ -8,14 +8,11 @@ from datetime import date
 import pandas as pd
 
 from connectors.errors import KpiError
-from connectors.warehouse.contract import Reader
-from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Guardrail
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
-from metrics.engine.answer import answer
-from metrics.engine.query import Query
+from metrics.launches.inputs import LaunchInputs
 
 
 @dataclass(frozen=True)
@@ -34,14 +31,14 @@ class Guard:
     why: str = ""
 
 
-def guard(item: Guardrail, catalogue: Catalogue, reader: Reader, start: date) -> Guard:
+def guard(item: Guardrail, inputs: LaunchInputs, start: date) -> Guard:
     """Where a guardrail stands on the live data."""
-    kpi = catalogue.kpi(item.kpi)
+    kpi = inputs.catalogue.kpi(item.kpi)
     must, limit = _condition(item, kpi)
     if limit is None:
         return Guard(kpi.name, None, must, why="It has no limit, and the KPI no critical threshold.")
     try:
-        frame = answer(Query(kpi.name), catalogue, reader, transforms=False).frame
+        frame = inputs.own_values(kpi.name)
     except KpiError as error:
         return Guard(kpi.name, None, must, limit, why=error.message)
     ends = frame["period"].map(lambda at: periods.after(at, kpi.grain))

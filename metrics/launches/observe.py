@@ -9,17 +9,14 @@ import numpy as np
 import pandas as pd
 
 from connectors.errors import KpiError, QueryRefused
-from connectors.warehouse.contract import Reader
-from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.holidays import public_holidays
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
-from metrics.engine.answer import answer
 from metrics.engine.launch_grain import launch_grain
-from metrics.engine.query import Query
 from metrics.launches.impact import Panel
+from metrics.launches.inputs import LaunchInputs
 
 WHOLE = "everybody"
 
@@ -45,31 +42,27 @@ class Observed:
     holidays: tuple[pd.Timestamp, ...] = ()
 
 
-def observe(
-    launch: Launch, kpi: KpiCommon, catalogue: Catalogue, reader: Reader, *, as_of: str | None = None, country: str = ""
-) -> Observed:
+def observe(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, *, as_of: str | None = None) -> Observed:
     """Everything an impact is computed from. as_of: a generation's id, for the values published then."""
-    grain = launch_grain(kpi, catalogue)
+    grain = launch_grain(kpi, inputs.catalogue)
     if grain is None:
         return Observed(
             None,
             why=f"{kpi.title} has one value a {kpi.grain}, or adds up over time: name a KPI that "
             "has a value of each day or week.",
         )
-    found = _SeriesReader(launch, kpi, catalogue, reader, grain, as_of)
+    found = _LaunchSeries(launch, kpi, inputs, grain, as_of)
     try:
-        return found.observed(kpi.holidays or country)
+        return found.observed(kpi.holidays or inputs.country)
     except KpiError as error:
         return Observed(None, why=f"{error.message}. {error.hint}".strip())
 
 
-class _SeriesReader:
+class _LaunchSeries:
     """One KPI's series for one launch."""
 
-    def __init__(
-        self, launch: Launch, kpi: KpiCommon, catalogue: Catalogue, reader: Reader, grain: str, as_of: str | None
-    ) -> None:
-        self.launch, self.kpi, self.catalogue, self.reader = launch, kpi, catalogue, reader
+    def __init__(self, launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, grain: str, as_of: str | None) -> None:
+        self.launch, self.kpi, self.inputs, self.catalogue = launch, kpi, inputs, inputs.catalogue
         self.grain, self.as_of, self.notes = grain, as_of, list[str]()
         self.definition = self.level = ""
         self._frames: dict[tuple[str, str | None], pd.DataFrame] = {}
@@ -110,8 +103,7 @@ class _SeriesReader:
         """An answer at the grain of the panel, untransformed."""
         key = (name, by)
         if key not in self._frames:
-            query = Query(name, self.grain, by=by, as_of=self.as_of, measured=True)
-            series = answer(query, self.catalogue, self.reader, transforms=False)
+            series = self.inputs.series(name, self.grain, by, self.as_of)
             if name == self.kpi.name:
                 self.definition, self.level = series.definition, series.level
             self._frames[key] = series.frame

@@ -14,16 +14,12 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.catalog.types.survey import Survey
-from metrics.engine import feedback
-from metrics.engine.adoption import adoption as adoption_table
-from metrics.engine.adoption import observed_to, uses_before
-from metrics.engine.data_context import DataContext
-from metrics.engine.feedback import Answers
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
 from metrics.launches.guardrail import Guard, guard
 from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
+from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
@@ -117,7 +113,7 @@ class Measured:
 
 
 def measured(
-    context: DataContext,
+    inputs: LaunchInputs,
     launch: Launch,
     kept: Sequence[PublishedReading] = (),
     *,
@@ -125,16 +121,16 @@ def measured(
     measure: Measure = impact,
 ) -> Measured:
     """Every impact of a launch on the live data. measure: how one is found. full: see scorecard."""
-    seen = {name: _observed(context, launch, name) for name in launch.measured if name in context.catalogue.kpis}
+    seen = {name: _observed(inputs, launch, name) for name in launch.measured if name in inputs.catalogue.kpis}
     sees = {}
     if full:
         found = {name: visible(launch, observed, measure=measure) for name, observed in seen.items()}
         sees = {name: size for name, size in found.items() if size is not None}
-    return Measured(seen, tuple(_scores(context, launch, seen, kept, full, measure)), sees)
+    return Measured(seen, tuple(_scores(inputs, launch, seen, kept, full, measure)), sees)
 
 
 def scorecard(
-    context: DataContext,
+    inputs: LaunchInputs,
     launch: Launch,
     kept: Sequence[PublishedReading] = (),
     firing: Sequence[str] = (),
@@ -146,29 +142,29 @@ def scorecard(
 
     full: with readiness, restatements and voice; a list of launches does without.
     """
-    found = measured(context, launch, kept, full=full, measure=measure)
+    found = measured(inputs, launch, kept, full=full, measure=measure)
     seen, scores = found.seen, found.scores
     days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
-    today = context.now.date()
+    today = inputs.now.date()
     phase = "planned" if launch.starts_on > today else "running"
     readable = [s for s in scores if s.observed is not None and s.observed.panel is not None]
     if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in readable):
         phase = "read"
-    used, used_why = _adoption(context, launch, full)
-    voice, voice_why = _voice(context, launch) if full else (None, "")
-    ready = _readiness(context, launch, seen) if full else ()
-    overlaps = (*_overlaps(context.catalogue, launch), *firing)
+    used, used_why = _adoption(inputs, launch, full)
+    voice, voice_why = _voice(inputs, launch) if full else (None, "")
+    ready = _readiness(inputs, launch, seen) if full else ()
+    overlaps = (*_overlaps(inputs.catalogue, launch), *firing)
     return Scorecard(
         launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, found.sees
     )
 
 
-def _observed(context: DataContext, launch: Launch, name: str) -> Observed:
-    return observe(launch, context.catalogue.kpi(name), context.catalogue, context.reader, country=context.country)
+def _observed(inputs: LaunchInputs, launch: Launch, name: str) -> Observed:
+    return observe(launch, inputs.catalogue.kpi(name), inputs)
 
 
 def _scores(
-    context: DataContext,
+    inputs: LaunchInputs,
     launch: Launch,
     seen: Mapping[str, Observed],
     kept: Sequence[PublishedReading],
@@ -181,13 +177,13 @@ def _scores(
     for name, role, wish, rail in wishes:
         if name not in seen:
             continue
-        kpi, observed = context.catalogue.kpi(name), seen[name]
+        kpi, observed = inputs.catalogue.kpi(name), seen[name]
         mine = tuple(sorted((k for k in kept if k.reading.kpi == name), key=lambda k: k.reading.days))
         blank = ReadingResult(Reading(name, 0, launch.starts_on, launch.starts_on))
         today = read(launch, kpi, observed, measure=measure) if full or not mine else blank
-        older = [item for item in mine if item.generation != context.reader.generation.id]
+        older = [item for item in mine if item.generation != inputs.generation]
         again = restated(launch, kpi, observed, older, measure=measure) if full else {}
-        state = guard(rail, context.catalogue, context.reader, launch.starts_on) if rail is not None else None
+        state = guard(rail, inputs, launch.starts_on) if rail is not None else None
         found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
     return found
 
@@ -223,30 +219,21 @@ def same(one: Reading, other: Reading) -> bool:
     return True
 
 
-def _adoption(context: DataContext, launch: Launch, full: bool) -> tuple[Adoption | None, str]:
+def _adoption(inputs: LaunchInputs, launch: Launch, full: bool) -> tuple[Adoption | None, str]:
     if launch.adoption is None:
         return None, "The launch does not say how using it is seen: write `adoption: {dataset: …, used: …}`."
     item = launch.adoption
-    dataset = context.catalogue.datasets.get(item.dataset)
-    end = observed_to(context.catalogue, context.reader, item.dataset) if dataset else None
+    dataset = inputs.catalogue.datasets.get(item.dataset)
+    end = inputs.observed_to(item.dataset) if dataset else None
     if dataset is None or end is None:
         return None, f"Dataset {item.dataset} has no data."
     if end <= pd.Timestamp(launch.starts_on):
         return None, "The launch has not started."
-    audience = _filter_of(launch, item.dataset, context.catalogue)
+    audience = _filter_of(launch, item.dataset, inputs.catalogue)
     tables = {}
     for by in (None, *(dataset.dimensions if full else ())):
         try:
-            tables[by] = adoption_table(
-                context.catalogue,
-                context.reader,
-                dataset=item.dataset,
-                used=item.used,
-                audience=audience,
-                start=launch.starts_on,
-                end=end,
-                by=by,
-            )
+            tables[by] = inputs.adoption(item, audience, launch.starts_on, end, by)
         except KpiError as error:
             if by is None:
                 return None, error.message
@@ -275,24 +262,24 @@ def survey_of(launch: Launch, catalogue: Catalogue) -> Survey | None:
     return (named or surveys)[0] if named or len(surveys) == 1 else None
 
 
-def _voice(context: DataContext, launch: Launch) -> tuple[Voice | None, str]:
-    kpi = survey_of(launch, context.catalogue)
+def _voice(inputs: LaunchInputs, launch: Launch) -> tuple[Voice | None, str]:
+    kpi = survey_of(launch, inputs.catalogue)
     if kpi is None:
         return None, "No survey KPI is named in `feedback`, and there is not exactly one."
-    end = observed_to(context.catalogue, context.reader, kpi.dataset)
+    end = inputs.observed_to(kpi.dataset)
     start = pd.Timestamp(launch.starts_on)
     if end is None or end <= start:
         return None, "The launch has not started."
-    where = _feedback_filters(launch, kpi, context)
+    where = _feedback_filters(launch, kpi, inputs)
     spans = {"before": (start - VOICE_BEFORE, start), "after": (start, end)}
     whole = {k: Answers(kpi, *span, where) for k, span in spans.items()}
     try:
-        found = {k: scored(feedback.scores(a, context.catalogue, context.reader), kpi.scale) for k, a in whole.items()}
-        by = context.catalogue.dimensions_of(kpi)
-        said = {k: feedback.written(a, context.catalogue, context.reader, by) for k, a in whole.items()}
+        found = {k: scored(inputs.scores(a), kpi.scale) for k, a in whole.items()}
+        by = inputs.catalogue.dimensions_of(kpi)
+        said = {k: inputs.comments(a, by) for k, a in whole.items()}
         whom = f"Audience, {_words_of(launch)}" if where else "Everyone"
         groups = [(whom, changed(found["before"], found["after"]))]
-        users, apart = _users(context, launch, whole)
+        users, apart = _users(inputs, launch, whole, found["after"])
         groups += users
     except KpiError as error:
         return None, error.message
@@ -302,21 +289,23 @@ def _voice(context: DataContext, launch: Launch) -> tuple[Voice | None, str]:
 
 
 def _users(
-    context: DataContext, launch: Launch, whole: Mapping[str, Answers]
+    inputs: LaunchInputs, launch: Launch, whole: Mapping[str, Answers], everybody: Scored
 ) -> tuple[list[tuple[str, ScoreChange]], ScoreChange | None]:
-    """The answers of those who used it, before and after; and against those who did not, since launch."""
+    """The answers of those who used it, before and after; and against those who did not, since launch.
+
+    everybody: the score of all since launch.
+    """
     item, kpi = launch.adoption, whole["after"].kpi
-    dataset = context.catalogue.datasets[kpi.dataset]
+    dataset = inputs.catalogue.datasets[kpi.dataset]
     if item is None or not dataset.entity:
         return [], None
     start = whole["after"].start
-    users = EntitySet(item.dataset, used_since(item.used, start, context.catalogue, item.dataset))
+    users = EntitySet(item.dataset, used_since(item.used, start, inputs.catalogue, item.dataset))
     mine = {
         "before": replace(whole["before"], entities=users),
         "after": replace(whole["after"], since_use=EntitySet(item.dataset, item.used)),
     }
-    found = {k: scored(feedback.scores(a, context.catalogue, context.reader), kpi.scale) for k, a in mine.items()}
-    everybody = scored(feedback.scores(whole["after"], context.catalogue, context.reader), kpi.scale)
+    found = {k: scored(inputs.scores(a), kpi.scale) for k, a in mine.items()}
     others = _without(everybody, found["after"])
     return [("Those who used it", changed(found["before"], found["after"]))], changed(others, found["after"])
 
@@ -339,14 +328,13 @@ def _without(whole: Scored, part: Scored) -> Scored:
     return Scored(mean, n, max(0.0, (squares - n * mean**2) / max(1, n - 1)))
 
 
-def _feedback_filters(launch: Launch, kpi: Survey, context: DataContext) -> tuple[Filter, ...]:
+def _feedback_filters(launch: Launch, kpi: Survey, inputs: LaunchInputs) -> tuple[Filter, ...]:
     """The audience, where the survey knows it; else everybody's answers count."""
     named = segments(launch.audience) if launch.audience else None
-    if named is None or named.dimension not in context.catalogue.dimensions_of(kpi):
+    if named is None or named.dimension not in inputs.catalogue.dimensions_of(kpi):
         return ()
-    sequence = context.reader.generation.sequence
-    stored = context.reader.stored_values(kpi.name, kpi.grain, named.dimension, sequence)
-    known = list(dict.fromkeys(stored.frame["segment"])) if stored is not None else list(named.values)
+    stored = inputs.segments_of(kpi, named.dimension)
+    known = list(named.values if stored is None else stored)
     return (Filter(named.dimension, named.chosen(known) or named.values),)
 
 
@@ -355,18 +343,12 @@ def _words_of(launch: Launch) -> str:
     return named.words if named else launch.audience
 
 
-def _readiness(context: DataContext, launch: Launch, seen: Mapping[str, Observed]) -> tuple[Check, ...]:
-    found = [history(launch, context.catalogue.kpi(name), observed) for name, observed in seen.items()]
+def _readiness(inputs: LaunchInputs, launch: Launch, seen: Mapping[str, Observed]) -> tuple[Check, ...]:
+    found = [history(launch, inputs.catalogue.kpi(name), observed) for name, observed in seen.items()]
     item = launch.adoption
-    if item is not None and item.dataset in context.catalogue.datasets:
+    if item is not None and item.dataset in inputs.catalogue.datasets:
         try:
-            uses = uses_before(
-                context.catalogue,
-                context.reader,
-                dataset=item.dataset,
-                used=item.used,
-                end=pd.Timestamp(context.now.date()),
-            )
+            uses = inputs.uses_so_far(item)
             found.append(
                 Check("ok", f"Tracking works: {uses:,} uses in the data.")
                 if uses
@@ -379,7 +361,7 @@ def _readiness(context: DataContext, launch: Launch, seen: Mapping[str, Observed
     found += [
         Check("missing", f"{name} is not defined, so it cannot be measured.")
         for name in launch.measured
-        if name not in context.catalogue.kpis
+        if name not in inputs.catalogue.kpis
     ]
     if not launch.success:
         found.append(Check("missing", "No success KPI is named: there is nothing to measure."))
