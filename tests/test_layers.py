@@ -97,7 +97,7 @@ def test_the_rule_can_fail() -> None:
 
 ASKING = ("metrics.engine.answer", "metrics.engine.adoption", "metrics.engine.feedback", "metrics.engine.data_context")
 READING = {"reader", "_reader", "Reader", "context", "_context", "DataContext", "answer"}
-VALUES_ONLY = ("metrics/launches",)
+VALUES_ONLY = ("metrics/launches", "metrics/snapshots")
 
 
 def touches_of_a_reader(source: str) -> list[str]:

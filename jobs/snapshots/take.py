@@ -35,7 +35,7 @@ from metrics.presentation import format as fmt
 from metrics.presentation.format import iso
 from metrics.snapshots import week as weeks
 from metrics.snapshots.document import AlertLine, Document, LaunchLine
-from metrics.snapshots.numbers import Answers
+from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.restated import Restatement, restated
 from metrics.snapshots.taking import Circumstances, missing, nothing_there, take, unpublished
 from metrics.snapshots.week import Week
@@ -70,7 +70,8 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
     that is no week, SnapshotError for a week that is not over or, unless `anyway`, whose data is all missing.
     """
     context = project.context(now)
-    definition, catalogue = context.catalogue.snapshot(name), context.catalogue
+    inputs, catalogue = WeekInputs(context), context.catalogue
+    definition = catalogue.snapshot(name)
     chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(context, now)
     if chosen.ends_at(catalogue.timezone) > now:
         over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
@@ -78,19 +79,19 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
             f"week {chosen.name} is not over: its last day is {chosen.last:%-d %b %Y}",
             hint=f"The last week that is over is {over.name}.",
         )
-    changed = unpublished(context, definition)
+    changed = unpublished(inputs, definition)
     if changed:
         raise SnapshotError(
             f"{', '.join(changed)}: the definition changed after the last sync, so its numbers are not published yet",
             hint="`kpi sync`, then take the week.",
         )
-    gaps = missing(context, definition, chosen)
-    if gaps and not anyway and nothing_there(context, definition, chosen):
+    gaps = missing(inputs, definition, chosen)
+    if gaps and not anyway and nothing_there(inputs, definition, chosen):
         raise SnapshotError(
             f"week {chosen.name} cannot be taken: no data reaches its end",
             hint=" ".join(gaps) + " Sync first, or take it as it is with --anyway.",
         )
-    return _keep(project, _taken(project, context, definition, chosen, by, now, {}), definition)
+    return _keep(project, _taken(project, inputs, definition, chosen, by, now), definition)
 
 
 def take_due(project: Project, *, now: datetime) -> Due:
@@ -118,20 +119,20 @@ def _take_due(
     project: Project, context: DataContext, definition: Snapshot, now: datetime, untold: set[str]
 ) -> Iterator[tuple[str, str, int] | str]:
     """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
-    changed = unpublished(context, definition)
+    inputs = WeekInputs(context)
+    changed = unpublished(inputs, definition)
     if changed:
         yield f"snapshot {definition.name} waits for a sync of the changed {', '.join(changed)}"
         return
-    answers: Answers = {}
     due = list(_due_weeks(project, context, definition, now))
     for week in due:
-        gaps = missing(context, definition, week)
+        gaps = missing(inputs, definition, week)
         patient_until = week.ends_at(context.catalogue.timezone) + definition.schedule.wait
-        if gaps and (now < patient_until or nothing_there(context, definition, week)):
+        if gaps and (now < patient_until or nothing_there(inputs, definition, week)):
             yield f"snapshot {definition.name} of week {week.name} waits: {' '.join(gaps)}"
             return
         send = week == due[-1] and definition.schedule.send != "by_hand"
-        taken = _taken(project, context, definition, week, BY_SYNC, now, answers)
+        taken = _taken(project, inputs, definition, week, BY_SYNC, now)
         made = _keep(project, taken, definition, once=True, send=send, untold=untold)
         if made.revision == 1:
             yield definition.name, week.name, made.revision
@@ -170,15 +171,13 @@ def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str,
     week = _newest(context, now)
     if week.name in taken:
         return None
-    return week.name, " ".join(missing(context, context.catalogue.snapshot(), week))
+    return week.name, " ".join(missing(WeekInputs(context), context.catalogue.snapshot(), week))
 
 
-def _taken(
-    project: Project, context: DataContext, definition: Snapshot, week: Week, by: str, now: datetime, answers: Answers
-) -> Document:
+def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Week, by: str, now: datetime) -> Document:
     """The document of a week, not kept yet."""
     return take(
-        context,
+        inputs,
         definition,
         week,
         Circumstances(
@@ -186,9 +185,8 @@ def _taken(
             by,
             now,
             1,
-            _alerts(project, context, week, now),
-            _launches(project, context, week),
-            answers,
+            _alerts(project, inputs.catalogue, week, now),
+            _launches(project, inputs.catalogue, week),
         ),
     )
 
@@ -223,9 +221,8 @@ def _keep(
     return made
 
 
-def _alerts(project: Project, context: DataContext, week: Week, now: datetime) -> tuple[AlertLine, ...]:
+def _alerts(project: Project, catalogue: Catalogue, week: Week, now: datetime) -> tuple[AlertLine, ...]:
     """Alerts that were open in the week, critical first."""
-    catalogue = context.catalogue
     rules = {rule.key: rule for kpi in catalogue.kpis.values() for rule in rules_of(kpi)}
     found = []
     for item in read_state(project, now=now).history:
@@ -251,9 +248,9 @@ def _alerts(project: Project, context: DataContext, week: Week, now: datetime) -
     return tuple(sorted(found, key=lambda a: (a.state != "Open", a.severity != "critical", a.title)))
 
 
-def _launches(project: Project, context: DataContext, week: Week) -> tuple[LaunchLine, ...]:
+def _launches(project: Project, catalogue: Catalogue, week: Week) -> tuple[LaunchLine, ...]:
     """Launches of the last eight weeks, with verdicts whose day had come when the week ended."""
-    begun = [x for x in context.catalogue.launches if x.kind == "launch" and x.starts_on <= week.last]
+    begun = [x for x in catalogue.launches if x.kind == "launch" and x.starts_on <= week.last]
     begun = [x for x in begun if week.last - x.starts_on <= RUNNING]
     if not begun:
         return ()
@@ -271,7 +268,7 @@ def _launches(project: Project, context: DataContext, week: Week) -> tuple[Launc
             owner=fmt.plain(x.owner),
             decision=decided.get(x.name, ""),
             when=f"Day {(week.last - x.starts_on).days + 1}, since {x.starts_on:%-d %b %Y}",
-            verdicts=_verdicts(context.catalogue, x, published.get(x.name, []), week),
+            verdicts=_verdicts(catalogue, x, published.get(x.name, []), week),
         )
         for x in sorted(begun, key=lambda x: x.starts_on, reverse=True)
     )
@@ -334,7 +331,7 @@ def restated_since(project: Project, document: Document, *, now: datetime) -> tu
     """Published numbers that are different now, with the cause. Raises NoData."""
     context = project.context(now)
     with _old_definitions(project, document) as old:
-        return restated(document, context, old)
+        return restated(document, WeekInputs(context), old)
 
 
 @contextmanager

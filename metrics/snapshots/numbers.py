@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,18 +16,16 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_at
 from metrics.engine import periods
-from metrics.engine.answer import answer
-from metrics.engine.data_context import DataContext
 from metrics.engine.maturity import final_at
-from metrics.engine.query import Filter, Query, Series
+from metrics.engine.query import Filter
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 from metrics.snapshots.document import Point
+from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.week import Week
 
 WEEKS, MONTHS = 6, 12  # the working-backwards form
 A_WEEK = {"hour": 168, "day": 7}  # home periods that a value is held against: a week, else one period
-Answers = dict[tuple[str, str, tuple[Filter, ...]], Series]
 
 
 @dataclass(frozen=True)
@@ -42,17 +40,16 @@ class Expected:
 
 @dataclass
 class Numbers:
-    """One KPI (and segment) up to the end of one week. answers: shared by all weeks that are taken together."""
+    """One KPI (and segment) up to the end of one week."""
 
-    context: DataContext
+    inputs: WeekInputs
     kpi: KpiCommon
     where: tuple[Filter, ...]
     week: Week
-    answers: Answers = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises KpiError where the KPI has no value at all."""
-        self.series = self._answer(self.kpi.grain)
+        self.series = self.inputs.series(self.kpi.name, self.kpi.grain, self.where)
         self.final = self._final(self.kpi.grain)
 
     @cached_property
@@ -89,10 +86,10 @@ class Numbers:
         """By the same expected range that alerts have; None where too little is known."""
         if self.last is None or len(self.final) < 2:
             return None
-        frame, kpi, catalogue = self.final, self.kpi, self.context.catalogue
+        frame, kpi, catalogue = self.final, self.kpi, self.inputs.catalogue
         index = pd.DatetimeIndex(frame["period"])
         events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
-        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.context.country, events)
+        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.inputs.country, events)
         found = expectation(
             pd.Series(frame["value"].to_numpy("float64"), index=index),
             kpi.grain,
@@ -132,7 +129,7 @@ class Numbers:
 
     def _spans(self, grain: str, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """The last periods of a longer grain that were over when the week ended."""
-        start = periods.floor(self.week.end, grain, self.context.catalogue.week_start_days)
+        start = periods.floor(self.week.end, grain, self.inputs.catalogue.week_start_days)
         firsts = [periods.after(start, grain, -back) for back in range(count, 0, -1)]
         return [(first, periods.after(first, grain)) for first in firsts]
 
@@ -144,19 +141,12 @@ class Numbers:
 
     def _final(self, grain: str) -> pd.DataFrame:
         """Rows of a grain whose value was final when the week ended."""
-        frame = self._answer(grain).frame
+        frame = self.inputs.series(self.kpi.name, grain, self.where).frame
         frame = frame[frame["complete"].to_numpy(dtype=bool)]
-        catalogue, mark = self.context.catalogue, self.week.end
+        catalogue, mark = self.inputs.catalogue, self.week.end
         if grain == "hour":
             mark = periods.on_clock(self.week.ends_at(catalogue.timezone), "hour", catalogue.timezone)
         count = len(frame)
         while count and final_at(self.kpi, frame["period"].iloc[count - 1], grain, catalogue) > mark:
             count -= 1
         return frame.iloc[:count]
-
-    def _answer(self, grain: str) -> Series:
-        key = (self.kpi.name, grain, self.where)
-        if key not in self.answers:
-            query = Query(self.kpi.name, grain, where=self.where)
-            self.answers[key] = answer(query, self.context.catalogue, self.context.reader)
-        return self.answers[key]

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
-from metrics.engine.answer import answer
-from metrics.engine.data_context import DataContext
-from metrics.engine.query import Filter, Query
+from metrics.engine.query import Filter
 from metrics.presentation import format as fmt
 from metrics.snapshots.document import Document, Line
+from metrics.snapshots.inputs import WeekInputs
 
 LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
 SAME = 1e-9  # the last bits depend on the order of a sum
@@ -40,31 +38,31 @@ class Restatement:
     headline: bool
 
 
-def restated(document: Document, context: DataContext, old: Old) -> tuple[Restatement, ...]:
+def restated(document: Document, inputs: WeekInputs, old: Old) -> tuple[Restatement, ...]:
     """Every published number that today's data and definitions answer differently, headlines first.
 
     old: the definitions that the document was made with, for telling late rows from a changed definition.
     """
-    found = [item for line in document.lines for item in _of_line(line, context, old)]
+    found = [item for line in document.lines for item in _of_line(line, inputs, old)]
     return tuple(sorted(found, key=lambda item: not item.headline))
 
 
-def _of_line(line: Line, context: DataContext, old: Old) -> Iterator[Restatement]:
+def _of_line(line: Line, inputs: WeekInputs, old: Old) -> Iterator[Restatement]:
     if line.period is None:
         return
-    kpi = context.catalogue.kpis.get(line.kpi)
+    kpi = inputs.catalogue.kpis.get(line.kpi)
     where = tuple(Filter(dimension, (value,)) for dimension, value in line.segment.items())
     for grain, points in _published(line).items():
         if kpi is not None and grain != line.grain and grain not in kpi.offered_grains:
             continue
-        values = _values(context.catalogue, context, line.kpi, grain, where) if kpi is not None else None
+        values = inputs.values(line.kpi, grain, where) if kpi is not None else None
         for period, name, published, headline in points:
             now = values.get(period) if values is not None else None
             if same(published, now):
                 continue
             cause = GONE
             if kpi is not None:
-                cause = _cause(line, context, old, _Differing(grain, period, where, published, now))
+                cause = _cause(line, inputs, old, _Differing(grain, period, where, published, now))
             text = fmt.value_text(now, kpi) if kpi is not None else fmt.UNKNOWN
             shown = fmt.value_text(published, kpi) if kpi is not None else line.text if headline else str(published)
             yield Restatement(
@@ -95,17 +93,6 @@ def _published(line: Line) -> dict[str, list[Published]]:
     return found
 
 
-def _values(
-    catalogue: Catalogue, context: DataContext, kpi: str, grain: str, where: tuple[Filter, ...], *, facts: bool = False
-) -> dict[pd.Timestamp, float | None] | None:
-    """Period → value; None if there is no answer."""
-    try:
-        frame = answer(Query(kpi, grain, where=where), catalogue, context.reader, from_facts=facts).frame
-    except KpiError:
-        return None
-    return {p: None if pd.isna(v) else float(v) for p, v in zip(frame["period"], frame["value"], strict=True)}
-
-
 @dataclass(frozen=True)
 class _Differing:
     """A number that is not what was published: its place, what was published, what is live now."""
@@ -117,14 +104,14 @@ class _Differing:
     now: float | None
 
 
-def _cause(line: Line, context: DataContext, old: Old, number: _Differing) -> str:
+def _cause(line: Line, inputs: WeekInputs, old: Old, number: _Differing) -> str:
     """By the definition of then on the rows of today: what it gives tells which of both made the difference."""
-    if context.catalogue.definition(line.kpi) == line.definition:
+    if inputs.catalogue.definition(line.kpi) == line.definition:
         return LATE
     then = old()
     if line.kpi not in then.kpis or then.definition(line.kpi) != line.definition:
         return REDEFINED
-    values = _values(then, context, line.kpi, number.grain, number.where, facts=True)
+    values = inputs.values_by(then, line.kpi, number.grain, number.where)
     if values is None:
         return REDEFINED
     before = values.get(number.period)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,24 +13,20 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
-from metrics.alerts.place import place_of
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
-from metrics.engine.answer import default_scope, unit
-from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
-from metrics.engine.to_date import LONG, running
+from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
-from metrics.kpi_views.kpi_page import so_far
-from metrics.kpi_views.redefined import redefinition
 from metrics.kpi_views.status import ORDER, Status, status_of
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 from metrics.snapshots import words
 from metrics.snapshots.document import AlertLine, Document, LaunchLine, Line, Section
-from metrics.snapshots.numbers import Answers, Expected, Numbers
+from metrics.snapshots.inputs import WeekInputs
+from metrics.snapshots.numbers import Expected, Numbers
 from metrics.snapshots.week import Week
 
 
@@ -44,65 +40,62 @@ class Circumstances:
     revision: int = 1
     alerts: tuple[AlertLine, ...] = ()
     launches: tuple[LaunchLine, ...] = ()
-    answers: Answers = field(default_factory=dict)
 
 
-def missing(context: DataContext, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
+def missing(inputs: WeekInputs, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
     """Why the week is not complete yet, a sentence for each dataset; empty if it is."""
-    return tuple(filter(None, (_late(context, name, week) for name in _datasets(context, snapshot))))
+    return tuple(filter(None, (_late(inputs, name, week) for name in _datasets(inputs, snapshot))))
 
 
-def nothing_there(context: DataContext, snapshot: Snapshot, week: Week) -> bool:
+def nothing_there(inputs: WeekInputs, snapshot: Snapshot, week: Week) -> bool:
     """Whether no dataset behind it reaches the week's end: there is nothing to freeze."""
-    return all(_late(context, name, week) for name in _datasets(context, snapshot))
+    return all(_late(inputs, name, week) for name in _datasets(inputs, snapshot))
 
 
-def unpublished(context: DataContext, snapshot: Snapshot) -> tuple[str, ...]:
+def unpublished(inputs: WeekInputs, snapshot: Snapshot) -> tuple[str, ...]:
     """KPIs whose definition changed after the last sync: their values of the live generation are not published yet."""
     found = []
-    for kpi in _kpis(context, snapshot):
-        stored = context.reader.stored_definitions(kpi.name, kpi.grain)
-        if stored and stored[-1][0] != context.catalogue.definition(kpi.name):
+    for kpi in _kpis(inputs, snapshot):
+        if inputs.published_definition(kpi) not in (None, inputs.catalogue.definition(kpi.name)):
             found.append(fmt.plain(kpi.title))
     return tuple(found)
 
 
-def _kpis(context: DataContext, snapshot: Snapshot) -> list[KpiCommon]:
+def _kpis(inputs: WeekInputs, snapshot: Snapshot) -> list[KpiCommon]:
     """The KPIs shown, each once; those whose definition is wrong have none."""
-    kpis = context.catalogue.kpis
+    kpis = inputs.catalogue.kpis
     names = dict.fromkeys(item.kpi for _, shown in snapshot.filled(kpis.values()) for item in shown)
     return [kpis[name] for name in names if name in kpis]
 
 
-def _datasets(context: DataContext, snapshot: Snapshot) -> list[str]:
-    return list(dict.fromkeys(d for kpi in _kpis(context, snapshot) for d in context.catalogue.datasets_of(kpi)))
+def _datasets(inputs: WeekInputs, snapshot: Snapshot) -> list[str]:
+    return list(dict.fromkeys(d for kpi in _kpis(inputs, snapshot) for d in inputs.catalogue.datasets_of(kpi)))
 
 
-def _late(context: DataContext, dataset: str, week: Week) -> str:
-    state = context.reader.dataset_states(context.reader.generation.sequence).get(dataset)
-    title = fmt.plain(context.catalogue.datasets[dataset].label or dataset.replace("_", " ").capitalize())
+def _late(inputs: WeekInputs, dataset: str, week: Week) -> str:
+    state = inputs.states.get(dataset)
+    title = fmt.plain(inputs.catalogue.datasets[dataset].label or dataset.replace("_", " ").capitalize())
     if state is None or state.watermark is None:
         return f"{title} has no rows yet."
-    if state.watermark >= week.ends_at(context.catalogue.timezone):
+    if state.watermark >= week.ends_at(inputs.catalogue.timezone):
         return ""
     return f"{title} has nothing after {fmt.day_text(state.watermark)}."
 
 
-def take(context: DataContext, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
+def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances) -> Document:
     """The document of one week, from what is live. Raises KpiError only where nothing can be read at all."""
-    catalogue = context.catalogue
-    _read_ahead(context, snapshot)
+    catalogue = inputs.catalogue
+    _read_ahead(inputs, snapshot)
     sections: list[Section] = []
     standings: list[words.Standing] = []
     for title, shown in snapshot.filled(catalogue.kpis.values()):
-        pairs = [_line(context, item, week, made.answers) for item in shown]
+        pairs = [_line(inputs, item, week) for item in shown]
         sections.append(Section(title=fmt.plain(title, fmt.NAME), lines=tuple(line for line, _ in pairs)))
         standings += [words.Standing(line.title, line.gap, status) for line, status in pairs if not line.segment]
     lines = [line for section in sections for line in section.lines]
-    text = _own_text(context, snapshot)
+    text = _own_text(inputs, snapshot)
     counts = Counter(line.status for line in lines if not line.segment)  # a segment is part of its KPI
-    states = context.reader.dataset_states(context.reader.generation.sequence).values()
-    marks = [state.watermark for state in states if state.watermark is not None]
+    marks = [state.watermark for state in inputs.states.values() if state.watermark is not None]
     return Document(
         snapshot=snapshot.name,
         title=fmt.plain(snapshot.heading),
@@ -112,7 +105,7 @@ def take(context: DataContext, snapshot: Snapshot, week: Week, made: Circumstanc
         end=week.last,
         week_text=words.week_text(week.start, week.name),
         revision=made.revision,
-        generation=context.reader.generation.id,
+        generation=inputs.generation,
         watermark=max(marks, default=None),
         taken_at=made.taken_at.replace(microsecond=0),
         by=fmt.plain(made.by),
@@ -120,18 +113,18 @@ def take(context: DataContext, snapshot: Snapshot, week: Week, made: Circumstanc
         headline=words.status_sentence(standings),
         summary=_summary(lines),
         counts={slug: counts[slug] for slug in ORDER if counts[slug]},
-        missing=missing(context, snapshot, week),
+        missing=missing(inputs, snapshot, week),
         sections=tuple(sections),
         alerts=made.alerts,
         launches=made.launches,
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
-        definitions={f"snapshot:{snapshot.name}": text, **_texts(context, lines)},
+        definitions={f"snapshot:{snapshot.name}": text, **_texts(inputs, lines)},
     )
 
 
-def _read_ahead(context: DataContext, snapshot: Snapshot) -> None:
+def _read_ahead(inputs: WeekInputs, snapshot: Snapshot) -> None:
     """All series that the lines may speak of, in one statement: weeks, months, segments, where a change sits."""
-    keys, catalogue = list[SeriesKey](), context.catalogue
+    keys, catalogue = list[SeriesKey](), inputs.catalogue
     for _, shown in snapshot.filled(catalogue.kpis.values()):
         for item in shown:
             kpi = catalogue.kpis.get(item.kpi)
@@ -139,17 +132,17 @@ def _read_ahead(context: DataContext, snapshot: Snapshot) -> None:
                 grains = {kpi.grain, *({"week", "month"} & set(kpi.offered_grains))}
                 keys += [(kpi.name, grain, d) for grain in grains for d in (NO_DIMENSION, *item.where)]
                 keys += [(kpi.name, kpi.grain, d) for d in catalogue.dimensions_of(kpi)]
-    context.reader.read_ahead(keys, context.reader.generation.sequence)
+    inputs.read_ahead(keys)
 
 
-def _own_text(context: DataContext, snapshot: Snapshot) -> str:
-    document = context.catalogue.documents.get(f"snapshot:{snapshot.name}")
+def _own_text(inputs: WeekInputs, snapshot: Snapshot) -> str:
+    document = inputs.catalogue.documents.get(f"snapshot:{snapshot.name}")
     return document.text if document is not None else f"name: {snapshot.name}\n"
 
 
-def _texts(context: DataContext, lines: Sequence[Line]) -> dict[str, str]:
+def _texts(inputs: WeekInputs, lines: Sequence[Line]) -> dict[str, str]:
     """Every KPI and dataset file that the numbers are made of."""
-    catalogue, found = context.catalogue, dict[str, str]()
+    catalogue, found = inputs.catalogue, dict[str, str]()
     known = catalogue.texts()
     todo = [line.kpi for line in lines if line.kpi in catalogue.kpis]
     while todo:
@@ -163,22 +156,22 @@ def _texts(context: DataContext, lines: Sequence[Line]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _line(context: DataContext, shown: Shown, week: Week, answers: Answers) -> tuple[Line, Status]:
+def _line(inputs: WeekInputs, shown: Shown, week: Week) -> tuple[Line, Status]:
     where = tuple(Filter(dimension, (value,)) for dimension, value in shown.where.items())
     try:
-        kpi = context.catalogue.kpi(shown.kpi)
-        numbers = Numbers(context, kpi, where, week, answers)
-        return _known_line(context, kpi, numbers, shown)
+        kpi = inputs.catalogue.kpi(shown.kpi)
+        numbers = Numbers(inputs, kpi, where, week)
+        return _known_line(inputs, kpi, numbers, shown)
     except KpiError as error:
         return _broken(shown, error)
 
 
-def _known_line(context: DataContext, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
+def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
     value = _number(last["value"]) if last is not None else None
     part = bool(numbers.where) and kpi.grows_with_people
     target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
-    late = [why for d in context.catalogue.datasets_of(kpi) if (why := _late(context, d, week))]
+    late = [why for d in inputs.catalogue.datasets_of(kpi) if (why := _late(inputs, d, week))]
     status = status_of(kpi, value, target, late)
     if part and not late:
         status = Status("no_target", "Its target is for all segments together.")
@@ -193,7 +186,7 @@ def _known_line(context: DataContext, kpi: KpiCommon, numbers: Numbers, shown: S
         segment=shown.where,
         owner=fmt.plain(kpi.owner, fmt.NAME),
         description=fmt.plain(kpi.description),
-        unit=unit(kpi),
+        unit=numbers.series.unit,
         grain=kpi.grain,
         in_points=kpi.changes_in_points,
         period=export.period(last["period"], kpi.grain) if last is not None else None,
@@ -209,23 +202,23 @@ def _known_line(context: DataContext, kpi: KpiCommon, numbers: Numbers, shown: S
         target=target,
         target_text=fmt.value_text(target, kpi) if target is not None else "",
         gap=gap,
-        pace=_pace(context, kpi, numbers),
+        pace=_pace(inputs, kpi, numbers),
         status=status.slug,
         status_label=status.label,
         why=fmt.plain(status.why),
         **_expected(kpi, expected),
         sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
-        place=fmt.plain(_place(context, kpi, numbers)),
+        place=fmt.plain(_place(inputs, kpi, numbers)),
         record=words.record(numbers),
         miss=fmt.plain(words.miss(title, kpi, status, gap)),
-        redefined=fmt.plain(redefinition(context, kpi)),
+        redefined=fmt.plain(inputs.redefinition(kpi)),
         weeks=weeks,
         weeks_note=weeks_note,
         months=months,
         months_note=months_note,
-        definition=context.catalogue.definition(kpi.name),
-        counted=fmt.plain(in_words(kpi, context.catalogue)),
-        data=tuple(_data(context, kpi)),
+        definition=inputs.catalogue.definition(kpi.name),
+        counted=fmt.plain(in_words(kpi, inputs.catalogue)),
+        data=tuple(_data(inputs, kpi)),
     )
     return line, status
 
@@ -267,26 +260,24 @@ def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
     }
 
 
-def _place(context: DataContext, kpi: KpiCommon, numbers: Numbers) -> str:
+def _place(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     """Where the change sits, if it is more than an ordinary one."""
     last, before, expected = numbers.last, numbers.before, numbers.expected
     if last is None or before is None or not numbers.change:
         return ""
     if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
         return ""
-    found = place_of(kpi, context.catalogue, context.reader, last["period"], numbers.where, against=before["period"])
-    return found.words if found else ""
+    return inputs.place(kpi, numbers.where, last["period"], before["period"])
 
 
-def _pace(context: DataContext, kpi: KpiCommon, numbers: Numbers) -> str:
+def _pace(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     """How the running month goes, and where it would be on pace; empty if the data goes beyond the week."""
     if kpi.grain not in LONG:
         return ""
-    states = context.reader.dataset_states(context.reader.generation.sequence)
-    found = running(kpi, default_scope(kpi, kpi.grain, context.catalogue, context.reader, states))
+    found = inputs.elapsed(kpi)
     if found is None or found.period + pd.Timedelta(days=found.days) != numbers.week.end:
         return ""
-    text = so_far(context, kpi, numbers.where)
+    text = inputs.so_far(kpi, numbers.where)
     target = target_at(kpi, found.period, kpi.grain)
     if text and target is not None and kpi.runs_on and not numbers.where:
         due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
@@ -294,12 +285,11 @@ def _pace(context: DataContext, kpi: KpiCommon, numbers: Numbers) -> str:
     return fmt.plain(text)
 
 
-def _data(context: DataContext, kpi: KpiCommon) -> list[str]:
+def _data(inputs: WeekInputs, kpi: KpiCommon) -> list[str]:
     """How far the data behind a KPI reaches."""
-    states = context.reader.dataset_states(context.reader.generation.sequence)
-    found = []
-    for name in context.catalogue.datasets_of(kpi):
-        title = fmt.plain(context.catalogue.datasets[name].label or name.replace("_", " ").capitalize())
+    states, found = inputs.states, list[str]()
+    for name in inputs.catalogue.datasets_of(kpi):
+        title = fmt.plain(inputs.catalogue.datasets[name].label or name.replace("_", " ").capitalize())
         mark = states[name].watermark if name in states else None
         found.append(f"{title} complete to {fmt.moment_text(mark)}")
     return found

@@ -20,6 +20,7 @@ from jobs.project.project import open_project
 from metrics.engine.data_context import DataContext
 from metrics.kpi_views.overview import overview
 from metrics.snapshots import week as weeks
+from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.taking import Circumstances, missing, take, unpublished
 from tests.conftest import NOW, Builder
 from tests.test_pages import PAGES, run
@@ -71,10 +72,10 @@ def test_two_hundred_kpis_take_no_more_than_fourteen(project: Builder) -> None:
 
 def test_a_snapshot_takes_fifteen_statements_at_most(demo_folder: Path) -> None:
     context, statements = counted(demo_folder)
-    catalogue = context.catalogue
+    inputs, catalogue = WeekInputs(context), context.catalogue
     snapshot, week = catalogue.snapshots[0], weeks.last_over(NOW, catalogue.timezone, catalogue.week_start_days)
-    assert unpublished(context, snapshot) == () and missing(context, snapshot, week) is not None
-    made = take(context, snapshot, week, Circumstances("Larkspur", "ana", NOW))
+    assert unpublished(inputs, snapshot) == () and missing(inputs, snapshot, week) is not None
+    made = take(inputs, snapshot, week, Circumstances("Larkspur", "ana", NOW))
     assert made.sections and 0 < statements.total() <= 15, statements
 
 
