@@ -12,7 +12,7 @@ from metrics.alerts.board import AlertItem, Board
 from ui.alerts.incident import alert_card
 from ui.shell import state
 from ui.shell.empty import first_steps
-from ui.shell.theme import html, text
+from ui.shell.templates import banner, line, render
 
 
 @state.cached_view
@@ -28,23 +28,23 @@ def page() -> None:
         return
     found = view()
     st.title(found.headline)
-    html(f"<p class='bw-line'>{text(found.line(utc_now()))}</p>")
+    line(found.line(utc_now()))
     for words in (*found.dead, found.untold):
         if words:
-            html(f"<p class='bw-banner'>{text(words)}</p>")
+            banner(words)
     _section("", found.firing)
     _section("Data is late", found.late)
     _section("Pending", found.pending)
     _section("Silenced", found.silenced)
     _waiting(found.waiting)
-    html(f"<p class='bw-line'>{found.quiet} more rules and segments are quiet.</p>")
+    line(f"{found.quiet} more rules and segments are quiet.")
     st.header("History")
     if found.history.empty:
-        html("<p class='bw-line'>No incident yet. `kpi alerts replay KPI` shows what a rule would have done.</p>")
+        line("No incident yet. `kpi alerts replay KPI` shows what a rule would have done.")
         return
     st.dataframe(found.history, hide_index=True, key="history")
     if found.marks:
-        html(f"<p class='bw-line'>{text(found.marks)}</p>")
+        line(found.marks)
 
 
 def _section(title: str, items: Sequence[AlertItem]) -> None:
@@ -61,8 +61,7 @@ def _waiting(items: Sequence[AlertItem]) -> None:
     if not items:
         return
     st.header("Waiting")
-    rows = "".join(f"<dt>{text(i.title)}</dt><dd>{text(i.label)}. {text(i.why)}</dd>" for i in items)
-    html(f"<dl class='bw-facts'>{rows}</dl>")
+    render("shell/facts", rows=[(i.title, f"{i.label}. {i.why}") for i in items])
 
 
 page()

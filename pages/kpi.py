@@ -24,7 +24,7 @@ from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
-from ui.shell.theme import html, text
+from ui.shell.templates import banner, line, render
 
 
 @state.cached_view
@@ -85,16 +85,16 @@ def page() -> None:
     rule = chosen_rule(kpi, where)
     shown = overlay_of(name, rule, where) if rule is not None else None
     st.title(found.card.label)
-    html(f"<p class='bw-line'>{text(found.description)}</p>")
+    line(found.description)
     if found.card.draft:
-        html("<p class='bw-banner'>Draft: not on the overview until its file says <code>status: live</code>.</p>")
+        render("kpi/draft")
     if found.card.notice:
-        html(f"<p class='bw-banner'>{text(found.card.notice)}</p>")
+        banner(found.card.notice)
     for item in firing(name):
         alert_card(item, link=dict(item.view) != {**dict(st.query_params), "kpi": name})
     hero(found.card)
     if found.so_far:
-        html(f"<p class='bw-line'>{text(found.so_far)}</p>")
+        line(found.so_far)
     options = {d: segments(context, name, d) for d in dimensions}
 
     def controls(place: str) -> None:
@@ -124,7 +124,7 @@ def _chart(found: KpiPage, shown: Overlay | None) -> None:
         return
     words = f"{found.card.label} over time. {found.chart.note}"
     st.plotly_chart(series_figure(found.chart, shown), config=CONFIG, key="series", alt=words)
-    html("".join(f"<p class='bw-line'>{text(note)}</p>" for note in (found.chart.note, *found.notes)))
+    render("shell/lines", lines=(found.chart.note, *found.notes))
 
 
 def _table(found: KpiPage, name: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from metrics.kpi_views.kpi_list import Entry, kpi_list, matching
 from ui.shell import state
 from ui.shell.empty import first_steps
-from ui.shell.theme import html, text
+from ui.shell.templates import line, render
 
 
 @state.cached_view
@@ -39,36 +39,12 @@ def page() -> None:
         label_visibility="collapsed",
     )
     found = matching(entries, st.session_state["search"])
-    html(f"<p class='bw-line'>{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.</p>")
+    line(f"{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.")
     if not found:
         st.info("No KPI has all these words. Try fewer, or a synonym.")
     for area in dict.fromkeys(e.card.area for e in found):
         st.header(area or "No area")
-        html(_table([e for e in found if e.card.area == area]))
-
-
-def _table(entries: list[Entry]) -> str:
-    head = (
-        "<tr><th>KPI</th><th class='bw-num'>Value</th><th>Status</th><th class='bw-hide-phone'>How it is counted</th>"
-        "<th class='bw-hide-phone'>Owner</th></tr>"
-    )
-    return f"<div class='bw-scroll'><table class='bw-list bw-kpis'>{head}{''.join(map(_row, entries))}</table></div>"
-
-
-def _row(entry: Entry) -> str:
-    card = entry.card
-    draft = " <span class='bw-chip bw-none'>Draft</span>" if card.draft else ""
-    kind = " · ".join(
-        part for part in (entry.type, f"by {entry.grain}" if entry.grain else "", entry.additivity) if part
-    )
-    return (
-        f"<tr><td><a href='kpi?kpi={text(card.name)}' target='_self'>{text(card.label)}</a>{draft}"
-        f"<p class='bw-sub'>{text(card.description)}</p></td>"
-        f"<td class='bw-num'>{text(card.value)}<p class='bw-sub'>{text(card.period)}</p></td>"
-        f"<td><span class='bw-chip bw-{card.status.slug}'>{text(card.status.label)}</span></td>"
-        f"<td class='bw-hide-phone'>{text(entry.counted)}<p class='bw-sub'>{text(kind)}</p></td>"
-        f"<td class='bw-hide-phone'>{text(card.owner)}</td></tr>"
-    )
+        render("kpi/list", entries=[e for e in found if e.card.area == area])
 
 
 page()

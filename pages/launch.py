@@ -12,10 +12,10 @@ from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage
 from ui.kpi.charts import CONFIG
 from ui.launches.charts import path_figure
-from ui.launches.scorecard import edit_launch, kpi_markup, show_adoption, show_basis, show_decision, show_voice
+from ui.launches.scorecard import edit_launch, show_adoption, show_basis, show_decision, show_voice
 from ui.shell import state, url
 from ui.shell.empty import first_steps
-from ui.shell.theme import html, text
+from ui.shell.templates import line, render
 
 
 @state.cached_view
@@ -32,19 +32,18 @@ def page() -> None:
     known = [x for x in state.context().catalogue.launches if x.kind == "launch"]
     if not known:
         st.title("No launches yet")
-        html("<p class='bw-line'><a href='launches' target='_self'>Make the first one</a></p>")
+        render("launches/first")
         return
     begun = [x for x in known if x.starts_on <= utc_now().date()]
     labels = {x.name: x.title for x in reversed(known)}
     name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
     found = view(name)
     st.title(found.title)
-    said = " ".join(f"<span class='bw-{slug}'>{text(sentence)}</span>" for sentence, slug in found.headline)
-    html(f"<p class='bw-headline'>{said}</p>")
+    render("launches/headline", said=found.headline)
     told = [found.line, " → ".join(found.steps), f"Owner {found.owner}" if found.owner else "", found.data_line]
-    html(f"<p class='bw-line'>{' · '.join(text(x) for x in told if x)}</p>")
+    line(" · ".join(filter(None, told)))
     if found.hypothesis:
-        html(f"<p class='bw-quote'>{text(found.hypothesis)}</p>")
+        render("launches/hypothesis", words=found.hypothesis)
     _exports(found)
     _verdicts(found)
     _chart(found)
@@ -69,9 +68,9 @@ def _exports(found: LaunchPage) -> None:
 def _verdicts(found: LaunchPage) -> None:
     st.header("Did it work?")
     if not found.blocks:
-        html("<p class='bw-line'>No KPI is named: there is nothing to read.</p>")
+        line("No KPI is named: there is nothing to read.")
         return
-    html(f"<div class='bw-scores'>{''.join(kpi_markup(block) for block in found.blocks)}</div>")
+    render("launches/scores", blocks=found.blocks)
 
 
 def _chart(found: LaunchPage) -> None:
@@ -84,7 +83,7 @@ def _chart(found: LaunchPage) -> None:
     assert block.path is not None
     words = f"{block.title}: as seen, and as expected without the launch, with a band of 95%"
     st.plotly_chart(path_figure(block.path), config=CONFIG, key="path", alt=words)
-    html(f"<p class='bw-line'>{text(words)}. {text(block.today)}</p>")
+    line(f"{words}. {block.today}")
 
 
 page()

@@ -16,7 +16,7 @@ from ui.kpi.cards import cards
 from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
-from ui.shell.theme import html, text
+from ui.shell.templates import banner, line, render
 
 NAMED = 3  # alerts that the overview names
 
@@ -37,23 +37,23 @@ def page() -> None:
     found = view("" if area == "all" else area, segment)
     _demo_strip()
     if found.overdue:
-        html(f"<p class='bw-banner'>{text(found.overdue)} <a href='data' target='_self'>Sync now</a></p>")
+        banner(found.overdue, "Sync now")
     if found.held:
         words = f"{', '.join(found.held)}: the definition has an error, so the version published last is shown."
-        html(f"<p class='bw-banner'>{text(words)} <a href='data' target='_self'>What is wrong</a></p>")
+        banner(words, "What is wrong")
     st.title(found.headline)
     _alerts()
-    chips = "".join(f"<li class='bw-chip bw-{s}'>{n} {LABELS[s].lower()}</li>" for s, n in found.counts.items())
+    counts = [(slug, count, LABELS[slug].lower()) for slug, count in found.counts.items()]
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
-        html(f"<p class='bw-line'>{text(found.freshness.line(utc_now()))}</p><ul class='bw-chips'>{chips}</ul>")
+        render("kpi/counts", line=found.freshness.line(utc_now()), counts=counts)
         if any_to_draw():
             both_widths(draw_area_and_segment)
     if set(found.counts) == {"no_target"}:
-        html("<p class='bw-line'>Write `targets` or `thresholds` into a KPI's file to see here what is off track.</p>")
+        line("Write `targets` or `thresholds` into a KPI's file to see here what is off track.")
     opened = cards(found.cards, key="cards")
     if found.left_out:
         dimension = segment.partition(":")[0]
-        html(f"<p class='bw-line'>Not known by {text(dimension)}: {text(', '.join(found.left_out))}.</p>")
+        line(f"Not known by {dimension}: {', '.join(found.left_out)}.")
     if opened:
         st.switch_page("../pages/kpi.py", query_params={"kpi": opened})
 
@@ -69,29 +69,18 @@ def _alerts() -> None:
     items = firing()
     if not items:
         return
-    links = ", ".join(
-        f"<a href='kpi?{text(urlencode(i.view))}' target='_self'>{text(i.title)}</a> since {text(i.since)}"
-        for i in items[:NAMED]
-    )
-    rest = f", <a href='alerts' target='_self'>{len(items) - NAMED} more</a>" if len(items) > NAMED else ""
+    links = [(item.title, item.since, urlencode(item.view)) for item in items[:NAMED]]
     count = "1 unacknowledged alert" if len(items) == 1 else f"{len(items)} unacknowledged alerts"
-    html(f"<p class='bw-banner bw-firing'>{count}: {links}{rest}.</p>")
+    render("alerts/unattended", count=count, links=links, more=max(0, len(items) - NAMED))
 
 
 def _demo_strip() -> None:
     project = state.project()
     asked = questions(project)
     if asked:
-        links = "".join(
-            f"<a href='kpi?kpi={q['kpi']}&amp;range={q['range']}&amp;by={q['by']}' target='_self'>{text(q['text'])}</a>"
-            for q in asked
-        )
-        html(
-            f"<div class='bw-demo'><strong>{text(project.name)}, an invented app</strong>{links}"
-            "<a href='data' target='_self'>Use your own data</a></div>"
-        )
+        render("shell/demo", name=project.name, questions=asked)
     if late := outdated(project, utc_now()):
-        html(f"<p class='bw-banner'>{text(late)}</p>")
+        banner(late)
 
 
 page()

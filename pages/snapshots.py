@@ -12,7 +12,7 @@ from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.comparing import Pair
 from ui.shell import state, url
 from ui.shell.empty import first_steps
-from ui.shell.theme import html, text
+from ui.shell.templates import banner, line, render
 from ui.snapshots.actions import compare_table, files, note_form, send_form, style
 
 
@@ -47,10 +47,7 @@ def page() -> None:
     found = archive(name)
     if not found.entries:
         st.title("No snapshot yet")
-        html(
-            "<p class='bw-line'>A snapshot freezes a week: its numbers stay as published, "
-            "and later changes are listed.</p>"
-        )
+        line("A snapshot freezes a week: its numbers stay as published, and later changes are listed.")
         _offer(found, name)
         return
     weeks = {entry.week: entry.week_text for entry in found.entries}
@@ -67,9 +64,8 @@ def page() -> None:
         send_form(shown)
     _offer(found, name)
     if revision != revisions[0]:
-        words = f"Revision {revision} of {revisions[0]}: this week was taken again later."
-        html(f"<p class='bw-banner'>{text(words)}</p>")
-    html(shown.body)
+        banner(f"Revision {revision} of {revisions[0]}: this week was taken again later.")
+    render("snapshots/body", body=shown.body)
     _compare(name, week, weeks)
     _archive(found)
 
@@ -77,11 +73,11 @@ def page() -> None:
 def _offer(found: Archive, name: str) -> None:
     """A week that is over and was not taken, or why none can be."""
     if found.wrong:
-        html(f"<p class='bw-banner'>{text(found.wrong)} <a href='data' target='_self'>What is wrong</a></p>")
+        banner(found.wrong, "What is wrong")
     if found.untaken is None:
         return
     week, gaps = found.untaken
-    html(f"<p class='bw-line'>Week {text(week)} is over and not taken yet. {text(gaps)}</p>")
+    line(f"Week {week} is over and not taken yet. {gaps}")
     if st.button(f"Take week {week}", type="primary", key="take"):
         try:
             take_by_hand(state.project(), name, week, by=state.who(), now=utc_now())
@@ -105,17 +101,7 @@ def _compare(name: str, week: str, weeks: dict[str, str]) -> None:
 
 def _archive(found: Archive) -> None:
     st.header("Archive")
-    rows = "".join(
-        f"<tr><td><a href='snapshots?snapshot={text(e.name)}&amp;week={e.week}&amp;revision={e.revision}' "
-        f"target='_self'>{text(e.week_text)}</a><p class='bw-sub'>revision {e.revision}"
-        f"{'' if e.latest else ', replaced'}</p></td><td>{text(e.headline)}<p class='bw-sub'>Taken {text(e.taken)} by "
-        f"{text(e.by)}</p></td></tr>"
-        for e in found.entries
-    )
-    html(
-        f"<table class='bw-list bw-archive'><thead><tr><th>Week</th><th>What it said</th></tr></thead><tbody>{rows}"
-        "</tbody></table>"
-    )
+    render("snapshots/archive", entries=found.entries)
 
 
 page()

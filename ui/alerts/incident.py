@@ -14,7 +14,7 @@ from jobs.alerts import incidents as job
 from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
 from ui.shell import state
-from ui.shell.theme import html, text
+from ui.shell.templates import render
 
 SPANS = {"4 hours": timedelta(hours=4), "1 day": timedelta(days=1), "1 week": timedelta(days=7)}
 COLORS = {"critical": "off_track", "warning": "at_risk", "": "no_target"}
@@ -24,31 +24,21 @@ def alert_card(item: AlertItem, *, link: bool = True) -> None:
     """What fires, where, since when; then its buttons."""
     name = _slug(f"{item.rule_key} {item.segment}")
     with st.container(key=f"alert_{name}", border=True, gap="small"):
-        html(_words(item, link=link))
+        _words(item, link=link)
         with st.container(horizontal=True, key=f"do_{name}", gap="small"):
             _actions(item)
 
 
-def _words(item: AlertItem, *, link: bool) -> str:
+def _words(item: AlertItem, *, link: bool) -> None:
     slug = COLORS[item.severity] if item.state in ("firing", "recovering") else "waiting_for_data"
-    title = text(item.title)
-    if link and item.view:
-        title = f"<a href='kpi?{text(urlencode(item.view))}' target='_self'>{title}</a>"
-    expected, since = (
-        f"{word} {text(said)}" if said else "" for word, said in (("expected", item.expected), ("since", item.since))
-    )
-    facts = [f"<b>{text(item.value)}</b>" if item.value else "", expected, since]
-    told = " · ".join(filter(None, facts))
-    owner = f"Owner {text(item.owner)}" if item.owner else ""
-    rule = f"Fires {text(item.words)}" if item.words else ""
-    lines = [text(item.place), text(item.why), " · ".join(filter(None, (owner, rule))), text(item.acknowledged)]
+    told = [f"{word} {said}" for word, said in (("expected", item.expected), ("since", item.since)) if said]
+    owner = f"Owner {item.owner}" if item.owner else ""
+    rule = f"Fires {item.words}" if item.words else ""
+    lines = [item.place, item.why, " · ".join(filter(None, (owner, rule))), item.acknowledged]
     if item.silenced:
-        lines.append(f"Silenced {text(item.silenced)}")
-    notes = "".join(f"<p class='bw-note'>{line}</p>" for line in lines if line)
-    return (
-        f"<div class='bw-alert'><p class='bw-alert-head'><span class='bw-chip bw-{slug}'>{text(item.label)}</span>"
-        f"<span class='bw-alert-title'>{title}</span><span>{told}</span></p>{notes}</div>"
-    )
+        lines.append(f"Silenced {item.silenced}")
+    query = urlencode(item.view) if link else ""
+    render("alerts/incident", item=item, slug=slug, query=query, told=told, lines=[words for words in lines if words])
 
 
 def _actions(item: AlertItem) -> None:

@@ -12,7 +12,7 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.query import Filter
 from ui.shell import state, url
-from ui.shell.theme import html, text
+from ui.shell.templates import banner, line, render
 
 MOST_PERIODS = 7
 
@@ -48,13 +48,13 @@ def rule_controls(kpi: KpiCommon, where: tuple[Filter, ...], found: Overlay | No
             }
             url.choose("for", "For", counts, "1")
     if found is None:
-        html("<p class='bw-line'>Choose a rule, or try one: the chart shows what it would have done.</p>")
+        line("Choose a rule, or try one: the chart shows what it would have done.")
         return
-    html(f"<p class='bw-line'>{text(found.label)}.</p><p class='bw-would' data-testid='would'>{text(found.words)}</p>")
+    render("kpi/would", found=found)
     if found.learning:
-        html(f"<p class='bw-banner'>{text(found.learning)}</p>")
+        banner(found.learning)
     if found.yaml:
-        html(f"<p class='bw-line'>To keep it, copy this into <code>kpis/{text(kpi.name)}.yml</code>:</p>")
+        render("kpi/keep_rule", name=kpi.name)
         st.code(found.yaml, language="yaml")
 
 

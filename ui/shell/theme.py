@@ -1,11 +1,10 @@
-"""Style that Streamlit's theme cannot say, and escaping."""
+"""Style that Streamlit's theme cannot say."""
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
-import streamlit as st
+from ui.shell.templates import render
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 CSS = (Path(__file__).parent / "theme.css").read_text()
@@ -16,14 +15,4 @@ SERIES = ("#6366f1", "#0ea5a4", "#e0862e", "#d6499b", "#5b9b3c", "#8b6fd6", "#c2
 
 def style() -> None:
     """Load theme.css into the page."""
-    st.html(f"<style>{CSS}</style>")
-
-
-def html(markup: str) -> None:
-    """Markup whose data was escaped by `text`."""
-    st.html(markup)
-
-
-def text(value: str) -> str:
-    """Text from data or users, harmless in markup and attributes."""
-    return escape(value, quote=True)
+    render("shell/style", css=CSS)

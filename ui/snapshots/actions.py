@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -17,8 +18,7 @@ from metrics.presentation.format import moment_text
 from metrics.snapshots.comparing import Pair
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
-from ui.shell import state
-from ui.shell.theme import html, text
+from ui.shell import state, templates
 
 MORE = {"html": "HTML", "png": "Picture for chats", "markdown": "Markdown", "csv": "CSV", "json": "JSON"}
 STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is being sent", "unknown": "may have arrived"}
@@ -26,7 +26,7 @@ STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is bein
 
 def style() -> None:
     """The snapshot's own style, the same as in its file."""
-    st.html(f"<style>{as_html.css()}</style>")
+    templates.render("shell/style", css=as_html.css())
 
 
 def files(document: Document) -> None:
@@ -67,13 +67,9 @@ def send_form(shown: Shown) -> None:
     with st.popover("Send", key="send"):
         if not shown.recipients:
             words = f"No recipients: write `recipients` into snapshots/{document.snapshot}.yml."
-            html(f"<p class='bw-line'>{text(words)}</p>")
-        rows = "".join(
-            f"<li>{text(r.name)}: {text(_state(r.status, r.error))}"
-            f"{f' {text(moment_text(r.finished_at))}' if r.finished_at else ''}</li>"
-            for r in shown.recipients
-        )
-        html(f"<ul class='bw-plain'>{rows}</ul>")
+            templates.line(words)
+        said = [f"{r.name}: {_state(r.status, r.error)}{_moment(r.finished_at)}" for r in shown.recipients]
+        templates.render("shell/lists", lists=(("", said),))
         left = [r.name for r in shown.recipients if not r.status]
         if left and st.button(f"Send to {len(left)}", type="primary", key="send_now"):
             _send(document, left)
@@ -83,6 +79,10 @@ def send_form(shown: Shown) -> None:
 
 def _state(status: str, error: str) -> str:
     return STATES.get(status, status) + (f" ({error})" if error else "")
+
+
+def _moment(at: datetime | None) -> str:
+    return f" {moment_text(at)}" if at else ""
 
 
 def _send(document: Document, names: Sequence[str]) -> None:
@@ -98,22 +98,4 @@ def _send(document: Document, names: Sequence[str]) -> None:
 
 def compare_table(pairs: Sequence[Pair], earlier: str, later: str) -> None:
     """Two weeks as they were published."""
-    rows = "".join(
-        f"<tr><td><bdi>{text(pair.title)}</bdi>{NOTE if pair.redefined else ''}</td>"
-        f"<td class='bw-num'>{text(pair.earlier)}<p class='bw-sub'>{_label(pair.statuses[0])}</p></td>"
-        f"<td class='bw-num'>{text(pair.later)}<p class='bw-sub'>{_label(pair.statuses[1])}</p></td>"
-        f"<td class='bw-num'>{text(pair.change)}</td></tr>"
-        for pair in pairs
-    )
-    html(
-        f"<div class='bw-scroll' tabindex='0'><table class='bw-list bw-compare'><thead><tr><th>KPI</th>"
-        f"<th class='bw-num'>{text(earlier)}</th><th class='bw-num'>{text(later)}</th><th class='bw-num'>Change</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-NOTE = "<p class='bw-sub'>Redefined in between: not the same count.</p>"
-
-
-def _label(slug: str) -> str:
-    return text(LABELS.get(slug, ""))
+    templates.render("snapshots/compare", pairs=pairs, earlier=earlier, later=later, labels=LABELS)

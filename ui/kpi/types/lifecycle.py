@@ -7,7 +7,8 @@ import streamlit as st
 
 from metrics.kpi_views.types.lifecycle import LABELS, LifecycleShape
 from ui.kpi.charts import CONFIG
-from ui.shell.theme import BAD, GOOD, LINE, QUIET, html
+from ui.shell.templates import line
+from ui.shell.theme import BAD, GOOD, LINE, QUIET
 
 KINDS = {"new": LINE, "returning": QUIET, "resurrected": GOOD, "dormant": BAD}
 MOST_TIMES = 4  # returning people more than this many times the gained ones are drawn on demand
@@ -49,8 +50,8 @@ def draw(shape: LifecycleShape) -> None:
         alt="New, returning and resurrected people above zero, those who went dormant below, for each period",
     )
     more = " Returning people are many more: click their name to draw them." if crowded else ""
-    html(
-        "<p class='bw-line'>New: never there before. Resurrected: there before, but not in the period before. "
+    line(
+        "New: never there before. Resurrected: there before, but not in the period before. "
         "Went dormant: there in the period before, not in this one. Pale: not complete yet."
-        f"{more}</p>"
+        f"{more}"
     )

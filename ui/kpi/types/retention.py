@@ -9,7 +9,8 @@ import streamlit as st
 
 from metrics.kpi_views.types.retention import RetentionShape
 from ui.kpi.charts import CONFIG
-from ui.shell.theme import LINE, QUIET, SERIES, html, text
+from ui.shell.templates import line, render
+from ui.shell.theme import LINE, QUIET, SERIES
 
 
 def draw(shape: RetentionShape) -> None:
@@ -43,29 +44,16 @@ def draw(shape: RetentionShape) -> None:
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", automargin=True, nticks=5, zeroline=False)
     words = f"Share of a cohort that is back, by {shape.unit}; the headline is {shape.unit} {shape.at}"
     st.plotly_chart(figure, config=CONFIG, key="curve", alt=words)
-    html(f"<p class='bw-line'>{text(words)}. Cohorts count by their size, each only where it is old enough.</p>")
+    line(f"{words}. Cohorts count by their size, each only where it is old enough.")
     if shape.cohorts:
-        html(_triangle(shape))
+        _triangle(shape)
 
 
-def _triangle(shape: RetentionShape) -> str:
+def _triangle(shape: RetentionShape) -> None:
     known = [cell for cohort in shape.cohorts for cell in cohort.cells if cell is not None]
     least, most = min(known, default=0.0), max(known, default=1.0)
     spread = most - least or 1.0
-    here = [" class='bw-here'" if k == str(shape.at) else "" for k in shape.columns]
-    heads = "".join(f"<th scope='col'{mark}>{k}</th>" for k, mark in zip(shape.columns, here, strict=True))
-    lines = []
-    for cohort in shape.cohorts:
-        cells = "".join(
-            "<td><span class='bw-hidden'>not over yet</span></td>"
-            if cell is None
-            else f"<td style='--heat:{8 + (cell - least) / spread * 54:.0f}%'>{cell * 100:.0f}%</td>"
-            for cell in cohort.cells
-        )
-        lines.append(f"<tr><th scope='row'>{text(cohort.name)}</th><td class='bw-size'>{cohort.size}</td>{cells}</tr>")
-    caption = f"Cohorts, newest first: people who started, and the share back after each {shape.unit}"
-    return (
-        f"<div class='bw-scroll' tabindex='0' role='region' aria-label='Cohort triangle'><table class='bw-triangle'>"
-        f"<caption>{text(caption)}</caption><thead><tr><th scope='col'>Started</th><th scope='col'>People</th>{heads}"
-        f"</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    rows = [
+        (c, [None if x is None else (x * 100, 8 + (x - least) / spread * 54) for x in c.cells]) for c in shape.cohorts
+    ]
+    render("kpi/triangle", shape=shape, rows=rows)

@@ -8,7 +8,8 @@ import streamlit as st
 from metrics.kpi_views.types.survey import SurveyShape
 from ui.kpi.charts import CONFIG
 from ui.shell import url
-from ui.shell.theme import BAD, GOOD, QUIET, html, text
+from ui.shell.templates import line, render
+from ui.shell.theme import BAD, GOOD, QUIET
 
 FIRST = 8  # comments shown at once
 GROUPS = {"promoters": GOOD, "passives": QUIET, "detractors": BAD}
@@ -17,12 +18,7 @@ GROUPS = {"promoters": GOOD, "passives": QUIET, "detractors": BAD}
 def draw(shape: SurveyShape) -> None:
     """Shares, then comments."""
     st.header("Who answered what")
-    chips = "".join(
-        f"<li class='bw-share bw-{group}'><b>{text(share)}</b> {text(shape.labels[group])} "
-        f"<span>{text(count)}</span></li>"
-        for group, count, share in shape.latest
-    )
-    html(f"<p class='bw-line'>{text(shape.latest_period)}</p><ul class='bw-shares'>{chips}</ul>")
+    render("kpi/answers", shape=shape)
     figure = go.Figure()
     for group in ("detractors", "passives", "promoters"):
         figure.add_bar(
@@ -57,13 +53,8 @@ def _comments(shape: SurveyShape) -> None:
     short = {"": "All", **{group: label.split(" (")[0] for group, label in shape.labels.items()}}
     url.choose("who", "Whose words", short, "", buttons=True)
     if not shape.comments:
-        html("<p class='bw-line'>None of these wrote anything.</p>")
-    items = [
-        f"<li class='bw-{c.who}'><p>{text(c.words)}</p>"
-        f"<p class='bw-note'><b>{text(c.score)}</b> · {text(c.when)}</p></li>"
-        for c in shape.comments
-    ]
-    html(f"<ul class='bw-voices'>{''.join(items[:FIRST])}</ul>")
-    if len(items) > FIRST:
+        line("None of these wrote anything.")
+    render("shell/voices", line="", comments=shape.comments[:FIRST])
+    if len(shape.comments) > FIRST:
         with st.expander("More"):
-            html(f"<ul class='bw-voices'>{''.join(items[FIRST:])}</ul>")
+            render("shell/voices", line="", comments=shape.comments[FIRST:])
