@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def read(name: str, command: str, status: int, found: ElementTree.Element, cpu: 
     cases, failures, skipped = {}, {}, 0
     tests = found.findall(".//testcase")
     for test in tests:
-        label = f"{test.get('classname', '').replace('.', '/')}::{test.get('name')}"
+        function = re.sub(r"@[\w-]+$", "", test.get("name", ""))  # xdist's group
+        label = f"{test.get('classname', '').replace('.', '/')}::{function}"
         for told in test.findall("properties/property[@name='cases']"):
             cases[label] = int(told.get("value", "0"))
         skipped += test.find("skipped") is not None

@@ -58,9 +58,21 @@ def pytest_report_header() -> str:
     return f"random cases: {told()}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:  # in the JUnit report: benchmarks/prove.py
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """A module's tests run in one worker, which makes its fixtures once. One worker begins with the browser, for which
+    it makes the demo; the others with what needs no demo.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        # In the JUnit report: benchmarks/prove.py.
         item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
+    yield
+    groups = [str(item.get_closest_marker("xdist_group").args[0]) for item in items]
+    told = {g for g, item in zip(groups, items, strict=True) if "demo_folder" in getattr(item, "fixturenames", ())}
+    rank = {group: 0 if group == "browser" else 2 if group in told else 1 for group in groups}
+    items[:] = [item for _, item in sorted(zip(groups, items, strict=True), key=lambda pair: rank[pair[0]])]
 
 
 def pytest_collection_finish() -> None:

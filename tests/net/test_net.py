@@ -7,6 +7,7 @@ differently. What is equal for all runs, and how, is said in text.py and in each
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,16 @@ from tests.net.conftest import World
 from tests.net.product import kpi, run_process
 
 Held = Callable[[str, dict[str, str]], None]
-SLOW = {"types": [pytest.mark.slow]}  # as much as all other tests of a minute; engine/ and the demo have each type
-WORLDS = [
-    pytest.param(name, marks=[pytest.mark.xdist_group(f"net-{name}"), *SLOW.get(name, [])])
-    for name in ("demo", "types", "shop")
-]
+
+
+def worlds(*soon: str) -> list[Any]:
+    """Each world in one worker. In `make test` those named, the others in `make slow`: a minute and a half in all."""
+    return [
+        pytest.param(
+            name, marks=[pytest.mark.xdist_group(f"net-{name}"), *([] if name in soon else [pytest.mark.slow])]
+        )
+        for name in ("demo", "types", "shop")
+    ]
 
 
 @pytest.fixture
@@ -28,20 +34,18 @@ def world(request: pytest.FixtureRequest) -> World:
     return made
 
 
-@pytest.mark.parametrize("world", WORLDS, indirect=True)
+@pytest.mark.parametrize("world", worlds("demo", "shop"), indirect=True)
 def test_values_and_definitions_are_as_recorded(world: World, held: Held) -> None:
     held(f"{world.name}/stored", values_record.record(world.folder))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("world", WORLDS, indirect=True)
+@pytest.mark.parametrize("world", worlds(), indirect=True)
 def test_verbs_say_what_was_recorded(world: World, held: Held) -> None:
     held(f"{world.name}/cli", cli_record.record(world.name, world.folder, world.made))
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("world", WORLDS, indirect=True)
+@pytest.mark.parametrize("world", worlds(), indirect=True)
 def test_pages_show_what_was_recorded(monkeypatch: pytest.MonkeyPatch, world: World, held: Held) -> None:
     held(f"{world.name}/pages", pages_record.record(monkeypatch, world.name, world.folder))
 
