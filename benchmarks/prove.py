@@ -34,10 +34,13 @@ AREAS: dict[str, tuple[str, ...]] = {
     "alerts": ("tests/alerts", "tests/jobs/test_evaluate_alerts.py", "tests/jobs/test_deliver.py"),
     "launches": ("tests/launches",),
     "snapshots": ("tests/snapshots",),
-    "data": ("tests/sources", "tests/quality", "tests/catalog", "tests/test_hostile.py"),
+    "data": ("tests/sources", "tests/quality", "tests/catalog", "tests/warehouse", "tests/test_hostile.py"),
     "jobs": ("tests/jobs", "tests/state", "tests/cli"),
-    "pages": ("tests/e2e", "tests/test_pages.py", "tests/net"),
-    "house": ("tests/house", *(f"tests/test_{name}.py" for name in ("docs", "layers", "clock", "moved_clocks"))),
+    "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "house": (
+        "tests/house",
+        *(f"tests/test_{name}.py" for name in ("docs", "layers", "kpi_types", "logs", "clock", "moved_clocks")),
+    ),
     "clock": ("tests",),
 }
 

@@ -450,7 +450,7 @@ def test_a_name_that_is_not_the_files(shop: Builder) -> None:
     [
         (
             "- {name: t, type: files, table: t, path: a}\n- {name: t, type: files, table: u, path: b}\n",
-            "is there twice",
+            "is defined twice",
         ),
         ("- {name: t, type: files, table: t, path: a}\n- {name: u, type: files, table: t, path: b}\n", "already fed"),
         ("- {name: t, type: flies, table: t, path: a}\n", "Did you mean 'files'"),

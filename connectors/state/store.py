@@ -45,8 +45,9 @@ class StateStore:
         """Changes when an SQLite store is written to; a server's is looked at anew each minute."""
         if self.path is None:
             return (int(time.monotonic() // 60),)
-        files = [Path(f"{self.path}{end}") for end in ("", "-wal")]
-        return tuple(p.stat().st_mtime_ns for p in files if p.exists())
+        files = [Path(f"{self.path}{end}").stat() for end in ("", "-wal") if Path(f"{self.path}{end}").exists()]
+        # A reader makes an empty log: nothing was written.
+        return tuple(file.st_mtime_ns for file in files if file.st_size)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

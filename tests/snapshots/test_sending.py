@@ -161,7 +161,7 @@ def test_a_server_that_is_not_there_is_tried_again_and_seen(project: Builder, in
     port = free_port()
     mailing(project, port)
     result = project.sync(now=NOW)
-    assert "2 attempts to send failed; tried again later" in result.alerts
+    assert any(re.fullmatch(r"\d+ attempts to send failed; tried again later", line) for line in result.alerts)
     found = recipients_of(project.open(), document(project))
     assert [(r.status, r.attempts >= 1) for r in found] == [("pending", True)] * 2
     assert all("refused" in r.error for r in found)

@@ -176,7 +176,7 @@ def test_one_broken_row_does_not_lead_the_delimiter_astray(tmp_path: Path) -> No
 def test_a_missing_file_and_an_unknown_ending_say_what_to_do(project: Builder) -> None:
     start(project, "files/none.csv")
     result = project.sync()
-    assert "no file matches files/none.csv" in result.sources[0].error and "mend `path`" in result.sources[0].error
+    assert "no file matches files/none.csv" in result.sources[0].error and "fix `path`" in result.sources[0].error
     with pytest.raises(SourceError, match="Known endings"):
         file_format(Path("a.xlsx"))
 
