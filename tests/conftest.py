@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         # In the JUnit report: benchmarks/prove.py.
         item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
     yield
-    groups = [str(item.get_closest_marker("xdist_group").args[0]) for item in items]
+    groups = [str(marker.args[0]) for item in items if (marker := item.get_closest_marker("xdist_group"))]
     told = {g for g, item in zip(groups, items, strict=True) if "demo_folder" in getattr(item, "fixturenames", ())}
     rank = {group: 0 if group == "browser" else 2 if group in told else 1 for group in groups}
     items[:] = [item for _, item in sorted(zip(groups, items, strict=True), key=lambda pair: rank[pair[0]])]
