@@ -101,6 +101,12 @@ def _clock() -> Iterator[None]:
     set_clock(NOW)
 
 
+@pytest.fixture(autouse=True)
+def _main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page under test makes itself `__main__`, from which later processes would begin."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compare text with tests/golden/<name>; rewrite it with --update-golden."""
