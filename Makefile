@@ -54,10 +54,10 @@ types: $(STAMP)
 
 unit slow: export OPENBLAS_NUM_THREADS = 1
 unit: $(STAMP)
-	$(BIN)/python -m slipcover -m pytest -n 2 --dist loadgroup --durations=20
+	$(BIN)/python -m slipcover -m pytest -n 2 --durations=20
 
 slow: $(STAMP) ## What takes long, and more random cases of each property
-	KPI_CASES=slow $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20 -m "slow or sampled"
+	KPI_CASES=slow $(BIN)/python -m pytest -n 2 --durations=20 -m "slow or sampled"
 
 prove: $(STAMP) ## All random cases of an area, kept in docs/proofs: make prove engine (SEED=7)
 	$(BIN)/python benchmarks/prove.py $(or $(AREA),--help) $(if $(SEED),--seed $(SEED))

@@ -59,12 +59,9 @@ CLOCKS = (
 )
 # What meets a clock most: pages, the overview in a browser, sending, snapshots, alerts, a database, files' times.
 SAMPLE = (
-    "tests/test_clock.py",
     "tests/test_pages.py",
     "tests/e2e/test_dashboard.py::test_the_overview_is_filled_and_a_card_opens_its_kpi",
-    "tests/jobs/test_deliver.py",
     "tests/jobs/test_evaluate_alerts.py",
-    "tests/snapshots/test_sending.py",
 )
 
 

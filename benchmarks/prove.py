@@ -12,7 +12,6 @@ import argparse
 import os
 import platform
 import random
-import re
 import resource
 import subprocess
 import sys
@@ -61,7 +60,7 @@ class Run:
 
 def pytest_of(paths: tuple[str, ...]) -> list[str]:
     """The command without what differs from machine to machine."""
-    return ["python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", *paths]
+    return ["python", "-m", "pytest", "-q", "-n", "2", *paths]
 
 
 def run(name: str, paths: tuple[str, ...], clock: Clock | None, variables: dict[str, str], marks: str) -> Run:
@@ -89,8 +88,7 @@ def read(name: str, command: str, status: int, found: ElementTree.Element, cpu: 
     cases, failures, skipped = {}, {}, 0
     tests = found.findall(".//testcase")
     for test in tests:
-        function = re.sub(r"@[\w-]+$", "", test.get("name", ""))  # xdist's group
-        label = f"{test.get('classname', '').replace('.', '/')}::{function}"
+        label = f"{test.get('classname', '').replace('.', '/')}::{test.get('name')}"
         for told in test.findall("properties/property[@name='cases']"):
             cases[label] = int(told.get("value", "0"))
         skipped += test.find("skipped") is not None

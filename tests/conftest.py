@@ -58,21 +58,38 @@ def pytest_report_header() -> str:
     return f"random cases: {told()}"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """A module's tests run in one worker, which makes its fixtures once. One worker begins with the browser, for which
-    it makes the demo; the others with what needs no demo.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        # In the JUnit report: benchmarks/prove.py.
+def together(nodeid: str) -> str:
+    """Tests of which one worker runs all, since they share what is costly to make: a module's, or more than that."""
+    path, _, name = nodeid.partition("::")
+    if path.startswith("tests/e2e/"):
+        return "browser"
+    if path == "tests/net/test_net.py":
+        return "net-" + next((world for world in ("demo", "types") if f"[{world}]" in name), "shop")
+    return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """In the place of --dist loadgroup, whose groups pytest-xdist 3.8 loses under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker begins with the browser, for which it makes the demo; the other with what needs no demo."""
+    for item in items:  # in the JUnit report: benchmarks/prove.py
         item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
-    yield
-    groups = [str(marker.args[0]) for item in items if (marker := item.get_closest_marker("xdist_group"))]
-    told = {g for g, item in zip(groups, items, strict=True) if "demo_folder" in getattr(item, "fixturenames", ())}
-    rank = {group: 0 if group == "browser" else 2 if group in told else 1 for group in groups}
-    items[:] = [item for _, item in sorted(zip(groups, items, strict=True), key=lambda pair: rank[pair[0]])]
+    demo = {together(item.nodeid) for item in items if "demo_folder" in getattr(item, "fixturenames", ())}
+    rank = {group: 2 if group in demo else 1 for group in map(together, (item.nodeid for item in items))}
+    rank["browser"] = 0
+    items.sort(key=lambda item: rank[together(item.nodeid)])
 
 
 def pytest_collection_finish() -> None:

@@ -14,7 +14,6 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT, Builder, Server, run_cli
 from tests.e2e.conftest import Open, settled
 
-pytestmark = pytest.mark.xdist_group("browser")
 PAGES = (
     "",
     "kpi?kpi=error_free_sessions",

@@ -11,8 +11,6 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Open, settled
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def shot(page: Any, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     page.screenshot(path=str(tmp_path_factory.getbasetemp() / f"{name}.png"), full_page=True)

@@ -24,7 +24,6 @@ from metrics.presentation import export
 from tests.conftest import Builder
 from tests.sampling import cases, sampled
 
-pytestmark = pytest.mark.xdist_group("followed")  # one worker: its worlds are made once
 # The first has both a skipped and a doubled hour, and weeks from Sunday on.
 ZONES = ("America/New_York", "UTC", "Asia/Kolkata")[: cases(fast=1, slow=3, full=3)]
 KINDS = ("view", "view", "cart", "cart", "buy", "rest")

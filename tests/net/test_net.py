@@ -19,13 +19,9 @@ Held = Callable[[str, dict[str, str]], None]
 
 
 def worlds(*soon: str) -> list[Any]:
-    """Each world in one worker. In `make test` those named, the others in `make slow`: a minute and a half in all."""
-    return [
-        pytest.param(
-            name, marks=[pytest.mark.xdist_group(f"net-{name}"), *([] if name in soon else [pytest.mark.slow])]
-        )
-        for name in ("demo", "types", "shop")
-    ]
+    """In `make test` those named, the others in `make slow`: a minute and a half in all."""
+    every = ("demo", "types", "shop")
+    return [pytest.param(name, marks=[] if name in soon else [pytest.mark.slow]) for name in every]
 
 
 @pytest.fixture
@@ -50,7 +46,6 @@ def test_pages_show_what_was_recorded(monkeypatch: pytest.MonkeyPatch, world: Wo
     held(f"{world.name}/pages", pages_record.record(monkeypatch, world.name, world.folder))
 
 
-@pytest.mark.xdist_group("net-shop")
 def test_a_process_of_its_own_says_the_same(shop: World) -> None:
     asked = ("query", "orders", "--by", "platform", "--json", "--project", str(shop.folder))
     assert run_process(*asked, check=True).stdout.encode() == kpi(*asked).stdout
