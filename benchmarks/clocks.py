@@ -57,7 +57,7 @@ CLOCKS = (
     Clock("in Pacific/Auckland", zone="Pacific/Auckland"),
     Clock("in America/Los_Angeles", zone="America/Los_Angeles"),
 )
-# What meets a clock most: pages, the overview in a browser, sending, snapshots, alerts, a database, files' times.
+# What meets a clock most: ages on pages, the overview in a browser, when rules are evaluated.
 SAMPLE = (
     "tests/test_pages.py",
     "tests/e2e/test_dashboard.py::test_the_overview_is_filled_and_a_card_opens_its_kpi",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -92,6 +93,12 @@ def test_a_series_that_was_let_go_is_read_again(demo_folder: Path, monkeypatch: 
     assert reader.stored_values("no_such_kpi", "day", "", sequence) is None
 
 
+@pytest.fixture(scope="module")
+def own_demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo where no other worker closes the state store, by which SQLite writes to its file."""
+    return shutil.copytree(demo_folder, tmp_path_factory.mktemp("own") / "demo", symlinks=True)
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How often each view of a page is computed."""
@@ -116,11 +123,11 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", [p for p in PAGES if p != "launch"])
 def test_a_view_is_made_once_a_generation(
-    monkeypatch: pytest.MonkeyPatch, demo_folder: Path, made: Counter[str], page: str
+    monkeypatch: pytest.MonkeyPatch, own_demo: Path, made: Counter[str], page: str
 ) -> None:
     from ui.shell import state
 
-    app = run(monkeypatch, demo_folder, page)
+    app = run(monkeypatch, own_demo, page)
     assert not app.exception and made
     first = Counter(made)
     for minutes in (3, 30, 300):
