@@ -19,7 +19,7 @@ from cli.options import (
     open_project_at,
     who,
 )
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, verb
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, inspect, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]
@@ -72,12 +72,11 @@ def status(
     from jobs.alerts.incidents import status_rows
 
     rows = status_rows(open_project_at(project), now=clock(now))
-    if json_:
-        print_json(rows)
-    else:
-        print_table(
-            rows, ["kpi", "rule", "segment", "state", "severity", "value", "threshold", "since", "silenced_until"]
-        )
+    print_rows(
+        rows,
+        ["kpi", "rule", "segment", "state", "severity", "value", "threshold", "since", "silenced_until"],
+        as_json=json_,
+    )
 
 
 @partial(verb, of=app)
@@ -95,10 +94,7 @@ def history(
     from jobs.alerts.incidents import history_rows
 
     rows = history_rows(open_project_at(project), now=clock(now), kpi=kpi)
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["incident", "kpi", "rule", "segment", "opened", "closed", "peak", "ack_by"])
+    print_rows(rows, ["incident", "kpi", "rule", "segment", "opened", "closed", "peak", "ack_by"], as_json=json_)
 
 
 @partial(verb, of=app)
@@ -119,10 +115,7 @@ def replay(
     from jobs.alerts.replay import replay as run
 
     rows = run(open_project_at(project), kpi, rule=rule, start=start, end=end)
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["rule", "segment", "period", "event", "state", "severity", "value", "expected"])
+    print_rows(rows, ["rule", "segment", "period", "event", "state", "severity", "value", "expected"], as_json=json_)
 
 
 @partial(verb, of=app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
     pass
@@ -111,10 +111,7 @@ def check(
     from jobs.authoring.check import check as run_check
 
     rows = run_check(open_project_at(project), kpis or [])
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["kpi", "check", "ok", "detail"])
+    print_rows(rows, ["kpi", "check", "ok", "detail"], as_json=json_)
     raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
 
 

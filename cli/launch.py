@@ -18,7 +18,7 @@ from cli.options import (
     open_project_at,
     who,
 )
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb
 
 app = typer.Typer(no_args_is_help=True, help="Launches: list, add, show the scorecard, decide.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a launch.")]
@@ -39,10 +39,7 @@ def list_(
     from jobs.launches.board import list_rows
 
     rows = list_rows(open_project_at(project), now=clock(now), kind=kind)
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["name", "label", "kind", "start", "phase", "day", "owner", "verdicts"])
+    print_rows(rows, ["name", "label", "kind", "start", "phase", "day", "owner", "verdicts"], as_json=json_)
 
 
 @partial(verb, of=app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
     pass
@@ -64,10 +64,7 @@ def sources(project: ProjectOption = None, json_: JsonOption = False, debug: Deb
     from jobs.operations.status import source_options
 
     rows = source_options()
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["type", "option", "default", "description"])
+    print_rows(rows, ["type", "option", "default", "description"], as_json=json_)
 
 
 @partial(verb, of=app)
@@ -118,10 +115,7 @@ def doctor(
     from jobs.operations.doctor import doctor as examine
 
     rows = list(examine(open_project_at(project, lenient=True), now=clock(now)))
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["check", "state", "detail", "todo"])
+    print_rows(rows, ["check", "state", "detail", "todo"], as_json=json_)
     raise typer.Exit(1 if any(row["state"] == FAILED for row in rows) else 0)
 
 

@@ -59,3 +59,11 @@ def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
     from metrics.presentation.table import as_table
 
     typer.echo(as_table(rows, columns), nl=False)
+
+
+def print_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:
+    """All that is known of rows for programs, these columns for people."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, columns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
     from metrics.engine.query import Query
@@ -80,7 +80,4 @@ def list_(
     from jobs.operations.status import catalogue_rows
 
     rows = catalogue_rows(open_project_at(project), now=clock(now), tag=tag, area=area)
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["name", "label", "area", "type", "grain", "owner", "status", "additivity"])
+    print_rows(rows, ["name", "label", "area", "type", "grain", "owner", "status", "additivity"], as_json=json_)

@@ -19,7 +19,7 @@ from cli.options import (
     open_project_at,
     who,
 )
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb
 
 app = typer.Typer(no_args_is_help=True, help="Weekly snapshots: take, list, show, render, diff, send, note.")
 NameOption = Annotated[
@@ -73,10 +73,7 @@ def list_(project: ProjectOption = None, json_: JsonOption = False, debug: Debug
     from jobs.snapshots.take import list_rows
 
     rows = list_rows(open_project_at(project))
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["snapshot", "week", "revision", "taken_at", "by", "headline"])
+    print_rows(rows, ["snapshot", "week", "revision", "taken_at", "by", "headline"], as_json=json_)
 
 
 @partial(verb, of=app)
@@ -194,10 +191,7 @@ def send(
         return
     done = run(opened, document, to or [], by=who(by))
     rows = status_rows(opened, document)
-    if json_:
-        print_json(rows)
-    else:
-        print_table(rows, ["recipient", "status", "attempts", "finished_at", "error"])
+    print_rows(rows, ["recipient", "status", "attempts", "finished_at", "error"], as_json=json_)
     if done.failed or done.unknown:
         raise typer.Exit(1)
 

@@ -24,7 +24,6 @@ class Contact:
     """How a contact point fares. dead: its last messages failed; error: why."""
 
     name: str
-    last_delivered: datetime | None
     waiting: int
     dead: bool
     error: str
@@ -72,7 +71,7 @@ def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:
         lost = any(m.status in ("failed", "unknown") for m in troubled)
         dead = bool(troubled) and (lost or sum(m.attempts for m in troubled) >= DEAD_AFTER)
         error = troubled[0].error if troubled else ""
-        found.append(Contact(name, delivered[0] if delivered else None, waiting, dead, error))
+        found.append(Contact(name, waiting, dead, error))
     return tuple(found)
 
 

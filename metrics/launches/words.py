@@ -15,11 +15,6 @@ ASSUMPTIONS = (
     "Nothing else changed the KPI in the same days; what is known to have is listed below.",
 )
 CONTROL = "The launch did not touch the control, and what moves one moves the other."
-BADGES = {
-    "directional": "No control: anything else that happened in these days is part of the effect.",
-    "uncalibrated": "Too little history to see how often this method is wrong on this KPI.",
-    "not firm yet": "Firm from 14 days on.",
-}
 
 
 def amount(kpi: KpiCommon, value: float | None, *, relative: bool, plus: bool = True) -> str:

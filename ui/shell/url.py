@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -32,24 +33,13 @@ def choose(
     def edited() -> None:
         write(name, st.session_state[key] or default, default)
 
-    if buttons:
-        st.segmented_control(
-            label,
-            list(options),
-            format_func=options.__getitem__,
-            key=key,
-            on_change=edited,
-            label_visibility="collapsed",
-            required=True,
-        )
-    else:
-        st.selectbox(
-            label,
-            list(options),
-            format_func=options.__getitem__,
-            key=key,
-            on_change=edited,
-            label_visibility="collapsed",
-            width=190,
-        )
+    draw = partial(st.segmented_control, required=True) if buttons else partial(st.selectbox, width=190)
+    draw(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        on_change=edited,
+        label_visibility="collapsed",
+    )
     return current
