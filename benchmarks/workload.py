@@ -180,6 +180,7 @@ def _divided(top: Values, bottom: Values) -> Values:
 def ours(project: Any, kpi: str, variant: str, *, from_facts: bool) -> tuple[Values, float]:
     """The same from the engine, and CPU seconds that it took."""
     from metrics.engine.answer import answer
+    from metrics.engine.frames import known_value
     from metrics.engine.query import Filter, Query
 
     where = (Filter("platform", ("ios",)), Filter("country", ("US",))) if variant == "day_f" else ()
@@ -201,15 +202,11 @@ def ours(project: Any, kpi: str, variant: str, *, from_facts: bool) -> tuple[Val
     seconds = time.process_time() - before
     found: Values = {}
     for row in frame.to_dict("records"):
-        found[(f"{row['period']:%Y-%m-%d}", row["segment"])] = _known(row["value"])
+        found[(f"{row['period']:%Y-%m-%d}", row["segment"])] = known_value(row["value"])
         if not weekly:
             earlier = row["period"] - pd.Timedelta(days=DAYS)
-            found[(f"{earlier:%Y-%m-%d}", "")] = _known(row["comparison"])
+            found[(f"{earlier:%Y-%m-%d}", "")] = known_value(row["comparison"])
     return found, seconds
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
 
 
 def run(project: Any, data: Path) -> list[Outcome]:

@@ -29,12 +29,14 @@ def page() -> None:
     if not state.project().has_data():
         first_steps(state.project())
         return
-    known = [x for x in state.context().catalogue.launches if x.kind == "launch"]
+    catalogue = state.context().catalogue
+    today = catalogue.today(utc_now())
+    known = [x for x in catalogue.launches if x.kind == "launch"]
     if not known:
         st.title("No launches yet")
         render("launches/first")
         return
-    begun = [x for x in known if x.starts_on <= utc_now().date()]
+    begun = [x for x in known if x.starts_on <= today]
     labels = {x.name: x.title for x in reversed(known)}
     name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
     found = view(name)

@@ -73,15 +73,15 @@ class RememberingReader:
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
         key = (kpi, grain, dimension)
-        self.read_ahead([key], sequence)
-        with self._lock:
+        with self._lock:  # else another thread's series could push this one out in between
+            self.read_ahead([key], sequence)
             return self._series.get((key, sequence))
 
     def stored_series(self, keys: Iterable[SeriesKey], sequence: int) -> Mapping[SeriesKey, StoredSeries]:
         """What was published of each key as of a generation, those that were stored."""
         asked = list(keys)
-        self.read_ahead(asked, sequence)
         with self._lock:
+            self.read_ahead(asked, sequence)
             known = {key: self._series.get((key, sequence)) for key in asked}
         return {key: series for key, series in known.items() if series is not None}
 

@@ -17,6 +17,7 @@ from jobs.project.project import Project
 from jobs.project.settings_file import read_settings
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer
+from metrics.engine.frames import known_value
 from metrics.engine.query import Query
 from metrics.presentation.export import period
 from metrics.snapshots.restated import same
@@ -59,7 +60,7 @@ def diff(project: Project, names: Sequence[str], against: str | None, *, periods
             found = pd.concat(both, axis=1, keys=["old", "new"]).sort_index().tail(periods)
             grain = (new.kpis.get(name) or old.kpis[name]).grain if name in {*new.kpis, *old.kpis} else "day"
             rows += [
-                {"kpi": name, "period": period(pd.Timestamp(at), grain), "old": _plain(a), "new": _plain(b)}
+                {"kpi": name, "period": period(pd.Timestamp(at), grain), "old": known_value(a), "new": known_value(b)}
                 for at, a, b in zip(found.index, found["old"], found["new"], strict=True)
             ]
         return Diff(tuple(rows), tuple(dict.fromkeys(notes)))
@@ -122,7 +123,3 @@ def _values(project: Project, catalogue: Catalogue, name: str, notes: list[str],
         return pd.Series(dtype="float64")
     done = series.frame[series.frame["complete"]]
     return done.set_index("period")["value"]
-
-
-def _plain(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)

@@ -26,7 +26,8 @@ def board(project: Project, *, now: datetime) -> LaunchBoard:
         with project.state.reading() as connection:
             for item in store.decisions(connection):
                 decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
-    return launch_board(cards(project, now=now), project.catalogue().launches, decided, now)
+    catalogue = project.catalogue()
+    return launch_board(cards(project, now=now), catalogue.launches, decided, catalogue.today(now))
 
 
 def page_of(project: Project, name: str, *, now: datetime) -> LaunchPage:
@@ -65,11 +66,13 @@ def shown(project: Project, name: str, *, now: datetime, html: bool) -> str:
 def list_rows(project: Project, *, now: datetime, kind: str = "") -> list[dict[str, Any]]:
     """`kpi launch list --json`: launches and marks, the latest first."""
     readings, rows = published_by_launch(project), []
-    for item in sorted(project.catalogue().launches, key=lambda x: x.starts_on, reverse=True):
+    catalogue = project.catalogue()
+    today = catalogue.today(now)
+    for item in sorted(catalogue.launches, key=lambda x: x.starts_on, reverse=True):
         if kind and item.kind != kind:
             continue
         mine = [k for k in readings.get(item.name, []) if k.reading.verdict]
-        days = (now.date() - item.starts_on).days
+        days = (today - item.starts_on).days
         rows.append(
             {
                 "name": item.name,

@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import pandas as pd
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
@@ -46,7 +45,8 @@ def publish_verdicts(project: Project, *, now: datetime, render: Renderer) -> Ve
     render: of the messages that are due. Raises NoData, StateError.
     """
     context = project.context(now)
-    begun = [x for x in context.catalogue.launches if x.kind == "launch" and x.starts_on <= now.date()]
+    today = context.catalogue.today(now)
+    begun = [x for x in context.catalogue.launches if x.kind == "launch" and x.starts_on <= today]
     if not begun:
         return VerdictRun()
     known: set[tuple[str, str, int]] = set()
@@ -75,9 +75,10 @@ def told(done: VerdictRun) -> list[str]:
 def _due(context: DataContext, launch: Launch, known: set[tuple[str, str, int]]) -> list[Reading]:
     """Verdicts whose day has come and that were not made yet. KPIs that are completed cost nothing."""
     found = []
+    today = context.catalogue.today(context.now)
     for name in dict.fromkeys([*(s.kpi for s in launch.success), *(g.kpi for g in launch.guardrails)]):
         left = [days for days in READINGS if (launch.name, name, days) not in known]
-        if not left or name not in context.catalogue.kpis or context.now.date() < launch.reading_on(left[0]):
+        if not left or name not in context.catalogue.kpis or today < launch.reading_on(left[0]):
             continue
         kpi = context.catalogue.kpi(name)
         observed = observe(launch, kpi, LaunchInputs(context))
@@ -86,7 +87,7 @@ def _due(context: DataContext, launch: Launch, known: set[tuple[str, str, int]])
 
 
 def _guards(context: DataContext, launch: Launch) -> list[Guard]:
-    if pd.Timestamp(context.now.date()) - pd.Timestamp(launch.starts_on) > WATCHED:
+    if context.catalogue.today(context.now) - launch.starts_on > WATCHED:
         return []
     rails = [item for item in launch.guardrails if item.kpi in context.catalogue.kpis]
     return [guard(item, LaunchInputs(context), launch.starts_on) for item in rails]
@@ -130,7 +131,7 @@ class _Ledger:
                 ),
             )
             self.readings.append((launch.name, reading.kpi, reading.days, reading.verdict))
-            if self.now.date() - launch.reading_on(reading.days) <= NEWS:
+            if self.context.catalogue.today(self.now) - launch.reading_on(reading.days) <= NEWS:
                 news.append(reading)
         return reading_lines(news, self.context.catalogue)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from connectors.errors import StateError
 from jobs.project.project import Project
 from metrics.presentation.freshness import dataset_late
 
@@ -41,6 +43,9 @@ class AsOf:
         if self._ends[0] != mark:
             from connectors.state import alerts as store  # SQLAlchemy, only where there is a store
 
-            with state.reading() as connection:
-                self._ends = (mark, [silence.until for silence in store.silences(connection, LONG_AGO)])
+            ends: list[datetime] = []
+            # Pages that need the store say what is wrong with it; the others go on without.
+            with suppress(StateError), state.reading() as connection:
+                ends = [silence.until for silence in store.silences(connection, LONG_AGO)]
+            self._ends = (mark, ends)
         return self._ends[1]

@@ -21,7 +21,7 @@ class SourcesFile:
 
     def __init__(self, folder: Path, data: Path, shown_as: str) -> None:
         self._folder, self._data, self._shown_as = folder, data, shown_as
-        self._by_table: tuple[int, dict[str, str]] | None = None
+        self._by_table: tuple[tuple[int, int], dict[str, str]] | None = None
 
     @property
     def path(self) -> Path:
@@ -61,9 +61,16 @@ class SourcesFile:
             problems += bad
         return sources, problems
 
+    def mark(self) -> tuple[int, int]:
+        """Time and size of the file: changes when it does."""
+        if not self.path.exists():
+            return 0, 0
+        stat = self.path.stat()
+        return stat.st_mtime_ns, stat.st_size
+
     def by_table(self) -> dict[str, str]:
         """Table → the source that feeds it; the file is read again when it changed."""
-        mark = self.path.stat().st_mtime_ns if self.path.exists() else 0
+        mark = self.mark()
         if self._by_table is None or self._by_table[0] != mark:
             self._by_table = (mark, {source.options.table: name for name, source in self.read()[0].items()})
         return self._by_table[1]

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from connectors.errors import DefinitionError, Problem, require
 from metrics.catalog.document import Document
@@ -64,6 +66,10 @@ class Catalogue:
     held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     snapshots: tuple[Snapshot, ...] = ()
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    def today(self, now: datetime) -> date:
+        """The date where the project is: east of Greenwich a launch's day begins before UTC's."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
 
     def launch(self, name: str) -> Launch:
         """The launch or other mark. Raises UnknownName."""

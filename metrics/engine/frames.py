@@ -52,13 +52,16 @@ def spined(
     return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
 
 
-def empty_periods(
-    names: list[str], scope: Scope, dataset: str, *, zero: bool, maturity: timedelta = timedelta(0)
-) -> pd.DataFrame:
+def known_value(value: Any) -> float | None:
+    """A value of a frame; None if it is unknown."""
+    return None if pd.isna(value) else float(value)
+
+
+def empty_periods(names: list[str], scope: Scope, dataset: str, *, zero: bool) -> pd.DataFrame:
     """FACT_COLUMNS of these segments as if they had no rows: n 0 and value 0 or unknown where observed."""
     index = scope_index(scope)
     columns = _empty_columns(len(names), index, scope, dataset, zero=zero)
-    return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
+    return _frame(names, index, columns, complete(index, scope, (dataset,)))
 
 
 def _empty_columns(

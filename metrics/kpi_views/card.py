@@ -14,6 +14,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
+from metrics.engine.frames import known_value
 from metrics.engine.query import Filter, Query, Series
 from metrics.kpi_views.redefined import redefinition
 from metrics.kpi_views.status import Status, status_of
@@ -70,7 +71,7 @@ def latest(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...] = ())
     if not len(done):
         return Latest(None, None, None, None, series)
     period, value, change, n = (frame[column].iat[done[-1]] for column in ("period", "value", "change", "n"))
-    return Latest(period, _known(value), _known(change), None if pd.isna(n) else int(n), series)
+    return Latest(period, known_value(value), known_value(change), None if pd.isna(n) else int(n), series)
 
 
 def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Card:
@@ -172,7 +173,3 @@ def _broken(context: DataContext, name: str, error: KpiError) -> Card:
         status=Status("definition_error", why),
         spark=sparkline([], None, f"{title}: no values"),
     )
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)

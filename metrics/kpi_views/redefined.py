@@ -24,7 +24,7 @@ def redefinition(context: DataContext, kpi: KpiCommon) -> str:
     Told for an entry of `changes`, and for a definition that changed its numbers without one.
     """
     zone = ZoneInfo(context.catalogue.timezone)
-    today = context.now.astimezone(zone).date()
+    today = context.catalogue.today(context.now)
     said = max((c for c in kpi.changes if today - TOLD < c.on <= today), key=lambda c: c.on, default=None)
     found = _swap(context, kpi)
     moved = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches import words
@@ -65,10 +65,9 @@ class LaunchBoard:
 
 
 def launch_board(
-    cards: Sequence[Scorecard], launches: Sequence[Launch], decided: dict[str, str], now: datetime
+    cards: Sequence[Scorecard], launches: Sequence[Launch], decided: dict[str, str], today: date
 ) -> LaunchBoard:
     """decided: launch → the last decision."""
-    today = now.date()
     items = [_item(card, decided.get(card.launch.name, ""), today) for card in cards]
     running, planned, read = (tuple(i for i in items if i.phase == phase) for phase in ("running", "planned", "read"))
     broken = sum(any(light.slug == "bad" for light in item.lights) for item in running)

@@ -56,7 +56,7 @@ class LaunchInputs:
 
     def uses_so_far(self, item: Adoption) -> int:
         """Rows before today that count as a use. Raises KpiError."""
-        today = pd.Timestamp(self.now.date())
+        today = pd.Timestamp(self.catalogue.today(self.now))
         return adoption.uses_before(self.catalogue, self._reader, dataset=item.dataset, used=item.used, end=today)
 
     def scores(self, asked: Answers) -> pd.DataFrame:

@@ -159,18 +159,19 @@ def launch_page(
     data_to: datetime | None = None,
 ) -> LaunchPage:
     """decisions: decision, why, by, at. breaches: KPI, since, until; the latest first."""
-    launch, year = card.launch, now.year
+    launch, today = card.launch, catalogue.today(now)
+    year = today.year
     blocks = tuple(_block(score, card, catalogue, year) for score in card.scores)
     assumed: tuple[str, ...] = words.ASSUMPTIONS
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
-    headline = _headline(card, blocks, now.date())
+    headline = _headline(card, blocks, today)
     return LaunchPage(
         launch.name,
         launch.title,
         card.phase,
         headline,
-        _line(launch, now.date()),
+        _line(launch, today),
         launch.hypothesis,
         launch.owner,
         _steps(launch),

@@ -145,7 +145,7 @@ def scorecard(
     found = measured(inputs, launch, kept, full=full, measure=measure)
     seen, scores = found.seen, found.scores
     days = [complete_days(launch, o) for o in seen.values() if o.panel is not None]
-    today = inputs.now.date()
+    today = inputs.catalogue.today(inputs.now)
     phase = "planned" if launch.starts_on > today else "running"
     readable = [s for s in scores if s.observed is not None and s.observed.panel is not None]
     if days and min(days) >= READINGS[-1] and all(len(s.kept) >= len(READINGS) for s in readable):

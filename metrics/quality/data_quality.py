@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlglot import exp
@@ -233,7 +232,7 @@ def _constant(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
 def _silent(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, now: datetime) -> Iterator[Finding]:
     """A definition that differs from the one published last, and does not say why."""
     known = reader.stored_definitions(kpi.name, kpi.grain)
-    today = now.astimezone(ZoneInfo(catalogue.timezone)).date()
+    today = catalogue.today(now)
     said = any(abs(change.on - today) <= ANNOUNCED for change in kpi.changes)
     if known and known[-1][0] != catalogue.definition(kpi.name) and not said:
         text = "its definition differs from the one published last"

@@ -16,6 +16,7 @@ from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
 from metrics.catalog.targets import target_at
+from metrics.engine.frames import known_value
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
@@ -168,7 +169,7 @@ def _line(inputs: WeekInputs, shown: Shown, week: Week) -> tuple[Line, Status]:
 
 def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
-    value = _number(last["value"]) if last is not None else None
+    value = known_value(last["value"]) if last is not None else None
     part = bool(numbers.where) and kpi.grows_with_people
     target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
     late = [why for d in inputs.catalogue.datasets_of(kpi) if (why := _late(inputs, d, week))]
@@ -231,7 +232,7 @@ def _tone(change: float | None, kpi: KpiCommon) -> str:
 def _before(kpi: KpiCommon, before: pd.Series | None, year: int) -> dict[str, Any]:
     if before is None:
         return {}
-    value = _number(before["value"])
+    value = known_value(before["value"])
     return {
         "before": value,
         "before_period": export.period(before["period"], kpi.grain),
@@ -244,7 +245,7 @@ def _parts_of(last: pd.Series | None) -> dict[str, Any]:
     if last is None:
         return {}
     n = None if pd.isna(last["n"]) else int(last["n"])
-    return {"numerator": _number(last["numerator"]), "denominator": _number(last["denominator"]), "n": n}
+    return {"numerator": known_value(last["numerator"]), "denominator": known_value(last["denominator"]), "n": n}
 
 
 def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
@@ -331,7 +332,3 @@ def _broken(shown: Shown, error: KpiError) -> tuple[Line, Status]:
         counted="",
     )
     return line, status
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)

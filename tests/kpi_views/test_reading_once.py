@@ -158,3 +158,47 @@ def test_an_age_on_a_page_goes_on_although_its_view_is_kept(
     set_clock(NOW + timedelta(hours=2))
     app.run()
     assert "loaded just now" in before and "loaded 2 h ago" in line()
+
+
+def test_a_store_that_cannot_be_read_leaves_pages_that_need_none(project: Builder) -> None:
+    project.rows("events", pd.DataFrame({"at": [pd.Timestamp("2026-11-20")]}))
+    project.kpi("n", "dataset: events\nagg: count\ngrains: [day]")
+    project.sync(now=NOW)
+    (project.folder / "data" / "state.sqlite").write_bytes(b"no database" * 100)
+    assert AsOf(project.open())(NOW)[0] == NOW.date()
+
+
+def test_an_edit_of_any_file_reaches_views(monkeypatch: pytest.MonkeyPatch, project: Builder) -> None:
+    from ui.shell import state
+
+    project.rows("events", pd.DataFrame({"at": [pd.Timestamp("2026-11-20")]}))
+    project.kpi("n", "dataset: events\nagg: count\ngrains: [day]")
+    opened = open_project(project.folder)
+    monkeypatch.setattr(state, "project", lambda: opened)
+    monkeypatch.setattr(state, "as_of", lambda: AsOf(opened))
+    for path in (project.folder / "sources.yml", project.folder / "kpis" / "n.yml"):
+        state.changed()
+        before = state.fingerprint()
+        assert state.fingerprint() == before
+        path.write_text(path.read_text() + "# more\n")
+        state.changed()
+        assert state.fingerprint() != before, path.name
+    state.changed()
+
+
+def test_a_look_that_a_sync_overtook_is_not_kept(monkeypatch: pytest.MonkeyPatch, project: Builder) -> None:
+    from ui.shell import state
+
+    opened = open_project(project.folder)
+    monkeypatch.setattr(state, "project", lambda: opened)
+
+    def overtaken() -> Callable[[Any], tuple[object, ...]]:
+        state.changed()  # another session has synced while this one looks
+        return lambda now: ("before", now)
+
+    monkeypatch.setattr(state, "as_of", overtaken)
+    state.changed()
+    assert "before" in state.fingerprint()
+    monkeypatch.setattr(state, "as_of", lambda: lambda now: ("after", now))
+    assert "after" in state.fingerprint()
+    state.changed()

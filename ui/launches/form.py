@@ -30,7 +30,7 @@ def launch_form() -> None:
     """Fields, and what is wrong with them. On success the new launch's page opens."""
     catalogue = state.context().catalogue
     with st.expander("New launch or mark", key="new_launch"):
-        values = _basics()
+        values = _basics(catalogue.today(utc_now()))
         values |= _kpis(catalogue, launch=values["kind"] == "launch")
         if values["kind"] == "launch":
             values |= _audience(catalogue, [s["kpi"] for s in values.get("success", [])])
@@ -39,11 +39,11 @@ def launch_form() -> None:
             _save(values)
 
 
-def _basics() -> dict[str, Any]:
+def _basics(today: date) -> dict[str, Any]:
     left, middle, right = st.columns([3, 1, 1])
     label = left.text_input("Name", key="launch_label", placeholder="Offline mode")
     kind = middle.selectbox("Kind", list(KINDS), format_func=KINDS.__getitem__, key="launch_kind")
-    on = right.date_input("Day", utc_now().date(), key="launch_on", format="YYYY-MM-DD")
+    on = right.date_input("Day", today, key="launch_on", format="YYYY-MM-DD")
     values: dict[str, Any] = {"name": _slug(label), "label": label.strip(), "kind": kind, "on": _day(on)}
     if kind == "launch":
         owner, hypothesis = st.columns([1, 2])

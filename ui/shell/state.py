@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -38,26 +40,38 @@ def as_of() -> AsOf:
 
 
 def fingerprint() -> str:
-    """Changes whenever a view may: generation, definition files, last sync, state store, and what time alone changes.
+    """Changes whenever a view may: generation, files, last sync, state store, and what time alone changes.
 
     Looked up at most once a second: a rerun asks several times, and looking stats every file.
     """
-    now = time.monotonic()
-    if now - _seen.get("at", 0.0) > 1.0 or "mark" not in _seen:
-        opened = project()
-        live = opened.warehouse.live()
-        marks = hash((opened.definitions.marks(), opened.sync_log.read().get("finished_at"), opened.state.mark()))
-        mark = f"{opened.folder}|{live or ''}|{marks}|{as_of()(utc_now())}"
-        _seen.update(at=now, mark=mark)
-    return str(_seen["mark"])
+    global _seen
+    seen, now = _seen, time.monotonic()
+    if now - seen.at <= 1.0:
+        return seen.mark
+    opened = project()
+    files = opened.definitions.marks(), opened.sources.mark(), opened.state.mark()
+    marks = hash((files, opened.sync_log.read().get("finished_at")))
+    mark = f"{opened.folder}|{opened.warehouse.live() or ''}|{marks}|{as_of()(utc_now())}"
+    if _seen is seen:  # else a session has synced meanwhile, and looks for itself
+        _seen = Seen(now, mark)
+    return mark
 
 
 def changed() -> None:
     """Look again at once: this session has just synced."""
-    _seen.clear()
+    global _seen
+    _seen = Seen()
 
 
-_seen: dict[str, Any] = {}
+@dataclass(frozen=True)
+class Seen:
+    """What a look found, and when by the monotonic clock."""
+
+    at: float = -math.inf
+    mark: str = ""
+
+
+_seen = Seen()
 
 
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,7 +1,7 @@
 """What the file of a KPI type offers the views.
 
 in_words(kpi, catalogue): the definition as a sentence, without its full stop and transforms.
-shape(world, kpi, series, where, who): what is drawn besides the line, or None; `line_only` where there is nothing.
+shape(context, kpi, series, where, who): what is drawn besides the line, or None; `line_only` where there is nothing.
 """
 
 from __future__ import annotations
