@@ -50,11 +50,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 
 types: $(STAMP)
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 unit slow: export OPENBLAS_NUM_THREADS = 1
 unit: $(STAMP)
-	$(BIN)/python -m slipcover -m pytest -n 2 --durations=20
+	$(BIN)/python -m slipcover -m pytest -n 3 --durations=20  # the third fills the pauses in which the others wait
 
 slow: $(STAMP) ## What takes long, and more random cases of each property
 	KPI_CASES=slow $(BIN)/python -m pytest -n 2 --durations=20 -m "slow or sampled"

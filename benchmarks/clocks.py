@@ -57,6 +57,8 @@ CLOCKS = (
     Clock("in Pacific/Auckland", zone="Pacific/Auckland"),
     Clock("in America/Los_Angeles", zone="America/Los_Angeles"),
 )
+# A machine that is elsewhere in date and in zone, on which `make slow` runs the sample.
+FAR = Clock("40 days ahead in Pacific/Auckland", days=40, zone="Pacific/Auckland")
 # What meets a clock most: ages on pages, the overview in a browser, when rules are evaluated.
 SAMPLE = (
     "tests/test_pages.py",

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 import warnings
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,13 +84,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker begins with the browser, for which it makes the demo; the other with what needs no demo."""
+    """One worker begins with the browser and makes the demo; the others with what needs none, big files first."""
     for item in items:  # in the JUnit report: benchmarks/prove.py
         item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
+    groups = Counter(together(item.nodeid) for item in items)
     demo = {together(item.nodeid) for item in items if "demo_folder" in getattr(item, "fixturenames", ())}
-    rank = {group: 2 if group in demo else 1 for group in map(together, (item.nodeid for item in items))}
-    rank["browser"] = 0
-    items.sort(key=lambda item: rank[together(item.nodeid)])
+
+    def rank(group: str) -> tuple[int, int]:
+        return (0 if group == "browser" else 2 if group in demo else 1, -groups[group])
+
+    items.sort(key=lambda item: rank(together(item.nodeid)))
 
 
 def pytest_collection_finish() -> None:

@@ -116,12 +116,7 @@ class DuckReader(Books):
             self._connection.execute("SET lock_configuration=true")
         self.generation = self.generations()[-1]
         # A generation of an earlier version has none until the next sync.
-        self._has_parts = bool(
-            self._rows(
-                f"SELECT 1 FROM duckdb_columns() WHERE schema_name = '{BOOKS}' AND table_name = 'kpi_values' "
-                "AND column_name = 'parts'"
-            )
-        )
+        self._has_parts = "parts" in described(self._connection, f"SELECT * FROM {BOOKS}.kpi_values")
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
