@@ -248,6 +248,12 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copied_demo(demo_folder: Path, target: Path) -> Path:
+    """A copy that may be written to. What a dry run in another worker is making is left out: it is gone soon."""
+    shutil.copytree(demo_folder, target, symlinks=True, ignore=shutil.ignore_patterns("*.staging*"))
+    return target
+
+
 @pytest.fixture(scope="session")
 def demo_world(demo_folder: Path) -> Any:
     return open_project(demo_folder).context(NOW)
@@ -318,8 +324,7 @@ class Server:
 @pytest.fixture(scope="session")
 def served_demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The demo, copied so that *sync now* may write, and served."""
-    folder = tmp_path_factory.mktemp("served") / "demo"
-    shutil.copytree(demo_folder, folder, symlinks=True)
+    folder = copied_demo(demo_folder, tmp_path_factory.mktemp("served") / "demo")
     server = Server(folder)
     yield server
     server.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,7 +22,7 @@ from metrics.kpi_views.overview import overview
 from metrics.snapshots import week as weeks
 from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.taking import Circumstances, missing, take, unpublished
-from tests.conftest import NOW, Builder
+from tests.conftest import NOW, Builder, copied_demo
 from tests.test_pages import PAGES, run
 
 
@@ -96,7 +95,7 @@ def test_a_series_that_was_let_go_is_read_again(demo_folder: Path, monkeypatch: 
 @pytest.fixture(scope="module")
 def own_demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo where no other worker closes the state store, by which SQLite writes to its file."""
-    return shutil.copytree(demo_folder, tmp_path_factory.mktemp("own") / "demo", symlinks=True)
+    return copied_demo(demo_folder, tmp_path_factory.mktemp("own") / "demo")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,13 @@ from jobs.demo import MARKS
 from jobs.launches.board import board, page_of
 from jobs.launches.scorecards import card_of, read_again
 from jobs.project.project import Project, open_project
-from tests.conftest import NOW, ROOT, known
+from tests.conftest import NOW, ROOT, copied_demo, known
 
 
 @pytest.fixture(scope="module")
 def demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("launches") / "demo"
-    shutil.copytree(demo_folder, folder, symlinks=True)
+    copied_demo(demo_folder, folder)
     return open_project(folder)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import copied_demo
 from tests.net import shop_world, types_world
 from tests.net.cli_record import Shell
 from tests.net.product import NOW, ROOT, Builder
@@ -43,7 +44,7 @@ def _same_everywhere() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("net_demo") / "demo"
-    shutil.copytree(demo_folder, folder, symlinks=True)
+    copied_demo(demo_folder, folder)
     return World("demo", folder)
 
 
