@@ -31,7 +31,9 @@ ALLOWED = {  # first match wins
         "connectors.clock",
         "connectors.errors",
     ),
+    "connectors.texts": (),
     "connectors.sources": (
+        "connectors.texts",
         "connectors.sources.contract",
         "connectors.secrets",
         "connectors.settings",

@@ -6,15 +6,16 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from connectors.clock import utc_now
 from connectors.errors import require
 from connectors.settings import Span
+from connectors.texts import dates, numbers
 
 Cursor = Mapping[str, str]
 
@@ -25,7 +26,7 @@ class FileScan:
 
     path: a local file, possibly gzipped. origin: the name users know it by.
     format: csv, json or parquet. delimiter, null_values, date_format, text_columns: csv only.
-    decimal: the mark before decimals. types: column → SQL type that the analyst states.
+    decimal: the mark before decimals. types: column → SQL type that the analyst states. now: of the sync.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class FileScan:
     text_columns: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     decimal: str = "."
+    now: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,32 @@ class SourceOptions(BaseModel):
     full_every: Span = Field(
         timedelta(0), description="How often everything is pulled again, such as 7d: finds rows that were deleted."
     )
+
+    dates: dict[str, str] = Field(
+        default_factory=dict,
+        description="Source column → how its dates are written: "
+        f"{', '.join(dates.STYLES)}, or a strptime pattern. Default for CSV: found over all rows.",
+    )
+    numbers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Source column → how its numbers are written: 1,234.56 or 1.234,56, with % at the end where 45.5% "
+        "is 0.455; currencies and brackets are understood. Default for CSV: found over all rows.",
+    )
+    max_quarantine: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the source's rows that may be put aside as unreadable; above it the source fails.",
+    )
+
+    @field_validator("dates", "numbers")
+    @classmethod
+    def _known_styles(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        style_error = dates.style_error if info.field_name == "dates" else numbers.style_error
+        wrong = [f"{column}: {error}" for column, style in value.items() if (error := style_error(style))]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return value
 
     @field_validator("primary_key", mode="before")
     @classmethod

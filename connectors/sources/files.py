@@ -117,6 +117,7 @@ class Files(Source):
             self.options.text_columns,
             self.options.types,
             self.options.decimal,
+            self.now,
         )
 
     @contextmanager

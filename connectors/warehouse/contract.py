@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from connectors.sources.contract import Batch, Cursor, SourceOptions
+    from connectors.texts.reading import TextReading
 
 SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
 # Column → SQL type, by the names of DuckDB whatever the engine: BIGINT, DOUBLE, BOOLEAN, VARCHAR, DATE, TIMESTAMP,
@@ -180,6 +181,9 @@ class Loading(Reader, Protocol):
 
     def last_full(self, source: str) -> datetime | None:
         """When everything of this source was pulled last, UTC; None = never."""
+
+    def readings(self, source: str) -> Mapping[str, TextReading]:
+        """Source column → how its texts are read, of those that are: as stated, or as its rows told at some load."""
 
     def pulled_at(self) -> Mapping[str, datetime]:
         """Source → when it was pulled last, UTC; a source that never was is not there."""

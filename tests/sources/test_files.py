@@ -98,12 +98,12 @@ def test_merge_replaces_rows_of_the_same_key(project: Builder) -> None:
 def test_rows_that_cannot_be_read_go_to_quarantine_with_reason_and_origin(project: Builder) -> None:
     path = project.folder / "files" / "a.csv"
     path.write_text("at,code,amount\n2026-11-02,a,1\nnot a date,b,2\n2026-11-03,c,3,4\n2026-11-04,d,\n")
-    start(project, "files/a.csv", ", types: {at: timestamp, amount: double}")
+    start(project, "files/a.csv", ", max_quarantine: 0.5, types: {at: timestamp, amount: double}")
     result = project.sync()
     assert (result.sources[0].rows, result.sources[0].quarantined) == (2, 2)
     kept = project.open().reader().quarantine()
     assert list(kept["line"]) == [3, 4] and list(kept["file"]) == ["files/a.csv"] * 2
-    assert kept["reason"][0] == "'at' is not TIMESTAMP" and "Found: 4" in kept["reason"][1]
+    assert kept["reason"][0] == "'at' is not TIMESTAMP: 'not a date'" and "Found: 4" in kept["reason"][1]
     assert kept["raw"][1] == "2026-11-03,c,3,4"
 
 
@@ -114,7 +114,7 @@ def test_broken_json_lines_go_to_quarantine(project: Builder) -> None:
         json.dumps({"at": "2026-11-03 10:00:00", "amount": 2.0}),
     ]
     (project.folder / "files" / "a.jsonl").write_text("\n".join(lines) + "\n")
-    start(project, "files/a.jsonl")
+    start(project, "files/a.jsonl", ", max_quarantine: 0.5")
     project.write("datasets", "t", DATASET.replace("dimensions: [code]\n", ""))
     result = project.sync()
     assert (result.sources[0].rows, result.sources[0].quarantined) == (2, 1)
@@ -125,7 +125,7 @@ def test_a_later_broken_cell_is_a_quarantined_row_not_a_new_type(project: Builde
     write(project.folder / "files" / "1.csv", ROWS * 20)
     start(project, "files/*.csv", ", text_columns: [code]")
     project.sync()
-    write(project.folder / "files" / "2.csv", [*ROWS * 10, ("2026-11-05 10:00:00", "x", "n/a")])
+    write(project.folder / "files" / "2.csv", [*ROWS * 10, ("2026-11-05 10:00:00", "x", "ten")])
     result = project.sync()
     assert (result.sources[0].rows, result.sources[0].quarantined) == (20, 1)
 
@@ -136,7 +136,7 @@ def test_a_column_that_changes_its_type_fails_and_leaves_everything_as_it_was(pr
     project.sync()
     write(project.folder / "files" / "2.csv", [("2026-11-05 10:00:00", "x", "many")] * 5)
     result = project.sync()
-    assert result.failed and "the table has DOUBLE" in result.sources[0].error
+    assert result.failed and "'amount' is not DOUBLE" in result.sources[0].error
     assert len(table(project)) == 2
 
 

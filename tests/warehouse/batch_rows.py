@@ -39,7 +39,7 @@ def differing(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
     """Rows of `old` that are not in `new`, and the other way round; each counts."""
 
     def marked(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-        texts = frame[old.columns].astype(object).where(frame.notna(), None)
+        texts = frame[old.columns].astype(object).where(frame.notna(), "none")
         place = texts.astype(str).groupby(list(texts.columns)).cumcount()
         return [(*row, n) for row, n in zip(texts.itertuples(index=False, name=None), place, strict=True)]
 

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from connectors.errors import LoadError, NoData, SyncRunning, WarehouseError
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
+from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import (
     Columns,
     DatasetState,
@@ -173,6 +174,9 @@ class MemoryLoading(MemoryReader):
         found = self._content.pulled.get(source)
         return found.full_at if found else None
 
+    def readings(self, source: str) -> Mapping[str, TextReading]:
+        return {}
+
     def pulled_at(self) -> Mapping[str, datetime]:
         return {name: pulled.at for name, pulled in self._content.pulled.items()}
 
@@ -210,6 +214,7 @@ class MemoryLoad:
         self._full, self._anew, self._retype = anew, anew or retype, retype
         self._rows: list[pd.DataFrame] = []
         self._quarantined = 0
+        self._notes: tuple[str, ...] = ()
         if self._anew:
             self._judge_anew()
 
@@ -242,16 +247,16 @@ class MemoryLoad:
         full_at = self._now if self._full else before.full_at if before else None
         loaded = self._brought() if self._rows else 0
         self._content.pulled[name] = Pulled(reached, full_at, self._now)
-        return Loaded(loaded, self._quarantined)
+        return Loaded(loaded, self._quarantined, self._notes)
 
     def _brought(self) -> int:
         table = self._options.table
         old, new = self._content.tables.get(table), pd.concat(self._rows, ignore_index=True)
         merge, keys = self._options.load_mode == "merge", list(self._options.primary_key)
         if merge:
-            for key in keys:
-                new = self._put_aside(new, new[key].isna(), key, f"primary key '{key}' is empty", table)
-            new = new.drop_duplicates(keys, keep="last")
+            keyless = new[keys].isna().any(axis=1)
+            self._notes = (f"{keyless.sum()} rows have no '{', '.join(keys)}'",) if keyless.any() else ()
+            new = new[keyless | ~new.duplicated(keys, keep="last")]
         if old is None or self._anew:
             same = old is not None and kinds(old) == kinds(new)
             changed = pd.concat(differing(old, new)) if same else None
@@ -262,7 +267,8 @@ class MemoryLoad:
         if merge:
             names = [*old.columns, *new.columns.difference(old.columns)]
             _, new = differing(old.reindex(columns=names), new.reindex(columns=names))
-            replaced = old.set_index(keys).index.isin(new.set_index(keys).index)
+            keyed = new[new[keys].notna().all(axis=1)]
+            replaced = old.set_index(keys).index.isin(keyed.set_index(keys).index)
             gone, old = old[replaced], old[~replaced]
         self._content.tables[table] = pd.concat([old, new], ignore_index=True).astype(
             {c: old[c].dtype for c in old if c in new and not new[c].isna().any()}

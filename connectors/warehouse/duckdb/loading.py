@@ -6,7 +6,7 @@ What really changed (the old and the new version of each row) is kept for the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,23 +14,25 @@ import duckdb
 
 from connectors.errors import LoadError
 from connectors.sources.contract import Batch, FileScan, SourceOptions
+from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded
 from connectors.warehouse.duckdb.incoming import (
-    LONGEST_RAW,
     WIDER,
     Reading,
     Rejected,
     doubtful,
-    quoted,
     read,
+    readable,
     unreadable,
 )
-from connectors.warehouse.duckdb.reader import BOOKS, described, one, tables
+from connectors.warehouse.duckdb.quarantine import Quarantine
+from connectors.warehouse.duckdb.reader import described, one, tables
+from connectors.warehouse.duckdb.text_columns import TextColumns
+from connectors.warehouse.names import quoted
 
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
 CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
 UNTYPED = '"NULL"'
-HIDDEN = "(not kept: this source hashes or drops columns)"
 # Beyond this many changed rows and this share of the table, its values are computed anew in whole.
 MANY_CHANGED, MUCH_CHANGED = 100_000, 0.2
 
@@ -51,73 +53,131 @@ class Load:
         options: SourceOptions,
         seen_at: datetime,
         *,
+        kept: Mapping[str, TextReading],
         anew: bool = False,
         retype: bool = False,
     ) -> None:
-        """anew: the table's rows are replaced by what comes. retype: its columns too."""
+        """anew: the table's rows are replaced by what comes. retype: its columns too.
+
+        kept: source column → how its texts were read before.
+        """
         self._run, self._connection = connection.execute, connection
         self.options, self._seen_at = options, seen_at
         self._target = f"main.{quoted(options.table)}"
         self._before = tables(connection).get(options.table, {})
         self._anew, self._retype = anew or retype, retype
         self._columns: dict[str, str] = {}  # of INCOMING
-        self._pulled = self._quarantined = 0
+        self._pulled = self._inserted = 0  # rows; inserted: with those that were put aside
         self._notes: list[str] = []
         self._whole = False
+        self._bad = Quarantine(connection, options, seen_at)
+        self._texts = TextColumns(options, {} if retype else kept, seen_at)
         if self._anew:
-            self._forget_quarantine("")
+            self._bad.forget()
+
+    @property
+    def readings(self) -> Mapping[str, TextReading]:
+        """Source column → how its texts are read."""
+        return self._texts.readings
 
     def add(self, batch: Batch) -> int:
         """Read one batch. Returns its rows. Raises LoadError, SourceError."""
         if batch.restart and not self._anew:
             self._anew = True
-            self._forget_quarantine("")
-        known = {} if self._retype else self._typed_before()
-        have = {
-            c: kind
-            for c, name in self._names([*known, *self._columns]).items()
-            if (kind := self._columns.get(name) or known.get(name))
-        }
+            self._bad.forget()
         self._whole |= batch.whole
-        if isinstance(batch.rows, FileScan):
-            self._forget_quarantine(batch.rows.origin)
-        reading = read(self._connection, self.options, batch, have, thorough=self._pulled > 0)
-        shaped = self._shaped(reading.columns)
-        rows = self._take(reading, shaped, known)
-        place = f"(SELECT {', '.join(f'{quoted(n)} AS {quoted(c)}' for c, n in shaped.items())} FROM {INCOMING})"
-        if doubtful(self._connection, reading, place, rows):
-            self._run(f"DROP TABLE {INCOMING}")
-            self._columns.clear()
-            reading = read(self._connection, self.options, batch, have, thorough=True)
-            rows = self._take(reading, shaped, known)
-        for rejected in reading.rejected(rows):
-            self._quarantine(rejected, reading.origin)
+        scan = batch.rows if isinstance(batch.rows, FileScan) else None
+        if scan:
+            self._bad.forget(scan.origin)
+        reading, rows = self._read(batch, thorough=self._pulled > 0)
+        if doubtful(self._connection, reading, self._place(reading), rows):
+            self._forget_rows(rows)
+            reading, rows = self._read(batch, thorough=True)
+        csv = scan is not None and scan.format == "csv"
+        other = readable(self._connection, reading) if csv else []
+        if other:
+            self._forget_rows(rows)
+            self._texts.expect({c: reading.columns[c] for c in other})
+            reading, rows = self._read(batch, thorough=self._pulled > 0)
+        rejected = reading.rejected()
+        self._bad.add(reading.origin, rejected)
+        lines = [row.line for row in rejected if row.line is not None] if csv else None
+        self._texts.came_from(reading.origin, self._inserted - rows, lines)
         self._connection.unregister("pulled")
         if reading.kept is not None:
             reading.kept.close()
-        lacking = [c for c in self._before if c not in shaped.values()]
+        lacking = [c for c in self._before if c not in self._shaped(reading.columns).values()]
         if lacking and not self._whole and not self._anew:
             self._notes.append(f"{reading.origin} has no column '{lacking[0]}'; its rows have none there")
         self._pulled += rows
         return rows
 
-    def _take(self, reading: Reading, shaped: Mapping[str, str], known: Mapping[str, str]) -> int:
+    def _read(self, batch: Batch, *, thorough: bool) -> tuple[Reading, int]:
+        """Append what a batch holds to INCOMING. Returns how it was read, and its rows."""
+        known = self._known()
+        have = {
+            c: kind
+            for c, name in self._names([*known, *self._columns]).items()
+            if (kind := self._columns.get(name) or known.get(name))
+        }
+        roles = self._texts.roles
+        reading = read(self._connection, self.options, batch, have, thorough=thorough, as_text=list(roles))
+        roles |= reading.texts
+        return reading, self._take(reading)
+
+    def _known(self) -> dict[str, str]:
+        """Columns of the table with the types that new rows should have."""
+        return {} if self._retype else self._typed_before()
+
+    def _place(self, reading: Reading) -> str:
+        """INCOMING with the names of the source."""
+        names = self._shaped(reading.columns).items()
+        return f"(SELECT {', '.join(f'{quoted(n)} AS {quoted(c)}' for c, n in names)} FROM {INCOMING})"
+
+    def _take(self, reading: Reading) -> int:
         """Append what a batch holds to INCOMING. Returns its rows."""
-        self._evolve(INCOMING, self._columns, {name: reading.columns[c] for c, name in shaped.items()}, known)
-        select = ", ".join(self._taken(c, name) for c, name in shaped.items())
+        shaped = self._shaped(reading.columns)
+        roles, hashed = self._texts.roles, [c for c, rule in self.options.columns.items() if rule == "hash"]
+        as_text = {name for c, name in shaped.items() if c in roles and c not in hashed}
+        for name in as_text:
+            if self._columns.get(name, "VARCHAR") != "VARCHAR":
+                self._run(f"ALTER TABLE {INCOMING} ALTER {quoted(name)} TYPE VARCHAR")
+                self._columns[name] = "VARCHAR"
+        incoming = {name: "VARCHAR" if name in as_text else reading.columns[c] for c, name in shaped.items()}
+        known = {name: kind for name, kind in self._known().items() if name not in as_text}
+        self._evolve(INCOMING, self._columns, incoming, known)
+        select = ", ".join(self._taken(c, name, as_text) for c, name in shaped.items())
         names = ", ".join(map(quoted, shaped.values()))
         try:
             row = one(self._connection, f"INSERT INTO {INCOMING} ({names}) SELECT {select} FROM {reading.relation}")
         except duckdb.Error as error:
             raise unreadable(self.options, reading.origin, error) from error
-        return int(row[0]) if row else 0
+        rows = int(row[0]) if row else 0
+        self._inserted += rows
+        return rows
+
+    def _forget_rows(self, rows: int) -> None:
+        """Of the batch that was read last: it is read again in another way."""
+        if self._pulled == 0:
+            self._run(f"DROP TABLE {INCOMING}")
+            self._columns.clear()
+            self._inserted = 0
+        elif rows:
+            self._run(f"DELETE FROM {INCOMING} WHERE rowid > (SELECT max(rowid) - {rows} FROM {INCOMING})")
 
     def finish(self) -> tuple[Loaded, Changes]:
         """Bring what was read into the table. Raises LoadError."""
+        if self._columns:
+            self._refuse_dropped()
+            names = self._names(list(self._columns))
+            self._columns |= self._texts.read(self._connection, INCOMING, names, self._before, self._bad)
+            self._clean()
+        self._bad.refuse_too_many(self._rows_of(INCOMING), 0 if self._anew else self._rows_of(self._target))
+        self._bad.keep()
+        self._notes += self._texts.notes
+        self._notes += [f"put aside as unreadable: {reason}" for reason in self._bad.reasons() if self._bad.kept]
         if not self._columns:
-            return Loaded(0, self._quarantined), Changes("")
-        self._refuse_dropped()
-        self._clean()
+            return self._loaded(0), Changes("")
         if not self._before or self._anew:
             loaded = self._become()
         else:
@@ -154,9 +214,11 @@ class Load:
             )
         return kept
 
-    def _taken(self, column: str, name: str) -> str:
+    def _taken(self, column: str, name: str, as_text: Collection[str]) -> str:
         if self.options.columns.get(column) == "hash":
             return f"sha256(CAST({quoted(column)} AS VARCHAR)) AS {quoted(name)}"
+        if name in as_text:
+            return f"CAST({quoted(column)} AS VARCHAR) AS {quoted(name)}"
         return f"{quoted(column)} AS {quoted(name)}"
 
     def _evolve(self, table: str, have: dict[str, str], incoming: Mapping[str, str], known: Mapping[str, str]) -> None:
@@ -232,7 +294,7 @@ class Load:
     # ---- rows
 
     def _clean(self) -> None:
-        """NaN is unknown; infinite numbers and rows without a key go to quarantine."""
+        """NaN is unknown; infinite numbers go to quarantine."""
         floats = [c for c, kind in self._columns.items() if kind in ("DOUBLE", "FLOAT")]
         seen = ", ".join(f"bool_or(isnan({quoted(c)})), bool_or(isinf({quoted(c)}))" for c in floats)
         flags = one(self._connection, f"SELECT {seen} FROM {INCOMING}") if floats else None
@@ -242,22 +304,19 @@ class Load:
                 self._run(f"UPDATE {INCOMING} SET {quoted(column)} = NULL WHERE isnan({quoted(column)})")
             if infinite:
                 self._put_aside(f"isinf({quoted(column)})", column, f"'{column}' is infinite")
-        for key in self.options.primary_key if self.options.load_mode == "merge" else ():
-            self._put_aside(f"{quoted(key)} IS NULL", key, f"primary key '{key}' is empty")
 
     def _put_aside(self, condition: str, column: str, reason: str) -> None:
         rows = self._run(f"SELECT to_json(i) FROM {INCOMING} AS i WHERE {condition}").fetchall()
-        for (raw,) in rows:
-            self._quarantine(Rejected(None, column, reason, raw), self.options.table)
+        self._bad.add(self.options.table, [Rejected(None, column, reason, raw) for (raw,) in rows])
         if rows:
             self._run(f"DELETE FROM {INCOMING} WHERE {condition}")
-            self._pulled -= len(rows)
 
     def _become(self) -> tuple[Loaded, Changes]:
         """What was read is the table from now on. Its rows count as changed only where they differ from before."""
         if self.options.load_mode == "merge":
             self._keep_last()
-        changes = Changes(None)
+            self._tell_keyless()
+        changes, rows = Changes(None), self._rows_of(INCOMING)
         now = described(self._connection, f"SELECT * FROM {INCOMING}")
         if self._before and dict(self._before) == now:
             names = ", ".join(map(quoted, now))
@@ -265,7 +324,7 @@ class Load:
             changes = self._changed(f"({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old})")
         self._run(f"DROP TABLE IF EXISTS {self._target}")
         self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
-        return self._loaded(self._pulled if self._retype or changes.relation != "" else 0), changes
+        return self._loaded(rows if self._retype or changes.relation != "" else 0), changes
 
     def _append(self) -> tuple[Loaded, Changes]:
         changes = self._changed(f"SELECT * FROM {INCOMING}")
@@ -275,9 +334,10 @@ class Load:
         """Rows that are as they were stay; new and changed ones take the place of those with their key."""
         self._keep_last()
         keys = " AND ".join(f"t.{quoted(k)} = i.{quoted(k)}" for k in self.options.primary_key)
-        rest = [c for c in self._columns if c not in self.options.primary_key]
-        same = "".join(f" AND t.{quoted(c)} IS NOT DISTINCT FROM i.{quoted(c)}" for c in rest)
-        self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE {keys}{same}")
+        same = " AND ".join(f"t.{quoted(c)} IS NOT DISTINCT FROM i.{quoted(c)}" for c in self._columns)
+        self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE {keys} AND {same}")
+        if self._tell_keyless():  # they come again with every look back
+            self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE ({self._keyless('i.')}) AND {same}")
         names = ", ".join(map(quoted, self._columns))
         changes = self._changed(
             f"SELECT {names} FROM {self._target} t WHERE EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys}) "
@@ -289,12 +349,23 @@ class Load:
 
     def _keep_last(self) -> None:
         """Of rows with the same key the last one stays: files and cursors deliver in time order."""
-        keys = ", ".join(map(quoted, self.options.primary_key))
-        row = one(self._connection, f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING}")
+        keys, keyed = ", ".join(map(quoted, self.options.primary_key)), f"NOT ({self._keyless()})"
+        row = one(self._connection, f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING} WHERE {keyed}")
         if row and row[0]:
             last = f"SELECT max(rowid) FROM {INCOMING} GROUP BY {keys}"
-            self._run(f"DELETE FROM {INCOMING} WHERE rowid NOT IN ({last})")
-            self._pulled -= row[0]
+            self._run(f"DELETE FROM {INCOMING} WHERE {keyed} AND rowid NOT IN ({last})")
+
+    def _keyless(self, of: str = "") -> str:
+        return " OR ".join(f"{of}{quoted(key)} IS NULL" for key in self.options.primary_key)
+
+    def _tell_keyless(self) -> int:
+        """Rows without their key are rows of their own: nobody knows which row they are a new version of."""
+        row = one(self._connection, f"SELECT count(*) FROM {INCOMING} WHERE {self._keyless()}")
+        count = int(row[0]) if row else 0
+        if count:
+            key = ", ".join(self.options.primary_key)
+            self._notes.append(f"{count:,} {'row has' if count == 1 else 'rows have'} no '{key}', which is their key")
+        return count
 
     def _insert(self) -> int:
         names = ", ".join(map(quoted, self._columns))
@@ -313,23 +384,12 @@ class Load:
         return Changes(None if changed else "")
 
     def _loaded(self, rows: int) -> Loaded:
-        return Loaded(rows, self._quarantined, tuple(dict.fromkeys(self._notes)))
+        return Loaded(rows, self._bad.kept, tuple(dict.fromkeys(self._notes)))
 
-    # ---- quarantine
+    def _rows_of(self, table: str) -> int:
+        """Rows of a table of main; 0 if there is none."""
+        row = one(self._connection, f"SELECT count(*) FROM {table}") if self._has(table) else None
+        return int(row[0]) if row else 0
 
-    def _forget_quarantine(self, origin: str) -> None:
-        """Rows of a file that is read again are judged anew; of all files, if the table is."""
-        where, values = ("", []) if not origin else (" AND file = ?", [origin])
-        self._run(f"DELETE FROM {BOOKS}.quarantine WHERE source = ?{where}", [self.options.name, *values])
-
-    def _quarantine(self, row: Rejected, origin: str) -> None:
-        private = any(rule in ("drop", "hash") for rule in self.options.columns.values())
-        raw = HIDDEN if private else row.raw if len(row.raw) <= LONGEST_RAW else row.raw[:LONGEST_RAW] + "…"
-        found = one(
-            self._connection,  # a row without a line comes again with every look back: it is kept once
-            f"INSERT INTO {BOOKS}.quarantine SELECT $1, $2, $3, $4::BIGINT, $5, $6, $7, $8::TIMESTAMP "
-            f"WHERE $4 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM {BOOKS}.quarantine q WHERE q.source = $1 "
-            "AND q.file = $3 AND q.column_name = $5 AND q.raw = $7)",
-            [self.options.name, self.options.table, origin, row.line, row.column, row.reason, raw, self._seen_at],
-        )
-        self._quarantined += int(found[0]) if found else 0
+    def _has(self, table: str) -> bool:
+        return bool(self._columns) if table == INCOMING else bool(self._before)

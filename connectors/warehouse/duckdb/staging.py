@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from connectors.errors import LoadError
 from connectors.sources.contract import Batch, Cursor, SourceOptions
+from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import DatasetState, Generation, Loaded, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.generations (sequence BIGINT, id VARCHAR, pub
 CREATE TABLE IF NOT EXISTS {BOOKS}.cursors (source VARCHAR PRIMARY KEY, cursor VARCHAR);
 ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS full_at TIMESTAMP;
 ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS pulled_at TIMESTAMP;
+ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS readings VARCHAR;
 CREATE TABLE IF NOT EXISTS {BOOKS}.files (name VARCHAR, text VARCHAR);
 CREATE TABLE IF NOT EXISTS {BOOKS}.dataset_states (sequence BIGINT, name VARCHAR, watermark TIMESTAMP,
     first_at TIMESTAMP, last_at TIMESTAMP, rows BIGINT, future_rows BIGINT);
@@ -96,6 +98,11 @@ class DuckLoading(Books):
         row = one(self._connection, f"SELECT full_at FROM {BOOKS}.cursors WHERE source = ?", [source])
         return row[0].replace(tzinfo=UTC) if row and row[0] else None
 
+    def readings(self, source: str) -> Mapping[str, TextReading]:
+        """Source column → how its texts are read."""
+        row = one(self._connection, f"SELECT readings FROM {BOOKS}.cursors WHERE source = ?", [source])
+        return {c: TextReading(**found) for c, found in json.loads(row[0]).items()} if row and row[0] else {}
+
     def pulled_at(self) -> Mapping[str, datetime]:
         """When each source was pulled last, as far as that was published."""
         rows = self._rows(f"SELECT source, pulled_at FROM {BOOKS}.cursors WHERE pulled_at IS NOT NULL")
@@ -125,7 +132,8 @@ class DuckLoading(Books):
 
         anew: everything is pulled, so rows that do not come are gone. retype: the table's columns are found anew.
         """
-        load = Load(self._connection, options, self.now.replace(tzinfo=None), anew=anew, retype=retype)
+        seen_at, kept = self.now.replace(tzinfo=None), self.readings(options.name)
+        load = Load(self._connection, options, seen_at, kept=kept, anew=anew, retype=retype)
         return SourceLoad(self, load, full=anew)
 
     def finish_load(self, load: Load, cursor: Cursor | None, *, full: bool) -> Loaded:
@@ -139,8 +147,12 @@ class DuckLoading(Books):
         full_at = self.now if full else self.last_full(name)
         reached = self.cursor(name) if cursor is None else cursor
         self._connection.execute(
-            f"INSERT OR REPLACE INTO {BOOKS}.cursors (source, cursor, full_at, pulled_at) VALUES (?, ?, ?, ?)",
-            [name, json.dumps(dict(reached)), _naive(full_at), _naive(self.now)],
+            f"INSERT OR REPLACE INTO {BOOKS}.cursors (source, cursor, full_at, pulled_at, readings) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [
+                *(name, json.dumps(dict(reached)), _naive(full_at), _naive(self.now)),
+                json.dumps({c: reading.as_dict() for c, reading in load.readings.items()}),
+            ],
         )
         return loaded
 

@@ -1,0 +1,25 @@
+"""How the texts of one column are read: found over all its rows, or stated in sources.yml."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """role: the key of sources.yml that states it. style: a value of it (dates.STYLES or a pattern, numbers.STYLES).
+
+    kind: SQL type that the column gets. doubt: what no row decides and how to state it, a sentence; empty = nothing.
+    note: what was read how, a sentence for people.
+    """
+
+    role: Literal["dates", "numbers"]
+    style: str
+    kind: str
+    doubt: str = ""
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)

@@ -1,0 +1,147 @@
+"""Columns that come as text and hold dates or numbers: read once all rows of a load are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import duckdb
+
+from connectors.sources.contract import SourceOptions
+from connectors.texts.numbers import COMMA, POINT
+from connectors.texts.reading import TextReading
+from connectors.warehouse.duckdb import texts
+from connectors.warehouse.duckdb.incoming import Rejected
+from connectors.warehouse.duckdb.quarantine import Quarantine
+from connectors.warehouse.names import quoted
+
+MOSTLY = 0.5  # of the texts can be read, but not enough: that is told
+
+
+class TextColumns:
+    """Which columns of one load are read from text, and how.
+
+    roles: source column → "dates", "numbers" or the pattern of its dates. readings: how they were read.
+    """
+
+    def __init__(self, options: SourceOptions, kept: Mapping[str, TextReading], seen_at: datetime) -> None:
+        """kept: source column → how its texts were read before."""
+        stated = {**dict.fromkeys(options.dates, "dates"), **dict.fromkeys(options.numbers, "numbers")}
+        self._options, self._seen_at = options, seen_at
+        self._kept = {c: reading for c, reading in kept.items() if c not in stated}
+        self.roles: dict[str, str] = {**{c: reading.role for c, reading in self._kept.items()}, **stated}
+        self._types: dict[str, str] = {}
+        self._batches: list[tuple[int, str, list[int] | None]] = []
+        self.readings: Mapping[str, TextReading] = self._kept
+        self.notes: list[str] = []
+
+    def expect(self, types: Mapping[str, str]) -> None:
+        """These columns have a type and are written in another way than it is read from."""
+        self._types |= types
+        self.roles |= {c: "dates" if kind.startswith(("DATE", "TIMESTAMP")) else "numbers" for c, kind in types.items()}
+
+    def came_from(self, origin: str, first: int, bad_lines: list[int] | None) -> None:
+        """A batch begins at row `first`. bad_lines: of a file, those that are not in it; None = there are no lines."""
+        self._batches.append((first, origin, bad_lines))
+
+    def read(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        relation: str,
+        names: Mapping[str, str],
+        before: Mapping[str, str],
+        bad: Quarantine,
+    ) -> dict[str, str]:
+        """Turn texts into what they mean; rows with one that means nothing go to `bad`. Column → its type now.
+
+        relation: a table of all rows. names: source column → column. before: types of the table they go to.
+        """
+        chosen = {
+            c: reading
+            for c in self.roles
+            if c in names and (reading := self._chosen(connection, relation, c, names[c], before)) is not None
+        }
+        for column, reading in chosen.items():
+            bad_rows = self._unreadable(connection, relation, quoted(names[column]), column, reading)
+            for origin, row in bad_rows:
+                bad.add(origin, [row])
+        for column, reading in chosen.items():
+            name = quoted(names[column])
+            value = f"CASE WHEN NOT {texts.unknown(name)} THEN {texts.value_sql(name, reading)} END"
+            connection.execute(f"ALTER TABLE {relation} ALTER {name} TYPE {reading.kind} USING {value}")
+        self.readings = {**self._kept, **chosen}
+        return {names[c]: reading.kind for c, reading in chosen.items()}
+
+    def _chosen(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, column: str, name: str, before: Mapping[str, str]
+    ) -> TextReading | None:
+        """As the source states, as before, or as the rows tell; None = they are texts."""
+        wanted, role = self._types.get(column, ""), self.roles[column]
+        stated = self._options.dates.get(column) or self._options.numbers.get(column) or (role if "%" in role else "")
+        if not stated and column in self._kept:
+            return replace(self._kept[column], note="")
+        found = None if stated else self._find(connection, relation, name, role, 1 - self._options.max_quarantine)
+        if found is not None:
+            self.notes += [note for note in ("" if wanted else found.note, found.doubt) if note]
+            return replace(found, kind=wanted) if wanted else found
+        if not stated and not wanted:
+            self._tell_left(connection, relation, column, name, role)
+            return None
+        if role == "numbers":
+            mark = COMMA if self._decimal == "," else POINT
+            return TextReading("numbers", stated or mark, wanted or "DOUBLE")
+        kind = wanted or (before.get(name, "") if before.get(name, "").startswith(("DATE", "TIMESTAMP")) else "")
+        style = stated or "iso"
+        return TextReading("dates", style, kind or texts.date_kind(connection, relation, quoted(name), style))
+
+    @property
+    def _decimal(self) -> str:
+        return str(getattr(self._options, "decimal", "."))
+
+    def _find(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, name: str, role: str, least: float
+    ) -> TextReading | None:
+        return texts.find(
+            connection, relation, quoted(name), now=self._seen_at, decimal=self._decimal, least=least, role=role
+        )
+
+    def _tell_left(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, column: str, name: str, role: str
+    ) -> None:
+        mostly = self._find(connection, relation, name, role, MOSTLY)
+        if mostly is None:
+            return
+        wrong = texts.misfit(quoted(name), mostly)
+        query = f"SELECT count(*), first({quoted(name)}) FROM {relation} WHERE {wrong}"
+        rows, first = connection.execute(query).fetchone() or (0, "")
+        self.notes.append(
+            f"'{column}' stays text: {rows:,} of its rows are no {role}, the first '{first}'; to put them aside state "
+            f"{role}: {{{column}: '{mostly.style}'}} and raise `max_quarantine`"
+        )
+
+    def _unreadable(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, name: str, column: str, reading: TextReading
+    ) -> list[tuple[str, Rejected]]:
+        wrong = texts.misfit(name, reading)
+        rows = connection.execute(
+            f"SELECT rowid - (SELECT min(rowid) FROM {relation}), {name}, to_json(i) FROM {relation} AS i "
+            f"WHERE {wrong} ORDER BY rowid"
+        ).fetchall()
+        if rows:
+            connection.execute(f"DELETE FROM {relation} WHERE {wrong}")
+        what, places = "date" if reading.role == "dates" else "number", [self._place(row[0]) for row in rows]
+        return [
+            (origin, Rejected(line, column, f"'{column}' is no {what}", raw, value))
+            for (origin, line), (_, value, raw) in zip(places, rows, strict=True)
+        ]
+
+    def _place(self, position: int) -> tuple[str, int | None]:
+        """Origin and line of a row. The line is the file's, where no value spans lines."""
+        first, origin, bad_lines = [batch for batch in self._batches if batch[0] <= position][-1]
+        if bad_lines is None:
+            return origin, None
+        line = position - first + 2
+        for other in sorted(bad_lines):
+            line += other <= line
+        return origin, line
