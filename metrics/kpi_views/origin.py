@@ -15,6 +15,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.engine.sql import trees
+from metrics.engine.untimed import rows_without_time
 from metrics.kpi_views.types import in_words
 from metrics.presentation import format as fmt
 
@@ -42,8 +43,10 @@ def origin(
         state, item = states.get(dataset), catalogue.datasets[dataset]
         title = item.label or dataset
         if state is not None:
-            future = f"; {state.future_rows:,} lie in the future and are not counted" if state.future_rows else ""
-            facts.append((f"Rows of {title}", f"{state.rows:,}{future}{_matching(kpi, dataset, catalogue, reader)}"))
+            untimed = rows_without_time(item, reader)
+            left = f"; {state.future_rows:,} lie in the future and are not counted" if state.future_rows else ""
+            left += f"; {untimed:,} have no {item.time_dimension} and are in no period" if untimed else ""
+            facts.append((f"Rows of {title}", f"{state.rows:,}{left}{_matching(kpi, dataset, catalogue, reader)}"))
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
         run = runs.get(table_sources.get(item.source, ""))
         if run is not None:

@@ -18,6 +18,7 @@ from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.engine import periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.untimed import rows_without_time
 
 MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
 CONSTANT = {"hour": 72, "day": 28, "week": 12, "month": 6, "quarter": 6, "year": 6}  # periods of one value
@@ -35,6 +36,8 @@ def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -
     seen = _Values(catalogue, reader)
     for name, dataset in catalogue.datasets.items():
         for check in (
+            _untimed(dataset, catalogue, reader, states),
+            _future(dataset, states),
             _multiplied(dataset, reader),
             _repeated(dataset, reader),
             _shrunk(dataset, states, before),
@@ -120,6 +123,35 @@ def _compared(text: str) -> Iterator[tuple[str, str]]:
 
 def _columns(dataset: Dataset, reader: Reader) -> Columns:
     return reader.columns(dataset.select) if dataset.select else reader.tables()[dataset.source]
+
+
+def _untimed(
+    dataset: Dataset, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
+) -> Iterator[Finding]:
+    """Rows that no period counts; not where another dataset has them by another time (signed up, not yet activated)."""
+    others = [d for d in catalogue.datasets.values() if d.source == dataset.source and d.source]
+    if any(other.time_dimension != dataset.time_dimension for other in others):
+        return
+    count, state = rows_without_time(dataset, reader), states.get(dataset.name)
+    if count:
+        of = f" of {state.rows:,}" if state else ""
+        message = (
+            f"{count:,}{of} {'row has' if count == 1 else 'rows have'} no {dataset.time_dimension}: no period has them"
+        )
+        hint = "A totals line of an export, or events that were never stamped; leave them out in the dataset's SQL."
+        yield ("time_dimension",), "no_time", message, hint
+
+
+def _future(dataset: Dataset, states: Mapping[str, DatasetState]) -> Iterator[Finding]:
+    """Rows later than the sync, which are not counted before their time has come."""
+    state = states.get(dataset.name)
+    if state is not None and state.future_rows:
+        count = state.future_rows
+        message = (
+            f"{count:,} of {state.rows:,} rows {'lies' if count == 1 else 'lie'} in the future and are not counted yet"
+        )
+        hint = "Is day and month read the right way round, and the zone? State `dates` of the source or `timezone`."
+        yield ("time_dimension",), "in_the_future", message, hint
 
 
 def _multiplied(dataset: Dataset, reader: Reader) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from jobs.authoring.validate import validate
+from metrics.kpi_views.origin import origin
 from metrics.quality.data_page import data_page
 from tests.conftest import NOW, Builder
 
@@ -31,6 +32,26 @@ def codes(project: Builder, now: datetime = NOW) -> list[tuple[str, str]]:
 def test_sound_definitions_have_no_warning(shop: Builder) -> None:
     shop.kpi("core", "dataset: events\nagg: sum\nexpr: amount\nfilter: event IN ('core_action', 'Pay')")
     assert shop.sync().problems == () and codes(shop) == []
+
+
+def test_rows_without_a_time_and_in_the_future_are_counted_and_told(shop: Builder) -> None:
+    frame = pd.DataFrame({"at": [*pd.date_range("2026-11-20", periods=8), pd.NaT, pd.NaT], "amount": 2.0})
+    shop.rows("visits", frame)
+    shop.kpi("visits_count", "dataset: visits\nagg: count")
+    told = [str(p) for p in shop.sync().problems]
+    assert any("2 of 10 rows have no at: no period has them" in p and "visits.yml:3" in p for p in told), told
+    assert any("4 of 10 rows lie in the future" in p for p in told), told
+    assert {code for code, _ in codes(shop)} == {"no_time", "in_the_future"}
+    shop.write("datasets", "seen", "name: seen\nsource: visits\ntime_dimension: seen_at\n")
+    frame.assign(seen_at=frame["at"].fillna(NOW.replace(tzinfo=None))).to_parquet(shop.folder / "files/visits.parquet")
+    shop.sync()
+    assert "no_time" not in {code for code, _ in codes(shop)}  # they are counted by another time
+    project = shop.open()
+    sheet = origin("visits_count", project.catalogue(project.reader()), project.reader(), {}, {})
+    assert (
+        "4 lie in the future and are not counted; 2 have no at and are in no period"
+        in dict(sheet.facts)["Rows of visits"]
+    )
 
 
 def test_a_filter_value_that_never_occurs_names_the_nearest(shop: Builder) -> None:

@@ -169,6 +169,16 @@ def test_no_row_decides_and_that_is_told_with_both_readings(project: Builder) ->
     assert "dates: {at: mdy}" in doubt and "dmy" in doubt and "2026-01-01 to 2026-02-05" in doubt
 
 
+def test_a_doubt_is_told_until_rows_come_that_decide(project: Builder) -> None:
+    load(project, {"id": [str(n) for n in range(9)], "at": [f"01/{day:02d}/2026" for day in range(1, 10)]})
+    (project.folder / "files" / "2.tsv").write_text("id\tat\n20\t02/03/2026\n")
+    assert any("decides the order" in note for note in project.sync().sources[0].notes)
+    (project.folder / "files" / "3.tsv").write_text("id\tat\n21\t02/23/2026\n")
+    assert not any("decides the order" in note for note in project.sync().sources[0].notes)
+    (project.folder / "files" / "4.tsv").write_text("id\tat\n22\t02/04/2026\n")
+    assert not any("decides the order" in note for note in project.sync().sources[0].notes)
+
+
 def test_what_would_be_in_the_future_decides(project: Builder) -> None:
     """Twelve days of November as MM/DD: as DD/MM one of them would be in December."""
     texts = [f"11/{day:02d}/2026" for day in range(1, 13)]

@@ -80,7 +80,7 @@ class TextColumns:
         wanted, role = self._types.get(column, ""), self.roles[column]
         stated = self._options.dates.get(column) or self._options.numbers.get(column) or (role if "%" in role else "")
         if not stated and column in self._kept:
-            return replace(self._kept[column], note="")
+            return self._as_before(connection, relation, self._kept[column], name)
         found = None if stated else self._find(connection, relation, name, role, 1 - self._options.max_quarantine)
         if found is not None:
             self.notes += [note for note in ("" if wanted else found.note, found.doubt) if note]
@@ -94,6 +94,18 @@ class TextColumns:
         kind = wanted or (before.get(name, "") if before.get(name, "").startswith(("DATE", "TIMESTAMP")) else "")
         style = stated or "iso"
         return TextReading("dates", style, kind or texts.date_kind(connection, relation, quoted(name), style))
+
+    def _as_before(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, kept: TextReading, name: str
+    ) -> TextReading:
+        """A doubt is told at every load until rows come that decide."""
+        if not kept.doubt:
+            return kept
+        found = self._find(connection, relation, name, kept.role, 1 - self._options.max_quarantine)
+        if found is not None and not found.doubt and found.style == kept.style:
+            return replace(kept, doubt="")
+        self.notes.append(kept.doubt)
+        return kept
 
     @property
     def _decimal(self) -> str:
