@@ -23,6 +23,13 @@ ZONES = {
     **{"hst": -600, "jst": 540, "kst": 540, "aest": 600, "aedt": 660, "acst": 570, "awst": 480, "nzst": 720},
     **{"nzdt": 780, "sgt": 480, "hkt": 480, "mst": -420, "brt": -180},
 }
+# Patterns that an engine reads fast, of which most columns have one; each means what its style means.
+DAYS = {
+    "iso": ("%Y-%m-%d", "%Y/%m/%d", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y"),
+    "mdy": ("%m/%d/%y", "%m/%d/%Y", "%m-%d-%Y"),
+    "dmy": ("%d/%m/%y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
+}
+TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", ", %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z", "T%H:%M:%S%z")
 STEADY = ("iso", "month")  # styles in which no order of day and month is open
 
 

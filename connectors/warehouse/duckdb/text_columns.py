@@ -62,13 +62,18 @@ class TextColumns:
             for c in self.roles
             if c in names and (reading := self._chosen(connection, relation, c, names[c], before)) is not None
         }
+        fast = {
+            c: texts.fast_pattern(connection, relation, quoted(names[c]), reading.style)
+            for c, reading in chosen.items()
+            if reading.role == "dates"
+        }
         for column, reading in chosen.items():
-            bad_rows = self._unreadable(connection, relation, quoted(names[column]), column, reading)
-            for origin, row in bad_rows:
+            wrong = texts.misfit(quoted(names[column]), reading, fast.get(column, ""))
+            for origin, row in self._unreadable(connection, relation, names[column], column, reading, wrong):
                 bad.add(origin, [row])
         for column, reading in chosen.items():
             name = quoted(names[column])
-            value = f"CASE WHEN NOT {texts.unknown(name)} THEN {texts.value_sql(name, reading)} END"
+            value = texts.value_sql(name, reading, fast.get(column, ""))  # a text for nothing is no value in any style
             connection.execute(f"ALTER TABLE {relation} ALTER {name} TYPE {reading.kind} USING {value}")
         self.readings = {**self._kept, **chosen}
         return {names[c]: reading.kind for c, reading in chosen.items()}
@@ -133,11 +138,16 @@ class TextColumns:
         )
 
     def _unreadable(
-        self, connection: duckdb.DuckDBPyConnection, relation: str, name: str, column: str, reading: TextReading
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        relation: str,
+        name: str,
+        column: str,
+        reading: TextReading,
+        wrong: str,
     ) -> list[tuple[str, Rejected]]:
-        wrong = texts.misfit(name, reading)
         rows = connection.execute(
-            f"SELECT rowid - (SELECT min(rowid) FROM {relation}), {name}, to_json(i) FROM {relation} AS i "
+            f"SELECT rowid - (SELECT min(rowid) FROM {relation}), {quoted(name)}, to_json(i) FROM {relation} AS i "
             f"WHERE {wrong} ORDER BY rowid"
         ).fetchall()
         if rows:
