@@ -13,7 +13,11 @@ from pydantic import ValidationError
 
 from connectors.errors import DefinitionError, ProjectError, UnknownName
 from connectors.sources.contract import Source
-from jobs.authoring.init import Guess, Make, file_entry, file_source, look, proposal, slug
+from jobs.authoring.init import entry, file_lines, file_name, file_source, look_at
+from jobs.authoring.looking import Look
+from jobs.authoring.names import flow, slug, text
+from jobs.authoring.profile import Make
+from jobs.authoring.told import kpi_lines, understood
 from jobs.project.project import Project
 from metrics.catalog.document import read_document
 
@@ -30,8 +34,7 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
     database = "://" in origin and not origin.startswith(("http://", "https://"))
     if database and not table:
         raise ProjectError("which table?", hint="A database has many: --table NAME, maybe with its schema.")
-    stem = re.sub(r"(\.\w+)+$", "", origin.split("?")[0].rstrip("/").rsplit("/", 1)[-1].replace("*", ""))
-    name = name or slug((table or "").rpartition(".")[2] if database else stem or "data")
+    name = name or (slug(str(table).rpartition(".")[2]) if database else file_name(origin))
     if name != slug(name):
         raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
     known = project.sources.all()
@@ -39,25 +42,26 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
         raise ProjectError(f"source or table '{name}' already exists", hint="Choose another with --name.")
     if database:
         make, shown, secret = _table(project, name, origin, str(table))
-        guess = look(name, make)
-        lines = _table_entry(shown, str(table), name, guess)
+        look = look_at(name, make, states_dates=False)
+        lines = _table_lines(shown, str(table), name, look)
     else:
         path, secret = origin, ""
         if not origin.startswith(("http://", "https://")):
             absolute = Path(origin).expanduser().absolute()
             path = str(absolute.relative_to(project.folder) if absolute.is_relative_to(project.folder) else absolute)
             origin = str(absolute)
-        guess = look(name, file_source(name, origin))
-        lines = file_entry(path, guess)
-    files = proposal(name, lines, guess)
-    entry = files.pop("sources.yml")
-    files.pop("settings.yml")
+        look = look_at(name, file_source(name, origin))
+        lines = file_lines(path)
+    kpis = {path.stem for path in (project.folder / "kpis").glob("*.yml")}
+    look = dataclasses.replace(look, proposal=look.proposal.apart_from(kpis))
+    files = look.proposal.files()
     taken = [file for file in files if (project.folder / file).exists()]
     if taken:
         raise ProjectError(f"{taken[0]} already exists", hint="Choose another name with --name.")
-    _write(project, {**files, "sources.yml": _extended(project.folder / "sources.yml", entry)})
-    yield f"Looked at {guess.rows:,} rows of {table or origin}: time is '{guess.time.name}', {guess.days:,} days of it."
-    yield f"Added source {name} to sources.yml and wrote {', '.join(files)}."
+    _write(project, {**files, "sources.yml": _extended(project.folder / "sources.yml", entry(name, lines, look))})
+    yield from understood(look, table or origin)
+    yield f"Added source {name} to sources.yml, with {len(look.proposal.kpis)} KPIs:"
+    yield from kpi_lines(look)
     if secret:
         yield f"The password is not in the file: set it with  export {secret}=…"
     yield f"Next: look at them, then  kpi sync {name} --project {project.folder}"
@@ -67,7 +71,7 @@ def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str
     """How the newest rows of a table are looked at; its address as the file has it; the name of its secret."""
     from connectors.sources.sql import Sql, SqlOptions  # SQLAlchemy: only where a database is asked
 
-    def make(_: str, __: Path) -> Source:
+    def make(_: Path) -> Source:
         query = f"SELECT * FROM {table} LIMIT {LOOKED_AT}"
         try:
             options = SqlOptions(name=name, type="sql", table=name, url=url, query=query, load="append")
@@ -80,14 +84,15 @@ def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str
     return make, shown, secret if shown != url else ""
 
 
-def _table_entry(url: str, table: str, name: str, guess: Guess) -> str:
+def _table_lines(url: str, table: str, name: str, look: Look) -> str:
     """The lines of a table's entry in sources.yml: by key and cursor where the columns offer them."""
     lines = [f"  type: sql\n  url: {url}"]
     lines += [f"  remote_table: {table}"] if table != name else []
-    lines += [f"  primary_key: [{guess.key}]"] if guess.key else []
-    if guess.cursor and guess.key:
+    key, cursor = look.proposal.datasets[0].key, look.cursor
+    lines += [f"  primary_key: {flow([key])}"] if key else []
+    if cursor and key:
         lines += [
-            f"  cursor: {guess.cursor}            # only what is new is pulled",
+            f"  cursor: {text(cursor)}            # only what is new is pulled",
             "  lookback: 1d",
             "  full_every: 7d             # finds rows that were deleted",
         ]
@@ -100,10 +105,10 @@ def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[st
     if (project.folder / file).exists():
         raise ProjectError(f"{file} already exists", hint="Edit it, or choose another name.")
     keys: dict[str, str] = {}
-    for text in settings:
-        key, sign, value = text.partition("=")
+    for setting in settings:
+        key, sign, value = setting.partition("=")
         if not sign:
-            raise ProjectError(f"'{text}' sets nothing", hint="Write key=value, such as agg=count.")
+            raise ProjectError(f"'{setting}' sets nothing", hint="Write key=value, such as agg=count.")
         keys[key.strip()] = value.strip()
     datasets = sorted(project.catalogue().datasets)
     if "dataset" not in keys and keys.get("type", "simple") != "derived":
