@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,17 +14,40 @@ from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock
 from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
-    pass
+    from jobs.authoring.init import Order
 
+DatesOption = Annotated[
+    Literal["dmy", "mdy", "ymd"] | None,
+    typer.Option(help="Order of day, month and year where no row of a column decides it."),
+]
 app = typer.Typer()
 extend = typer.Typer(no_args_is_help=True, help="Extend a project by a source or a KPI.")
 app.add_typer(extend, name="add")
+
+
+def order_of_days(stated: str | None) -> Order | None:
+    """Who answers what no row decides: `--dates`, whoever sits at the terminal, or nobody."""
+    if stated:
+        return lambda _: stated
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+
+    def asked(doubt: str) -> str:
+        open_ = [order for order in ("dmy", "mdy", "ymd") if re.search(rf"\b{order}\b", doubt)]
+        typer.echo(f"{doubt[:1].upper()}{doubt[1:]}.")
+        answer = ""
+        while answer not in open_:
+            answer = typer.prompt(f"Which is it, {' or '.join(open_)}?").strip().lower()
+        return str(answer)
+
+    return asked
 
 
 @partial(verb, of=app)
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
     from_: Annotated[str | None, typer.Option("--from", metavar="FILE-or-URL", help="Propose KPIs from this.")] = None,
+    dates: DatesOption = None,
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -32,7 +57,7 @@ def init(
     """
     from jobs.authoring.init import init as run
 
-    for line in run(directory, from_):
+    for line in run(directory, from_, order_of_days(dates)):
         typer.echo(line)
 
 
@@ -41,6 +66,7 @@ def source(
     origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="A file, a web or a database address.")],
     table: Annotated[str | None, typer.Option(help="Table of a database, maybe with its schema.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default its own.")] = None,
+    dates: DatesOption = None,
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -50,7 +76,7 @@ def source(
     """
     from jobs.authoring.add import add_source
 
-    for line in add_source(open_project_at(project), origin, name, table):
+    for line in add_source(open_project_at(project), origin, name, table, order_of_days(dates)):
         typer.echo(line)
 
 

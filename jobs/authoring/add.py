@@ -6,14 +6,14 @@ import dataclasses
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from connectors.errors import DefinitionError, ProjectError, UnknownName
 from connectors.sources.contract import Source
-from jobs.authoring.init import entry, file_lines, file_name, file_source, look_at
+from jobs.authoring.init import Order, entry, file_lines, file_name, file_source, look_at
 from jobs.authoring.looking import Look
 from jobs.authoring.names import flow, slug, text
 from jobs.authoring.profile import Make
@@ -25,7 +25,9 @@ LOOKED_AT = 200_000  # rows of a table
 LED = ("label", "description", "area", "type", "dataset")  # keys that come first in a file, in this order
 
 
-def add_source(project: Project, origin: str, name: str | None, table: str | None = None) -> Iterator[str]:
+def add_source(
+    project: Project, origin: str, name: str | None, table: str | None = None, order: Order | None = None
+) -> Iterator[str]:
     """Look at a file or a table, propose source, dataset and KPIs, and write them; yield what was done, a line each.
 
     origin: a file, an http address, or a database's address with `table`. Raises ProjectError if something of that
@@ -42,7 +44,7 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
         raise ProjectError(f"source or table '{name}' already exists", hint="Choose another with --name.")
     if database:
         make, shown, secret = _table(project, name, origin, str(table))
-        look = look_at(name, make, states_dates=False)
+        look = look_at(name, make, order)
         lines = _table_lines(shown, str(table), name, look)
     else:
         path, secret = origin, ""
@@ -50,7 +52,7 @@ def add_source(project: Project, origin: str, name: str | None, table: str | Non
             absolute = Path(origin).expanduser().absolute()
             path = str(absolute.relative_to(project.folder) if absolute.is_relative_to(project.folder) else absolute)
             origin = str(absolute)
-        look = look_at(name, file_source(name, origin))
+        look = look_at(name, file_source(name, origin), order)
         lines = file_lines(path)
     kpis = {path.stem for path in (project.folder / "kpis").glob("*.yml")}
     look = dataclasses.replace(look, proposal=look.proposal.apart_from(kpis))
@@ -71,10 +73,12 @@ def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str
     """How the newest rows of a table are looked at; its address as the file has it; the name of its secret."""
     from connectors.sources.sql import Sql, SqlOptions  # SQLAlchemy: only where a database is asked
 
-    def make(_: Path) -> Source:
+    def make(_: Path, dates: Mapping[str, str]) -> Source:
         query = f"SELECT * FROM {table} LIMIT {LOOKED_AT}"
         try:
-            options = SqlOptions(name=name, type="sql", table=name, url=url, query=query, load="append")
+            options = SqlOptions(
+                name=name, type="sql", table=name, url=url, query=query, load="append", dates=dict(dates)
+            )
         except ValidationError:
             raise ProjectError("this is no database address", hint="Write one such as sqlite:///shop.db.") from None
         return Sql(options, folder=project.folder)

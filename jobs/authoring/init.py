@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from connectors.errors import ProjectError
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
-from jobs.authoring.looking import Look, proposed
+from jobs.authoring.looking import Look, doubtful, proposed
 from jobs.authoring.names import flow, slug, text
-from jobs.authoring.profile import Make, profiled, scratch_of
+from jobs.authoring.profile import Make, seen
 from jobs.authoring.told import kpi_lines, understood
 from jobs.project.catalogue_cache import PARTS
+
+Order = Callable[[str], str]  # what no row decides, in words → the order of day and month: dmy, mdy or ymd
 
 SETTINGS = """\
 # docs/settings.md lists every key.
@@ -33,10 +35,11 @@ title: Weekly snapshot
 """
 
 
-def init(directory: Path, origin: str | None) -> Iterator[str]:
+def init(directory: Path, origin: str | None, order: Order | None = None) -> Iterator[str]:
     """Make the folder; yield what was done, a line each. Writes nothing if anything is wrong.
 
-    Raises ProjectError if the folder is not empty or the file has no time, SourceError if it cannot be read.
+    order: answers what no row of a column of dates decides; without it that is a caution. Raises ProjectError if the
+    folder is not empty or the file has no time, SourceError if it cannot be read.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ProjectError(f"{directory} exists and is not empty", hint="Name a new folder.")
@@ -51,7 +54,7 @@ def init(directory: Path, origin: str | None) -> Iterator[str]:
         return
     name = file_name(origin)
     path = origin if origin.startswith(("http://", "https://")) else str(Path(origin).expanduser().absolute())
-    look = look_at(name, file_source(name, path))
+    look = look_at(name, file_source(name, path), order)
     _write(directory, {**files, "sources.yml": entry(name, file_lines(path), look), **look.proposal.files()})
     yield from understood(look, origin)
     yield f"Made {directory} with {len(look.proposal.kpis)} KPIs:"
@@ -70,8 +73,8 @@ def file_name(origin: str) -> str:
 def file_source(name: str, path: str) -> Make:
     """How the file is read, for `look_at`."""
 
-    def make(folder: Path) -> Source:
-        options = FileOptions(name=name, type="files", table=name, path=path, load="append")
+    def make(folder: Path, dates: Mapping[str, str]) -> Source:
+        options = FileOptions(name=name, type="files", table=name, path=path, load="append", dates=dict(dates))
         return Files(options, folder=folder)
 
     return make
@@ -84,17 +87,25 @@ def file_lines(path: str) -> str:
 
 def entry(name: str, lines: str, look: Look) -> str:
     """A source's entry in sources.yml: with how its texts are read, so that a later file is read alike."""
-    return f"- name: {name}\n  table: {name}\n{lines}{_styles('dates', look.dates)}{_styles('numbers', look.numbers)}"
+    return f"- name: {name}\n  table: {name}\n{lines}{_styles(look, 'dates')}{_styles(look, 'numbers')}"
 
 
-def _styles(key: str, styles: Mapping[str, str]) -> str:
-    return f"  {key}: {flow(dict(styles))}\n" if styles else ""
+def _styles(look: Look, key: str) -> str:
+    styles = look.dates if key == "dates" else look.numbers
+    if not styles:
+        return ""
+    lines = [f"  {key}:            # how the texts of a column are read; what cannot be is put aside"]
+    open_ = doubtful(look.profile)
+    lines += [f"    {flow(c)}: {flow(s)}{'    # no row decides' if c in open_ else ''}" for c, s in styles.items()]
+    return "\n".join(lines) + "\n"
 
 
-def look_at(name: str, make: Make, *, states_dates: bool = True) -> Look:
+def look_at(name: str, make: Make, order: Order | None = None) -> Look:
     """Load the source into a scratch warehouse and look at its columns. Raises ProjectError, SourceError."""
-    with scratch_of(make) as scratch:
-        return proposed(profiled(scratch, name), states_dates=states_dates)
+    profile = seen(name, make, {})
+    open_ = {c: r for c, r in profile.readings.items() if r.doubt and r.role == "dates"}
+    answered = {c: order(r.doubt) for c, r in open_.items()} if order else {}
+    return proposed(seen(name, make, answered) if answered else profile)
 
 
 def _write(directory: Path, files: Mapping[str, str]) -> None:

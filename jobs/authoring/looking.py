@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from connectors.errors import ProjectError
+from connectors.texts.reading import TextReading
 from jobs.authoring import purposes, usual
 from jobs.authoring.exports.contract import Export, recognised
 from jobs.authoring.names import identifies, slug, words
-from jobs.authoring.profile import TIMELY, Column, Profile, flattened
+from jobs.authoring.profile import TIMELY, Column, Profile
 from jobs.authoring.proposal import DatasetPlan, Kpi, Proposal, dimension_names
 
 
@@ -35,13 +36,8 @@ class Look:
         return next((c.name for c in times if set(words(c.name)) & {"updated", "modified", "changed"}), "")
 
 
-def proposed(profile: Profile, *, states_dates: bool = True) -> Look:
-    """What a good analyst would make of it. states_dates: the source can say how digits are a time.
-
-    Raises ProjectError if no column says when a row happened.
-    """
-    if not states_dates and any(c.style for c in profile.columns) and not profile.sql:
-        profile = replace(profile, sql=flattened(profile))
+def proposed(profile: Profile) -> Look:
+    """What a good analyst would make of it. Raises ProjectError if no column says when a row happened."""
     export = recognised(profile)
     time = _export_time(export) or next(iter(purposes.times(profile)), None)
     if time is None:
@@ -52,10 +48,36 @@ def proposed(profile: Profile, *, states_dates: bool = True) -> Look:
         made = _of_columns(profile, time)
     timely = [c for c in profile.columns if c.style and (c is time or set(words(c.name)) & TIMELY)]
     dates = {} if profile.sql else {c.name: c.style for c in timely}
+    dates = {**dates, **_styles(profile, "dates")}
+    made = replace(made, cautions=(*made.cautions, *doubtful(profile).values(), *_notes(profile, made)))
     if time.nulls:
         without = f"{time.nulls:,} of {profile.rows:,} rows have no {time.name}: they are in no period."
         made = replace(made, cautions=(*made.cautions, without))
-    return Look(profile, _distinct_names(made), time, dates, {})
+    return Look(profile, _distinct_names(made), time, dates, _styles(profile, "numbers"))
+
+
+def _styles(profile: Profile, role: str) -> dict[str, str]:
+    """Column → how its texts were read, of those that are dates, or numbers."""
+    return {c: r.style for c, r in profile.readings.items() if r.role == role}
+
+
+def doubtful(profile: Profile) -> dict[str, str]:
+    """Column → what none of its rows decides, and no other column of the file does, in words."""
+    numbers = [r for r in profile.readings.values() if r.role == "numbers"]
+    decided = {r.style.rstrip("%") for r in numbers if not r.doubt}
+    certain = len(decided) == 1
+    settled = {c for c, r in profile.readings.items() if certain and _settled(r, decided)}
+    return {c: f"{r.doubt}." for c, r in profile.readings.items() if r.doubt and c not in settled}
+
+
+def _notes(profile: Profile, made: Proposal) -> list[str]:
+    """What was odd, but for answers that are taken out of words: 10 - Extremely likely."""
+    scores = {name for kpi in made.kpis if kpi.keys.get("type") == "survey" for name in kpi.used}
+    return [note for note in profile.notes if not any(note.startswith(f"'{name}'") for name in scores)]
+
+
+def _settled(reading: TextReading, decided: set[str]) -> bool:
+    return reading.role == "numbers" and reading.style.rstrip("%") in decided and "currencies" not in reading.doubt
 
 
 def _export_time(export: Export | None) -> Column | None:

@@ -13,11 +13,13 @@ import pandas as pd
 
 from connectors.clock import utc_now
 from connectors.sources.contract import Source
-from connectors.warehouse.contract import Loading
+from connectors.texts.reading import TextReading
+from connectors.warehouse.contract import Loaded, Loading
 from connectors.warehouse.open import open_warehouse
 from jobs.authoring.names import identifies, literal, q, words
 
-Make = Callable[[Path], Source]  # folder that paths are relative to → what is pulled
+# folder that paths are relative to, column → how its dates are written → what is pulled
+Make = Callable[[Path, Mapping[str, str]], Source]
 
 TIMES = ("DATE", "TIMESTAMP")
 NUMBERS = (
@@ -35,6 +37,7 @@ NUMBERS = (
     "DOUBLE",
     "DECIMAL",
 )
+FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
 SAMPLE = 60_000  # rows of which distinct values are counted
 FEW = 60  # distinct values of a column that are looked at one by one
 MOST_LEAVES = 200  # columns that nested values are taken apart into
@@ -49,7 +52,7 @@ class Column:
 
     kind: SQL type. distinct: in the sample; nulls: of all rows. values: the texts of a column with few. low, high: of
     all rows, of numbers. style: how digits are to be read as a time. sql: what it is made of where it lies nested.
-    unique: every row has one, and no two the same.
+    unique: every row has one, and no two the same. fraction: a number that is no whole one was seen.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Column:
     style: str = ""
     sql: str = ""
     unique: bool = False
+    fraction: bool = True
 
     @property
     def is_time(self) -> bool:
@@ -75,8 +79,8 @@ class Column:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it holds whole numbers by its type."""
-        return self.is_number and not self.kind.startswith(("FLOAT", "DOUBLE", "DECIMAL"))
+        """Whether it holds whole numbers: by its type, or all that were seen."""
+        return self.is_number and not (self.fraction and self.kind.startswith(FRACTIONS))
 
     @property
     def is_text(self) -> bool:
@@ -94,7 +98,7 @@ class Profile:
     """All that was seen. sampled: rows that distinct values were counted in.
 
     sql: the SELECT that takes nested values apart; empty where the table is used as it is. readings: how the texts of
-    a column were read. spans: of every column that may be the time.
+    a column were read. spans: of every column that may be the time. notes: what was odd when it was loaded.
     """
 
     name: str
@@ -102,8 +106,9 @@ class Profile:
     sampled: int
     columns: tuple[Column, ...]
     sql: str = ""
-    readings: Mapping[str, Any] = field(default_factory=dict)
+    readings: Mapping[str, TextReading] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def column(self, *names: str) -> Column | None:
         """The first that is there, whatever its case and signs."""
@@ -126,22 +131,29 @@ class Span:
 
 
 @contextmanager
-def scratch_of(make: Make) -> Iterator[Loading]:
+def loaded(make: Make, dates: Mapping[str, str]) -> Iterator[tuple[Loading, Loaded]]:
     """The source's rows in the embedded engine, whatever the project's: what is looked for is its SQL."""
     with tempfile.TemporaryDirectory() as folder:
-        source = make(Path(folder))
+        source = make(Path(folder), dates)
         with open_warehouse("", Path(folder), memory_limit="4GB", threads=2).scratch(utc_now()) as scratch:
             with scratch.transaction():
                 load = scratch.begin_load(source.options)
                 for batch in source.pull({}):
                     load.add(batch)
-                load.finish(None)
+                done = load.finish(None)
             scratch.settle()
-            yield scratch
+            yield scratch, done
 
 
-def profiled(scratch: Loading, name: str) -> Profile:
-    """What is in a loaded table."""
+def seen(name: str, make: Make, dates: Mapping[str, str]) -> Profile:
+    """Load a source and look at its columns. dates: column → how its dates are written, where somebody says so."""
+    with loaded(make, dates) as (scratch, done):
+        profile = _profiled(scratch, name)
+        told = {said for r in profile.readings.values() for said in (r.note, r.doubt)}
+        return replace(profile, notes=tuple(f"{note}." for note in done.notes if note not in told))
+
+
+def _profiled(scratch: Loading, name: str) -> Profile:
     select, flat = _taken_apart(scratch, name)
     relation = f"({select})" if flat else q(name)
     columns = flat or [Column(c, kind) for c, kind in scratch.tables()[name].items()]
@@ -151,13 +163,14 @@ def profiled(scratch: Loading, name: str) -> Profile:
         if rows <= SAMPLE
         else f"(SELECT * FROM {relation} USING SAMPLE {SAMPLE * 100 / rows:.4f}% (system, 7))"
     )
-    seen, sampled = _counted(scratch, relation, sample, columns, rows)
-    seen = [_timed(scratch, relation, c) if c.is_whole or c.is_text else c for c in seen]
-    seen = [_valued(scratch, relation, sample, c) for c in seen]
-    texts = [q(c.name) for c in seen if c.is_text]
-    seen = [replace(c, unique=_is_unique(scratch, relation, c, rows, sampled)) for c in seen]
-    spans = {c.name: _span(scratch, relation, sample, c, texts) for c in seen if c.is_time and c.nulls < rows}
-    return Profile(name, rows, sampled, tuple(seen), _mended(select, seen) if flat else "", {}, spans)
+    found, sampled = _counted(scratch, relation, sample, columns, rows)
+    found = [_timed(scratch, relation, c) if c.is_whole or c.is_text else c for c in found]
+    found = [_valued(scratch, relation, sample, c) for c in found]
+    texts = [q(c.name) for c in found if c.is_text]
+    found = [replace(c, unique=_is_unique(scratch, relation, c, rows, sampled)) for c in found]
+    spans = {c.name: _span(scratch, relation, sample, c, texts) for c in found if c.is_time and c.nulls < rows}
+    readings = {} if flat else scratch.readings(name)
+    return Profile(name, rows, sampled, tuple(found), _mended(select, found) if flat else "", readings, spans)
 
 
 def _counted(
@@ -182,8 +195,17 @@ def _counted(
     ]  # there the estimate decides nothing
     exact = _first(scratch, f"SELECT {', '.join(f'count(DISTINCT {q(c.name)})' for c in near) or 0} FROM {sample}")
     known = {c.name: int(n) for c, n in zip(near, exact, strict=False)}
-    counted = {c.name: replace(c, distinct=known.get(c.name, c.distinct)) for c in found}
+    uneven = _uneven(scratch, sample, plain)
+    counted = {c.name: replace(c, distinct=known.get(c.name, c.distinct), fraction=c.name in uneven) for c in found}
     return [counted.get(c.name, c) for c in columns], sampled
+
+
+def _uneven(scratch: Loading, sample: str, columns: Iterable[Column]) -> set[str]:
+    """Columns that hold a number which is no whole one."""
+    names = [c.name for c in columns if c.kind.startswith(FRACTIONS)]
+    tests = [f"bool_or(isfinite({q(n)}) AND {q(n)} <> trunc({q(n)}))" for n in names]
+    found = _first(scratch, f"SELECT {', '.join(tests)} FROM {sample}") if tests else []
+    return {name for name, uneven in zip(names, found, strict=True) if uneven}
 
 
 def _first(scratch: Loading, sql: str) -> list[Any]:
@@ -217,7 +239,7 @@ def _is_unique(scratch: Loading, relation: str, c: Column, rows: int, sampled: i
 
 def _timed(scratch: Loading, relation: str, c: Column) -> Column:
     """A column of digits that are a time, with their style, if every one of them can be: seen in the whole column."""
-    if c.is_whole and c.low is not None and c.high is not None:
+    if c.is_whole and not c.kind.startswith(FRACTIONS) and c.low is not None and c.high is not None:
         horizon = utc_now().timestamp() + 5 * YEAR
         for style, unit in EPOCHS.items():
             if 10**9 * unit <= c.low and c.high <= horizon * unit:
@@ -300,11 +322,6 @@ def _named(leaves: list[Column]) -> list[Column]:
 def _select(base: str, leaves: list[Column]) -> str:
     listed = ", ".join(f"{c.sql} AS {q(c.name)}" for c in leaves)
     return f"SELECT {listed} FROM ({base})"
-
-
-def flattened(profile: Profile) -> str:
-    """The SELECT of a dataset whose table cannot say how digits are a time."""
-    return _mended(f"SELECT * FROM {q(profile.name)}", profile.columns)
 
 
 def _mended(base: str, columns: Iterable[Column]) -> str:

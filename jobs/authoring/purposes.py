@@ -315,13 +315,15 @@ def purpose(c: Column, *, priced: bool = False) -> Purpose:
     """Of a number. priced: a column beside it says how many, so a price is that of one."""
     known = words(c.name)
     has = set(known)
-    if identifies(c.name) or known[-1] in WHO | GROUPS:
+    if identifies(c.name):
         return Purpose.ID
     if known[-1] in NO_QUANTITY or not has - NO_QUANTITY:
         return Purpose.NEVER
     if has & RATES or "%" in c.name:
         return Purpose.RATE
     last = known[-1]
+    if last in WHO | GROUPS:
+        return Purpose.ID
     if last in DURATIONS and not _counts(known, c):
         return Purpose.DURATION
     if last in ("price", "msrp", "each") or {"unit", "each"} & has:

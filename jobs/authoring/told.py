@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from connectors.texts.reading import TextReading
 from jobs.authoring import purposes
 from jobs.authoring.looking import Look
 from jobs.authoring.names import slug
@@ -14,6 +15,7 @@ from metrics.presentation.table import as_table
 MOST_ROWS, MOST_UNUSED, LONGEST = 24, 12, 90
 WORDS = {"BIGINT": "whole number", "DOUBLE": "number", "VARCHAR": "text", "BOOLEAN": "yes or no", "DATE": "date"}
 WORDS |= {"TIMESTAMP": "time", "TIMESTAMP WITH TIME ZONE": "time with zone", "TIME": "time of day or duration"}
+KINDS = {"DATE": "date", "TIMESTAMP": "time", "TIMESTAMP WITH TIME ZONE": "time with zone"}
 STYLES = {"compact": "date in digits", "epoch_s": "seconds since 1970", "epoch_ms": "milliseconds since 1970"}
 STYLES |= {"epoch_us": "microseconds since 1970", "epoch_ns": "nanoseconds since 1970"}
 
@@ -26,7 +28,11 @@ def understood(look: Look, origin: str) -> Iterator[str]:
     yield ""
     used = uses(look)
     rows = [
-        {"column": c.name, "read as": read_as(c), "used for": "; ".join(used[c.name])}
+        {
+            "column": c.name,
+            "read as": read_as(c, look.profile.readings.get(c.name)),
+            "used for": "; ".join(used[c.name]),
+        }
         for c in look.profile.columns
         if c.name in used
     ]
@@ -55,10 +61,12 @@ def uses(look: Look) -> dict[str, list[str]]:
     return {name: words[:4] for name, words in found.items() if name}
 
 
-def read_as(c: Column) -> str:
+def read_as(c: Column, reading: TextReading | None = None) -> str:
     """How its values were read."""
     if c.style:
         return STYLES[c.style]
+    if reading is not None:
+        return f"{KINDS.get(reading.kind, 'number')}, {reading.style}"
     if c.is_number and not c.is_whole:
         return "number"
     return "whole number" if c.is_number else WORDS.get(c.kind, c.kind.lower().split("(")[0])

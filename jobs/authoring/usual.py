@@ -201,7 +201,10 @@ def total_name(c: Column) -> str:
 
 
 def _total(profile: Profile, known: Known, c: Column) -> Kpi:
-    mixed = known.currency is not None and len(known.currency.values) > 1
+    read = profile.readings.get(c.name)
+    mixed = (known.currency is not None and len(known.currency.values) > 1) or (
+        read is not None and "several currencies" in read.doubt
+    )
     shown = label(c.name) + (" (several currencies)" if mixed else "")
     caution = (
         f" Adds up {' and '.join(known.currency.values[:4])}: break it down by currency."
@@ -251,9 +254,15 @@ def _sums(profile: Profile, known: Known) -> Iterator[Kpi]:
         keys = {"dataset": profile.name, **measure("sum", column(c.name))}
         bad = "down_is_good" if BAD & set(words(c.name)) else "up_is_good"
         if purpose is Purpose.QUANTITY:
-            yield Kpi(total_name(c), label(c.name), f"Sum of {c.name}.", keys, NUMBER, bad, (c.name,))
+            yield Kpi(total_name(c), _counted(c), f"Sum of {c.name}.", keys, NUMBER, bad, (c.name,))
         elif known.report:
             yield _standing(c, purpose, keys, step)
+
+
+def _counted(c: Column) -> str:
+    """What a quantity counts: `number of orders` is Orders."""
+    known = words(c.name)
+    return label(" ".join(w for w in known if w not in ("number", "num", "of", "n", "nb", "no")) or c.name)
 
 
 def _standing(c: Column, purpose: Purpose, keys: dict[str, str], step: str) -> Kpi:
@@ -308,7 +317,7 @@ def mean(profile: Profile, known: Known, c: Column) -> Kpi:
 
 def _is_share(c: Column, profile: Profile) -> bool:
     read = profile.readings.get(c.name)
-    if read is not None and str(getattr(read, "style", "")).endswith("%"):
+    if read is not None and read.style.endswith("%"):
         return True
     within = c.low is not None and c.high is not None and c.low >= 0 and c.high <= 1
     return within and bool(

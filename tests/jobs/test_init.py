@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.authoring import order_of_days
 from connectors.errors import ProjectError
 from jobs.authoring.add import add_source
 from jobs.authoring.init import init
 from jobs.authoring.names import label, noun
 from jobs.authoring.profile import Column
 from jobs.authoring.purposes import Purpose, purpose, who
-from tests.conftest import Builder, run_cli
+from tests.conftest import Builder, known, run_cli
 from tests.jobs.proposals import Made, errors, made_of
 from tests.sampling import sampled
 
@@ -260,6 +263,87 @@ def test_who_is_counted(name: str, kind: str, wanted: str) -> None:
     assert who(Column(name, kind)) == wanted
 
 
+# ---- texts
+
+
+OPEN = table(("day", ["01/02/2026", "02/02/2026", "03/02/2026"]), ("orders", [5, 6, 9]))
+
+
+def test_what_no_row_decides_is_told_with_both_readings(tmp_path: Path) -> None:
+    made = made_of(tmp_path, "open.csv", OPEN)
+    assert "Caution: no row of 'day' decides the order of day and month; it is read as dmy" in made.said
+    assert "not mdy" in made.said and "time is 'day', 3 days" in made.said
+    assert "    day: dmy    # no row decides\n" in (made.folder / "sources.yml").read_text()
+
+
+def test_what_no_row_decides_is_answered_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "open.csv").write_text(OPEN)
+    done = run_cli("init", "made", "--from", "open.csv", "--dates", "mdy", cwd=tmp_path)
+    assert done.returncode == 0 and "60 days" in done.stdout and "Caution" not in done.stdout
+    assert "    day: mdy\n" in (tmp_path / "made" / "sources.yml").read_text()
+    wrong = run_cli("init", "other", "--from", "open.csv", "--dates", "american", cwd=tmp_path)
+    assert wrong.returncode == 2 and not (tmp_path / "other").exists()
+
+
+def test_what_no_row_decides_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "open.csv").write_text(OPEN)
+    asked: list[str] = []
+
+    def american(doubt: str) -> str:
+        asked.append(doubt)
+        return "mdy"
+
+    said = "\n".join(init(tmp_path / "made", str(tmp_path / "open.csv"), american))
+    assert len(asked) == 1 and "dmy" in asked[0] and "60 days" in said
+    (tmp_path / "sure.csv").write_text(OPEN.replace("03/02", "28/02"))
+    list(init(tmp_path / "sure", str(tmp_path / "sure.csv"), american))
+    assert len(asked) == 1
+
+
+def test_a_person_at_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    answers = iter(["maybe", " DMY "])
+    monkeypatch.setattr(typer, "prompt", lambda _: next(answers))
+    order = order_of_days(None)
+    assert order is not None and order("read as dmy, not mdy") == "dmy"
+    assert "Read as dmy, not mdy." in capsys.readouterr().out
+    assert known(order_of_days("ymd"))("anything") == "ymd"
+
+
+def test_how_texts_are_read_is_written_down(tmp_path: Path) -> None:
+    text = table(
+        ("paid", ["1/25/26 14:33", "1/26/26 9:00", "2/1/26 10:00"]),
+        ("amount", ["$1,200.50", "N/A", "(20.00)"]),
+        ("rate", ["45.5%", "50%", "1%"]),
+    )
+    made = made_of(tmp_path, "paid.csv", text)
+    source = made.read("sources.yml")[0]
+    assert source["dates"] == {"paid": "mdy"} and source["numbers"] == {"amount": "1,234.56", "rate": "1,234.56%"}
+    assert made.kpis["average_rate"]["format"] == "percent" and "number, 1,234.56%" in made.said
+    made.sync()
+    assert made.values("total_amount", grain="total") == {"total": 1180.5}
+
+
+def test_amounts_in_several_currencies_within_one_column_are_told(tmp_path: Path) -> None:
+    text = table(("paid_at", list(DAYS)), ("amount", cycle("€ 3.90", "$ 4.10")))
+    made = made_of(tmp_path, "paid.csv", text)
+    assert "several currencies (" in made.said
+    assert made.kpis["total_amount"]["label"] == "Amount (several currencies)"
+
+
+def test_rows_without_a_time_are_told(tmp_path: Path) -> None:
+    made = made_of(tmp_path, "a.csv", table(("at", [*DAYS[:28], "", ""]), ("amount", cycle(1))))
+    assert "2 of 30 rows have no at: they are in no period." in made.said
+
+
+def test_events_of_any_product_have_retention(tmp_path: Path) -> None:
+    text = table(("ts", [f"{d} 10:00:00" for d in DAYS]), ("user", cycle("a", "b")), ("action", cycle("open", "save")))
+    made = made_of(tmp_path, "log.csv", text)
+    assert "Recognised: a list of product events." in made.said
+    assert {"active_users", "week_1_retention", "stickiness", "log_count"} <= set(made.kpis)
+
+
 # ---- kpi add source
 
 
@@ -283,7 +367,7 @@ def test_a_source_states_how_its_digits_are_times(project: Builder, tmp_path: Pa
         table(("ts", [1_788_000_000 + i * 86_400 for i in range(30)]), ("user_id", cycle(1, 2)))
     )
     list(add_source(project.open(), str(tmp_path / "e.csv"), None))
-    assert "dates: {ts: epoch_s}" in (project.folder / "sources.yml").read_text()
+    assert "    ts: epoch_s\n" in (project.folder / "sources.yml").read_text()
 
 
 # ---- any columns

@@ -114,6 +114,8 @@ def test_a_constant_kpi(shop: Builder) -> None:
     shop.kpi("flat", "dataset: events\nagg: count_distinct\nexpr: user")
     shop.sync()
     assert codes(shop) == [("constant", "it has been 7 for 28 days")]
+    shop.kpi("flat", "dataset: events\nagg: count_distinct\nexpr: user\noverview: false")
+    assert codes(shop) == []  # one that only serves others may be
 
 
 def test_a_silent_change_of_a_definition(shop: Builder) -> None:
