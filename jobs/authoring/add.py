@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from connectors.sources.contract import Source
 from jobs.authoring.init import Order, entry, file_lines, file_name, file_source, look_at
 from jobs.authoring.looking import Look
 from jobs.authoring.names import flow, slug, text
-from jobs.authoring.profile import Make
+from jobs.authoring.profile import Make, Texts
 from jobs.authoring.told import kpi_lines, understood
 from jobs.project.project import Project
 from metrics.catalog.document import read_document
@@ -73,11 +73,11 @@ def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str
     """How the newest rows of a table are looked at; its address as the file has it; the name of its secret."""
     from connectors.sources.sql import Sql, SqlOptions  # SQLAlchemy: only where a database is asked
 
-    def make(_: Path, dates: Mapping[str, str]) -> Source:
+    def make(_: Path, texts: Texts) -> Source:
         query = f"SELECT * FROM {table} LIMIT {LOOKED_AT}"
         try:
-            options = SqlOptions(
-                name=name, type="sql", table=name, url=url, query=query, load="append", dates=dict(dates)
+            options = SqlOptions.model_validate(
+                {"name": name, "type": "sql", "table": name, "url": url, "query": query, "load": "append", **texts}
             )
         except ValidationError:
             raise ProjectError("this is no database address", hint="Write one such as sqlite:///shop.db.") from None

@@ -12,7 +12,8 @@ from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
 from jobs.authoring.looking import Look, doubtful, proposed
 from jobs.authoring.names import flow, slug, text
-from jobs.authoring.profile import Make, seen
+from jobs.authoring.profile import Make, Texts
+from jobs.authoring.reading import seen
 from jobs.authoring.told import kpi_lines, understood
 from jobs.project.catalogue_cache import PARTS
 
@@ -73,9 +74,9 @@ def file_name(origin: str) -> str:
 def file_source(name: str, path: str) -> Make:
     """How the file is read, for `look_at`."""
 
-    def make(folder: Path, dates: Mapping[str, str]) -> Source:
-        options = FileOptions(name=name, type="files", table=name, path=path, load="append", dates=dict(dates))
-        return Files(options, folder=folder)
+    def make(folder: Path, texts: Texts) -> Source:
+        options = {"name": name, "type": "files", "table": name, "path": path, "load": "append", **texts}
+        return Files(FileOptions.model_validate(options), folder=folder)
 
     return make
 

@@ -65,6 +65,12 @@ def label(name: str) -> str:
     return spoken[:1].upper() + spoken[1:]
 
 
+def inner_label(name: str) -> str:
+    """The same within a sentence or behind another word: `CTR` stays, `Net amount` begins small."""
+    shown = label(name)
+    return shown if words(name)[:1] and words(name)[0] in ACRONYMS else shown[:1].lower() + shown[1:]
+
+
 def noun(name: str) -> str:
     """What a file's rows are called, without what exports add: `raw_orders_2026-01 (1)` is Orders."""
     kept = [w for w in words(re.sub(r"\(\d+\)", " ", name)) if w not in NO_NOUN and not re.fullmatch(r"[a-z]?\d+", w)]

@@ -18,8 +18,8 @@ from connectors.warehouse.contract import Loaded, Loading
 from connectors.warehouse.open import open_warehouse
 from jobs.authoring.names import identifies, literal, q, words
 
-# folder that paths are relative to, column → how its dates are written → what is pulled
-Make = Callable[[Path, Mapping[str, str]], Source]
+Texts = Mapping[str, Mapping[str, str]]  # dates, numbers: column → how they are written
+Make = Callable[[Path, Texts], Source]  # folder that paths are relative to, what is stated of texts → what is pulled
 
 TIMES = ("DATE", "TIMESTAMP")
 NUMBERS = (
@@ -131,10 +131,10 @@ class Span:
 
 
 @contextmanager
-def loaded(make: Make, dates: Mapping[str, str]) -> Iterator[tuple[Loading, Loaded]]:
+def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
     """The source's rows in the embedded engine, whatever the project's: what is looked for is its SQL."""
     with tempfile.TemporaryDirectory() as folder:
-        source = make(Path(folder), dates)
+        source = make(Path(folder), texts)
         with open_warehouse("", Path(folder), memory_limit="4GB", threads=2).scratch(utc_now()) as scratch:
             with scratch.transaction():
                 load = scratch.begin_load(source.options)
@@ -145,15 +145,8 @@ def loaded(make: Make, dates: Mapping[str, str]) -> Iterator[tuple[Loading, Load
             yield scratch, done
 
 
-def seen(name: str, make: Make, dates: Mapping[str, str]) -> Profile:
-    """Load a source and look at its columns. dates: column → how its dates are written, where somebody says so."""
-    with loaded(make, dates) as (scratch, done):
-        profile = _profiled(scratch, name)
-        told = {said for r in profile.readings.values() for said in (r.note, r.doubt)}
-        return replace(profile, notes=tuple(f"{note}." for note in done.notes if note not in told))
-
-
-def _profiled(scratch: Loading, name: str) -> Profile:
+def profiled(scratch: Loading, name: str) -> Profile:
+    """What is in a loaded table."""
     select, flat = _taken_apart(scratch, name)
     relation = f"({select})" if flat else q(name)
     columns = flat or [Column(c, kind) for c, kind in scratch.tables()[name].items()]

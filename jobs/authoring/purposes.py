@@ -24,6 +24,8 @@ class Purpose(StrEnum):
     UNKNOWN = "a number"
 
 
+KINDS = {"type", "class", "category", "group", "kind", "mode", "status", "state", "bucket", "segment", "tier", "gender"}
+KINDS |= {"zone", "region", "district", "lane", "gate", "channel", "store", "branch", "shift", "step", "phase", "floor"}
 NO_QUANTITY = {
     "year",
     "month",
@@ -317,7 +319,7 @@ def purpose(c: Column, *, priced: bool = False) -> Purpose:
     has = set(known)
     if identifies(c.name):
         return Purpose.ID
-    if known[-1] in NO_QUANTITY or not has - NO_QUANTITY:
+    if known[-1] in NO_QUANTITY | KINDS or not has - NO_QUANTITY:
         return Purpose.NEVER
     if has & RATES or "%" in c.name:
         return Purpose.RATE
@@ -332,7 +334,7 @@ def purpose(c: Column, *, priced: bool = False) -> Purpose:
     if known[-1] in PEOPLE:
         return Purpose.QUANTITY if has & COMING else Purpose.PEOPLE
     if has & LEVELS:
-        return Purpose.LEVEL
+        return Purpose.AMOUNT if has & COMING else Purpose.LEVEL
     return _adds_up(known, has, c)
 
 

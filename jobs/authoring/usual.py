@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.authoring import purposes
-from jobs.authoring.names import column, identifies, label, noun, slug, words
+from jobs.authoring.names import column, identifies, inner_label, label, noun, slug, words
 from jobs.authoring.profile import Column, Profile
 from jobs.authoring.proposal import MEAN, MONEY, NUMBER, SHARE, Kpi, measure, one_of
 from jobs.authoring.purposes import Purpose
 from jobs.authoring.surveys import survey_kpis
 
-MOST_DIMENSIONS, MOST_AMOUNTS, MOST_SUMS, MOST_MEANS = 6, 3, 6, 4
+MOST_DIMENSIONS, MOST_AMOUNTS, MOST_SUMS, MOST_MEANS, MOST_SHARES = 6, 3, 6, 4, 2
 ADDED = (Purpose.AMOUNT, Purpose.QUANTITY, Purpose.PEOPLE, Purpose.LEVEL)
 BAD = {
     "bounce",
@@ -65,6 +65,11 @@ WEIGHTS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
     ),
     ({"user", "users"}, ("users", "visitors", "customers")),
     ({"order", "basket", "aov"}, ("orders", "transactions", "purchases")),
+    ({"conv", "conversion", "cvr"}, ("clicks", "sessions", "visits", "users", "visitors")),
+    (
+        {"arpu", "arppu", "arpdau", "churn", "retention", "ltv"},
+        ("users", "customers", "subscribers", "accounts", "members"),
+    ),
     (
         set(),
         ("sessions", "visits", "impressions", "clicks", "sent", "delivered", "views", "pageviews", "orders", "users"),
@@ -141,7 +146,7 @@ def kpis(profile: Profile, known: Known) -> list[Kpi]:
         return [*found, *means, replace(rows, keys={**rows.keys, "overview": False})]
     if known.order:
         return [*found, *people[:1], *_endings(profile), *means, rows, *people[1:]]
-    return [rows, *people[:1], *found, *people[1:], *_endings(profile), *means]
+    return [rows, *people[:1], *found, *people[1:], *_endings(profile), *_yes(profile), *means]
 
 
 def _rows(profile: Profile, known: Known) -> Kpi:
@@ -176,6 +181,8 @@ def _people(profile: Profile, known: Known, rows: Kpi) -> Iterator[Kpi]:
     used = (known.entity.name,)
     keys = {"dataset": profile.name, **measure("count_distinct", column(known.entity.name))}
     yield Kpi(named, label(named), f"Distinct {known.entity.name} with a row.", keys, used=used)
+    if known.entity.unique:
+        return
     one = "person" if who == "people" else who.replace("_", " ")
     parts = {"type": "ratio", "numerator": rows.name, "denominator": named}
     shown, words_ = f"{rows.label} per {one}", f"{rows.label} per distinct {known.entity.name}."
@@ -223,7 +230,7 @@ def _money(c: Column, known: Known, plain: str) -> str:
 
 
 def _average_amount(profile: Profile, known: Known, c: Column) -> Kpi:
-    name, shown, form = f"average_{slug(c.name)}", label(c.name).lower(), _money(c, known, MONEY)
+    name, shown, form = f"average_{slug(c.name)}", inner_label(c.name), _money(c, known, MONEY)
     if known.order is None:
         keys = {"dataset": profile.name, **measure("avg", column(c.name))}
         return Kpi(name, f"Average {shown}", f"Mean {c.name} of a row.", keys, form, used=(c.name,))
@@ -293,7 +300,7 @@ def _mean_name(c: Column) -> str:
 
 def mean(profile: Profile, known: Known, c: Column) -> Kpi:
     """The average of a rate: weighted where a column says by what, else each row counts the same."""
-    sql, shown = column(c.name), label(c.name) if _mean_name(c) == slug(c.name) else f"Average {label(c.name).lower()}"
+    sql, shown = column(c.name), label(c.name) if _mean_name(c) == slug(c.name) else f"Average {inner_label(c.name)}"
     direction = "down_is_good" if BAD & set(words(c.name)) else "up_is_good"
     form = SHARE if _is_share(c, profile) else MEAN
     by = weight(c, known)
@@ -360,6 +367,22 @@ def mixed(codes: Sequence[str], dimension: str) -> str:
     """What to know of a sum over several currencies."""
     listed = f"{len(codes)} currencies ({', '.join(codes[:5])})"
     return f"{listed} are added up as if they were one: break sums down by {dimension}, or state a `filter`."
+
+
+def _yes(profile: Profile) -> Iterator[Kpi]:
+    """The share of rows that answer yes."""
+    for c in [c for c in profile.columns if c.kind == "BOOLEAN" and c.distinct > 1][:MOST_SHARES]:
+        named = [w for w in words(c.name) if w not in ("is", "has", "was", "did", "flag")] or ["yes"]
+        parts = {
+            "type": "ratio",
+            "dataset": profile.name,
+            "numerator": measure("count", condition=column(c.name)),
+            "denominator": measure("count", condition=f"{column(c.name)} IS NOT NULL"),
+        }
+        said = f"Rows with {c.name}, of those that say."
+        yield Kpi(
+            f"{slug(' '.join(named))}_share", f"{label(' '.join(named))} share", said, parts, SHARE, used=(c.name,)
+        )
 
 
 def cautions(profile: Profile, known: Known, found: Sequence[Kpi]) -> Iterator[str]:

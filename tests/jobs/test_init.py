@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -239,6 +240,8 @@ def test_names_are_human() -> None:
         ("response time", "DOUBLE", Purpose.DURATION),
         ("tax_paid", "BIGINT", Purpose.AMOUNT),
         ("v", "BIGINT", Purpose.UNKNOWN),
+        ("payment_type", "BIGINT", Purpose.NEVER),
+        ("New MRR", "BIGINT", Purpose.AMOUNT),
     ],
 )
 def test_a_number_is_what_its_name_says(name: str, kind: str, wanted: Purpose) -> None:
@@ -323,6 +326,32 @@ def test_how_texts_are_read_is_written_down(tmp_path: Path) -> None:
     assert made.kpis["average_rate"]["format"] == "percent" and "number, 1,234.56%" in made.said
     made.sync()
     assert made.values("total_amount", grain="total") == {"total": 1180.5}
+
+
+def test_texts_of_json_are_read_as_well(tmp_path: Path) -> None:
+    rows = [{"date": f"09/{d[-2:]}/2026", "amount": "$1,000.50", "user": {"id": 3}} for d in DAYS]
+    made = made_of(tmp_path, "paid.json", json.dumps(rows))
+    assert "time is 'date', 30 days" in made.said and "Caution" not in made.said
+    source = made.read("sources.yml")[0]
+    assert source["dates"] == {"date": "mdy"} and source["numbers"] == {"amount": "1,234.56"}
+    assert not made.sync().failed
+    assert made.values("total_amount", grain="total") == {"total": 30015.0}
+
+
+def test_what_no_row_of_json_decides_is_told_and_asked(tmp_path: Path) -> None:
+    (tmp_path / "open.json").write_text(json.dumps([{"day": f"0{i % 9 + 1}/02/2026"} for i in range(20)]))
+    said = "\n".join(init(tmp_path / "told", str(tmp_path / "open.json")))
+    assert "Caution: no row of 'day' decides" in said
+    said = "\n".join(init(tmp_path / "asked", str(tmp_path / "open.json"), lambda _: "mdy"))
+    assert "Caution" not in said and "    day: mdy\n" in (tmp_path / "asked" / "sources.yml").read_text()
+
+
+def test_people_who_each_have_one_row(tmp_path: Path) -> None:
+    text = table(("customer_id", list(range(30))), ("signed_up_on", list(DAYS)), ("is_active", cycle("true", "false")))
+    made = made_of(tmp_path, "customers.csv", text)
+    assert list(made.kpis) == ["customers_count", "active_customers", "active_share"]
+    made.sync()
+    assert made.values("active_share", grain="total") == {"total": 0.5}
 
 
 def test_amounts_in_several_currencies_within_one_column_are_told(tmp_path: Path) -> None:
