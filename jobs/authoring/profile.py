@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.clock import utc_now
+from connectors.errors import ProjectError
 from connectors.sources.contract import Source
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded, Loading
@@ -146,11 +147,15 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
 
 
 def profiled(scratch: Loading, name: str) -> Profile:
-    """What is in a loaded table."""
+    """What is in a loaded table. Raises ProjectError if nothing is."""
     select, flat = _taken_apart(scratch, name)
     relation = f"({select})" if flat else q(name)
     columns = flat or [Column(c, kind) for c, kind in scratch.tables()[name].items()]
-    rows = int(scratch.frame(f"SELECT count(*) AS n FROM {relation}")["n"].iloc[0])
+    rows = int(_first(scratch, f"SELECT count(*) FROM {relation}")[0])
+    if not rows:
+        raise ProjectError(
+            f"{name} has no rows", hint="What columns are for is seen in their values: export a few rows."
+        )
     sample = (
         relation
         if rows <= SAMPLE

@@ -29,7 +29,7 @@ def understood(look: Look, origin: str) -> Iterator[str]:
     used = uses(look)
     rows = [
         {
-            "column": c.name,
+            "column": _shown(c),
             "read as": read_as(c, look.profile.readings.get(c.name)),
             "used for": "; ".join(used[c.name]),
         }
@@ -75,7 +75,7 @@ def read_as(c: Column, reading: TextReading | None = None) -> str:
 def _unused(look: Look, used: Mapping[str, list[str]]) -> Iterator[str]:
     left = [c for c in look.profile.columns if c.name not in used]
     if left:
-        said = [f"{c.name} ({_why(c)})" for c in left[:MOST_UNUSED]]
+        said = [f"{_shown(c)} ({_why(c)})" for c in left[:MOST_UNUSED]]
         more = f", and {len(left) - MOST_UNUSED} more" if len(left) > MOST_UNUSED else ""
         yield f"Not used: {', '.join(said)}{more}."
 
@@ -99,6 +99,11 @@ def kpi_lines(look: Look) -> Iterator[str]:
     """The proposed KPIs."""
     rows = [{"kpi": k.name, "label": k.label, "is": _short(k.description)} for k in look.proposal.kpis]
     yield as_table(rows, ["kpi", "label", "is"]).rstrip()
+
+
+def _shown(c: Column) -> str:
+    """Its name on one line."""
+    return " ".join(c.name.split())
 
 
 def _short(words: str) -> str:

@@ -286,11 +286,9 @@ def _standing(c: Column, purpose: Purpose, keys: dict[str, str], step: str) -> K
 def _means(profile: Profile, known: Known) -> Iterator[Kpi]:
     lone = [] if known.report else known.of(Purpose.LEVEL, Purpose.PEOPLE)
     unknown = [] if known.of(Purpose.AMOUNT) else [c for c in known.of(Purpose.UNKNOWN) if not c.is_whole]
-    for c in [*known.of(Purpose.RATE, Purpose.DURATION), *lone, *unknown][:MOST_MEANS]:
+    clocks = [c for c in profile.columns if c.kind == "TIME"]
+    for c in [*known.of(Purpose.RATE, Purpose.DURATION), *clocks, *lone, *unknown][:MOST_MEANS]:
         yield mean(profile, known, c)
-    for c in [c for c in profile.columns if c.kind == "TIME"][:2]:
-        keys = {"dataset": profile.name, **measure("avg", f"epoch({column(c.name)})")}
-        yield Kpi(_mean_name(c), label(c.name), f"Mean {c.name} of a row.", keys, "duration", "neutral", (c.name,))
 
 
 def _mean_name(c: Column) -> str:
@@ -300,9 +298,11 @@ def _mean_name(c: Column) -> str:
 
 def mean(profile: Profile, known: Known, c: Column) -> Kpi:
     """The average of a rate: weighted where a column says by what, else each row counts the same."""
-    sql, shown = column(c.name), label(c.name) if _mean_name(c) == slug(c.name) else f"Average {inner_label(c.name)}"
-    direction = "down_is_good" if BAD & set(words(c.name)) else "up_is_good"
-    form = SHARE if _is_share(c, profile) else MEAN
+    clock = c.kind == "TIME"  # 00:04:31 is a time of day to a database, and a duration to a report
+    sql = f"epoch({column(c.name)})" if clock else column(c.name)
+    shown = label(c.name) if _mean_name(c) == slug(c.name) else f"Average {inner_label(c.name)}"
+    direction = "down_is_good" if BAD & set(words(c.name)) else "neutral" if clock else "up_is_good"
+    form = "duration" if clock else SHARE if _is_share(c, profile) else MEAN
     by = weight(c, known)
     if by is None:
         how = f"Mean {c.name} of the rows" + (
@@ -379,10 +379,8 @@ def _yes(profile: Profile) -> Iterator[Kpi]:
             "numerator": measure("count", condition=column(c.name)),
             "denominator": measure("count", condition=f"{column(c.name)} IS NOT NULL"),
         }
-        said = f"Rows with {c.name}, of those that say."
-        yield Kpi(
-            f"{slug(' '.join(named))}_share", f"{label(' '.join(named))} share", said, parts, SHARE, used=(c.name,)
-        )
+        thing, said = " ".join([*named, "share"]), f"Rows with {c.name}, of those that say."
+        yield Kpi(slug(thing), label(thing), said, parts, SHARE, used=(c.name,))
 
 
 def cautions(profile: Profile, known: Known, found: Sequence[Kpi]) -> Iterator[str]:

@@ -82,6 +82,7 @@ REPORT = table(
     ("Bounce Rate", cycle(0.5, 0.25)),
     ("Avg. Order Value", cycle(10.0, 20.0)),
     ("Campaign ID", cycle(7001, 7002)),
+    ("Avg. Duration", cycle("00:01:00", "00:02:00")),
 )
 
 
@@ -91,11 +92,12 @@ def test_a_report_of_days_has_no_people(tmp_path: Path) -> None:
     assert made.kpis["daily_users"] | {"agg": "sum", "period_agg": "mean", "grain": "day"} == made.kpis["daily_users"]
     assert "entity" not in made.read("datasets/overview.yml")
     assert made.sums == {"Users", '"New Users"', "Sessions"} | {
-        f'"{name}" * Sessions' for name in ("Bounce Rate", "Avg. Order Value")
+        f"{rate} * Sessions" for rate in ('"Bounce Rate"', '"Avg. Order Value"', 'epoch("Avg. Duration")')
     }
     made.sync()
     assert made.values("daily_users", grain="total") == {"total": 114.5}
     assert made.values("average_bounce_rate", grain="total") == {"total": pytest.approx((50 + 75) / 400)}
+    assert made.values("avg_duration", grain="total") == {"total": pytest.approx((100 * 60 + 300 * 120) / 400)}
     assert made.kpis["average_bounce_rate"]["direction"] == "down_is_good"
     assert made.kpis["overview_count"]["overview"] is False
 
@@ -179,6 +181,14 @@ def test_ids_are_no_times_and_no_amounts(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="looks like a date"):
         list(init(tmp_path / "made", str(tmp_path / "a.csv")))
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(("file", "text"), [("a.csv", "at,amount\n"), ("a.json", "[]"), ("a.jsonl", "\n")])
+def test_a_file_without_rows_is_told(file: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(text)
+    done = run_cli("init", "made", "--from", file, cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "made").exists()
+    assert "no rows" in done.stderr or "cannot be read" in done.stderr, done.stderr
 
 
 def test_nested_values_lists_and_decimals(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Exports that `kpi init` recognises, one file each."""
