@@ -252,10 +252,11 @@ def _line(launch: Launch, today: date) -> str:
 
 def _steps(launch: Launch) -> tuple[str, ...]:
     found = []
-    for step in launch.rollout:
+    days = fmt.days_text([step.on for step in launch.rollout])
+    for day, step in zip(days, launch.rollout, strict=True):
         named = segments(step.segment) if step.segment else None
         who = named.words if named else f"{step.share:.0%}"
-        found.append(f"{step.on:%-d %b}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
+        found.append(f"{day}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
     return tuple(found)
 
 
