@@ -12,7 +12,7 @@ from jobs.alerts.evaluate import is_silenced, normals_of
 from jobs.alerts.incidents import AlertState, read_state
 from jobs.project.project import Project
 from metrics.alerts.board import ENDS, AlertItem, Board, expected_text, headline, lasted, title_of, view_of
-from metrics.alerts.rules import Rule, rules_of
+from metrics.alerts.rules import Rule, grain_of, rules_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.query import Filter
 from metrics.presentation import format as fmt
@@ -89,7 +89,7 @@ def _item(
 ) -> AlertItem:
     kpi = catalogue.kpi(rule.kpi)
     opened = incident.opened_period if incident else row.since
-    since = fmt.period_text(pd.Timestamp(opened), kpi.grain, now.year) if opened else ""
+    since = fmt.period_text(pd.Timestamp(opened), rule.grain or kpi.grain, now.year) if opened else ""
     silent = is_silenced(state.silences, row.rule_key, row.segment)
     acknowledged = ""
     if incident and incident.ack_by:
@@ -148,7 +148,7 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
         kpi = catalogue.kpis.get(item.kpi)
         if item.kpi and kpi is None:
             continue
-        grain = kpi.grain if kpi else "day"
+        grain = grain_of(kpi, item.rule) if kpi else "day"
         start, end = item.opened_period, item.closed_period if item.closed_at else item.last_period
         length = lasted(start, end, grain) if start else lasted(item.opened_at, item.closed_at or now, "day")
         rows.append(

@@ -219,7 +219,7 @@ class _Ledger:
                 current = replace(current, severity=SEVERITIES[event.severity])
             if event.kind in (Kind.RESOLVED, Kind.DISSOLVED):
                 why = str(event.kind)
-                if event.kind is Kind.DISSOLVED and old is not None and old.words != rule.words:
+                if event.kind is Kind.DISSOLVED and _changed(current, old, rule, judged):
                     why = "rule_changed"
                 current = replace(current, closed_at=at, closed_period=event.period.to_pydatetime(), closed_why=why)
                 if current.id or not first:
@@ -365,12 +365,13 @@ class _Ledger:
             self.context.reader,
             pd.Timestamp(incident.peak_period or incident.opened_period),
             filters_of(rule, incident.segment),
+            grain=rule.grain,
         )
         return found.words if found else ""
 
     def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
         """The end of a period as an instant."""
-        grain = self.context.catalogue.kpi(rule.kpi).grain
+        grain = rule.grain or self.context.catalogue.kpi(rule.kpi).grain
         end: datetime = periods.after(period, grain).to_pydatetime()
         zone = UTC if grain == "hour" else ZoneInfo(self.context.catalogue.timezone)
         return end.replace(tzinfo=zone)
@@ -380,6 +381,13 @@ def is_silenced(silences: Sequence[Silence], rule_key: str, segment: str) -> dat
     """Until when nobody is told; None = they are."""
     found = [s.until for s in silences if s.rule_key == rule_key and s.segment in (None, segment)]
     return max(found, default=None)
+
+
+def _changed(incident: Incident, old: StandingRow | None, rule: Rule, judged: Judgement) -> bool:
+    """Whether an incident dissolved because of its rule, or of when that begins, and not of late data."""
+    opened, begins = incident.opened_period, judged.begins
+    early = opened is not None and begins is not None and pd.Timestamp(opened) < begins
+    return early or (old is not None and old.words != rule.words)
 
 
 def _standing(row: StandingRow | None) -> Standing:

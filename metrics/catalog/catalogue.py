@@ -96,6 +96,10 @@ class Catalogue:
         """Names of KPIs that launches are measured by."""
         return frozenset(name for item in self.launches for name in item.measured)
 
+    def launch_of(self, name: str) -> Launch | None:
+        """The launch that a KPI belongs to: the first that names it as a success or guardrail; None = no one does."""
+        return next((item for item in self.launches if name in item.judged_by), None)
+
     def held_problems(self, name: str) -> tuple[Problem, ...]:
         """What is wrong with the files of a KPI that is shown by its last good version; empty if nothing is."""
         kpi = self.kpi(name)

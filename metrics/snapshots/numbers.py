@@ -14,8 +14,9 @@ from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
-from metrics.catalog.targets import target_at
+from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
+from metrics.engine.beginning import begins_of
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter
 from metrics.presentation import export
@@ -50,7 +51,8 @@ class Numbers:
     def __post_init__(self) -> None:
         """Raises KpiError where the KPI has no value at all."""
         self.series = self.inputs.series(self.kpi.name, self.kpi.grain, self.where)
-        self.final = self._final(self.kpi.grain)
+        self._begins: dict[str, Begins] = {}
+        self.final = self.rows(self.kpi.grain)
 
     @cached_property
     def last(self) -> pd.Series | None:
@@ -114,7 +116,7 @@ class Numbers:
     def _points(self, grain: str, count: int) -> tuple[tuple[Point, ...], str]:
         kpi = self.kpi
         if grain in kpi.offered_grains:
-            rows = self._final(grain).tail(count)
+            rows = self.rows(grain).tail(count)
             return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.iterrows()), ""
         if GRAINS.index(kpi.grain) > GRAINS.index(grain):
             return (), f"Counted by {kpi.grain}."
@@ -135,11 +137,17 @@ class Numbers:
 
     def _point(self, period: pd.Timestamp, value: float, grain: str) -> Point:
         known = None if pd.isna(value) else float(value)
-        target = None if self.where else target_at(self.kpi, period, grain)
+        target = None if self.where else self.target(period, grain)
         name = f"{period:%b %Y}" if grain == "month" else fmt.period_text(period, grain, self.week.last.year)
         return Point(period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target)
 
-    def _final(self, grain: str) -> pd.DataFrame:
+    def target(self, period: pd.Timestamp, grain: str) -> float | None:
+        """The target of a period, if one is stated for its grain and has begun."""
+        if grain not in self._begins:
+            self._begins[grain] = begins_of(self.kpi, self.inputs.catalogue, self.rows(grain), grain)
+        return target_at(self.kpi, period, grain, self._begins[grain])
+
+    def rows(self, grain: str) -> pd.DataFrame:
         """Rows of a grain whose value was final when the week ended."""
         frame = self.inputs.series(self.kpi.name, grain, self.where).frame
         frame = frame[frame["complete"].to_numpy(dtype=bool)]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from connectors.errors import Problem, did_you_mean
 from metrics.catalog.checks.alerts import alerts
 from metrics.catalog.checks.fields import Known, dataset_name
+from metrics.catalog.checks.targets import targets
 from metrics.catalog.document import Document
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.catalog.models.values import GRAINS
@@ -29,6 +30,7 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
     found += _dimensions(document, item, known)
     found += _grains(document, item, known)
     found += _transforms(document, item, known)
+    found += targets(item, document)
     found += alerts(item, document, known.datasets)
     return found + _not_used_yet(document, item)
 

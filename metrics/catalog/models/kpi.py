@@ -78,6 +78,7 @@ class Alert(Strict):
     of: str = Field("", description="A companion series; default the value before transforms.")
     renotify_after: Duration | None = Field(None, description="Remind while it fires and is not acknowledged.")
     notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
+    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
 
 
 class Check(Strict):
