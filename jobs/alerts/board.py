@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -79,9 +80,19 @@ def items_of(catalogue: Catalogue, state: AlertState, now: datetime) -> list[Ale
         for row in state.standings
         if row.rule_key in rules
     ]
+    found = [_with_others(item, found) for item in found]
     found += [_source(item, state) for item in state.open if not item.kpi]
     order = {"critical": 0, "warning": 1, "": 2}
     return sorted(found, key=lambda i: (order[i.severity], i.title, i.segment))
+
+
+def _with_others(item: AlertItem, items: Sequence[AlertItem]) -> AlertItem:
+    """An incident with what else of its KPI fails: it stands for that, too."""
+    if not item.incident:
+        return item
+    others = [o for o in items if o.kpi == item.kpi and not o.incident and o.state in ("firing", "recovering")]
+    names = [f"{other.segment or 'all together'} (rule {other.rule})" for other in others]
+    return replace(item, why=f"Also fires: {', '.join(names)}.") if names else item
 
 
 def _item(
