@@ -13,6 +13,7 @@ from metrics.catalog.checks import dataset as check_dataset
 from metrics.catalog.checks import fields
 from metrics.catalog.checks import joins as check_joins
 from metrics.catalog.checks import kpi as check
+from metrics.catalog.checks.joins import borrows, lenders_first
 from metrics.catalog.checks.launch import launch_problems
 from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, parse_document, read_document, validated
@@ -120,13 +121,15 @@ class _Reading:
 
     def _with_joined(self, names: set[str]) -> set[str]:
         """Datasets, and those that they borrow dimensions of, as far as their files can be read."""
-        found = set(names)
-        for name in names:
-            path = self.folder / "datasets" / f"{name}.yml"
+        found, todo = set(names), sorted(names)
+        while todo:
+            path = self.folder / "datasets" / f"{todo.pop()}.yml"
             if path.exists():
                 document, wrong = read_document(path, shown_as=path.name)
                 dataset = None if wrong else validated(document, Dataset)[0]
-                found |= {join.dataset for join in dataset.join} if dataset else set()
+                more = {join.dataset for join in dataset.join} - found if dataset else set()
+                found |= more
+                todo += sorted(more)
         return found
 
     def read_datasets(self, only: set[str] | None) -> None:
@@ -148,18 +151,24 @@ class _Reading:
         self._join_datasets()
 
     def _join_datasets(self) -> None:
-        """Bring borrowed dimensions to the datasets that borrow them; one whose join is wrong is wrong."""
+        """Bring borrowed dimensions to the datasets that borrow them; one whose join is wrong is wrong.
+
+        A dataset lends what it borrows itself, but nothing to one that it borrows of.
+        """
         alone = dict(self.datasets)
-        for name, dataset in alone.items():
-            document = self.documents[f"dataset:{name}"]
-            found = check_joins.joins(dataset, document, alone, self._bad_datasets, self._columns)
+        for name in lenders_first(alone):
+            dataset, document = alone[name], self.documents[f"dataset:{name}"]
+            near = [join.dataset for join in dataset.join if join.dataset in self.datasets]
+            lending = {**alone, **{n: self.datasets[n] for n in near if not borrows(alone, n, name)}}
+            found = check_joins.joins(dataset, document, lending, self._bad_datasets, self._columns)
             self.problems += found
             if _errors(found):
                 del self.datasets[name]
                 self._bad_datasets.add(name)
             elif dataset.join:
-                joined = self.datasets[name] = dataset.joined(alone)
-                if (own := self._columns.get(name)) is not None:
+                own = self._columns.get(name)
+                joined = self.datasets[name] = dataset.joined(lending, own or ())
+                if own is not None:
                     self._columns[name] = {**own, **dict.fromkeys(joined.borrowed(), "VARCHAR")}
 
     def _dataset(self, stem: str, document: Document, found: list[Problem]) -> tuple[Dataset | None, list[Problem]]:

@@ -150,9 +150,8 @@ def _texts(inputs: WeekInputs, lines: Sequence[Line]) -> dict[str, str]:
         if f"kpi:{name}" not in found:
             found[f"kpi:{name}"] = known[f"kpi:{name}"]
             todo += catalogue.references(catalogue.kpi(name))
-            datasets = catalogue.datasets_of(catalogue.kpi(name))
-            joined = [join.dataset for d in datasets for join in catalogue.datasets[d].join]
-            found |= {f"dataset:{d}": known[f"dataset:{d}"] for d in (*datasets, *joined)}
+            keys = [f"dataset:{dataset}" for dataset in catalogue.joined_with(catalogue.kpi(name))]
+            found |= {key: catalogue.documents[key].text for key in keys}
     return dict(sorted(found.items()))
 
 
