@@ -19,6 +19,7 @@ from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, req
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import GRAINS
 from metrics.engine import compare, frames, periods, types
 from metrics.engine.launch_grain import launch_grain
 from metrics.engine.query import Query, Scope, Series
@@ -111,6 +112,8 @@ def default_scope(
 
 def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> None:
     if grain != periods.TOTAL:
+        for count, of in kpi.offsets if grain in GRAINS else ():
+            periods.offset_periods(grain, count, of)
         more = [launch_grain(kpi, catalogue)] if query.measured else []
         require(grain, [*kpi.offered_grains, *filter(None, more), periods.TOTAL], kind="grain", where=kpi.name)
     dimensions = catalogue.dimensions_of(kpi)

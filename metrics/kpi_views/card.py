@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,19 +78,9 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
     try:
         kpi = context.catalogue.kpi(name)
         found = latest(context, kpi, where)
+        against = _held(context, kpi, found, where)
     except KpiError as error:
         return _broken(context, name, error)
-    late = late_reasons(
-        kpi,
-        context.catalogue,
-        context.reader.dataset_states(context.reader.generation.sequence),
-        context.runs,
-        context.table_sources,
-        context.now,
-    )
-    against = (held_in_part(late) if where and kpi.grows_with_people else None) or _held(
-        context, kpi, found, where, late
-    )
     window = kpi.trailing_window.days if kpi.trailing_window else 1
     return Card(
         name=name,
@@ -113,15 +102,18 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
     )
 
 
-def _held(context: DataContext, kpi: KpiCommon, found: Latest, where: tuple[Filter, ...], late: Sequence[str]) -> Held:
-    """Against its target. Only a target of another grain has a question of its own."""
+def _held(context: DataContext, kpi: KpiCommon, found: Latest, where: tuple[Filter, ...]) -> Held:
+    """Against its target. Only a target of another grain has a question of its own. Raises KpiError."""
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    late = late_reasons(kpi, context.catalogue, states, context.runs, context.table_sources, context.now)
 
     def rows(grain: str) -> pd.DataFrame:
         if grain == kpi.grain:
             return found.series.frame
         return answer(Query(kpi.name, grain, where=where), context.catalogue, context.reader).frame
 
-    return held(kpi, context.catalogue, rows, this_year=context.now.year, late=late)
+    part = held_in_part(late) if where and kpi.grows_with_people else None
+    return part or held(kpi, context.catalogue, rows, this_year=context.now.year, late=late)
 
 
 def _notice(context: DataContext, kpi: KpiCommon) -> str:

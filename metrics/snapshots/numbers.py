@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from connectors.errors import QueryRefused
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
 from metrics.catalog.models.kpi import KpiCommon
@@ -115,9 +116,9 @@ class Numbers:
 
     def _points(self, grain: str, count: int) -> tuple[tuple[Point, ...], str]:
         kpi = self.kpi
-        if grain in kpi.offered_grains:
-            rows = self.rows(grain).tail(count)
-            return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.iterrows()), ""
+        rows = self._exact(grain)
+        if rows is not None:
+            return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.tail(count).iterrows()), ""
         if GRAINS.index(kpi.grain) > GRAINS.index(grain):
             return (), f"Counted by {kpi.grain}."
         spans = self._spans(grain, count)
@@ -128,6 +129,13 @@ class Numbers:
             if len(inside):
                 found.append(self._point(start, inside.iloc[-1]["value"], grain))
         return tuple(found), f"The value of the last {kpi.grain} that ended in each {grain}."
+
+    def _exact(self, grain: str) -> pd.DataFrame | None:
+        """Rows of a grain that the KPI offers; None where it has no exact value of such periods."""
+        try:
+            return self.rows(grain) if grain in self.kpi.offered_grains else None
+        except QueryRefused:  # one of its parts has none
+            return None
 
     def _spans(self, grain: str, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """The last periods of a longer grain that were over when the week ended."""
@@ -143,6 +151,8 @@ class Numbers:
 
     def target(self, period: pd.Timestamp, grain: str) -> float | None:
         """The target of a period, if one is stated for its grain and has begun."""
+        if all((target.grain or self.kpi.grain) != grain for target in self.kpi.targets):
+            return None
         if grain not in self._begins:
             self._begins[grain] = begins_of(self.kpi, self.inputs.catalogue, self.rows(grain), grain)
         return target_at(self.kpi, period, grain, self._begins[grain])

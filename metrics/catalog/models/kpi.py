@@ -273,6 +273,11 @@ class KpiCommon(Strict):
         return False
 
     @property
+    def offsets(self) -> tuple[tuple[int, str], ...]:
+        """(count, grain) of the earlier periods that its values are made of, too."""
+        return ()
+
+    @property
     def offered_grains(self) -> tuple[str, ...]:
         """Grains that it can be asked at, besides total."""
         if self.grains:
