@@ -195,6 +195,11 @@ class KpiCommon(Strict):
         return {}
 
     @property
+    def row_needs(self) -> str:
+        """What a row must meet besides the filter to be counted at all; empty = nothing."""
+        return ""
+
+    @property
     def references(self) -> list[tuple[tuple[str, ...], str]]:
         """(place in the file, KPI named there) for each KPI that this one is made of."""
         return [((key,), part) for key, part in self.parts.items() if isinstance(part, str)]

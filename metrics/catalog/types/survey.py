@@ -12,6 +12,7 @@ from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
 from metrics.catalog.models.kpi import KpiCommon, given, with_format
 
+ANSWERS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}  # least and most of a scale
 PARTS = ("promoters", "passives", "detractors")
 
 
@@ -39,6 +40,12 @@ class Survey(KpiCommon):
     def row_filters(self) -> dict[str, str]:
         """Its own."""
         return {"": self.filter}
+
+    @property
+    def row_needs(self) -> str:
+        """An answer within the scale."""
+        least, most = ANSWERS[self.scale]
+        return f"({self.score}) BETWEEN {least} AND {most}"
 
     @property
     def part_names(self) -> tuple[str, ...]:
