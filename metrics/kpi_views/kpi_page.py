@@ -288,7 +288,7 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
 
 
 def _notes(kpi: KpiCommon, series: Series) -> tuple[str, ...]:
-    notes = []
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in series.meant]
     if series.transformed:
         steps = [next(iter(s)) for s in kpi.transforms if "as" not in next(iter(s.values()))]
         notes.append(f"Shown after {', '.join(steps)}; alerts, targets and references use the value before.")

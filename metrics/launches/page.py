@@ -397,11 +397,11 @@ def _share(share: Share) -> str:
 def _voice(found: Voice) -> VoiceBlock:
     slugs = {"up": "good", "down": "bad"}
     groups = [
-        (name, words.score_words(change), slugs.get(words.score_verdict(change), "quiet"))
+        (name, words.score_words(found.kpi, change), slugs.get(words.score_verdict(change), "quiet"))
         for name, change in found.groups
     ]
     if found.apart is not None:
-        said = words.score_words(found.apart).replace(" → ", " of the others, ", 1)
+        said = words.score_words(found.kpi, found.apart).replace(" → ", " of the others, ", 1)
         groups.append(("Users compared with non-users", said, slugs.get(words.score_verdict(found.apart), "quiet")))
     comments = tuple(
         Remark(
