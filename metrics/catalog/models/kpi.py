@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.errors import did_you_mean
 from metrics.catalog.models.dataset import NAME, Dataset
 from metrics.catalog.models.values import GRAINS, Duration, Grain, Target, Thresholds, Window
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from metrics.catalog.document import Document
 
 Place = tuple[str | int, ...]  # where in a file
+FORMATS = ("number", "percent", "currency", "currency USD", "duration")
+FORMAT = r"number|percent|duration|currency( [A-Z]{3})?|[^#0]*[#0,]*[#0](\.0+)?[^#0]*"
 
 Agg = Literal["count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last"]
 AGGS = ("count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last")
@@ -142,6 +146,14 @@ class KpiCommon(Strict):
     holidays: str = ""
     synonyms: tuple[str, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, text: str) -> str:
+        if not re.fullmatch(FORMAT, text):
+            hint = did_you_mean(text, FORMATS)
+            raise ValueError(f'\'{text}\' is no format\n{hint} Or a pattern with its digits: "#,##0.0", "0.0%".')
+        return text
 
     @field_validator("period_agg", mode="before")
     @classmethod

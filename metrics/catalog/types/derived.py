@@ -25,8 +25,11 @@ class Derived(KpiCommon):
 
     @property
     def offsets(self) -> tuple[tuple[int, str], ...]:
-        """Those of its formula."""
-        return tuple((r.offset, r.offset_grain) for r in formula(self.expr).references if r.offset)
+        """Those of its formula; none where that is wrong."""
+        try:
+            return tuple((r.offset, r.offset_grain) for r in formula(self.expr).references if r.offset)
+        except SqlProblem:
+            return ()
 
     @property
     def offered_grains(self) -> tuple[str, ...]:

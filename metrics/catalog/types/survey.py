@@ -65,7 +65,7 @@ class Survey(KpiCommon):
     def problems(self, document: Document, known: Known) -> list[Problem]:
         """Its score, which must be a number, its filter and comment."""
         columns = known.columns.get(self.dataset)
-        found = fields.expression(document, ("score",), self.score, columns)
+        found = fields.expression(document, ("score",), self.score, columns, numbers=True)
         kind = fields.column_type(self.score, columns)
         if kind.startswith(fields.NO_NUMBERS):
             what = "text" if kind == "VARCHAR" else f"a {kind}"
