@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 @dataclass(frozen=True, order=True)
@@ -160,11 +160,19 @@ class WarehouseError(KpiError):
     code = "warehouse"
 
 
+MOST_LISTED = 20  # of known names; of more the nearest are told
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """A hint that names the nearest known name, then all of them."""
-    close = get_close_matches(name, known, n=1)
-    listed = ", ".join(known) if known else "none"
-    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {listed}."
+    """A hint that names the nearest known name, then all of them; of many the nearest first."""
+    small = {item.lower(): item for item in reversed(known)}
+    close = get_close_matches(name.lower(), small, n=1)
+    shown = list(known)
+    if len(known) > MOST_LISTED:
+        shown = sorted(known, key=lambda item: -SequenceMatcher(None, name.lower(), item.lower()).ratio())[:MOST_LISTED]
+    more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+    listed = ", ".join(shown) + more if known else "none"
+    return (f"Did you mean '{small[close[0]]}'? " if close else "") + f"Known: {listed}."
 
 
 def require(name: str, known: Sequence[str], *, kind: str, where: str = "") -> None:

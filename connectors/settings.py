@@ -52,7 +52,7 @@ class ContactPoint(BaseModel):
 
 
 class Role(BaseModel):
-    """What the members of a sign-in claim may see; used from the sign-in issue on."""
+    """What the members of a sign-in claim may see. Nothing looks at it yet, so none is taken."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -81,7 +81,7 @@ class Settings(BaseModel):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
     holidays: str = Field("", description="Country code; a KPI may override it.")
     currency: str = Field("USD", description="Currency of `format: currency`.")
-    warehouse: str = Field("", description="URL of an external engine; empty = embedded DuckDB.")
+    warehouse: str = Field("", description="duckdb, or empty: embedded DuckDB. No other engine is taken yet.")
     state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."
@@ -91,7 +91,7 @@ class Settings(BaseModel):
     url: str = Field("", description="Address of the dashboard, for links in messages; default http://127.0.0.1:8501.")
     contact_points: tuple[ContactPoint, ...] = ()
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
-    roles: tuple[Role, ...] = ()
+    roles: tuple[Role, ...] = Field((), description="Not taken yet: nothing would be hidden from anybody.")
     log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
@@ -105,6 +105,28 @@ class Settings(BaseModel):
             # PydanticCustomError would lose the hint; the text carries it.
             raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
         return zone
+
+    @field_validator("warehouse")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        if engine not in ("", "duckdb"):
+            shown = engine.partition("://")[0] if "://" in engine else "…"  # no more of it: it may hold a password
+            raise ValueError(
+                f"there is no engine for '{shown}' yet, and data would be kept in DuckDB all the same\n"
+                "Leave `warehouse` out, or write `warehouse: duckdb`."
+            )
+        return engine
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _no_roles_yet(cls, roles: Any) -> Any:
+        """What restricts access must not be there in vain."""
+        if roles:
+            raise ValueError(
+                "roles restrict nobody yet: everybody would see everything\n"
+                "Leave `roles` out, and let only those reach the dashboard who may see all of it (`sign_in: true`)."
+            )
+        return roles
 
     @field_validator("sync_every")
     @classmethod

@@ -110,7 +110,7 @@ def page() -> None:
                 draw_dimension_filters(options, where, place)
 
     both_widths(controls)
-    _chart(found, shown if grain == kpi.grain and not by else None)
+    _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
     rule_controls(kpi, where, shown)
     draw(found.shape)
     show_change(change_of(name, where), found.card.against)

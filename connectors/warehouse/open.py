@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int) -> Warehouse:
-    """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder if that is empty.
+    """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder.
 
     memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries.
     Connects to nothing. Raises SettingsError for an address that no engine here takes.
     """
-    if url:
+    if url not in ("", "duckdb"):
         raise SettingsError(
             f"no engine for `warehouse: {url.partition(':')[0]}:…`",  # no more of it: it may hold a password
             where="settings.yml",
-            hint="Leave `warehouse` out: embedded DuckDB is the only engine yet.",
+            hint="Leave `warehouse` out, or write `warehouse: duckdb`: it is the only engine yet.",
         )
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 

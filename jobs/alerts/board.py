@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -12,7 +13,7 @@ from jobs.alerts.evaluate import is_silenced, normals_of
 from jobs.alerts.incidents import AlertState, read_state
 from jobs.project.project import Project
 from metrics.alerts.board import ENDS, AlertItem, Board, expected_text, headline, lasted, title_of, view_of
-from metrics.alerts.rules import Rule, rules_of
+from metrics.alerts.rules import Rule, grain_of, rules_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.query import Filter
 from metrics.presentation import format as fmt
@@ -79,9 +80,19 @@ def items_of(catalogue: Catalogue, state: AlertState, now: datetime) -> list[Ale
         for row in state.standings
         if row.rule_key in rules
     ]
+    found = [_with_others(item, found) for item in found]
     found += [_source(item, state) for item in state.open if not item.kpi]
     order = {"critical": 0, "warning": 1, "": 2}
     return sorted(found, key=lambda i: (order[i.severity], i.title, i.segment))
+
+
+def _with_others(item: AlertItem, items: Sequence[AlertItem]) -> AlertItem:
+    """An incident with what else of its KPI fails: it stands for that, too."""
+    if not item.incident:
+        return item
+    others = [o for o in items if o.kpi == item.kpi and not o.incident and o.state in ("firing", "recovering")]
+    names = [f"{other.segment or 'all together'} (rule {other.rule})" for other in others]
+    return replace(item, why=f"Also fires: {', '.join(names)}.") if names else item
 
 
 def _item(
@@ -89,7 +100,7 @@ def _item(
 ) -> AlertItem:
     kpi = catalogue.kpi(rule.kpi)
     opened = incident.opened_period if incident else row.since
-    since = fmt.period_text(pd.Timestamp(opened), kpi.grain, now.year) if opened else ""
+    since = fmt.period_text(pd.Timestamp(opened), rule.grain or kpi.grain, now.year) if opened else ""
     silent = is_silenced(state.silences, row.rule_key, row.segment)
     acknowledged = ""
     if incident and incident.ack_by:
@@ -148,7 +159,7 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
         kpi = catalogue.kpis.get(item.kpi)
         if item.kpi and kpi is None:
             continue
-        grain = kpi.grain if kpi else "day"
+        grain = grain_of(kpi, item.rule) if kpi else "day"
         start, end = item.opened_period, item.closed_period if item.closed_at else item.last_period
         length = lasted(start, end, grain) if start else lasted(item.opened_at, item.closed_at or now, "day")
         rows.append(

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -17,11 +16,13 @@ from connectors.errors import KpiError
 from connectors.secrets import mask
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
+from jobs.alerts.standings import Found, blank, changed, grouped, peaked, row_of, standing_of
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
-from metrics.alerts.judge import CRITICAL, SEVERITIES, Judgement, known_or_none
+from metrics.alerts.judge import SEVERITIES, Judgement
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
-from metrics.alerts.message import Happened, Notice, grouped, notice, source_notice
+from metrics.alerts.message import Happened, Notice, notice, source_notice
+from metrics.alerts.message import grouped as grouped_notices
 from metrics.alerts.notification_policy import NotificationState, notification_due
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
 from metrics.alerts.place import place_of
@@ -83,6 +84,7 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
         if live is None or live == context.reader.generation.id:  # else a sync has published: its evaluation counts
             for item in looked:
                 ledger.record(item)
+            ledger.store_incidents()
             ledger.record_sources(late)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
@@ -164,6 +166,8 @@ class _Ledger:
     untold: set[str] = field(default_factory=set)
     _notices: list[tuple[int, str, tuple[str, ...], Notice]] = field(default_factory=list)
     _live: dict[tuple[str, str], tuple[Rule, Judgement]] = field(default_factory=dict)
+    _found: list[Found] = field(default_factory=list)
+    _joined: list[tuple[Found, Found]] = field(default_factory=list)  # with the one that stands for it
     _late: dict[str, Late] = field(default_factory=dict)
     _closed: list[Incident] = field(default_factory=list)
 
@@ -178,14 +182,16 @@ class _Ledger:
         rule, rows = item.rule, []
         if item.stale or item.error:
             state, why = (State.STALE, item.stale) if item.stale else (State.ERROR, item.error)
-            known = [row for (key, _), row in self._standings.items() if key == rule.key] or [_blank(rule, self)]
+            known = [row for (key, _), row in self._standings.items() if key == rule.key] or [
+                blank(rule, self._sequence, self.now)
+            ]
             rows = [replace(row, state=state, why=why, evaluated_at=self.now, words=rule.words) for row in known]
         for judged in item.judged:
             old = self._standings.get((rule.key, judged.segment))
-            standing, events = advance(_standing(old), judged)
+            standing, events = advance(standing_of(old), judged)
             self._live[(rule.key, judged.segment)] = (rule, judged)
             self._follow(rule, judged, old, standing, events)
-            rows.append(_row(rule, judged, standing, self))
+            rows.append(row_of(rule, judged, standing, self._sequence, self.now))
         if item.judged:
             mine = {key for key in self._standings if key[0] == rule.key}
             gone = mine - {(rule.key, judged.segment) for judged in item.judged}
@@ -198,20 +204,17 @@ class _Ledger:
         self, rule: Rule, judged: Judgement, old: StandingRow | None, standing: Standing, events: list[Event]
     ) -> None:
         """Bring incidents in line with what happened. On the first look the past is recorded, nobody is told of it."""
-        first, past = old is None or old.last_period is None, list[Incident]()
+        first, fresh = old is None or old.last_period is None, False
         current = self._open.get((rule.key, judged.segment))
+        if current is None and old is not None and old.severity:  # another one stands for it
+            current = replace(
+                _new(rule, judged, old.opened_period, old.severity, self.now), last_period=old.last_period
+            )
         for event in events:
             at = self._moment(rule, event.period) if first else self.now
             if event.kind is Kind.OPENED:
-                current = Incident(
-                    rule.key,
-                    judged.segment,
-                    rule.kpi,
-                    rule.name,
-                    SEVERITIES[event.severity],
-                    at,
-                    opened_period=event.period.to_pydatetime(),
-                )
+                current = _new(rule, judged, event.period.to_pydatetime(), SEVERITIES[event.severity], at)
+                fresh = True
             if current is None:
                 continue
             current = replace(current, last_period=event.period.to_pydatetime())
@@ -219,22 +222,38 @@ class _Ledger:
                 current = replace(current, severity=SEVERITIES[event.severity])
             if event.kind in (Kind.RESOLVED, Kind.DISSOLVED):
                 why = str(event.kind)
-                if event.kind is Kind.DISSOLVED and old is not None and old.words != rule.words:
+                if event.kind is Kind.DISSOLVED and changed(current, old, rule, judged):
                     why = "rule_changed"
                 current = replace(current, closed_at=at, closed_period=event.period.to_pydatetime(), closed_why=why)
-                if current.id or not first:
-                    self._store(current, judged)
-                elif self.now - at < LOOK_BACK:
-                    past.append(replace(_peaked(current, judged), replayed=True))
+                if not first or self.now - at < LOOK_BACK:
+                    self._keep(Found(replace(current, replayed=first), rule, judged, fresh))
                 current = None
-        for incident in past:
-            store.add_incident(self.connection, incident)
         if current is not None and standing.severity:
-            self._store(current, judged)
+            self._keep(Found(current, rule, judged, fresh))
 
-    def _store(self, incident: Incident, judged: Judgement) -> None:
+    def _keep(self, found: Found) -> None:
+        """Update what is stored; what is new waits until all rules were looked at."""
+        incident = peaked(found.incident, found.judged)
+        self._found.append(replace(found, incident=self._store(incident, found.judged) if incident.id else incident))
+
+    def store_incidents(self) -> None:
+        """Store what opened, once for a KPI's whole and its segments that fail together."""
+        for host, others in grouped(self._found, lambda one: self._silenced(one.rule_key, one.segment)):
+            kept = host.incident if host.incident.id else self._add(host)
+            worst = max((SEVERITIES.index(one.incident.severity) for one in others if one.is_open), default=0)
+            if kept.closed_at is None and SEVERITIES.index(kept.severity) < worst:
+                kept = replace(kept, severity=SEVERITIES[worst])
+                self._store(kept, host.judged)
+            self._joined += [(one, replace(host, incident=kept)) for one in others if not one.incident.id]
+
+    def _add(self, found: Found) -> Incident:
+        if found.incident.replayed:
+            return replace(found.incident, id=store.add_incident(self.connection, found.incident))
+        return self._store(found.incident, found.judged)
+
+    def _store(self, incident: Incident, judged: Judgement) -> Incident:
         """Insert or update one incident, with its peak."""
-        incident = _peaked(incident, judged)
+        incident = peaked(incident, judged)
         if not incident.id:
             if incident.closed_at is None:
                 incident = replace(incident, place=self._place(incident))
@@ -259,6 +278,7 @@ class _Ledger:
             self._open.pop(key, None)
             self._closed.append(incident)
             self.events.append((incident.id, *key, str(incident.closed_why)))
+        return incident
 
     def record_sources(self, late: Sequence[Late]) -> None:
         """One incident per source that is late, however many KPIs wait for it."""
@@ -297,14 +317,27 @@ class _Ledger:
             told = incident.notified_at is not None and not self._silenced(incident.rule_key, incident.segment)
             if told and incident.closed_why in ("resolved", "dissolved"):
                 self._tell(incident, incident.closed_why)
+        for one, host in self._joined:
+            self._tell_others(one, host)
         by_contact: dict[str, list[tuple[int, str, Notice]]] = {}
         for number, event, contacts, text in self._notices:
             for contact in contacts:
                 by_contact.setdefault(contact, []).append((number, event, text))
         for contact, items in by_contact.items():
-            title, body = grouped([text for _, _, text in items], self.project.name)
+            title, body = grouped_notices([text for _, _, text in items], self.project.name)
             about = {number: event for number, event, _ in items}
             store.add_delivery(self.connection, contact, title, body, utc_now(), about)
+
+    def _tell_others(self, one: Found, host: Found) -> None:
+        """Tell of what another incident stands for those whom that one does not reach."""
+        event = ("opened" if one.fresh else "") if one.is_open else "" if one.fresh else one.incident.closed_why
+        if event not in ("opened", "resolved", "dissolved") or self._silenced(one.rule.key, one.incident.segment):
+            return
+        found = self._notice(one.incident, event)
+        reached = self._points(host.rule.contacts)
+        names = [] if found is None else [n for n in self._points(found[0]) if n not in reached]
+        if found is not None and names:
+            self._notices.append((host.incident.id, event, tuple(names), found[1]))
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
         """What is to be told of an open incident now; empty if nothing."""
@@ -324,17 +357,22 @@ class _Ledger:
         if found is None:
             return
         names, text = found
-        contacts = []
+        contacts = self._points(names)
+        if not contacts:
+            return
+        self._notices.append((incident.id, event, tuple(contacts), text))
+        store.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
+
+    def _points(self, names: Sequence[str]) -> list[str]:
+        """Contact points of these names, each once; who has none is kept for the operator."""
+        contacts: list[str] = []
         for name in names:
             point = self.project.settings.contact(name)
             if point is None and self.project.settings.contact_points:  # without any the page says so
                 self.untold.add(name)
             elif point is not None and point.name not in contacts:
                 contacts.append(point.name)
-        if not contacts:
-            return
-        self._notices.append((incident.id, event, tuple(contacts), text))
-        store.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
+        return contacts
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         base = self.project.settings.address
@@ -365,12 +403,13 @@ class _Ledger:
             self.context.reader,
             pd.Timestamp(incident.peak_period or incident.opened_period),
             filters_of(rule, incident.segment),
+            grain=rule.grain,
         )
         return found.words if found else ""
 
     def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
         """The end of a period as an instant."""
-        grain = self.context.catalogue.kpi(rule.kpi).grain
+        grain = rule.grain or self.context.catalogue.kpi(rule.kpi).grain
         end: datetime = periods.after(period, grain).to_pydatetime()
         zone = UTC if grain == "hour" else ZoneInfo(self.context.catalogue.timezone)
         return end.replace(tzinfo=zone)
@@ -382,88 +421,6 @@ def is_silenced(silences: Sequence[Silence], rule_key: str, segment: str) -> dat
     return max(found, default=None)
 
 
-def _standing(row: StandingRow | None) -> Standing:
-    if row is None:
-        return Standing()
-    times = {
-        name: None if at is None else pd.Timestamp(at)
-        for name, at in (
-            ("since", row.since),
-            ("last", row.last_period),
-            ("opened", row.opened_period),
-        )
-    }
-    state = (
-        State(row.state)
-        if row.state in (State.OK, State.PENDING, State.FIRING, State.RECOVERING)
-        else (State.FIRING if row.severity else State.OK)
-    )
-    return Standing(state, SEVERITIES.index(row.severity), **times)
-
-
-def _row(rule: Rule, judged: Judgement, standing: Standing, ledger: _Ledger) -> StandingRow:
-    value, threshold = None, None
-    if len(judged.periods):
-        value = known_or_none(float(judged.value[-1]))
-        threshold = threshold_of(judged, len(judged.periods) - 1, standing.severity)
-    plain: dict[str, Any] = {
-        name: at.to_pydatetime() if at is not None else None
-        for name, at in (("since", standing.since), ("last_period", standing.last), ("opened_period", standing.opened))
-    }
-    return StandingRow(
-        rule.key,
-        judged.segment,
-        rule.kpi,
-        rule.name,
-        standing.state,
-        SEVERITIES[standing.severity],
-        value=value,
-        threshold=threshold,
-        words=rule.words,
-        why="",
-        phase=judged.phase,
-        sequence=ledger._sequence,
-        evaluated_at=ledger.now,
-        **plain,
-    )
-
-
-def threshold_of(judged: Judgement, index: int, severity: int) -> float | None:
-    """The bound that a value is held against: that of its severity, else the one it is beyond or near."""
-    critical = known_or_none(float(judged.critical[index]))
-    if severity == CRITICAL and critical is not None:
-        return critical
-    value, low, high = (known_or_none(float(a[index])) for a in (judged.value, judged.low, judged.high))
-    if low is None or high is None or value is None:
-        return low if low is not None else high
-    return low if abs(value - low) <= abs(value - high) else high
-
-
-def _blank(rule: Rule, ledger: _Ledger) -> StandingRow:
-    return StandingRow(
-        rule.key,
-        "",
-        rule.kpi,
-        rule.name,
-        State.OK,
-        "",
-        None,
-        None,
-        None,
-        None,
-        None,
-        rule.words,
-        "",
-        "ready",
-        ledger._sequence,
-        ledger.now,
-    )
-
-
-def _peaked(incident: Incident, judged: Judgement) -> Incident:
-    """With the worst value between opening and the last period seen."""
-    index = judged.worst(pd.Timestamp(incident.opened_period), pd.Timestamp(incident.last_period))
-    if index is None:
-        return incident
-    value = known_or_none(float(judged.value[index]))
-    return replace(incident, peak_period=judged.periods[index].to_pydatetime(), peak_value=value)
+def _new(rule: Rule, judged: Judgement, period: datetime | None, severity: str, at: datetime) -> Incident:
+    """One that nobody has stored or was told of."""
+    return Incident(rule.key, judged.segment, rule.kpi, rule.name, severity, at, opened_period=period)

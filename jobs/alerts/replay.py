@@ -38,7 +38,9 @@ def replay(project: Project, name: str, *, rule: str = "", start: str = "", end:
         for judged in observe(
             item, catalogue, reader, country=project.settings.holidays, normals=normals.get(item.key)
         ):
-            rows += [row for period, row in _rows(judged, item.name, kpi.grain) if _inside(period, first, last)]
+            rows += [
+                row for period, row in _rows(judged, item.name, item.grain or kpi.grain) if _inside(period, first, last)
+            ]
     return rows
 
 

@@ -90,6 +90,7 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+        with: {{fetch-depth: 0}}
       - uses: actions/setup-python@v5
         with: {{python-version: "3.11"}}
       - uses: actions/cache@v4
@@ -98,4 +99,7 @@ jobs:
       - run: .venv/bin/kpi validate --project {name}
       - run: .venv/bin/kpi sync --project {name}
         env: {{APP_DB_PASSWORD: "${{{{ secrets.APP_DB_PASSWORD }}}}"}}
+      - if: github.event_name == 'pull_request'   # numbers by the old and the new definitions; a mark if they differ
+        run: .venv/bin/kpi diff --project {name} --against "origin/${{{{ github.base_ref }}}}" --exit-code
+        continue-on-error: true
 """

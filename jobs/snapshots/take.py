@@ -234,7 +234,7 @@ def _alerts(project: Project, catalogue: Catalogue, week: Week, now: datetime) -
             continue
         ended = closed is not None and closed < week.end
         state = ENDS.get(item.closed_why or "", "Ended") if ended else "Open"
-        since = fmt.period_text(pd.Timestamp(item.opened_period), kpi.grain, week.last.year)
+        since = fmt.period_text(pd.Timestamp(item.opened_period), rule.grain or kpi.grain, week.last.year)
         found.append(
             AlertLine(
                 title=fmt.plain(title_of(kpi, item.segment)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,19 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import Threshold
-from metrics.catalog.targets import target_at
+from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
+from metrics.engine.beginning import Beginning, beginning, begins_of, paced_target
 
 WARNING, CRITICAL = 1, 2
 SEVERITIES = ("", "warning", "critical")
 WORSE = 1.5  # an expected range is critical from so many times its limit
 CALM = 0.8  # and a firing one recovers below this share of it
 Floats = np.ndarray
+BY_PERIOD = (
+    *("periods", "value", "n", "level", "hold", "known"),
+    *("low", "high", "reference", "badness", "critical"),
+)
 Parts = tuple[Floats, Floats, np.ndarray, Floats, Floats, Floats, Floats, Floats, Phase]
 
 
@@ -33,7 +38,7 @@ class Judgement:
     level: 0 good, 1 warning, 2 critical, as the period alone is. hold: the severity that a firing incident keeps
     there, by its recovery thresholds. sustained: the level of the last `for` periods together. known: whether the
     period can be judged. value, low..high (where the rule is quiet; NaN = open), reference: in the KPI's unit.
-    badness: larger is worse, for the peak.
+    badness: larger is worse, for the peak. Periods before the rule's beginning are left out.
     """
 
     segment: str
@@ -50,6 +55,7 @@ class Judgement:
     badness: Floats
     critical: Floats  # the bound of critical, NaN = none
     phase: Phase = Phase.READY  # of an expected range, by now
+    begins: pd.Timestamp | None = None  # where a file or launch says so
 
     def worst(self, first: pd.Timestamp, last: pd.Timestamp) -> int | None:
         """Index of the worst judged period of a range, both ends inclusive; None if none was judged."""
@@ -84,9 +90,10 @@ def judge(
     country: str = "",
     normal_from: Sequence[pd.Timestamp] = (),
 ) -> Judgement:
-    """Judge one segment. frame: its rows of an answer at the home grain, periods rising, without transforms
+    """Judge one segment. frame: its rows of an answer at the rule's grain, periods rising, without transforms
     unless the rule is `of` a companion. country: of the holidays. normal_from: see `expectation`."""
-    column = rule.alert.of or "value"
+    column, grain = rule.alert.of or "value", rule.grain or kpi.grain
+    begins = beginning(rule.since, kpi, catalogue, frame, grain)
     done = frame["complete"].to_numpy(dtype=bool)
     index = pd.DatetimeIndex(frame["period"].to_numpy()[done])
     value, n = (frame[name].to_numpy("float64", na_value=np.nan)[done] for name in (column, "n"))
@@ -107,29 +114,26 @@ def judge(
         )
         found = _expected(expected, quiet)
     else:
-        found = _compared(rule, kpi, catalogue, index, value)
+        found = _compared(rule, kpi, catalogue, index, value, begins_of(kpi, catalogue, frame, grain))
     level, hold, judged, low, high, reference, badness, critical, phase = found
     missing = ~known & (rule.alert.no_data != "stale")
     bad = CRITICAL if rule.alert.no_data == "alert" else 0
     level, hold = np.where(missing, bad, level), np.where(missing, bad, hold)
     judged = (judged & known & ~few) | missing
     level, hold = np.where(judged, level, 0), np.where(judged, hold, 0)
-    return Judgement(
-        segment,
-        index,
-        value,
-        n,
-        level,
-        hold,
-        _sustained(level, rule.alert.for_),
-        judged,
-        low,
-        high,
-        reference,
-        np.where(missing & (bad > 0), np.inf, badness),
-        critical,
-        phase,
+    badness = np.where(missing & (bad > 0), np.inf, badness)
+    whole = Judgement(
+        segment, index, value, n, level, hold, level, judged, low, high, reference, badness, critical, phase
     )
+    return _begun(whole, begins, rule.alert.for_)
+
+
+def _begun(whole: Judgement, begins: Beginning, count: int) -> Judgement:
+    """Without the periods before its beginning. count: as of `_sustained`."""
+    first = len(whole.periods) if begins.at is None else int(whole.periods.searchsorted(begins.at))
+    parts = {name: getattr(whole, name)[first:] for name in BY_PERIOD}
+    sustained = _sustained(parts["level"], count)
+    return replace(whole, **parts, sustained=sustained, begins=begins.at if begins.stated else None)
 
 
 def _sustained(level: Floats, count: int) -> Floats:
@@ -140,9 +144,11 @@ def _sustained(level: Floats, count: int) -> Floats:
     return np.asarray(windows.min(axis=1))
 
 
-def _compared(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats) -> Parts:
+def _compared(
+    rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats, begins: Begins
+) -> Parts:
     """Judged by thresholds on the value, or on its change against a reference."""
-    targets = _targets(kpi, index)
+    targets = _targets(rule, kpi, catalogue, index, begins)
     measure = None
     if rule.alert.compare == "value":
         reference = targets
@@ -189,24 +195,15 @@ def _beyond(
     return compare(seen, edge), sign * (seen - edge), bound
 
 
-def _targets(kpi: KpiCommon, index: pd.DatetimeIndex) -> Floats:
+def _targets(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, begins: Begins) -> Floats:
     """The target of each period; of a value to date its part of a longer period's target; NaN = none."""
     if not kpi.targets:
         return np.full(len(index), np.nan)
-    found = [paced_target(kpi, period) for period in index]
+    if rule.grain:
+        found = [target_at(kpi, period, rule.grain, begins) for period in index]
+    else:
+        found = [paced_target(kpi, catalogue, period, begins) for period in index]
     return np.array([np.nan if target is None else target for target in found], dtype="float64")
-
-
-def paced_target(kpi: KpiCommon, period: pd.Timestamp) -> float | None:
-    """What the value should be at the end of a home period: a value to date is held against its share of the days."""
-    own = target_at(kpi, period, kpi.grain)
-    longer = kpi.to_date_grain
-    if own is not None or longer is None or longer == kpi.grain:
-        return own
-    start = periods.floor(period, longer)
-    whole = target_at(kpi, start, longer)
-    end, next_start = periods.after(period, kpi.grain), periods.after(start, longer)
-    return None if whole is None else whole * ((end - start) / (next_start - start))
 
 
 def _earlier(rule: Rule, kpi: KpiCommon, catalogue: Catalogue, index: pd.DatetimeIndex, value: Floats) -> Floats:

@@ -133,6 +133,11 @@ def _firing(
 
 
 def _dissolved(standing: Standing, judged: Judgement) -> bool:
-    """Whether no period of the open incident would raise it as the values are now. A gap dissolves nothing."""
+    """Whether no period of the open incident would raise it as the values are now. A gap dissolves nothing.
+
+    One that opened before its rule begins is none.
+    """
+    if judged.begins is not None and standing.opened is not None and standing.opened < judged.begins:
+        return True
     inside = (judged.periods >= standing.opened) & (judged.periods <= standing.last)
     return bool(inside.any()) and bool(judged.known[inside].any()) and not judged.sustained[inside].any()

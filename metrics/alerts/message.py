@@ -55,7 +55,7 @@ def notice(
     index = int(judged.periods.searchsorted(incident.period))
     index = min(index, len(judged.periods) - 1)
     value = fmt.value_text(known_or_none(float(judged.value[index])), kpi)
-    when = fmt.period_text(judged.periods[index], kpi.grain, this_year)
+    when = fmt.period_text(judged.periods[index], rule.grain or kpi.grain, this_year)
     what = f"{kpi.title}{f' · {judged.segment}' if judged.segment else ''}"
     head = f"{WORDS.get(event, '')}{what} {value} ({when})"
     if event in ("opened", "escalated", "reminder"):

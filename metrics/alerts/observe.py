@@ -16,7 +16,7 @@ from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
 
 Normals = Mapping[str, Sequence[pd.Timestamp]]  # segment → periods from which a new level is normal
-Answers = dict[tuple[str, str | None, bool, str | None], pd.DataFrame]
+Answers = dict[tuple[str, str, str | None, bool, str | None], pd.DataFrame]
 
 
 def observe(
@@ -29,7 +29,7 @@ def observe(
     as_of: str | None = None,
     answers: Answers | None = None,
 ) -> list[Judgement]:
-    """Judge every segment of a rule at the KPI's home grain. country: of a project's holidays.
+    """Judge every segment of a rule, at its grain. country: of a project's holidays.
 
     as_of: a generation's id, for its values instead of today's. answers: shared by the rules of one evaluation.
     Raises KpiError.
@@ -38,9 +38,9 @@ def observe(
     found: list[Judgement] = []
     known = {} if answers is None else answers
     for dimension in rule.alert.by or (None,):
-        key = (kpi.name, dimension, bool(rule.alert.of), as_of)
+        key = (kpi.name, rule.grain, dimension, bool(rule.alert.of), as_of)
         if key not in known:
-            query = Query(kpi.name, by=dimension, as_of=as_of)
+            query = Query(kpi.name, rule.grain, by=dimension, as_of=as_of)
             known[key] = answer(query, catalogue, reader, transforms=bool(rule.alert.of)).frame
         for value, frame in _segments(known[key]):
             segment = segment_name(rule, dimension, value)

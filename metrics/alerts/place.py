@@ -37,10 +37,12 @@ def place_of(
     where: tuple[Filter, ...] = (),
     *,
     against: pd.Timestamp | None = None,
+    grain: str = "",
 ) -> Place | None:
     """The segment that holds most of the change of a period against those before it; None if none stands out.
 
     against: one earlier period, then however ordinary the change is; default the usual, if the period is not that.
+    grain: of the period; default the home grain.
     Additive KPIs and rates only: of others the segments' parts do not add up.
     """
     best: tuple[float, Place] | None = None
@@ -48,7 +50,7 @@ def place_of(
         if any(f.dimension == dimension for f in where):
             continue
         try:
-            split = _split(kpi, catalogue, reader, dimension, period, where, against)
+            split = _split(kpi, catalogue, reader, dimension, period, where, against, grain or kpi.grain)
         except KpiError:
             continue
         if split is None or not split.parts or not split.change:
@@ -61,7 +63,7 @@ def place_of(
     return best[1] if best else None
 
 
-def _split(
+def _split(  # noqa: PLR0913 (one question, by its parts)
     kpi: KpiCommon,
     catalogue: Catalogue,
     reader: Reader,
@@ -69,10 +71,11 @@ def _split(
     period: pd.Timestamp,
     where: tuple[Filter, ...],
     against: pd.Timestamp | None,
+    grain: str,
 ) -> drivers.Split | None:
-    start = against if against is not None else periods.after(period, kpi.grain, -BEFORE[kpi.grain])
-    end = periods.after(period, kpi.grain)
-    query = Query(kpi.name, kpi.grain, start.date(), end.date() + pd.Timedelta(days=1), dimension, where)
+    start = against if against is not None else periods.after(period, grain, -BEFORE[grain])
+    end = periods.after(period, grain)
+    query = Query(kpi.name, grain, start.date(), end.date() + pd.Timedelta(days=1), dimension, where)
     frame = answer(query, catalogue, reader, transforms=False).frame
     frame = frame[(frame["period"] >= start) & (frame["period"] <= period) & frame["complete"]]
     now, usual = frame[frame["period"] == period], frame[frame["period"] < period]

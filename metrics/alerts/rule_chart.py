@@ -105,17 +105,18 @@ def overlay(
     normals: tuple[pd.Timestamp, ...] = (),
 ) -> Overlay:
     """What a rule would have done on these values; of a rule told by segments, as if the filter were one of them."""
-    frame = _frame(context, kpi, where, of=bool(rule.alert.of))
+    grain = rule.grain or kpi.grain
+    frame = _frame(context, kpi, where, of=bool(rule.alert.of), grain=grain)
     country = kpi.holidays or context.country
     judged = judge(rule, kpi, context.catalogue, frame, country=country, normal_from=normals)
     last_year = _last_year(judged)
     found = [i for i in incidents(judged) if i.closed is None or i.closed > last_year]
-    words = in_words(found, kpi.grain, "in the last 12 months")
+    words = in_words(found, grain, "in the last 12 months")
     if rule.alert.compare == "expected_range":
         words += " " + _by_sensitivity(context, kpi, rule, frame, country, normals)
     elif rule.alert.by and not where:
         words += f" Shown for all segments together; the rule evaluates each {', '.join(rule.alert.by)} separately."
-    spans = tuple((i.opened, until(i, judged, kpi.grain), SEVERITIES[i.severity]) for i in found)
+    spans = tuple((i.opened, until(i, judged, grain), SEVERITIES[i.severity]) for i in found)
     new = all(known.name != rule.name for known in rules_of(kpi))
     return Overlay(
         rule.words[:1].upper() + rule.words[1:],
@@ -129,8 +130,10 @@ def overlay(
     )
 
 
-def _frame(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...], *, of: bool = False) -> pd.DataFrame:
-    return answer(Query(kpi.name, where=where), context.catalogue, context.reader, transforms=of).frame
+def _frame(
+    context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...], *, of: bool = False, grain: str = ""
+) -> pd.DataFrame:
+    return answer(Query(kpi.name, grain, where=where), context.catalogue, context.reader, transforms=of).frame
 
 
 def _last_year(judged: Judgement) -> pd.Timestamp:

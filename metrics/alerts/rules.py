@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from metrics.catalog.models.kpi import Alert, KpiCommon
 from metrics.catalog.models.values import Threshold, Thresholds
+from metrics.catalog.targets import target_grain
 
 AGAINST = {
     "previous_period": "the period before",
@@ -18,12 +20,16 @@ DEFAULT_RULE = "thresholds"  # the name of the rule that the KPI's own threshold
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of one KPI. thresholds: of the rule, else of the KPI; empty for expected_range."""
+    """One rule of one KPI. thresholds: of the rule, else of the KPI; empty for expected_range.
+
+    grain: of the periods that it judges; empty = the KPI's home grain.
+    """
 
     kpi: str
     alert: Alert
     thresholds: Thresholds
     owner: str = ""
+    grain: str = ""
 
     @property
     def name(self) -> str:
@@ -49,7 +55,14 @@ class Rule:
             text = " or ".join(f"{limit.words} ({level})" for level, limit in self.limits)
             if self.alert.compare != "value":
                 text = f"change {text} against {AGAINST[self.alert.compare]}"
-        return text + (f", {self.alert.for_} periods in a row" if self.alert.for_ > 1 else "")
+        text += f", by {self.grain}" if self.grain else ""
+        text += f", {self.alert.for_} periods in a row" if self.alert.for_ > 1 else ""
+        return text + (f", since {self.since:%-d %b %Y}" if self.since else "")
+
+    @property
+    def since(self) -> date | None:
+        """The first day that is judged, if the file says so."""
+        return self.alert.since or self.thresholds.since
 
     @property
     def limits(self) -> tuple[tuple[str, Threshold], ...]:
@@ -65,8 +78,19 @@ def rules_of(kpi: KpiCommon) -> tuple[Rule, ...]:
     own = kpi.thresholds or Thresholds()
     found = []
     if (own.warning or own.critical) and all(alert.name != DEFAULT_RULE for alert in kpi.alerts):
-        found.append(Rule(kpi.name, Alert(name=DEFAULT_RULE), own, kpi.owner))
-    return (*found, *(Rule(kpi.name, alert, _thresholds(alert, kpi), kpi.owner) for alert in kpi.alerts))
+        found.append(_rule(kpi, Alert(name=DEFAULT_RULE), own))
+    return (*found, *(_rule(kpi, alert, _thresholds(alert, kpi)) for alert in kpi.alerts))
+
+
+def grain_of(kpi: KpiCommon, name: str) -> str:
+    """The grain of the periods that a rule judges; the home grain of one that is gone."""
+    return next((rule.grain for rule in rules_of(kpi) if rule.name == name), "") or kpi.grain
+
+
+def _rule(kpi: KpiCommon, alert: Alert, thresholds: Thresholds) -> Rule:
+    """The rule; one that needs the target judges periods of the target's grain."""
+    grain = target_grain(kpi) if alert.compare == "target" or thresholds.of_target else kpi.grain
+    return Rule(kpi.name, alert, thresholds, kpi.owner, "" if grain == kpi.grain else grain)
 
 
 def _thresholds(alert: Alert, kpi: KpiCommon) -> Thresholds:

@@ -96,6 +96,10 @@ class Catalogue:
         """Names of KPIs that launches are measured by."""
         return frozenset(name for item in self.launches for name in item.measured)
 
+    def launch_of(self, name: str) -> Launch | None:
+        """The launch that a KPI belongs to: the first that names it as a success or guardrail; None = no one does."""
+        return next((item for item in self.launches if name in item.judged_by), None)
+
     def held_problems(self, name: str) -> tuple[Problem, ...]:
         """What is wrong with the files of a KPI that is shown by its last good version; empty if nothing is."""
         kpi = self.kpi(name)
@@ -153,10 +157,11 @@ class Catalogue:
         shared = [d for d in sets[0] if all(d in other for other in sets[1:])]
         return tuple(shared if kpi.dimensions is None else [d for d in shared if d in kpi.dimensions])
 
-    def _with_joined(self, kpi: KpiCommon) -> set[str]:
-        """Datasets behind a KPI, and those that they borrow dimensions of."""
-        names = set(self.datasets_of(kpi))
-        return names | {join.dataset for name in names for join in self.datasets[name].join}
+    def joined_with(self, kpi: KpiCommon) -> dict[str, Dataset]:
+        """Name → dataset behind a KPI, or one that those borrow dimensions of; by name."""
+        own = {name: self.datasets[name] for name in self.datasets_of(kpi)}
+        found = {name: other for item in own.values() for name, other in item.lenders().items()}
+        return dict(sorted({**found, **own}.items()))
 
     @cached_property
     def _definitions(self) -> dict[str, str]:
@@ -172,7 +177,7 @@ class Catalogue:
                 "zone": self.timezone,
                 "week": self.week_start_days,
                 "kpi": kpi.model_dump(mode="json", exclude=WORDS),
-                "datasets": {d: _numbers_of(self.datasets[d]) for d in sorted(self._with_joined(kpi))},
+                "datasets": {name: _numbers_of(item) for name, item in self.joined_with(kpi).items()},
                 "kpis": {r: self.definition(r) for r in self.references(kpi)},
                 "transforms": [self.transforms[step].code for step in steps],
             }
@@ -184,7 +189,7 @@ class Catalogue:
         """The files that define a KPI, as they are, for the archive."""
         kpi = self.kpi(name)
         keys = [f"kpi:{name}", *(f"kpi:{r}" for r in self.references(kpi))]
-        keys += [f"dataset:{d}" for d in sorted(self._with_joined(kpi))]
+        keys += [f"dataset:{d}" for d in self.joined_with(kpi)]
         return "\n".join(f"# {self.documents[k].file}\n{self.documents[k].text}" for k in keys if k in self.documents)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import typing
@@ -126,11 +127,72 @@ def validated(
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
-        # A list that is too short because its items are wrong is not told as too short.
-        inner = {tuple(item["loc"])[:n] for item in items for n in range(1, len(item["loc"]))}
-        told = [item for item in items if not (item["type"] == "too_short" and tuple(item["loc"]) in inner)]
-        return None, [_problem(document, model, at, item) for item in told]
+        return None, [_problem(document, model, at, item) for item in _told(error)]
+
+
+def _told(error: ValidationError) -> list[dict[str, Any]]:
+    """What is wrong. A list that is too short because its items are wrong is not told as too short."""
+    items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+    inner = {tuple(item["loc"])[:n] for item in items for n in range(1, len(item["loc"]))}
+    return [item for item in items if not (item["type"] == "too_short" and tuple(item["loc"]) in inner)]
+
+
+MOST_MENDED = 50  # wrong keys of one file, beyond which its names are not looked up
+STAND_IN = "stand_in_of_what_is_missing"
+STAND_INS = (STAND_IN, 1, {"agg": "count"}, [{"name": "a"}, {"name": "b"}])
+
+
+def half_read(document: Document, model: type[Model]) -> Model | None:
+    """What can be understood of a file whose keys are wrong: without them, and with stand-ins for what is missing.
+
+    For looking up the names in it, so that all problems are told at once; never to be used.
+    """
+    value, lenient = copy.deepcopy(document.data), _lenient(model)
+    for _ in range(MOST_MENDED):
+        try:
+            return lenient.model_validate(value)
+        except ValidationError as error:
+            if not _mended(value, _told(error)[-1], lenient):  # what is taken out of a list moves what follows
+                return None
+    return None
+
+
+def _lenient(model: type[Model]) -> type[Model]:
+    """The model without what its keys must be together."""
+    after = (name for name, item in model.__pydantic_decorators__.model_validators.items() if item.info.mode == "after")
+    return type(model.__name__, (model,), {name: lambda self: self for name in after})
+
+
+def _mended(value: Any, item: dict[str, Any], model: type[BaseModel]) -> bool:
+    """Take out of a document what is wrong, stand in for what is missing; whether that was possible."""
+    place, inside = item["loc"], value
+    way: list[tuple[Any, Any]] = []  # containers and keys, as far as the place is there: the rest names a kind of value
+    for part in place:
+        known = (isinstance(inside, dict) and part in inside) or (
+            isinstance(inside, list) and isinstance(part, int) and part < len(inside)
+        )
+        if known:
+            way.append((inside, part))
+            inside = inside[part]
+    if item["type"] == "missing" and isinstance(inside, dict):
+        inside[place[-1]] = next((s for s in STAND_INS if not _wrong_at(model, value, place, s, inside)), STAND_IN)
+        return True
+    for container, key in reversed(way):
+        del container[key]
+        return True
+    return False
+
+
+def _wrong_at(model: type[BaseModel], value: Any, place: Place, stand_in: Any, inside: dict[Any, Any]) -> bool:
+    """Whether a stand-in is wrong itself."""
+    inside[place[-1]] = stand_in
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return any(tuple(found["loc"])[: len(place)] == tuple(place) for found in error.errors())
+    finally:
+        del inside[place[-1]]
+    return False
 
 
 def _problem(document: Document, model: type[BaseModel], at: Place, item: dict[str, Any]) -> Problem:

@@ -27,6 +27,17 @@ ALLOWED = (
 )
 
 
+# The grains whose periods an offset of one of these is a whole number of.
+WHOLE_IN = {
+    "hour": ("hour",),
+    "day": ("hour", "day"),
+    "week": ("hour", "day", "week"),
+    "month": ("month",),
+    "quarter": ("month", "quarter"),
+    "year": ("month", "quarter", "year"),
+}
+
+
 @dataclass(frozen=True)
 class Reference:
     """One `{kpi}` of an expression; its value `offset` whole `offset_grain`s earlier."""

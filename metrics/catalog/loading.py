@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from metrics.catalog.checks import dataset as check_dataset
 from metrics.catalog.checks import fields
 from metrics.catalog.checks import joins as check_joins
 from metrics.catalog.checks import kpi as check
+from metrics.catalog.checks.joins import borrows, lenders_first
 from metrics.catalog.checks.launch import launch_problems
 from metrics.catalog.checks.snapshot import snapshot_problems
-from metrics.catalog.document import Document, Model, parse_document, read_document, validated
+from metrics.catalog.document import Document, Model, half_read, parse_document, read_document, validated
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
@@ -94,6 +96,7 @@ class _Reading:
         self._columns: dict[str, Columns | None] = {}
         self._bad_datasets: set[str] = set()
         self._parsed: dict[str, Parsed] = {}
+        self._halves: dict[str, KpiCommon] = {}
         self.transforms: dict[str, Transform]
         self.transforms, found = known_transforms(folder / "transforms", shown_as=shown_as)
         self.problems += found
@@ -120,13 +123,15 @@ class _Reading:
 
     def _with_joined(self, names: set[str]) -> set[str]:
         """Datasets, and those that they borrow dimensions of, as far as their files can be read."""
-        found = set(names)
-        for name in names:
-            path = self.folder / "datasets" / f"{name}.yml"
+        found, todo = set(names), sorted(names)
+        while todo:
+            path = self.folder / "datasets" / f"{todo.pop()}.yml"
             if path.exists():
                 document, wrong = read_document(path, shown_as=path.name)
                 dataset = None if wrong else validated(document, Dataset)[0]
-                found |= {join.dataset for join in dataset.join} if dataset else set()
+                more = {join.dataset for join in dataset.join} - found if dataset else set()
+                found |= more
+                todo += sorted(more)
         return found
 
     def read_datasets(self, only: set[str] | None) -> None:
@@ -148,18 +153,24 @@ class _Reading:
         self._join_datasets()
 
     def _join_datasets(self) -> None:
-        """Bring borrowed dimensions to the datasets that borrow them; one whose join is wrong is wrong."""
+        """Bring borrowed dimensions to the datasets that borrow them; one whose join is wrong is wrong.
+
+        A dataset lends what it borrows itself, but nothing to one that it borrows of.
+        """
         alone = dict(self.datasets)
-        for name, dataset in alone.items():
-            document = self.documents[f"dataset:{name}"]
-            found = check_joins.joins(dataset, document, alone, self._bad_datasets, self._columns)
+        for name in lenders_first(alone):
+            dataset, document = alone[name], self.documents[f"dataset:{name}"]
+            near = [join.dataset for join in dataset.join if join.dataset in self.datasets]
+            lending = {**alone, **{n: self.datasets[n] for n in near if not borrows(alone, n, name)}}
+            found = check_joins.joins(dataset, document, lending, self._bad_datasets, self._columns)
             self.problems += found
             if _errors(found):
                 del self.datasets[name]
                 self._bad_datasets.add(name)
             elif dataset.join:
-                joined = self.datasets[name] = dataset.joined(alone)
-                if (own := self._columns.get(name)) is not None:
+                own = self._columns.get(name)
+                joined = self.datasets[name] = dataset.joined(lending, own or ())
+                if own is not None:
                     self._columns[name] = {**own, **dict.fromkeys(joined.borrowed(), "VARCHAR")}
 
     def _dataset(self, stem: str, document: Document, found: list[Problem]) -> tuple[Dataset | None, list[Problem]]:
@@ -168,9 +179,12 @@ class _Reading:
             return None, found
         dataset, found = validated(document, Dataset)
         found += _stem(stem, document)
+        half = half_read(document, Dataset) if dataset is None and isinstance(document.data, Mapping) else None
         if dataset is not None:
             self._columns[stem], more = check_dataset.dataset(dataset, document, self.tables, self.describe)
             found += more
+        elif half is not None:
+            found += check.only_names(check_dataset.dataset(half, document, self.tables, self.describe)[1])
         return (None if _errors(found) else dataset), found
 
     def read_kpis(self, only: set[str] | None) -> None:
@@ -181,6 +195,9 @@ class _Reading:
             self.documents[f"kpi:{path.stem}"] = document
             if kpi is not None:
                 found = found + check.kpi(kpi, document, known)
+            elif (half := _half_kpi(document)) is not None:
+                found = found + check.names(half, document, known)
+                self._halves[path.stem] = half
             self.problems += found
             if kpi is not None and not _errors(found):
                 self.kpis[kpi.name] = self._shown(kpi)
@@ -192,6 +209,16 @@ class _Reading:
             self.problems += _drop_dangling(self.kpis, self.broken, self.documents)
         for name in self.broken:
             self.held.pop(f"kpi:{name}", None)
+        self._look_up_halves()
+
+    def _look_up_halves(self) -> None:
+        """KPIs that do not exist, named by those of which only half could be read."""
+        for name, half in self._halves.items():
+            with contextlib.suppress(ValueError, SqlProblem):
+                document = self.documents[f"kpi:{name}"]
+                there = self.kpis, self.broken
+                told = [check.reference(name, other, *there, document, at) for at, other in half.references]
+                self.problems += check.only_names(filter(None, told) if name in self.broken else ())
 
     def _hold(self, name: str, known: fields.Known) -> None:
         """Take a KPI's published version in place of its file, if that is still valid on what is loaded."""
@@ -221,8 +248,11 @@ class _Reading:
         launches = []
         for path in self._files("launches", None):
             launch, document, found = self._one(path, Launch)
+            known = [*self.kpis, *self.broken]
             if launch is not None:
-                found += launch_problems(launch, document, [*self.kpis, *self.broken], self.datasets)
+                found += launch_problems(launch, document, known, self.datasets)
+            elif isinstance(document.data, Mapping) and (half := half_read(document, Launch)) is not None:
+                found += check.only_names(launch_problems(half, document, known, self.datasets))
             self.problems += found
             if launch is not None and not _errors(found):
                 launches.append(launch)
@@ -236,6 +266,8 @@ class _Reading:
             if snapshot is not None:
                 found += snapshot_problems(snapshot, document, catalogue)
                 self.documents[f"snapshot:{path.stem}"] = document
+            elif isinstance(document.data, Mapping) and (half := half_read(document, Snapshot)) is not None:
+                found += check.only_names(snapshot_problems(half, document, catalogue))
             self.problems += found
             if snapshot is not None and not _errors(found):
                 snapshots.append(snapshot)
@@ -273,7 +305,25 @@ def _kpi(name: str, document: Document) -> Parsed:
         hint = did_you_mean(str(kind), known)
         return None, document, [document.problem(("type",), "not_allowed", f"unknown type '{kind}'", hint)]
     value, found = validated(document, kpi_type(kind))
+    found = [_of_other_types(problem, data) if problem.code == "unknown_key" else problem for problem in found]
     return value, document, found + _stem(name, document)
+
+
+def _of_other_types(problem: Problem, data: Mapping[str, object]) -> Problem:
+    """With the types that have a key which this one lacks."""
+    key = problem.message.split("'")[1]
+    types = [kind for kind in type_names() if key in _keys_of(kind)] if key in data else []
+    return replace(problem, hint=f"It is a key of type {', '.join(types)}. {problem.hint}") if types else problem
+
+
+def _keys_of(kind: str) -> set[str]:
+    return {field.alias or name for name, field in kpi_type(kind).model_fields.items()}
+
+
+def _half_kpi(document: Document) -> KpiCommon | None:
+    data = document.data if isinstance(document.data, Mapping) else {}
+    kind = data.get("type", "simple")
+    return half_read(document, kpi_type(kind)) if data and kind in type_names() else None
 
 
 def _errors(problems: list[Problem]) -> list[Problem]:

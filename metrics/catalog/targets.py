@@ -1,41 +1,69 @@
-"""What a KPI should be at a period."""
+"""What a KPI should be at a period, and the grain that it is judged by."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.catalog.models.values import Target
+from metrics.catalog.models.values import GRAINS, Target, period_key
+
+THURSDAY = 3  # days after Monday: a week is named by the Thursday in it
+Begins = Callable[[date | None], pd.Timestamp | None]  # `since` of a file → first moment that is judged; None = not yet
 
 
-def target_at(kpi: KpiCommon, period: pd.Timestamp, grain: str) -> float | None:
-    """The target of a period of this grain; None if none is stated for it.
+def as_stated(since: date | None) -> pd.Timestamp:
+    """`since` where it is written; where it is not, ever."""
+    return pd.Timestamp(since) if since else pd.Timestamp.min
 
-    A target without a grain is meant for the home grain. A path holds its first and last value outward.
+
+def target_at(
+    kpi: KpiCommon,
+    period: pd.Timestamp,
+    grain: str,
+    begins: Begins = as_stated,
+    *,
+    at: pd.Timestamp | None = None,
+) -> float | None:
+    """The target of a period of this grain; None if none is stated for it, or none has begun `at` that moment.
+
+    Of several that have begun, the one that began last. at: default the period's first moment.
     """
-    for target in kpi.targets:
-        if (target.grain or kpi.grain) == grain or (target.path and kpi.grain == grain):
-            return target.value if target.value is not None else _on_path(target, period)
-    return None
+    moment = period if at is None else at
+    mine = [(begins(target.since), target) for target in kpi.targets if (target.grain or kpi.grain) == grain]
+    begun = [(start, target) for start, target in mine if start is not None and moment >= start]
+    if not begun:
+        return None
+    target = max(begun, key=lambda item: (item[1].since or date.min, item[0]))[1]
+    return target.value if target.value is not None else _on_path(target, period, grain)
 
 
-def _on_path(target: Target, period: pd.Timestamp) -> float:
-    points = sorted((path_day(key), value) for key, value in target.path.items())
-    days = [day for day, _ in points]
-    if period <= days[0]:
+def target_grain(kpi: KpiCommon) -> str:
+    """The grain by which a KPI is held against its targets: its home grain, if one is stated for that, else the
+    shortest one stated. A value to date is held, at home, against its part of a longer period's target.
+    """
+    stated = {target.grain or kpi.grain for target in kpi.targets}
+    if not stated or kpi.grain in stated or kpi.to_date_grain in stated:
+        return kpi.grain
+    return min(stated, key=GRAINS.index)
+
+
+def _on_path(target: Target, period: pd.Timestamp, grain: str) -> float:
+    """A path holds its first and last value outward."""
+    at = _monday(period) if grain == "week" else period
+    points = sorted((pd.Timestamp(period_key(key)[1]), value) for key, value in target.path.items())
+    if at <= points[0][0]:
         return points[0][1]
     for (left, low), (right, high) in pairwise(points):
-        if left <= period < right:
-            return low if target.between == "step" else low + (high - low) * ((period - left) / (right - left))
+        if left <= at < right:
+            return low if target.between == "step" else low + (high - low) * ((at - left) / (right - left))
     return points[-1][1]
 
 
-def path_day(key: str) -> pd.Timestamp:
-    """First day of 2026-11-23, 2026-W40, 2026-11 or 2026."""
-    week = re.fullmatch(r"(\d{4})-W(\d{2})", key)
-    if week:
-        return pd.Timestamp.fromisocalendar(int(week[1]), int(week[2]), 1)
-    return pd.Timestamp(f"{key}-01-01" if len(key) == 4 else key)
+def _monday(week: pd.Timestamp) -> pd.Timestamp:
+    """The Monday of the ISO week that a week is named by."""
+    thursday: pd.Timestamp = week + timedelta(days=(THURSDAY - week.weekday()) % 7)
+    return thursday - timedelta(days=THURSDAY)

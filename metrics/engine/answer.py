@@ -19,8 +19,10 @@ from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, req
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import GRAINS
 from metrics.engine import compare, frames, periods, types
 from metrics.engine.launch_grain import launch_grain
+from metrics.engine.meaning import which_is_meant
 from metrics.engine.query import Query, Scope, Series
 from metrics.engine.sql import trees
 from metrics.engine.to_date import with_to_date
@@ -55,6 +57,7 @@ def answer(
         inside = (moments >= np.datetime64(asked.start)) & (moments < np.datetime64(asked.end))
         frame = frame if inside.all() else _rows(frame, inside)
     mark = frames.watermark(dataclasses.replace(full, grain="hour"), catalogue.datasets_of(kpi), "hour")
+    meant = tuple(which_is_meant(kpi, catalogue, [*filter(None, [query.by]), *(f.dimension for f in query.where)]))
     return Series(
         kpi=kpi.name,
         definition=definition,
@@ -71,9 +74,14 @@ def answer(
         part_names=kpi.part_names,
         level=level,
         sql=tuple(scope.statements),
-        notes=tuple(
-            f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
+        notes=(
+            *(
+                f"shown by the definition published last; {problem}"
+                for problem in catalogue.held_problems(kpi.name)[:1]
+            ),
+            *meant,
         ),
+        meant=meant,
     )
 
 
@@ -111,6 +119,8 @@ def default_scope(
 
 def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> None:
     if grain != periods.TOTAL:
+        for count, of in kpi.offsets if grain in GRAINS else ():
+            periods.offset_periods(grain, count, of)
         more = [launch_grain(kpi, catalogue)] if query.measured else []
         require(grain, [*kpi.offered_grains, *filter(None, more), periods.TOTAL], kind="grain", where=kpi.name)
     dimensions = catalogue.dimensions_of(kpi)

@@ -57,7 +57,7 @@ def dataset_ranges(
         mark = periods.on_clock(min(old.watermark, new.watermark), "day", catalogue.timezone)
         found.append((periods.floor(mark, "day"), FAR))
     own = tables(dataset, staging)
-    borrowed = [t for _, other in dataset.borrowed().values() for t in tables(other, staging)]
+    borrowed = [t for other in dataset.lenders().values() for t in tables(other, staging)]
     for table in dict.fromkeys([*own, *borrowed]):
         relation = staging.changes(table)
         foreign = table not in own  # of a dataset that dimensions are borrowed of

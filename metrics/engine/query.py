@@ -66,7 +66,7 @@ class Series:
     `part_names` names: a funnel's steps, a retention's curve …), then a column per companion and, if
     compared, comparison and change (relative, or points: see `change_in_points`).
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
-    level: stored or facts. notes: what a reader must know. sql: what was run.
+    level: stored or facts. notes: what a reader must know; meant: those of them about dimensions. sql: what was run.
     """
 
     kpi: str
@@ -84,6 +84,7 @@ class Series:
     part_names: tuple[str, ...] = ()
     level: str = "facts"
     notes: tuple[str, ...] = ()
+    meant: tuple[str, ...] = ()
     sql: tuple[str, ...] = ()
 
 

@@ -11,13 +11,12 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.frames import known_value
 from metrics.engine.query import Filter, Query, Series
 from metrics.kpi_views.redefined import redefinition
-from metrics.kpi_views.status import Status, status_of
+from metrics.kpi_views.status import Held, Status, held, held_in_part
 from metrics.presentation import format as fmt
 from metrics.presentation.freshness import late_reasons
 from metrics.presentation.sparkline import Sparkline, sparkline
@@ -79,24 +78,9 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
     try:
         kpi = context.catalogue.kpi(name)
         found = latest(context, kpi, where)
+        against = _held(context, kpi, found, where)
     except KpiError as error:
         return _broken(context, name, error)
-    target = target_at(kpi, found.period, kpi.grain) if found.period is not None else None
-    late = late_reasons(
-        kpi,
-        context.catalogue,
-        context.reader.dataset_states(context.reader.generation.sequence),
-        context.runs,
-        context.table_sources,
-        context.now,
-    )
-    part = bool(where) and kpi.grows_with_people
-    target = None if part else target
-    status = (
-        Status("no_target", "Its target is for all segments together.")
-        if part and not late
-        else status_of(kpi, found.value, target, late)
-    )
     window = kpi.trailing_window.days if kpi.trailing_window else 1
     return Card(
         name=name,
@@ -106,16 +90,30 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
         description=kpi.description,
         value=fmt.value_text(found.value, kpi, compact=True),
         period=_period(found.period, kpi, context),
-        target=f"Target {fmt.value_text(target, kpi, compact=True)}" if target is not None else "",
-        gap=fmt.gap_text(found.value, target, kpi) if target is not None and found.value is not None else "",
+        target=f"Target {goal}" if (goal := against.target_text(kpi, compact=True)) else "",
+        gap=against.gap,
         change=fmt.change_text(found.change, kpi),
         change_is=good_or_bad(found.change, kpi),
         against=fmt.against_text(kpi.grain, window),
-        status=status,
-        spark=_spark(kpi, found, target),
+        status=against.status,
+        spark=_spark(kpi, found, None if against.when else against.target),
         notice=_notice(context, kpi),
         draft=kpi.status == "draft",
     )
+
+
+def _held(context: DataContext, kpi: KpiCommon, found: Latest, where: tuple[Filter, ...]) -> Held:
+    """Against its target. Only a target of another grain has a question of its own. Raises KpiError."""
+    states = context.reader.dataset_states(context.reader.generation.sequence)
+    late = late_reasons(kpi, context.catalogue, states, context.runs, context.table_sources, context.now)
+
+    def rows(grain: str) -> pd.DataFrame:
+        if grain == kpi.grain:
+            return found.series.frame
+        return answer(Query(kpi.name, grain, where=where), context.catalogue, context.reader).frame
+
+    part = held_in_part(late) if where and kpi.grows_with_people else None
+    return part or held(kpi, context.catalogue, rows, this_year=context.now.year, late=late)
 
 
 def _notice(context: DataContext, kpi: KpiCommon) -> str:

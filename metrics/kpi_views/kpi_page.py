@@ -10,8 +10,9 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
-from metrics.catalog.targets import target_at
+from metrics.catalog.targets import target_at, target_grain
 from metrics.engine.answer import answer, default_scope
+from metrics.engine.beginning import begins_of
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query, Series
 from metrics.engine.to_date import LONG, running
@@ -181,17 +182,9 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
                 lines.append(_line("Compared with", "comparison", part, "comparison", kpi, grain))
     limits: list[tuple[str, float, str]] = []
     target = None
-    if grain == kpi.grain and whole and not series.by:
-        dates = list(lines[0].periods) if lines else []
-        goals = [target_at(kpi, at, grain) for at in dates]
-        known = [g for g in goals if g is not None]
-        if known and len(known) == len(dates):
-            target = (dates, [float(g) for g in known])
-        for key, label in (("warning", "At risk"), ("critical", "Off track")):
-            limit = getattr(kpi.thresholds, key) if kpi.thresholds else None
-            bound = limit.limit(None) if limit is not None else None
-            if limit is not None and bound is not None and not (known and bound == known[-1]):
-                limits.append((f"{label} {limit.operator} {fmt.value_text(bound, kpi)}", bound, key))
+    if whole and not series.by:
+        target = _goals(context, kpi, series)
+        limits = _limits(kpi, target) if grain == kpi.grain else limits
     more = f" {len(names) - LINES} more segments are in the table." if len(names) > LINES else ""
     note = f"Data to {fmt.day_text(series.watermark)}."
     open_periods = frame.loc[~frame["complete"], "period"].nunique()
@@ -207,6 +200,31 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
         *ticks(kpi),
         note + more,
     )
+
+
+def _goals(context: DataContext, kpi: KpiCommon, series: Series) -> tuple[list[pd.Timestamp], list[float]] | None:
+    """The target of each period that has one; None if none has."""
+    frame = series.frame
+    if not any((target.grain or kpi.grain) == series.grain for target in kpi.targets):
+        return None
+    whole = answer(
+        Query(kpi.name, series.grain), context.catalogue, context.reader
+    ).frame  # its beginning may be earlier
+    begins = begins_of(kpi, context.catalogue, whole, series.grain)
+    found = [(at, target_at(kpi, at, series.grain, begins)) for at in frame["period"]]
+    known = [(at, float(goal)) for at, goal in found if goal is not None]
+    return ([at for at, _ in known], [goal for _, goal in known]) if known else None
+
+
+def _limits(kpi: KpiCommon, target: tuple[list[pd.Timestamp], list[float]] | None) -> list[tuple[str, float, str]]:
+    """Thresholds as horizontal lines; one that is the target is drawn once."""
+    found = []
+    for key, label in (("warning", "At risk"), ("critical", "Off track")):
+        limit = getattr(kpi.thresholds, key) if kpi.thresholds else None
+        bound = limit.limit(None) if limit is not None else None
+        if limit is not None and bound is not None and not (target and bound == target[1][-1]):
+            found.append((f"{label} {limit.operator} {fmt.value_text(bound, kpi)}", bound, key))
+    return found
 
 
 def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon, grain: str) -> Line:
@@ -270,10 +288,14 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
 
 
 def _notes(kpi: KpiCommon, series: Series) -> tuple[str, ...]:
-    notes = []
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in series.meant]
     if series.transformed:
         steps = [next(iter(s)) for s in kpi.transforms if "as" not in next(iter(s.values()))]
         notes.append(f"Shown after {', '.join(steps)}; alerts, targets and references use the value before.")
     if series.grain != kpi.grain:
-        notes.append(f"Shown by {series.grain}; the number above is by {kpi.grain}, and so are target and thresholds.")
+        notes.append(f"Shown by {series.grain}; the number above is by {kpi.grain}, and so are {_by_home(kpi)}.")
     return tuple(notes)
+
+
+def _by_home(kpi: KpiCommon) -> str:
+    return "target and thresholds" if target_grain(kpi) == kpi.grain else "thresholds"

@@ -6,16 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlglot import exp
-
 from connectors.warehouse.contract import Reader, SourceRun
-from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
-from metrics.engine.sql import trees
-from metrics.engine.untimed import rows_without_time
+from metrics.engine.rows_counted import counted_rows, undated_rows
 from metrics.kpi_views.types import in_words
 from metrics.presentation import format as fmt
 
@@ -43,9 +39,7 @@ def origin(
         state, item = states.get(dataset), catalogue.datasets[dataset]
         title = item.label or dataset
         if state is not None:
-            untimed = rows_without_time(item, reader)
             left = f"; {state.future_rows:,} lie in the future and are not counted" if state.future_rows else ""
-            left += f"; {untimed:,} have no {item.time_dimension} and are in no period" if untimed else ""
             facts.append((f"Rows of {title}", f"{state.rows:,}{left}{_matching(kpi, dataset, catalogue, reader)}"))
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
         run = runs.get(table_sources.get(item.source, ""))
@@ -71,23 +65,12 @@ def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...
 
 
 def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader) -> str:
-    """How many rows meet the filter (of each condition), and how many entities they are of."""
-    item = catalogue.datasets[dataset]
-    named = [
-        (name, c.filter)
-        for name, c in zip(kpi.condition_names, kpi.conditions.values(), strict=True)
-        if c.dataset == dataset
-    ]
-    named += kpi.row_filters.items() if kpi.dataset == dataset else ()
-    found = []
-    for name, rule in named:
-        columns = [exp.Count(this=exp.Star()).as_("matching")]
-        if item.entity:
-            entities = exp.Distinct(expressions=[exp.column(item.entity, quoted=True)])
-            columns.append(exp.Count(this=entities).as_("entities"))
-        query = trees.from_dataset(exp.select(*columns), item)
-        query = query.where(sql.expression(rule)) if rule else query
-        row = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
-        of = f", of {int(row['entities']):,} distinct {item.entity}" if item.entity else ""
-        found.append(f"; {int(row['matching']):,} match{f' {name}' if name else ''}{of}")
+    """How many rows each condition counts, how many entities they are of, and how many have no time."""
+    item, found = catalogue.datasets[dataset], list[str]()
+    for counted in counted_rows(kpi, dataset, catalogue, reader):
+        of = f", of {counted.entities:,} distinct {item.entity}" if counted.entities is not None else ""
+        found.append(f"; {counted.rows:,} match{f' {counted.name}' if counted.name else ''}{of}")
+    undated = undated_rows(item, reader)
+    if undated:
+        found.append(f"; {undated:,} have no {item.time_dimension} and are in no period")
     return "".join(found)

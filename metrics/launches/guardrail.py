@@ -10,7 +10,6 @@ import pandas as pd
 from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Guardrail
-from metrics.catalog.targets import target_at
 from metrics.engine import periods
 from metrics.launches.inputs import LaunchInputs
 
@@ -36,7 +35,7 @@ def guard(item: Guardrail, inputs: LaunchInputs, start: date) -> Guard:
     kpi = inputs.catalogue.kpi(item.kpi)
     must, limit = _condition(item, kpi)
     if limit is None:
-        return Guard(kpi.name, None, must, why="It has no limit, and the KPI no critical threshold.")
+        return Guard(kpi.name, None, must, why=_no_limit(must))
     try:
         frame = inputs.own_values(kpi.name)
     except KpiError as error:
@@ -45,7 +44,7 @@ def guard(item: Guardrail, inputs: LaunchInputs, start: date) -> Guard:
     known = frame[frame["complete"] & frame["value"].notna() & (ends > pd.Timestamp(start))]
     if known.empty:
         return Guard(kpi.name, None, must, limit, why=f"No complete {kpi.grain} since launch yet.")
-    held = [keeps(item, kpi, float(value), at) for value, at in zip(known["value"], known["period"], strict=True)]
+    held = [keeps(item, kpi, float(value)) for value in known["value"]]
     since = None
     for at, fine in zip(known["period"], held, strict=True):
         since = None if fine else since if since is not None else at
@@ -53,13 +52,19 @@ def guard(item: Guardrail, inputs: LaunchInputs, start: date) -> Guard:
     return Guard(kpi.name, held[-1], must, limit, float(last["value"]), last["period"], since)
 
 
-def keeps(item: Guardrail, kpi: KpiCommon, value: float, period: pd.Timestamp) -> bool:
-    """Whether a value keeps the limit."""
-    target = target_at(kpi, period, kpi.grain)
+def keeps(item: Guardrail, kpi: KpiCommon, value: float) -> bool:
+    """Whether a value keeps the limit, which is a number."""
     if item.must is not None:
-        return item.must.breached(value, target)  # its condition is what good values meet
+        return item.must.breached(value, None)  # its condition is what good values meet
     critical = kpi.thresholds.critical if kpi.thresholds else None
-    return critical is None or not critical.breached(value, target)
+    return critical is None or not critical.breached(value, None)
+
+
+def _no_limit(must: str) -> str:
+    """Why there is no number to keep."""
+    if must:
+        return f'It {must}: a guardrail needs a number. Write such as `limit: "> 40"`.'
+    return "It has no limit, and the KPI no critical threshold."
 
 
 def _condition(item: Guardrail, kpi: KpiCommon) -> tuple[str, float | None]:

@@ -252,10 +252,11 @@ def _line(launch: Launch, today: date) -> str:
 
 def _steps(launch: Launch) -> tuple[str, ...]:
     found = []
-    for step in launch.rollout:
+    days = fmt.days_text([step.on for step in launch.rollout])
+    for day, step in zip(days, launch.rollout, strict=True):
         named = segments(step.segment) if step.segment else None
         who = named.words if named else f"{step.share:.0%}"
-        found.append(f"{step.on:%-d %b}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
+        found.append(f"{day}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
     return tuple(found)
 
 
@@ -396,11 +397,11 @@ def _share(share: Share) -> str:
 def _voice(found: Voice) -> VoiceBlock:
     slugs = {"up": "good", "down": "bad"}
     groups = [
-        (name, words.score_words(change), slugs.get(words.score_verdict(change), "quiet"))
+        (name, words.score_words(found.kpi, change), slugs.get(words.score_verdict(change), "quiet"))
         for name, change in found.groups
     ]
     if found.apart is not None:
-        said = words.score_words(found.apart).replace(" → ", " of the others, ", 1)
+        said = words.score_words(found.kpi, found.apart).replace(" → ", " of the others, ", 1)
         groups.append(("Users compared with non-users", said, slugs.get(words.score_verdict(found.apart), "quiet")))
     comments = tuple(
         Remark(

@@ -16,6 +16,7 @@ from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed
+from metrics.presentation.format import days_text
 
 DIGITS = 10  # significant ones that are kept: the same on every machine
 
@@ -200,10 +201,8 @@ def _whole_periods(observed: Observed, start: date, end: pd.Timestamp) -> int:
 
 def _early(launch: Launch, kpi: KpiCommon, observed: Observed, done: int) -> str:
     if observed.complete_to is not None and pd.Timestamp(launch.starts_on) >= observed.complete_to and not done:
-        return (
-            f"Nothing to measure yet: {kpi.title} is complete to {observed.complete_to:%-d %b}, the launch is on "
-            f"{launch.starts_on:%-d %b}."
-        )
+        known, start = days_text([observed.complete_to, launch.starts_on])
+        return f"Nothing to measure yet: {kpi.title} is complete to {known}, the launch is on {start}."
     return f"Too early for a verdict: {done} of {READINGS[0]} days are complete."
 
 
@@ -233,7 +232,7 @@ def _notes(launch: Launch, kpi: KpiCommon, observed: Observed, end: pd.Timestamp
         found.append(f"It was launched on a public holiday ({start:%-d %b}): that day is left out.")
     others = [day for day in observed.holidays if start < day < end]
     if others:
-        found.append(f"Public holidays are left out: {', '.join(f'{day:%-d %b}' for day in others)}.")
+        found.append(f"Public holidays are left out: {', '.join(days_text(others))}.")
     needed = history_needed(observed.panel.grain, max(1, _whole_periods(observed, launch.starts_on, end)))
     before = int((observed.panel.treated.index < start).sum())
     if before < needed:

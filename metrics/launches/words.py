@@ -99,15 +99,16 @@ def visible_words(kpi: KpiCommon, visible: Visible) -> str:
     return f"{kpi.title}: an effect below {size} cannot be seen at D+14"
 
 
-def score_words(change: ScoreChange) -> str:
-    """`46.0 → 40.1, −5.9 points (−11.0 to −0.8)`; what is missing where it is."""
-    before, after = change.before, change.after
+def score_words(kpi: KpiCommon, change: ScoreChange) -> str:
+    """`46.0 → 40.1, −5.9 points (−11.0 to −0.8)`, of a share `80.0% → 74.0%, …`; what is missing where it is."""
+    before, after, of = change.before, change.after, 100 if kpi.is_rate else 1
     if before.value is None or after.value is None:
         return f"{after.n} answers since launch, {before.n} before: too few to compare."
-    text = f"{fmt.number(before.value, 1)} → {fmt.number(after.value, 1)}"
+    unit = "%" if kpi.is_rate else ""
+    text = f"{fmt.number(before.value * of, 1)}{unit} → {fmt.number(after.value * of, 1)}{unit}"
     if change.change is None or change.low is None or change.high is None:
         return f"{text}; too few answers for an interval"
-    plain = [fmt.signed(x, 1, plus=True) for x in (change.change, change.low, change.high)]
+    plain = [fmt.signed(x * of, 1, plus=True) for x in (change.change, change.low, change.high)]
     return f"{text}: {plain[0]} points ({plain[1]} to {plain[2]}), {score_verdict(change)}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 import pandas as pd
 
@@ -107,7 +108,7 @@ def duration_text(seconds: float, like: float | None = None) -> str:
 def period_text(period: pd.Timestamp, grain: str, this_year: int | None = None) -> str:
     """Sun 22 Nov, 16–22 Nov, October 2026, Q4 2026, 2026, 22 Nov 14:00 UTC.
 
-    this_year: days, weeks and hours of other years name theirs.
+    this_year: days, weeks and hours of other years name theirs; a week over New Year both.
     """
     year = f" {period.year}" if this_year is not None and period.year != this_year else ""
     if grain == "hour":
@@ -116,11 +117,19 @@ def period_text(period: pd.Timestamp, grain: str, this_year: int | None = None) 
         return f"{period:%a} {period.day} {period:%b}{year}"
     if grain == "week":
         last = period + pd.Timedelta(days=6)
+        if this_year is not None and period.year != last.year:
+            return f"{period.day} {period:%b %Y}–{last.day} {last:%b %Y}"
         first = f"{period.day}" if period.month == last.month else f"{period.day} {period:%b}"
         return f"{first}–{last.day} {last:%b}{year}"
     if grain == "month":
         return f"{period:%B %Y}"
     return f"Q{(period.month - 1) // 3 + 1} {period.year}" if grain == "quarter" else f"{period.year}"
+
+
+def days_text(days: Sequence[date]) -> list[str]:
+    """`25 Dec`, `1 Jan`: each day by itself; where they lie in several years, with its own."""
+    several = len({day.year for day in days}) > 1
+    return [f"{day:%-d %b %Y}" if several else f"{day:%-d %b}" for day in days]
 
 
 def against_text(grain: str, window_days: int = 1) -> str:

@@ -17,8 +17,8 @@ from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.engine import periods
 from metrics.engine.query import Scope
+from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
-from metrics.engine.untimed import rows_without_time
 
 MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
 CONSTANT = {"hour": 72, "day": 28, "week": 12, "month": 6, "quarter": 6, "year": 6}  # periods of one value
@@ -132,7 +132,7 @@ def _untimed(
     others = [d for d in catalogue.datasets.values() if d.source == dataset.source and d.source]
     if any(other.time_dimension != dataset.time_dimension for other in others):
         return
-    count, state = rows_without_time(dataset, reader), states.get(dataset.name)
+    count, state = undated_rows(dataset, reader), states.get(dataset.name)
     if count:
         of = f" of {state.rows:,}" if state else ""
         message = (

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from connectors.errors import QueryRefused
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
-from metrics.catalog.targets import target_at
+from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
+from metrics.engine.beginning import begins_of
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter
 from metrics.presentation import export
@@ -50,7 +52,8 @@ class Numbers:
     def __post_init__(self) -> None:
         """Raises KpiError where the KPI has no value at all."""
         self.series = self.inputs.series(self.kpi.name, self.kpi.grain, self.where)
-        self.final = self._final(self.kpi.grain)
+        self._begins: dict[str, Begins] = {}
+        self.final = self.rows(self.kpi.grain)
 
     @cached_property
     def last(self) -> pd.Series | None:
@@ -113,9 +116,9 @@ class Numbers:
 
     def _points(self, grain: str, count: int) -> tuple[tuple[Point, ...], str]:
         kpi = self.kpi
-        if grain in kpi.offered_grains:
-            rows = self._final(grain).tail(count)
-            return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.iterrows()), ""
+        rows = self._exact(grain)
+        if rows is not None:
+            return tuple(self._point(row["period"], row["value"], grain) for _, row in rows.tail(count).iterrows()), ""
         if GRAINS.index(kpi.grain) > GRAINS.index(grain):
             return (), f"Counted by {kpi.grain}."
         spans = self._spans(grain, count)
@@ -127,6 +130,13 @@ class Numbers:
                 found.append(self._point(start, inside.iloc[-1]["value"], grain))
         return tuple(found), f"The value of the last {kpi.grain} that ended in each {grain}."
 
+    def _exact(self, grain: str) -> pd.DataFrame | None:
+        """Rows of a grain that the KPI offers; None where it has no exact value of such periods."""
+        try:
+            return self.rows(grain) if grain in self.kpi.offered_grains else None
+        except QueryRefused:  # one of its parts has none
+            return None
+
     def _spans(self, grain: str, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """The last periods of a longer grain that were over when the week ended."""
         start = periods.floor(self.week.end, grain, self.inputs.catalogue.week_start_days)
@@ -135,11 +145,19 @@ class Numbers:
 
     def _point(self, period: pd.Timestamp, value: float, grain: str) -> Point:
         known = None if pd.isna(value) else float(value)
-        target = None if self.where else target_at(self.kpi, period, grain)
+        target = None if self.where else self.target(period, grain)
         name = f"{period:%b %Y}" if grain == "month" else fmt.period_text(period, grain, self.week.last.year)
         return Point(period=period.date(), name=name, value=known, text=fmt.value_text(known, self.kpi), target=target)
 
-    def _final(self, grain: str) -> pd.DataFrame:
+    def target(self, period: pd.Timestamp, grain: str) -> float | None:
+        """The target of a period, if one is stated for its grain and has begun."""
+        if all((target.grain or self.kpi.grain) != grain for target in self.kpi.targets):
+            return None
+        if grain not in self._begins:
+            self._begins[grain] = begins_of(self.kpi, self.inputs.catalogue, self.rows(grain), grain)
+        return target_at(self.kpi, period, grain, self._begins[grain])
+
+    def rows(self, grain: str) -> pd.DataFrame:
         """Rows of a grain whose value was final when the week ended."""
         frame = self.inputs.series(self.kpi.name, grain, self.where).frame
         frame = frame[frame["complete"].to_numpy(dtype=bool)]

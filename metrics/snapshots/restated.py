@@ -53,9 +53,9 @@ def _of_line(line: Line, inputs: WeekInputs, old: Old) -> Iterator[Restatement]:
     kpi = inputs.catalogue.kpis.get(line.kpi)
     where = tuple(Filter(dimension, (value,)) for dimension, value in line.segment.items())
     for grain, points in _published(line).items():
-        if kpi is not None and grain != line.grain and grain not in kpi.offered_grains:
-            continue
         values = inputs.values(line.kpi, grain, where) if kpi is not None else None
+        if kpi is not None and grain != line.grain and (values is None or grain not in kpi.offered_grains):
+            continue  # made of those of the home grain
         for period, name, published, headline in points:
             now = values.get(period) if values is not None else None
             if same(published, now):

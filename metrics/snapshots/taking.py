@@ -15,12 +15,11 @@ from connectors.errors import KpiError
 from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
-from metrics.catalog.targets import target_at
 from metrics.engine.frames import known_value
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
-from metrics.kpi_views.status import ORDER, Status, status_of
+from metrics.kpi_views.status import ORDER, Status, held, held_in_part
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
@@ -151,9 +150,8 @@ def _texts(inputs: WeekInputs, lines: Sequence[Line]) -> dict[str, str]:
         if f"kpi:{name}" not in found:
             found[f"kpi:{name}"] = known[f"kpi:{name}"]
             todo += catalogue.references(catalogue.kpi(name))
-            datasets = catalogue.datasets_of(catalogue.kpi(name))
-            joined = [join.dataset for d in datasets for join in catalogue.datasets[d].join]
-            found |= {f"dataset:{d}": known[f"dataset:{d}"] for d in (*datasets, *joined)}
+            keys = [f"dataset:{dataset}" for dataset in catalogue.joined_with(catalogue.kpi(name))]
+            found |= {key: catalogue.documents[key].text for key in keys}
     return dict(sorted(found.items()))
 
 
@@ -170,13 +168,10 @@ def _line(inputs: WeekInputs, shown: Shown, week: Week) -> tuple[Line, Status]:
 def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
     value = known_value(last["value"]) if last is not None else None
-    part = bool(numbers.where) and kpi.grows_with_people
-    target = target_at(kpi, last["period"], kpi.grain) if last is not None and not part else None
     late = [why for d in inputs.catalogue.datasets_of(kpi) if (why := _late(inputs, d, week))]
-    status = status_of(kpi, value, target, late)
-    if part and not late:
-        status = Status("no_target", "Its target is for all segments together.")
-    gap = fmt.gap_text(value, target, kpi) if target is not None and value is not None else ""
+    part = held_in_part(late) if numbers.where and kpi.grows_with_people else None
+    goal = part or held(kpi, inputs.catalogue, numbers.rows, this_year=year, late=late)
+    status, gap = goal.status, goal.gap
     label = fmt.plain(kpi.title, fmt.NAME)
     title = " · ".join([label, *(fmt.plain(v, fmt.NAME) for v in shown.where.values())])
     expected = numbers.expected if value is not None else None
@@ -200,8 +195,8 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         change=numbers.change,
         change_text=fmt.change_text(numbers.change, kpi),
         change_is=_tone(numbers.change, kpi),
-        target=target,
-        target_text=fmt.value_text(target, kpi) if target is not None else "",
+        target=goal.target,
+        target_text=goal.target_text(kpi),
         gap=gap,
         pace=_pace(inputs, kpi, numbers),
         status=status.slug,
@@ -279,7 +274,7 @@ def _pace(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     if found is None or found.period + pd.Timedelta(days=found.days) != numbers.week.end:
         return ""
     text = inputs.so_far(kpi, numbers.where)
-    target = target_at(kpi, found.period, kpi.grain)
+    target = numbers.target(found.period, kpi.grain)
     if text and target is not None and kpi.runs_on and not numbers.where:
         due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
         text += f" On pace for {fmt.value_text(target, kpi, compact=True)} it would be {due}."

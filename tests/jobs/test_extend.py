@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from ruamel.yaml import YAML
 
 from connectors.errors import DefinitionError, ProjectError, ScheduleError
 from jobs.authoring.add import add_kpi, add_source
@@ -129,6 +130,10 @@ def test_schedules_hold_the_command(shop: Builder) -> None:
     unit = schedule(project, "systemd", "6h")
     assert "OnCalendar=*-*-* 0/6:07" in unit and "EnvironmentFile=" in unit
     assert 'cron: "7 4 * * *"' in schedule(project, "github", "1d")
+    steps = YAML(typ="safe").load(schedule(project, "github", "1d"))["jobs"]["sync"]["steps"]
+    assert steps[0]["with"] == {"fetch-depth": 0}, "git must know the branch that is compared with"
+    assert "kpi diff --project" in steps[-1]["run"] and '--against "origin/${{ github.base_ref }}"' in steps[-1]["run"]
+    assert steps[-1]["if"] == "github.event_name == 'pull_request'"
     for kind, every in (("at", "1d"), ("cron", "7 min"), ("cron", "1 min"), ("cron", "soon")):
         with pytest.raises(ScheduleError):
             schedule(project, kind, every)

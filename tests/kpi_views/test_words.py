@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -106,3 +108,23 @@ def test_a_sparkline_has_gaps_where_values_are_unknown() -> None:
     drawn = sparkline([1, 2, math.nan, 3], 2.0, "words")
     assert drawn.line.count("M") == 2 and drawn.target_y is not None
     assert sparkline([math.nan], None, "words").line == ""
+
+
+@pytest.mark.parametrize("this_year", [0, 2019, 2020, 2021])
+@pytest.mark.parametrize("first_weekday", range(7))
+def test_a_week_over_new_year_names_both_years(first_weekday: int, this_year: int) -> None:
+    for start in pd.date_range("2015-01-01", "2027-12-31", freq="D"):
+        last = start + pd.Timedelta(days=6)
+        if start.weekday() != first_weekday:
+            continue
+        text = fmt.period_text(start, "week", this_year)
+        years = re.findall(r"\b20\d\d\b", text)
+        if start.year != last.year:
+            assert years == [f"{start.year}", f"{last.year}"], text
+        else:
+            assert years == ([] if start.year == this_year else [f"{start.year}"]), text
+
+
+def test_several_days_over_new_year_have_their_years() -> None:
+    assert fmt.days_text([date(2020, 12, 25), date(2020, 12, 26)]) == ["25 Dec", "26 Dec"]
+    assert fmt.days_text([date(2020, 12, 25), date(2021, 1, 1)]) == ["25 Dec 2020", "1 Jan 2021"]

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from metrics.launches.voice import changed_words, words_of
+from metrics.catalog.types.survey import Survey
+from metrics.launches.voice import changed, changed_words, scored, words_of
+from metrics.launches.words import score_words
 from tests.conftest import Builder, known
 from tests.launches.conftest import card, launch
 
@@ -101,3 +103,63 @@ def test_words_are_counted_once_a_comment_and_rare_ones_are_left_out() -> None:
     found = changed_words(quiet, [*quiet, *["crash crash"] * 12, "typo"])
     assert [(w.word, w.before, w.after) for w in found if w.z > 0] == [("crash", 0, 12)]
     assert changed_words(quiet, quiet) == () and changed_words([], quiet) == ()
+
+
+def span(scale: str, given: list[int]) -> pd.DataFrame:
+    """One row for each score, as the engine gives them."""
+    limits = {"csat": (4, 3), "ces": (5, 4)}[scale]
+    group = ["promoters" if s >= limits[0] else "passives" if s >= limits[1] else "detractors" for s in given]
+    return pd.DataFrame({"score": [float(s) for s in given], "who": group, "answers": 1})
+
+
+@pytest.mark.parametrize(
+    ("scale", "before", "after", "by_hand", "says"),
+    [
+        # Satisfied 3 of 5, then 2 of 5. Variance of one .6 × .4 × 5 / 4 = .3, both; error √(.3/5 + .3/5) = .346410.
+        # As many answers of equal variance: 8 degrees of freedom, t = 2.306004. .346410 × 2.306004 = .798823.
+        (
+            "csat",
+            [5, 4, 4, 3, 1],
+            [5, 5, 3, 2, 1],
+            (0.6, 0.4, -0.2, -0.998823, 0.598823),
+            "60.0% → 40.0%: −20.0 points (−99.9 to +59.9), not clear with so few answers",
+        ),
+        # Means 3 and 6, variances 2.5 and 1; error √(2.5/5 + 1/3) = .912871. Freedom (.5 + 1/3)² / (.25/4 + (1/9)/2)
+        # = .694444 / .118056 = 5.882353, t = 2.458824; half .912871 × 2.458824 = 2.244588.
+        (
+            "ces",
+            [1, 2, 3, 4, 5],
+            [5, 6, 7],
+            (3.0, 6.0, 3.0, 0.755412, 5.244588),
+            "3.0 → 6.0: +3.0 points (+0.8 to +5.2), up",
+        ),
+    ],
+)
+def test_csat_and_ces_have_intervals_by_hand(
+    scale: str, before: list[int], after: list[int], by_hand: tuple[float, ...], says: str
+) -> None:
+    change = changed(scored(span(scale, before), scale), scored(span(scale, after), scale))
+    found = (change.before.value, change.after.value, change.change, change.low, change.high)
+    assert found == pytest.approx(by_hand, abs=2e-6)
+    kpi = Survey.model_validate({"name": "s", "type": "survey", "dataset": "d", "score": "x", "scale": scale})
+    assert score_words(kpi, change) == says
+    again = span(scale, [*before, *before]).groupby(["score", "who"], as_index=False)["answers"].sum()
+    assert scored(again, scale).value == pytest.approx(by_hand[0]) and scored(again, scale).n == 2 * len(before)
+
+
+@pytest.mark.parametrize(("scale", "most"), [("csat", 5), ("ces", 7)])
+def test_the_page_has_their_intervals_over_real_answers(project: Builder, scale: str, most: int) -> None:
+    rows, _ = answers()
+    rows["score"] = rows["score"].clip(1, most)
+    project.rows("answers", rows, entity="who", watermark="whole_days")
+    project.kpi("voice", f"type: survey\ndataset: answers\nscore: score\nscale: {scale}")
+    launch(project, "on: 2026-11-10\nsuccess: [{kpi: voice}]")
+    project.sync(NOW)
+    (_, change), *_ = known(card(project, NOW).voice).groups
+    points = (rows["score"] >= 4).astype(float) if scale == "csat" else rows["score"].astype(float)
+    start = pd.Timestamp("2026-11-10")
+    old = points[(rows["at"] < start) & (rows["at"] >= start - pd.Timedelta(days=60))]
+    new = points[(rows["at"] >= start) & (rows["at"] < pd.Timestamp("2026-12-01"))]
+    found = stats.ttest_ind(new, old, equal_var=False).confidence_interval(0.95)
+    assert (change.before.value, change.after.value) == pytest.approx((old.mean(), new.mean()))
+    assert (change.low, change.high) == pytest.approx((found.low, found.high))

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from connectors.errors import DefinitionError, NoData, SnapshotError, UnknownName
+from connectors.errors import DefinitionError, NoData, QueryRefused, SnapshotError, UnknownName
 from jobs.snapshots.message import notes_of
 from jobs.snapshots.take import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
 from tests.conftest import Builder, known
@@ -327,3 +327,34 @@ def test_hours_and_weeks_from_sunday_follow_the_projects_clock(project: Builder)
     week = (local >= "2026-11-08") & (local < "2026-11-15")
     assert line.weeks[-1].value == week.sum() and line.weeks[-1].period.isoformat() == "2026-11-08"
     assert line.sentence.startswith(f"{line.text} at 15 Nov 04:00 UTC")
+
+
+def test_kpis_without_exact_months_show_the_last_value_of_each(project: Builder) -> None:
+    """A week's offset is no whole number of months, in a formula or in one that it names; a SELECT has its days."""
+    shop_of(project, snapshot="name: weekly\nsections: [{title: All, kpis: [growth, twice, weekly, selected]}]\n")
+    project.kpi("growth", "type: derived\nexpr: '{orders} / {orders} offset 1 week - 1'\nformat: percent")
+    project.kpi("twice", "type: derived\nexpr: '2 * {growth}'")
+    project.kpi("weekly", "type: derived\ngrain: week\nexpr: '{orders} - {orders} offset 2 weeks'")
+    project.kpi("all_days", "type: sql\ndataset: orders\nsql: SELECT at AS period, 1 AS value FROM orders")
+    project.kpi("selected", "type: derived\nexpr: '{all_days} + 1'")
+    assert not project.sync(now=NOW).problems
+    made = take(project)
+    for line in made.lines:
+        assert line.status != "definition_error" and line.value is not None, line.why
+        assert line.months and "that ended in each month" in line.months_note, line.kpi
+    assert answered(project, "snapshot", "diff", "--now", f"{NOW:%Y-%m-%dT%H:%M:%SZ}") == []
+    catalogue = project.open().catalogue()
+    assert catalogue.kpi("growth").offered_grains == ("day", "week")
+    assert catalogue.kpi("weekly").offered_grains == ("week",)
+    with pytest.raises(QueryRefused, match="no whole number of months"):
+        project.ask("growth", grain="month")
+
+
+def test_the_target_of_a_month_is_held_against_the_last_one_over(project: Builder) -> None:
+    shop_of(project, snapshot="name: weekly\nsections: [{title: All, kpis: [orders]}]\n")
+    project.kpi("orders", "dataset: orders\nagg: count\ngrain: day\ntargets: [{grain: month, value: 10000}]")
+    project.sync(now=NOW)
+    (line,) = take(project).lines
+    assert line.target == 10000 and line.target_text == "10,000 (October 2026)"
+    assert line.gap.endswith("under target (October 2026)") and line.why.startswith("October 2026: ")
+    assert {point.target for point in line.months} == {10000.0} and {point.target for point in line.weeks} == {None}

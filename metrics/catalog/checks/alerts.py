@@ -82,7 +82,8 @@ def _dimensions(item: KpiCommon, datasets: Mapping[str, Dataset]) -> Sequence[st
     names = [condition.dataset for condition in item.conditions.values()][:1]
     names = names or [part.dataset for part in item.parts.values() if isinstance(part, Measure)]
     names = names or ([item.dataset] if item.dataset else [])
-    if not names or any(isinstance(part, str) for part in item.parts.values()):
+    whole_catalogue = not names or any(isinstance(part, str) for part in item.parts.values())
+    if whole_catalogue or any(name not in datasets for name in names):
         return None
     return [d for d in datasets[names[0]].dimensions if all(d in datasets[name].dimensions for name in names)]
 

@@ -11,6 +11,8 @@ from metrics.catalog.checks.fields import expression
 from metrics.catalog.document import Document
 from metrics.catalog.models.dataset import Dataset
 
+TIMES = ("DATE", "TIMESTAMP")
+
 
 def dataset(
     item: Dataset,
@@ -49,9 +51,10 @@ def _dataset_columns(item: Dataset, document: Document, columns: Columns) -> lis
     named += [("primary_key", column) for column in item.primary_key]
     for place, column in named:
         if column and column not in columns:
-            hint = did_you_mean(column, list(columns))
+            moments = [name for name, kind in columns.items() if kind.startswith(TIMES)]
+            hint = did_you_mean(column, moments if place == "time_dimension" and moments else list(columns))
             found.append(document.problem((place,), "unknown_column", f"unknown column '{column}'", hint))
-    if item.time_dimension in columns and not columns[item.time_dimension].startswith(("DATE", "TIMESTAMP")):
+    if item.time_dimension in columns and not columns[item.time_dimension].startswith(TIMES):
         text = f"time_dimension '{item.time_dimension}' is {columns[item.time_dimension]}, not a date or timestamp"
         hint = "State `date_format` or `types` of its source, or convert it in the dataset's `sql`."
         if columns[item.time_dimension] in ("BIGINT", "HUGEINT", "DOUBLE", "INTEGER"):

@@ -13,6 +13,7 @@ from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure, Place
 from metrics.transforms import Transform
 
+NEED_NUMBERS = ("sum", "avg", "median", "percentile")
 NO_NUMBERS = ("VARCHAR", "DATE", "TIMESTAMP", "UUID")
 
 
@@ -52,7 +53,7 @@ def measure(document: Document, place: Place, part: Measure, known: Known) -> li
     columns = known.columns.get(part.dataset)
     found = []
     if part.expr and part.expr != "*":
-        found += expression(document, (*place, "expr"), part.expr, columns)
+        found += expression(document, (*place, "expr"), part.expr, columns, numbers=part.agg in NEED_NUMBERS)
         found += _number(document, (*place, "expr"), part, columns)
     if part.filter:
         found += expression(document, (*place, "filter"), part.filter, columns)
@@ -78,9 +79,15 @@ def _number(document: Document, place: Place, part: Measure, columns: Columns | 
 
 
 def expression(
-    document: Document, place: Place, text: str, columns: Columns | None, *, aggregate: bool = False
+    document: Document,
+    place: Place,
+    text: str,
+    columns: Columns | None,
+    *,
+    aggregate: bool = False,
+    numbers: bool = False,
 ) -> list[Problem]:
-    """One expression over columns; aggregate: whether it must, or must not, aggregate rows."""
+    """One expression over columns. aggregate: whether it must, or must not, aggregate rows; numbers: it is of such."""
     try:
         tree = sql.expression(text)
     except sql.SqlProblem as problem:
@@ -91,8 +98,11 @@ def expression(
     if columns is None:
         return []
     lower = {c.lower() for c in columns}
+    fitting = [name for name, kind in columns.items() if not kind.startswith(NO_NUMBERS)] if numbers else []
     return [
-        document.problem(place, "unknown_column", f"unknown column '{name}'", did_you_mean(name, list(columns)))
+        document.problem(
+            place, "unknown_column", f"unknown column '{name}'", did_you_mean(name, fitting or list(columns))
+        )
         for name in dict.fromkeys(sql.columns(tree))
         if name.lower() not in lower
     ]

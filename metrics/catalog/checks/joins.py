@@ -37,10 +37,10 @@ def joins(
         if own is not None and join.by not in own:
             key, text = (*place, "by"), f"unknown column '{join.by}'"
             found.append(document.problem(key, "unknown_column", text, did_you_mean(join.by, list(own))))
-        for dimension in join.dimensions or other.dimensions:
+        for dimension in join.dimensions or other.own_dimensions:
             spot: tuple[str | int, ...] = (*place, "dimensions") if join.dimensions else place
             if dimension not in other.dimensions:
-                text = f"dataset '{other.name}' has no dimension '{dimension}' of its own"
+                text = f"dataset '{other.name}' has no dimension '{dimension}' that it could lend"
                 hint = did_you_mean(dimension, list(other.dimensions))
                 found.append(document.problem(spot, "unknown_dimension", text, hint))
             elif dimension in have:
@@ -49,3 +49,28 @@ def joins(
                 found.append(document.problem(spot, "twice", text, hint))
             have.add(dimension)
     return found
+
+
+def borrows(datasets: Mapping[str, Dataset], name: str, of: str) -> bool:
+    """Whether a dataset borrows of another, at once or through others; of itself, too."""
+    seen, todo = {name}, [name]
+    while todo:
+        more = {join.dataset for join in datasets[todo.pop()].join if join.dataset in datasets} - seen
+        seen |= more
+        todo += sorted(more)
+    return of in seen
+
+
+def lenders_first(datasets: Mapping[str, Dataset]) -> list[str]:
+    """All names, each after those that it borrows of; where they borrow of each other, by name."""
+    placed: dict[str, None] = {}
+
+    def place(name: str, on_the_way: tuple[str, ...]) -> None:
+        for join in datasets[name].join:
+            if join.dataset in datasets and join.dataset not in (*on_the_way, *placed):
+                place(join.dataset, (*on_the_way, join.dataset))
+        placed.setdefault(name)
+
+    for name in sorted(datasets):
+        place(name, (name,))
+    return list(placed)

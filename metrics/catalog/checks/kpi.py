@@ -5,14 +5,16 @@ What a type alone can get wrong is said in its own file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from connectors.errors import Problem, did_you_mean
 from metrics.catalog.checks.alerts import alerts
-from metrics.catalog.checks.fields import Known, dataset_name
-from metrics.catalog.document import Document
+from metrics.catalog.checks.fields import Known, dataset_name, expression
+from metrics.catalog.checks.targets import targets
+from metrics.catalog.document import STAND_IN, Document
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.catalog.models.values import GRAINS
+from metrics.catalog.sql import SqlProblem
 from metrics.transforms import option_problems
 
 LATER = {"drivers": "drivers"}  # keys that are parsed and kept, but do nothing in this version
@@ -21,16 +23,38 @@ LATER = {"drivers": "drivers"}  # keys that are parsed and kept, but do nothing 
 def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
     """Every problem of one KPI but those of the KPIs it refers to."""
     found = dataset_name(document, ("dataset",), item.dataset, known)
-    if found:
-        return found
-    found += item.problems(document, known)
-    if any(problem.level == "error" for problem in found):
-        return found
+    found += [] if found else item.problems(document, known)
     found += _dimensions(document, item, known)
     found += _grains(document, item, known)
     found += _transforms(document, item, known)
+    found += targets(item, document)
     found += alerts(item, document, known.datasets)
     return found + _not_used_yet(document, item)
+
+
+def names(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
+    """Names that do not exist in a KPI of whose file only half could be read."""
+    columns = known.columns.get(item.dataset)
+    checks: list[Callable[[], list[Problem]]] = [
+        lambda: dataset_name(document, ("dataset",), item.dataset, known),
+        lambda: item.problems(document, known),
+        lambda: _dimensions(document, item, known),
+        lambda: _transforms(document, item, known),
+        lambda: alerts(item, document, known.datasets),
+        *(lambda f=text: expression(document, ("filter",), f, columns) for text in item.row_filters.values() if text),
+    ]
+    found: list[Problem] = []
+    for check in checks:
+        try:
+            found += check()
+        except (KeyError, ValueError, SqlProblem):  # half a definition: what it cannot say is told with its keys
+            continue
+    return only_names(found)
+
+
+def only_names(found: Iterable[Problem]) -> list[Problem]:
+    """Those that say that a name does not exist, and are not of a stand-in."""
+    return [p for p in found if p.code.startswith("unknown_") and p.code != "unknown_key" and STAND_IN not in p.message]
 
 
 def _not_used_yet(document: Document, item: KpiCommon) -> list[Problem]:
@@ -60,8 +84,12 @@ def reference(
         text = f"KPI '{target}' has an invalid definition"
         return document.problem(place, "broken_reference", text, f"Fix kpis/{target}.yml first.")
     if target not in kpis:
-        hint = did_you_mean(target, sorted(set(kpis) - {name}))
+        parts = name in kpis and bool(kpis[name].parts)
+        fitting = sorted(other for other in kpis if other != name and (kpis[other].is_part or not parts))
+        hint = did_you_mean(target, fitting)
         return document.problem(place, "unknown_kpi", f"unknown KPI '{target}'", hint)
+    if name not in kpis:  # only half of it could be read
+        return None
     seen, todo = set(), [target]
     while todo:
         current = todo.pop()
@@ -87,7 +115,7 @@ def _base(item: KpiCommon) -> str:
 
 def _dimensions(document: Document, item: KpiCommon, known: Known) -> list[Problem]:
     base = _base(item)
-    if not item.dimensions or not base:
+    if not item.dimensions or base not in known.datasets:
         return []
     have = item.own_dimensions(known.datasets[base])
     return [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ class Join(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     dataset: str
     by: str = Field(description="Column of this dataset that holds the other's primary key.")
-    dimensions: tuple[str, ...] = Field((), description="Default: all of the other's.")
+    dimensions: tuple[str, ...] = Field((), description="Default: all of the other's, and what that borrows.")
 
 
 class Dataset(BaseModel):
@@ -47,27 +48,62 @@ class Dataset(BaseModel):
     empty: Literal["zero", "unknown"] = Field("zero", description="An observed period without rows.")
     join: tuple[Join, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)
-    _others: dict[str, Dataset] = PrivateAttr(default_factory=dict)
+    _lenders: dict[str, Dataset] = PrivateAttr(default_factory=dict)
+    _borrowed: dict[str, tuple[Join, Dataset]] = PrivateAttr(default_factory=dict)
+    _unused: frozenset[str] = PrivateAttr(default=frozenset())
 
-    def joined(self, others: Mapping[str, Dataset]) -> Dataset:
-        """This dataset with the dimensions that it borrows of `others`, as columns of their names."""
+    def joined(self, others: Mapping[str, Dataset], columns: Collection[str] = ()) -> Dataset:
+        """This dataset with the dimensions that it borrows of `others`, as columns of their names.
+
+        Others bring what they borrow themselves, too; `columns` are those of its own, which nothing may hide.
+        """
         if not self.join:
             return self
-        found = self.model_copy(
-            update={"dimensions": {**self.dimensions, **{d: f'"{d}"' for d in self.borrowed(others)}}}
-        )
-        found._others = {join.dataset: others[join.dataset] for join in self.join}
+        brought = self._brought(others, columns)
+        dimensions = {**self.dimensions, **{name: f'"{name}"' for name in brought}}
+        found = self.model_copy(update={"dimensions": dimensions})
+        found._lenders = {join.dataset: others[join.dataset] for join in self.join if join.dataset in others}
+        found._borrowed = brought
         return found
 
-    def borrowed(self, others: Mapping[str, Dataset] | None = None) -> dict[str, tuple[Join, Dataset]]:
+    def borrowed(self) -> dict[str, tuple[Join, Dataset]]:
         """Borrowed dimension → the join that brings it, and the other dataset."""
-        known = self._others if others is None else others
+        return {name: brought for name, brought in self._borrowed.items() if name not in self._unused}
+
+    def lenders(self) -> dict[str, Dataset]:
+        """Name → dataset that it joins, and those that they join."""
         return {
-            name: (join, known[join.dataset])
-            for join in self.join
-            if join.dataset in known
-            for name in join.dimensions or known[join.dataset].dimensions
+            **{name: far for near in self._lenders.values() for name, far in near.lenders().items()},
+            **self._lenders,
         }
+
+    def reading(self, needed: Callable[[str], bool]) -> Dataset:
+        """The same rows without what is borrowed and not needed."""
+        unused = frozenset(name for name in self._borrowed if not needed(name))
+        if not unused:
+            return self
+        found = self.model_copy()
+        found._unused = unused
+        return found
+
+    def _brought(self, others: Mapping[str, Dataset], columns: Collection[str]) -> dict[str, tuple[Join, Dataset]]:
+        """What joins list, or all that the other has of its own; then what it borrows, if one join alone brings it."""
+        known = [(join, others[join.dataset]) for join in self.join if join.dataset in others]
+        near = {name: (join, other) for join, other in known for name in join.dimensions or other.own_dimensions}
+        far = [
+            (name, (join, other))
+            for join, other in known
+            if not join.dimensions
+            for name in other._borrowed
+            if name not in {*self.dimensions, *columns, *near}
+        ]
+        ways = Counter(name for name, _ in far)
+        return {**near, **{name: brought for name, brought in far if ways[name] == 1}}
+
+    @property
+    def own_dimensions(self) -> tuple[str, ...]:
+        """Dimensions that it does not borrow."""
+        return tuple(name for name in self.dimensions if name not in self._borrowed)
 
     @field_validator("dimensions", mode="before")
     @classmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.errors import did_you_mean
 from metrics.catalog.models.dataset import NAME, Dataset
 from metrics.catalog.models.values import GRAINS, Duration, Grain, Target, Thresholds, Window
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from metrics.catalog.document import Document
 
 Place = tuple[str | int, ...]  # where in a file
+FORMATS = ("number", "percent", "currency", "currency USD", "duration")
+FORMAT = r"number|percent|duration|currency( [A-Z]{3})?|[^#0]*[#0,]*[#0](\.0+)?[^#0]*"
 
 Agg = Literal["count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last"]
 AGGS = ("count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "first", "last")
@@ -78,6 +82,7 @@ class Alert(Strict):
     of: str = Field("", description="A companion series; default the value before transforms.")
     renotify_after: Duration | None = Field(None, description="Remind while it fires and is not acknowledged.")
     notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
+    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
 
 
 class Check(Strict):
@@ -142,6 +147,14 @@ class KpiCommon(Strict):
     synonyms: tuple[str, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, text: str) -> str:
+        if not re.fullmatch(FORMAT, text):
+            hint = did_you_mean(text, FORMATS)
+            raise ValueError(f'\'{text}\' is no format\n{hint} Or a pattern with its digits: "#,##0.0", "0.0%".')
+        return text
+
     @field_validator("period_agg", mode="before")
     @classmethod
     def _no_sums(cls, how: Any) -> Any:
@@ -192,6 +205,11 @@ class KpiCommon(Strict):
     def row_filters(self) -> dict[str, str]:
         """What people call it → filter on the rows of the KPI's own dataset; conditions have their own."""
         return {}
+
+    @property
+    def row_needs(self) -> str:
+        """What a row must meet besides the filter to be counted at all; empty = nothing."""
+        return ""
 
     @property
     def references(self) -> list[tuple[tuple[str, ...], str]]:
@@ -270,6 +288,11 @@ class KpiCommon(Strict):
     def home_grain_only(self) -> bool:
         """Whether it has no value of longer periods."""
         return False
+
+    @property
+    def offsets(self) -> tuple[tuple[int, str], ...]:
+        """(count, grain) of the earlier periods that its values are made of, too."""
+        return ()
 
     @property
     def offered_grains(self) -> tuple[str, ...]:

@@ -122,12 +122,17 @@ class Launch(Strict):
         return self.label or self.name.replace("_", " ").capitalize()
 
     @property
+    def judged_by(self) -> tuple[str, ...]:
+        """KPIs that it should move or must not hurt."""
+        named = [*(s.kpi for s in self.success), *(g.kpi for g in self.guardrails)]
+        return tuple(dict.fromkeys(named)) if self.kind == "launch" else ()
+
+    @property
     def measured(self) -> tuple[str, ...]:
         """KPIs that are read after the launch: success first, then guardrails, then a control."""
         if self.kind != "launch":
             return ()
-        named = [*(s.kpi for s in self.success), *(g.kpi for g in self.guardrails)]
-        return tuple(dict.fromkeys([*named, *([self.control] if re.fullmatch(NAME, self.control) else [])]))
+        return tuple(dict.fromkeys([*self.judged_by, *([self.control] if re.fullmatch(NAME, self.control) else [])]))
 
     def concerns(self, kpi: str, area: str) -> bool:
         """Whether it is drawn on this KPI."""

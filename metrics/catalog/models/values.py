@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -106,6 +106,40 @@ class Thresholds(BaseModel):
     critical: Threshold | None = None
     warning_recovery: Threshold | None = None
     critical_recovery: Threshold | None = None
+    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
+
+    @property
+    def of_target(self) -> bool:
+        """Whether any of them is a share of the target."""
+        limits = (self.warning, self.critical, self.warning_recovery, self.critical_recovery)
+        return any(limit is not None and limit.of_target for limit in limits)
+
+
+KEYS = {
+    "hour": r"(\d{4}-\d\d-\d\d)[T ](\d\d)(:00){0,2}",
+    "day": r"(\d{4}-\d\d-\d\d)",
+    "week": r"(\d{4})-W(\d\d)",
+    "month": r"(\d{4})-(\d\d)",
+    "quarter": r"(\d{4})-Q([1-4])",
+    "year": r"(\d{4})",
+}
+
+
+def period_key(key: str) -> tuple[str, datetime]:
+    """Grain and first moment of 2026-11-23T14, 2026-11-23, 2026-W40, 2026-11, 2026-Q4 or 2026. Raises ValueError.
+
+    A week's first moment is that of its Monday, whatever day a project's weeks start on.
+    """
+    for grain in GRAINS:
+        match = re.fullmatch(KEYS[grain], key)
+        if match:
+            first, second = match[1], int(match[2]) if match.lastindex and match.lastindex > 1 else 1
+            if grain in ("hour", "day"):
+                return grain, datetime.fromisoformat(first) + timedelta(hours=second if grain == "hour" else 0)
+            if grain == "week":
+                return grain, datetime.fromisocalendar(int(first), second, 1)
+            return grain, datetime(int(first), 3 * second - 2 if grain == "quarter" else second, 1)
+    raise ValueError(key)
 
 
 class Target(BaseModel):
@@ -113,9 +147,11 @@ class Target(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     grain: Grain | None = Field(None, description="Grain the numbers are stated for; default the KPI's home grain.")
+    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
     value: float | None = None
     path: dict[str, float] = Field(
-        default_factory=dict, description="2026-11-23, 2026-W40, 2026-11 or 2026 → value, rising in time."
+        default_factory=dict,
+        description="Period of the grain → value: 2026-11-23, 2026-W40, 2026-11, 2026-Q4 or 2026; 2026-11-23T14.",
     )
     between: Literal["linear", "step"] = "linear"
 
@@ -130,7 +166,12 @@ class Target(BaseModel):
     def _one_of(self) -> Target:
         if (self.value is None) == (not self.path):
             raise ValueError("a target has either `value` or `path`")
+        if self.value is not None and "between" in self.model_fields_set:
+            raise ValueError("`between` says how a `path` goes on\nLeave it out where there is one `value`.")
         for key in self.path:
-            if not re.fullmatch(r"\d{4}(-W\d{2}|-\d{2}(-\d{2})?)?", key):
-                raise ValueError(f"'{key}' is not a period\nWrite 2026-11-23, 2026-W40, 2026-11 or 2026.")
+            try:
+                period_key(key)
+            except ValueError:
+                hint = "Write 2026-11-23T14, 2026-11-23, 2026-W40, 2026-11, 2026-Q4 or 2026."
+                raise ValueError(f"'{key}' is not a period\n{hint}") from None
         return self

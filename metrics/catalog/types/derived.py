@@ -7,7 +7,7 @@ from typing import Literal
 from connectors.errors import Problem
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.formula import formula
+from metrics.catalog.formula import WHOLE_IN, formula
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.sql import SqlProblem
 
@@ -23,10 +23,33 @@ class Derived(KpiCommon):
         """The KPIs in braces. Raises SqlProblem."""
         return [(("expr",), reference.kpi) for reference in formula(self.expr).references]
 
+    @property
+    def offsets(self) -> tuple[tuple[int, str], ...]:
+        """Those of its formula; none where that is wrong."""
+        try:
+            return tuple((r.offset, r.offset_grain) for r in formula(self.expr).references if r.offset)
+        except SqlProblem:
+            return ()
+
+    @property
+    def offered_grains(self) -> tuple[str, ...]:
+        """Those stated; else those whose periods its offsets are a whole number of, and its home grain."""
+        found = super().offered_grains
+        return found if self.grains else tuple(g for g in found if g == self.grain or not self._broken_at(g))
+
+    def _broken_at(self, grain: str) -> str:
+        """The grain of an offset that is no whole number of these; empty if there is none."""
+        return next((of for _, of in self.offsets if grain not in WHOLE_IN[of]), "")
+
     def problems(self, document: Document, known: Known) -> list[Problem]:
-        """Its formula."""
+        """Its formula, and grains at which an offset of it means nothing."""
         try:
             formula(self.expr)
         except SqlProblem as problem:
             return [document.problem(("expr",), "sql", str(problem), problem.hint)]
-        return []
+        hint = f"Offered by itself: {', '.join(self.model_copy(update={'grains': ()}).offered_grains)}."
+        return [
+            document.problem(("grains", i), "grain", f"an offset by {of} is no whole number of {grain}s", hint)
+            for i, grain in enumerate(self.grains)
+            if (of := self._broken_at(grain)) and grain != self.grain
+        ]

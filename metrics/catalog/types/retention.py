@@ -30,7 +30,10 @@ class Retention(Cohort):
     @model_validator(mode="before")
     @classmethod
     def _percent(cls, data: Any) -> Any:
-        return with_format(data, "percent")
+        """Cohorts are those of the curve's unit, where nobody says otherwise."""
+        found = with_format(data, "percent")
+        unit = found.get("unit", "week") if isinstance(found, dict) else None
+        return {"grain": unit, **found} if isinstance(unit, str) and unit in CURVE else found
 
     @model_validator(mode="after")
     def _units(self) -> Retention:

@@ -12,6 +12,7 @@ from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
 from metrics.catalog.models.kpi import KpiCommon, given, with_format
 
+ANSWERS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}  # least and most of a scale
 PARTS = ("promoters", "passives", "detractors")
 
 
@@ -41,6 +42,12 @@ class Survey(KpiCommon):
         return {"": self.filter}
 
     @property
+    def row_needs(self) -> str:
+        """An answer within the scale."""
+        least, most = ANSWERS[self.scale]
+        return f"({self.score}) BETWEEN {least} AND {most}"
+
+    @property
     def part_names(self) -> tuple[str, ...]:
         """The three groups."""
         return PARTS
@@ -58,7 +65,7 @@ class Survey(KpiCommon):
     def problems(self, document: Document, known: Known) -> list[Problem]:
         """Its score, which must be a number, its filter and comment."""
         columns = known.columns.get(self.dataset)
-        found = fields.expression(document, ("score",), self.score, columns)
+        found = fields.expression(document, ("score",), self.score, columns, numbers=True)
         kind = fields.column_type(self.score, columns)
         if kind.startswith(fields.NO_NUMBERS):
             what = "text" if kind == "VARCHAR" else f"a {kind}"

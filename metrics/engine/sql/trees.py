@@ -62,7 +62,7 @@ def body(dataset: Dataset) -> exp.Query | None:
             exp.column(other.primary_key[0], quoted=True).as_("joined_key"),
             *(sql.expression(other.dimensions[name]).as_(name, quoted=True) for name, _ in brought),
         )
-        inner = sql.select(other.select, None) if other.select else None
+        inner = body(other.reading({name for name, _ in brought}.__contains__))
         lookup = lookup.from_(
             exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("rows"))) if inner else _table(other)
         )

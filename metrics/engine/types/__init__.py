@@ -18,7 +18,7 @@ from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.frames import empty_periods
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.joins import refuse_fan_out
+from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
 
 
 def _file_of(kpi: KpiCommon) -> ModuleType:
@@ -27,6 +27,7 @@ def _file_of(kpi: KpiCommon) -> ModuleType:
 
 def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
     """The KPI's values over every period of the scope, as FACT_COLUMNS. Raises QueryRefused."""
+    scope = reading_what_is_asked(kpi, scope)
     for name in scope.catalogue.datasets_of(kpi):
         refuse_fan_out(scope.catalogue.datasets[name], scope)
 

@@ -1,0 +1,84 @@
+"""From when on a KPI is judged: targets, thresholds and rules hold nothing against what was before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.targets import Begins, target_at
+from metrics.engine import periods
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """at: the first moment that is judged; None = it has not begun. launch: whose start it is.
+
+    stated: whether a file says so; else it is found in the data.
+    """
+
+    at: pd.Timestamp | None
+    stated: bool
+    launch: Launch | None = None
+
+    def begun(self, period: pd.Timestamp) -> bool:
+        """Whether a period is judged."""
+        return self.at is not None and period >= self.at
+
+
+def beginning(since: date | None, kpi: KpiCommon, catalogue: Catalogue, frame: pd.DataFrame, grain: str) -> Beginning:
+    """`since`, else the start of the launch that the KPI belongs to, else its first full period.
+
+    frame: the rows of one series, periods of `grain` rising.
+    """
+    launch = None if since else catalogue.launch_of(kpi.name)
+    day = since or (launch.starts_on if launch else None)
+    if day is None:
+        return Beginning(_first_full(kpi, frame), stated=False)
+    return Beginning(_midnight(day, grain, catalogue.timezone), stated=True, launch=launch)
+
+
+def begins_of(kpi: KpiCommon, catalogue: Catalogue, frame: pd.DataFrame, grain: str) -> Begins:
+    """What `since` of a file means for one series; looked up once for each."""
+    return cache(lambda since: beginning(since, kpi, catalogue, frame, grain).at)
+
+
+def paced_target(kpi: KpiCommon, catalogue: Catalogue, period: pd.Timestamp, begins: Begins) -> float | None:
+    """What the value should be at the end of a home period: a value to date is held against its share of the days."""
+    own = target_at(kpi, period, kpi.grain, begins)
+    longer = kpi.to_date_grain
+    if own is not None or longer is None or longer == kpi.grain:
+        return own
+    start = periods.floor(period, longer, catalogue.week_start_days)
+    whole = target_at(kpi, start, longer, begins, at=period)
+    end, next_start = periods.after(period, kpi.grain), periods.after(start, longer)
+    return None if whole is None else whole * ((end - start) / (next_start - start))
+
+
+def _midnight(day: date, grain: str, zone: str) -> pd.Timestamp:
+    """The first moment of a day of the project, on the clock that the grain counts in."""
+    start = pd.Timestamp(day)
+    if grain != "hour":
+        return start
+    local = start.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    return local.tz_convert("UTC").tz_localize(None)
+
+
+def _first_full(kpi: KpiCommon, frame: pd.DataFrame) -> pd.Timestamp | None:
+    """The first complete period with something in it; where it began within the data, the one after.
+
+    Where less is better, nothing at all is something.
+    """
+    done = frame[frame["complete"].to_numpy(dtype=bool)]
+    value = done["value"].to_numpy("float64", na_value=np.nan)
+    counted = np.flatnonzero(~np.isnan(value) & ((value != 0) | (kpi.direction == "down_is_good")))
+    if not len(counted):
+        return None
+    first = int(counted[0]) + (1 if counted[0] else 0)
+    return pd.Timestamp(done["period"].iloc[first]) if first < len(done) else None
