@@ -180,8 +180,10 @@ def _values(
     if query.compare == "previous_range" and scope.grain == periods.TOTAL:
         span = scope.end - scope.start
         earlier = dataclasses.replace(scope, start=scope.start - span, end=scope.start)
-        before = types.facts(kpi, earlier).set_index("segment")["value"]
-        frame = frame.assign(comparison=frame["segment"].map(before))
+        before = types.facts(kpi, earlier).set_index("segment")
+        frame = frame.assign(
+            comparison=frame["segment"].map(before["value"]), _complete=frame["segment"].map(before["complete"])
+        )
     return _ordered(frame), definition, "facts"
 
 

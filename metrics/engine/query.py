@@ -64,7 +64,7 @@ class Series:
     without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
     denominator (float, NaN = unknown), n (Int64), complete (bool), parts (None, or a tuple of floats that
     `part_names` names: a funnel's steps, a retention's curve …), then a column per companion and, if
-    compared, comparison and change (relative, or points: see `change_in_points`).
+    compared, comparison, difference and change (relative, or points: see `change_in_points`).
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
     level: stored or facts. notes: what a reader must know. sql: what was run.
     """

@@ -134,14 +134,15 @@ def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> s
         return ""
     query = Query(kpi.name, kpi.grain, found.period.date(), None, None, where, "to_date")
     rows = answer(query, context.catalogue, context.reader).frame
-    rows = rows[(rows["period"] == found.period) & rows["change"].notna() & rows["value"].notna()]
+    rows = rows[(rows["period"] == found.period) & rows["difference"].notna() & rows["value"].notna()]
     if rows.empty:
         return ""
     row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
     shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
+    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi, compact=True)
     return (
         f"{title} so far, {found.days} of {found.of} days: {shown}, against {before} at the same point of the "
-        f"{kpi.grain} before ({fmt.change_text(float(row['change']), kpi)})."
+        f"{kpi.grain} before ({change})."
     )
 
 
@@ -264,7 +265,8 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
     rows["n"] = [fmt.UNKNOWN if pd.isna(v) else f"{int(v):,}" for v in frame["n"]]
     if "comparison" in frame:
         rows["Compared with"] = [fmt.value_text(v, kpi) for v in frame["comparison"]]
-        rows["Change"] = [fmt.change_text(v, kpi) or fmt.UNKNOWN for v in frame["change"]]
+        sides = zip(frame["value"], frame["comparison"].where(frame["difference"].notna()), strict=True)
+        rows["Change"] = [fmt.change_text(now, then, kpi) or fmt.UNKNOWN for now, then in sides]
     rows["Complete"] = ["yes" if c else "not yet" for c in frame["complete"]]
     return pd.DataFrame(rows)
 

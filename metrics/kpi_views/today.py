@@ -42,7 +42,7 @@ def today_so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]
         return ""
     value, mean = float(so_far.sum()), sum(usual) / len(usual)
     days = f"the {len(usual)} {today:%A}s before" if len(usual) > 1 else f"the {today:%A} before"
-    change = f" ({fmt.change_text(value / mean - 1, kpi)})" if mean else ""
+    change = f" ({fmt.change_text(value, mean, kpi)})" if mean else ""
     day = fmt.period_text(today, "day", context.now.year)
     return (
         f"{day} so far, to {today + until:%H:%M}: {fmt.value_text(value, kpi)}, "
