@@ -43,6 +43,7 @@ def answer(
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
+    frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
     told = _transformed(kpi, frame, catalogue, grain) if transforms else (frame, (), False)
     frame, companions, transformed = told
@@ -70,10 +71,25 @@ def answer(
         parts_form=kpi.parts_form,
         part_names=kpi.part_names,
         level=level,
+        begins=frames.begins(full, catalogue.datasets_of(kpi), grain),
         sql=tuple(scope.statements),
         notes=tuple(
             f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]
         ),
+    )
+
+
+def _observed_part(frame: pd.DataFrame, full: Scope) -> pd.DataFrame:
+    """What lies outside of the KPI's own range is unknown, also where a part of it was observed: as it is stored."""
+    if full.grain == periods.TOTAL or frame.empty:
+        return frame
+    outside = (frame["period"] < full.start) | (frame["period"] >= full.end)
+    if not outside.any():
+        return frame
+    frame = frame.copy()
+    frame.loc[outside, ["value", "numerator", "denominator"]] = float("nan")
+    return frame.assign(
+        n=frame["n"].mask(outside), complete=frame["complete"] & ~outside, parts=frame["parts"].where(~outside, None)
     )
 
 
@@ -95,10 +111,10 @@ def unit(kpi: KpiCommon) -> str:
 def default_scope(
     kpi: KpiCommon, grain: str, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
 ) -> Scope:
-    """From the first event to the watermark, the running period included."""
+    """From the first event, or what a source states, to the watermark, the running period included."""
     names = catalogue.datasets_of(kpi)
     fine = "hour" if grain == "hour" else "day"
-    firsts = [states[n].first_at for n in names if n in states]
+    firsts = [at for n in names if n in states for at in (states[n].first_at, states[n].since)]
     known = [periods.on_clock(at, fine, catalogue.timezone) for at in firsts if at is not None]
     scope = Scope(catalogue, reader, states, grain, pd.Timestamp(0), pd.Timestamp(0))
     mark = frames.watermark(scope, names, fine)

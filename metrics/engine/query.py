@@ -66,6 +66,7 @@ class Series:
     `part_names` names: a funnel's steps, a retention's curve …), then a column per companion and, if
     compared, comparison, difference and change (relative, or points: see `change_in_points`).
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
+    begins: from when on all behind it is observed, on the grain's clock; None if something is not.
     level: stored or facts. notes: what a reader must know. sql: what was run.
     """
 
@@ -82,6 +83,7 @@ class Series:
     change_in_points: bool = False
     parts_form: str = "counts"
     part_names: tuple[str, ...] = ()
+    begins: pd.Timestamp | None = None
     level: str = "facts"
     notes: tuple[str, ...] = ()
     sql: tuple[str, ...] = ()

@@ -195,8 +195,12 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
                 limits.append((f"{label} {limit.operator} {fmt.value_text(bound, kpi)}", bound, key))
     more = f" {len(names) - LINES} more segments are in the table." if len(names) > LINES else ""
     note = f"Data to {fmt.day_text(series.watermark)}."
-    open_periods = frame.loc[~frame["complete"], "period"].nunique()
-    if open_periods and frame.loc[~frame["complete"], "value"].notna().any():
+    unfinished, early = ~frame["complete"] & ~_early(series), _early(series) & frame["value"].notna()
+    open_periods = frame.loc[unfinished, "period"].nunique()
+    if early.any() and series.begins is not None:
+        begin = fmt.period_text(series.begins.normalize(), "day", 0)
+        note += f" Dashed: its first {grain} is not whole, its data begin on {begin}."
+    if open_periods and frame.loc[unfinished, "value"].notna().any():
         note += " Dashed: not complete yet."
     elif open_periods:
         note += f" {open_periods} {grain}{'s' if open_periods > 1 else ''} not complete yet, so without a value."
@@ -208,6 +212,14 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
         *ticks(kpi),
         note + more,
     )
+
+
+def _early(series: Series) -> pd.Series:
+    """Rows of periods that are not complete and will not become so: a whole one lies after them."""
+    frame = series.frame
+    last = frame.loc[frame["complete"], "period"].max()
+    before = frame["period"] < (last if series.begins is None or last > series.begins else series.begins)
+    return before & ~frame["complete"]
 
 
 def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon, grain: str) -> Line:
@@ -267,7 +279,9 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
         rows["Compared with"] = [fmt.value_text(v, kpi) for v in frame["comparison"]]
         sides = zip(frame["value"], frame["comparison"].where(frame["difference"].notna()), strict=True)
         rows["Change"] = [fmt.change_text(now, then, kpi) or fmt.UNKNOWN for now, then in sides]
-    rows["Complete"] = ["yes" if c else "not yet" for c in frame["complete"]]
+    early = _early(series).reindex(frame.index)
+    words = zip(frame["complete"], early, strict=True)
+    rows["Complete"] = ["yes" if done else "in part" if begun else "not yet" for done, begun in words]
     return pd.DataFrame(rows)
 
 

@@ -132,3 +132,9 @@ def test_a_target_of_zero_can_be_missed(project: Builder) -> None:
     )
     events = [((pd.Timestamp(r["period"]) - FIRST).days // 7, r["event"]) for r in replay(project.open(), "net")]
     assert events == [(1, "opened"), (2, "resolved")]
+
+
+def test_a_total_has_no_change_against_a_range_that_was_not_observed(project: Builder) -> None:
+    asked: dict[str, Any] = {"end": date(2026, 1, 26), "compare": "previous_range", "grain": "total"}
+    row = net(project, VALUES).ask("net", start=date(2026, 1, 12), **asked).frame.iloc[0]
+    assert row["value"] == -125 and pd.isna(row["change"]) and pd.isna(row["difference"])
