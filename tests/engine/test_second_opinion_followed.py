@@ -38,6 +38,7 @@ KPIS = {
     "convert_count": "type: conversion\ndataset: signups\ncalculation: count\nwindow: 36 hours\n"
     "conversion: {dataset: events, filter: kind = 'cart'}",
     "pay": "type: conversion\ndataset: signups\nconversion: {dataset: payments}\nwindow: 5 days",
+    "buys_again": "type: conversion\ndataset: events\nbase: kind = 'buy'\nconversion: kind = 'buy'\nwindow: 20 days",
     "credit": "type: conversion\ndataset: events\nof: events\nbase: kind = 'view'\nconversion: kind = 'buy'\n"
     "window: 2 days",
     "funnel": f"type: funnel\ndataset: events\nwindow: 4 days\n{STEPS}",
@@ -206,7 +207,9 @@ class Case:
 Answer = tuple[float, float, list[float] | None, bool]  # numerator, denominator, parts, mature
 
 
-def convert(c: Case, base: str, kind: str, to: str, to_kind: str, window: timedelta | None) -> Answer:
+def convert(
+    c: Case, base: str, kind: str, to: str, to_kind: str, window: timedelta | None, *, later: bool = False
+) -> Answer:
     rows, hits = c.base(base, kind), c.of(to, to_kind)
     dated = to == "payments"
 
@@ -215,6 +218,8 @@ def convert(c: Case, base: str, kind: str, to: str, to_kind: str, window: timede
             if hit["user_id"] == row["user_id"]:
                 first = row["local"].normalize() if dated else row["at"]
                 then = row["local"] if dated else row["at"]
+                if later and hit["at"] == row["at"]:  # rows of one moment may be one row
+                    continue
                 if hit["at"] >= first and (window is None or hit["at"] < then + window):
                     return True
         return False
@@ -244,7 +249,7 @@ def funnel(c: Case, window: timedelta | None, *, daily: bool = False) -> Answer:
     for first in starts.values():
         at, counts[0] = first["at"], counts[0] + 1
         for i, kind in enumerate(("cart", "buy"), start=1):
-            later = [r["at"] for r in c.of("events", kind) if r["user_id"] == first["user_id"] and r["at"] > at]
+            later = [r["at"] for r in c.of("events", kind) if r["user_id"] == first["user_id"] and r["at"] >= at]
             if not later or (window is not None and min(later) >= first["at"] + window):
                 break
             at, counts[i] = min(later), counts[i] + 1
@@ -400,6 +405,7 @@ def balance(c: Case, pick: str) -> float:
 
 ORACLES: dict[str, Callable[[Case], Answer]] = {
     "convert": lambda c: convert(c, "events", "view", "events", "buy", timedelta(days=3)),
+    "buys_again": lambda c: convert(c, "events", "buy", "events", "buy", timedelta(days=20), later=True),
     "convert_ever": lambda c: convert(c, "signups", "", "events", "buy", None),
     "convert_count": lambda c: convert(c, "signups", "", "events", "cart", timedelta(hours=36)),
     "pay": lambda c: convert(c, "signups", "", "payments", "", timedelta(days=5)),
