@@ -20,6 +20,8 @@ from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import compare, frames, periods, types
+from metrics.engine.dirty_ranges import FAR
+from metrics.engine.gaps import gaps
 from metrics.engine.launch_grain import launch_grain
 from metrics.engine.query import Query, Scope, Series
 from metrics.engine.sql import trees
@@ -71,6 +73,7 @@ def answer(
         parts_form=kpi.parts_form,
         part_names=kpi.part_names,
         level=level,
+        gaps=tuple(str(gap) for gap in gaps(kpi, full) if gap.within(asked.start, asked.end if query.end else FAR)),
         begins=frames.begins(full, catalogue.datasets_of(kpi), grain),
         sql=tuple(scope.statements),
         notes=tuple(

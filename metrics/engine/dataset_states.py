@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -32,15 +33,56 @@ class Fed:
 
 
 def dataset_states(staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime) -> list[DatasetState]:
-    """The state of every dataset. fed: table → what its source says of it."""
-    return [_state(d, staging, catalogue, fed, now) for d in catalogue.datasets.values()]
+    """The state of every dataset. fed: table → what its source says of it.
+
+    A source that is complete to some day is so for every dataset over its table: refunds end with the orders that they
+    come in one file with, not with the last refund.
+    """
+    read = {name: tables(d, staging) for name, d in catalogue.datasets.items()}
+    kinds = {name: _kind(d, [fed.get(t, Fed("data")) for t in read[name]]) for name, d in catalogue.datasets.items()}
+    own = {n: _state(d, kinds[n], staging, catalogue, fed, now) for n, d in catalogue.datasets.items()}
+    # A column that reaches into the future, as due dates do, says nothing of when the file was made.
+    alone = {n: s for n, s in own.items() if len(read[n]) == 1 and not s.future_rows}
+
+    def shared(name: str, state: DatasetState) -> DatasetState:
+        over = [[other for other in alone if read[other] == [table]] for table in read[name]]
+        state = _begun(state, [[alone[other] for other in others] for others in over])
+        if kinds[name] == "sync":
+            return state
+        # Where it is stated to be complete to its rows, another's pull says nothing of it.
+        stated = catalogue.datasets[name].watermark is not None
+        near = [[other for other in others if not (stated and kinds[other] == "sync")] for others in over]
+        return _reached(state, [[alone[other] for other in others] for others in near])
+
+    return [shared(name, state) for name, state in own.items()]
+
+
+def _begun(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:
+    """With the first row of what is over its tables, of the table that begins last. over: the states of each table."""
+    firsts = [min((s.first_at for s in others if s.first_at), default=None) for others in over]
+    known = [at for at in firsts if at is not None]
+    if not known or len(known) < len(firsts):
+        return state
+    return dataclasses.replace(state, source_first_at=min(max(known), state.first_at or max(known)))
+
+
+def _reached(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:
+    """Complete as far as its tables are known to be, by the table that is known least."""
+    marks = [max((s.watermark for s in others if s.watermark), default=None) for others in over]
+    known = [at for at in marks if at is not None]
+    if not known or len(known) < len(marks):
+        return state
+    return dataclasses.replace(state, watermark=max(min(known), state.watermark or min(known)))
+
+
+def _kind(dataset: Dataset, read: list[Fed]) -> str:
+    return dataset.watermark or ("sync" if {item.watermark for item in read} == {"sync"} else "data")
 
 
 def _state(
-    dataset: Dataset, staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime
+    dataset: Dataset, kind: str, staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime
 ) -> DatasetState:
     read = [fed.get(table, Fed("data")) for table in tables(dataset, staging)]
-    kind = dataset.watermark or ("sync" if {item.watermark for item in read} == {"sync"} else "data")
     first, last, rows, future = _bounds(dataset, staging, catalogue, now)
     mark = last  # exclusive, so that the latest event itself is within
     if kind == "sync":

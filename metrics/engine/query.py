@@ -67,6 +67,7 @@ class Series:
     compared, comparison, difference and change (relative, or points: see `change_in_points`).
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
     begins: from when on all behind it is observed, on the grain's clock; None if something is not.
+    gaps: why part of what was asked for is not known, where one of several datasets ends or begins before others.
     level: stored or facts. notes: what a reader must know. sql: what was run.
     """
 
@@ -84,6 +85,7 @@ class Series:
     parts_form: str = "counts"
     part_names: tuple[str, ...] = ()
     begins: pd.Timestamp | None = None
+    gaps: tuple[str, ...] = ()
     level: str = "facts"
     notes: tuple[str, ...] = ()
     sql: tuple[str, ...] = ()

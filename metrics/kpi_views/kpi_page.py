@@ -292,4 +292,4 @@ def _notes(kpi: KpiCommon, series: Series) -> tuple[str, ...]:
         notes.append(f"Shown after {', '.join(steps)}; alerts, targets and references use the value before.")
     if series.grain != kpi.grain:
         notes.append(f"Shown by {series.grain}; the number above is by {kpi.grain}, and so are target and thresholds.")
-    return tuple(notes)
+    return (*notes, *(f"{gap[:1].upper()}{gap[1:]}" for gap in series.gaps))

@@ -148,6 +148,12 @@ def moment_text(at: datetime | None) -> str:
     if at.hour == at.minute == at.second == 0:
         day = pd.Timestamp(at) - pd.Timedelta(seconds=1)
         return f"the end of {day:%a} {day.day} {day:%b %Y}"
+    return instant_text(at)
+
+
+def instant_text(at: datetime) -> str:
+    """Sun 22 Nov 2026, 23:59 UTC; midnight is 00:00 of its own day."""
+    at = at.astimezone(UTC)
     return f"{at:%a} {at.day} {at:%b %Y, %H:%M} UTC"
 
 

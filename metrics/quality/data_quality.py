@@ -16,6 +16,8 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.engine import periods
+from metrics.engine.answer import default_scope
+from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 
@@ -46,6 +48,7 @@ def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -
             seen.never(kpi),
             _above_one(kpi, reader),
             _constant(kpi, reader),
+            _ends_apart(kpi, catalogue, reader, states),
             _silent(kpi, catalogue, reader, now),
         )
         for check in checks:
@@ -227,6 +230,16 @@ def _constant(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
     if len(tail) == CONSTANT[kpi.grain] and tail["value"].nunique() == 1:
         text = f"it has been {tail['value'].iloc[0]:g} for {len(tail)} {kpi.grain}s"
         yield (), "constant", text, "Is its event still recorded, and its filter still right?"
+
+
+def _ends_apart(
+    kpi: KpiCommon, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
+) -> Iterator[Finding]:
+    """A part that is complete to its latest row, and so keeps from being known what others know."""
+    scope = default_scope(kpi, kpi.grain, catalogue, reader, states)
+    for gap in gaps(kpi, scope):
+        if gap.early and gap.hint:
+            yield (), "ends_apart", gap.text, gap.hint
 
 
 def _silent(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, now: datetime) -> Iterator[Finding]:
