@@ -56,7 +56,8 @@ def _ends(names: list[str], scope: Scope, grain: str) -> Iterator[Gap]:
             yield Gap(name, pd.Timestamp(0), True, text, f"{_sync(name)} and `since:` at its source in sources.yml.")
         elif _floor(known[name], grain, scope) < _floor(known[furthest], grain, scope):
             text = f"known only to {_last_day(known[name])}, where {name} ends; {furthest} goes on to "
-            hint = f"{_sync(name)}." if _by_rows(scope.states[name]) else ""
+            silent = scope.catalogue.datasets[name].watermark is None and _by_rows(scope.states[name])
+            hint = f"{_sync(name)}." if silent else ""
             yield Gap(name, _floor(known[name], grain, scope), True, f"{text}{_last_day(known[furthest])}", hint)
 
 

@@ -235,10 +235,14 @@ def _constant(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
 def _ends_apart(
     kpi: KpiCommon, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
 ) -> Iterator[Finding]:
-    """A part that is complete to its latest row, and so keeps from being known what others know."""
+    """A part that is complete to its latest row by default, and so keeps from being known what others know.
+
+    Cohorts end with their base: who started last is no news.
+    """
     scope = default_scope(kpi, kpi.grain, catalogue, reader, states)
+    base = next((condition.dataset for condition in kpi.conditions.values()), "")
     for gap in gaps(kpi, scope):
-        if gap.early and gap.hint:
+        if gap.early and gap.hint and gap.dataset != base:
             yield (), "ends_apart", gap.text, gap.hint
 
 
