@@ -63,12 +63,12 @@ CAME_BACK = """SELECT CAST(signed_up_at AS DATE) AS d, plan, CASE WHEN EXISTS (
 # One row for each person and day of a first step: when it checked out, whether it paid.
 FUNNEL = """SELECT d, plan, CASE WHEN EXISTS (
     SELECT 1 FROM events p WHERE p.user_id = two.user_id AND p.event_name = 'purchase'
-      AND p.occurred_at > two.c_at AND p.occurred_at < two.first_at + INTERVAL 7 DAY) THEN 1.0 ELSE 0 END AS did
+      AND p.occurred_at >= two.c_at AND p.occurred_at < two.first_at + INTERVAL 7 DAY) THEN 1.0 ELSE 0 END AS did
 FROM (
   SELECT one.user_id, one.plan, one.d, one.first_at, min(c.occurred_at) AS c_at
   FROM (SELECT user_id, {plan} AS plan, CAST(occurred_at AS DATE) AS d, min(occurred_at) AS first_at FROM events e
         WHERE event_name = 'view_pricing' AND {e} GROUP BY ALL) one
-  LEFT JOIN events c ON c.user_id = one.user_id AND c.event_name = 'start_checkout' AND c.occurred_at > one.first_at
+  LEFT JOIN events c ON c.user_id = one.user_id AND c.event_name = 'start_checkout' AND c.occurred_at >= one.first_at
     AND c.occurred_at < one.first_at + INTERVAL 7 DAY
   GROUP BY ALL) two"""
 SHARE = "SELECT d, CASE WHEN d + INTERVAL 8 DAY <= DATE '{end}' THEN avg(did) END FROM ({rows}) GROUP BY d"

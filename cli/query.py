@@ -53,7 +53,7 @@ def query(
         typer.echo(run_explain(opened, asked, words=explain))
         return
     series = run_query(opened, asked)
-    for note in series.notes:
+    for note in (*series.notes, *series.gaps):
         typer.echo(f"kpi: {note}", err=True)
     if format_ == "json":
         print_json(export.as_dict(series))

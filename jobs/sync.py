@@ -7,8 +7,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.secrets import mask
@@ -16,8 +17,9 @@ from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
+from metrics.engine.dataset_states import Fed, dataset_states
 from metrics.engine.launch_grain import lacks_launch_grain
-from metrics.engine.refresh import dataset_states, refresh
+from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
 
 log = logging.getLogger(__name__)
@@ -237,15 +239,26 @@ def _states(
     runs: Mapping[str, SourceRun],
     now: datetime,
 ) -> dict[str, DatasetState]:
-    kinds = {s.options.table: s.watermark for s in sources.values()}
     known = staging.pulled_at()  # a sync that died after it published has told nobody of its runs
     told = {n: datetime.fromisoformat(run.last_success) for n, run in runs.items() if run.last_success}
-    pulled = {
-        s.options.table: max(found)
+    zone = ZoneInfo(catalogue.timezone)
+    fed = {
+        s.options.table: Fed(
+            s.watermark,
+            max([times[n] for times in (known, told) if n in times], default=None),
+            _instant(s.options.since, zone),
+        )
         for n, s in sources.items()
-        if (found := [times[n] for times in (known, told) if n in times])
     }
-    return {s.name: s for s in dataset_states(staging, catalogue, kinds, pulled, now)}
+    return {s.name: s for s in dataset_states(staging, catalogue, fed, now)}
+
+
+def _instant(stated: date | datetime | None, zone: ZoneInfo) -> datetime | None:
+    """A day, or a moment without a zone, is one of the project's clock."""
+    if stated is None:
+        return None
+    at = stated if isinstance(stated, datetime) else datetime.combine(stated, datetime.min.time())
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _news(staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState]) -> bool:

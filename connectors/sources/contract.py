@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -76,6 +76,9 @@ class SourceOptions(BaseModel):
     )
     full_every: Span = Field(
         timedelta(0), description="How often everything is pulled again, such as 7d: finds rows that were deleted."
+    )
+    since: date | datetime | None = Field(
+        None, description="From when on it holds all there was, such as 2026-01-01; default: its first row."
     )
 
     dates: dict[str, str] = Field(

@@ -45,6 +45,8 @@ class DatasetState:
     first_at: earliest event. last_at: end of the latest event that is not in the future
     (of its day, for DATEs). watermark: complete up to here.
     rows: all rows; future_rows: rows later than the sync, kept and counted.
+    source_first_at: earliest event of whatever is counted over the same tables. since: from when its sources were
+    observed, as stated.
     """
 
     name: str
@@ -53,6 +55,8 @@ class DatasetState:
     last_at: datetime | None
     rows: int
     future_rows: int
+    source_first_at: datetime | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from metrics.catalog.models.values import Threshold
 from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
 from metrics.engine.beginning import Beginning, beginning, begins_of, paced_target
+from metrics.transforms.percent_change import relative_change
 
 WARNING, CRITICAL = 1, 2
 SEVERITIES = ("", "warning", "critical")
@@ -77,7 +78,7 @@ class _Measure:
     def as_value(self, limit: Threshold) -> Floats:
         bound = limit.limit(None)
         assert bound is not None
-        return self.reference * (1 + bound) if limit.unit == "%" else self.reference + bound
+        return self.reference + (np.abs(self.reference) * bound if limit.unit == "%" else bound)
 
 
 def judge(
@@ -154,17 +155,17 @@ def _compared(
         reference = targets
     else:
         reference = targets if rule.alert.compare == "target" else _earlier(rule, kpi, catalogue, index, value)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(reference != 0, value / reference - 1, np.nan)
-        measure = _Measure(reference, relative, value - reference)
+        measure = _Measure(reference, relative_change(value, reference), value - reference)
     known = np.ones(len(value), dtype=bool) if measure is None else ~np.isnan(reference)
     level, hold, badness = np.zeros(len(value)), np.zeros(len(value)), np.full(len(value), -np.inf)
     low, high, critical = (np.full(len(value), np.nan) for _ in range(3))
+    open_ = np.zeros(len(value), dtype=bool)  # a share of nothing is unknown, so its threshold says nothing
     recoveries = {"warning": rule.thresholds.warning_recovery, "critical": rule.thresholds.critical_recovery}
     for name, limit in rule.limits:
         severity = SEVERITIES.index(name)
         beyond, distance, bound = _beyond(limit, value, targets, measure)
         level = np.where(beyond, severity, level)
+        open_ = open_ | (np.isnan(measure.of(limit)) if measure is not None else False)
         badness = np.maximum(badness, np.where(np.isnan(distance), -np.inf, distance))
         recovery = recoveries[name]
         kept = beyond if recovery is None else ~_beyond(recovery, value, targets, measure)[0]
@@ -174,6 +175,7 @@ def _compared(
             low = np.where(np.isnan(low), bound, np.fmax(low, bound))
         else:
             high = np.where(np.isnan(high), bound, np.fmin(high, bound))
+    known = known & (~open_ | (level > 0))
     return level, np.maximum(level, hold), known, low, high, reference, badness, critical, Phase.READY
 
 
@@ -182,7 +184,8 @@ def _beyond(
 ) -> tuple[np.ndarray, Floats, Floats]:
     """Where a threshold is met, how far beyond it, and the bound in the KPI's unit."""
     if measure is None:
-        bound = targets * (1 + limit.number / 100) if limit.of_target else np.full(len(value), limit.limit(None))
+        share = np.abs(targets) * limit.number / 100
+        bound = targets + share if limit.of_target else np.full(len(value), limit.limit(None))
         seen, edge = value, bound
     else:
         plain = limit.limit(None)

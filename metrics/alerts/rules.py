@@ -101,5 +101,5 @@ def _thresholds(alert: Alert, kpi: KpiCommon) -> Thresholds:
     if alert.compare == "value" and kpi.thresholds is not None:
         return kpi.thresholds
     if alert.compare == "target":  # missing its target is what a target is there to tell
-        return Thresholds.model_validate({"warning": "> 0%" if kpi.direction == "down_is_good" else "< 0%"})
+        return Thresholds.model_validate({"warning": "> 0" if kpi.direction == "down_is_good" else "< 0"})
     return Thresholds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -31,6 +31,13 @@ Rows = Annotated[
         }
     ),
 ]
+
+
+Ties = Literal["same_moment", "strictly_later"]
+TIES = (
+    "What counts at one moment; default: a row that is not also one of the step before. same_moment: every row, also "
+    "the same one; strictly_later: none."
+)
 
 
 class Cohort(KpiCommon):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from connectors.errors import Problem, did_you_mean
 
@@ -78,6 +78,11 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
         what = (error.problem or "is not YAML").splitlines()[0]
         problem = Problem(shown_as, line, "error", "yaml", what, "Look for a missing colon, quote or indent here.")
         return Document(shown_as, None, text), [problem]
+    except ValueError as error:  # a date that no calendar has
+        words = f"holds a date that does not exist: {error}"
+        return Document(shown_as, None, text), [
+            Problem(shown_as, _wrong_date(node), "error", "yaml", words, "Write it as 2026-11-23.")
+        ]
     half = HALF.search(text)
     if half and not _is_whole(data):
         line = text[: half.start()].count("\n") + 1
@@ -91,6 +96,18 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
             words = f"its aliases stand for more than {MOST_PLACES:,} values"
             return Document(shown_as, None, text), [Problem(shown_as, 0, "error", "yaml", words, "Write values out.")]
     return Document(shown_as, data, text, lines), []
+
+
+def _wrong_date(node: Node) -> int:
+    """The line of the first date that cannot be one."""
+    if isinstance(node, ScalarNode) and str(node.tag).endswith(":timestamp"):
+        try:
+            YAML(typ="safe", pure=True).load(node.value)
+        except ValueError:
+            return int(node.start_mark.line) + 1
+    parts = node.value if isinstance(node, (MappingNode, SequenceNode)) else ()
+    inner = [item for part in parts for item in (part if isinstance(part, tuple) else (part,))]
+    return next((line for item in inner if (line := _wrong_date(item))), 0)
 
 
 def _is_whole(data: Any) -> bool:

@@ -21,6 +21,8 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.engine import compare, frames, periods, types
+from metrics.engine.dirty_ranges import FAR
+from metrics.engine.gaps import gaps
 from metrics.engine.launch_grain import launch_grain
 from metrics.engine.meaning import which_is_meant
 from metrics.engine.query import Query, Scope, Series
@@ -45,6 +47,7 @@ def answer(
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
+    frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
     told = _transformed(kpi, frame, catalogue, grain) if transforms else (frame, (), False)
     frame, companions, transformed = told
@@ -73,6 +76,8 @@ def answer(
         parts_form=kpi.parts_form,
         part_names=kpi.part_names,
         level=level,
+        gaps=tuple(str(gap) for gap in gaps(kpi, full) if gap.within(asked.start, asked.end if query.end else FAR)),
+        begins=frames.begins(full, catalogue.datasets_of(kpi), grain),
         sql=tuple(scope.statements),
         notes=(
             *(
@@ -82,6 +87,20 @@ def answer(
             *meant,
         ),
         meant=meant,
+    )
+
+
+def _observed_part(frame: pd.DataFrame, full: Scope) -> pd.DataFrame:
+    """What lies outside of the KPI's own range is unknown, also where a part of it was observed: as it is stored."""
+    if full.grain == periods.TOTAL or frame.empty:
+        return frame
+    outside = (frame["period"] < full.start) | (frame["period"] >= full.end)
+    if not outside.any():
+        return frame
+    frame = frame.copy()
+    frame.loc[outside, ["value", "numerator", "denominator"]] = float("nan")
+    return frame.assign(
+        n=frame["n"].mask(outside), complete=frame["complete"] & ~outside, parts=frame["parts"].where(~outside, None)
     )
 
 
@@ -103,10 +122,10 @@ def unit(kpi: KpiCommon) -> str:
 def default_scope(
     kpi: KpiCommon, grain: str, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
 ) -> Scope:
-    """From the first event to the watermark, the running period included."""
+    """From the first event, or what a source states, to the watermark, the running period included."""
     names = catalogue.datasets_of(kpi)
     fine = "hour" if grain == "hour" else "day"
-    firsts = [states[n].first_at for n in names if n in states]
+    firsts = [at for n in names if n in states for at in (states[n].first_at, states[n].since)]
     known = [periods.on_clock(at, fine, catalogue.timezone) for at in firsts if at is not None]
     scope = Scope(catalogue, reader, states, grain, pd.Timestamp(0), pd.Timestamp(0))
     mark = frames.watermark(scope, names, fine)
@@ -190,8 +209,10 @@ def _values(
     if query.compare == "previous_range" and scope.grain == periods.TOTAL:
         span = scope.end - scope.start
         earlier = dataclasses.replace(scope, start=scope.start - span, end=scope.start)
-        before = types.facts(kpi, earlier).set_index("segment")["value"]
-        frame = frame.assign(comparison=frame["segment"].map(before))
+        before = types.facts(kpi, earlier).set_index("segment")
+        frame = frame.assign(
+            comparison=frame["segment"].map(before["value"]), _complete=frame["segment"].map(before["complete"])
+        )
     return _ordered(frame), definition, "facts"
 
 

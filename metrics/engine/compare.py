@@ -8,6 +8,7 @@ import pandas as pd
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import periods
 from metrics.engine.query import COMPARISONS, Comparison, Scope
+from metrics.transforms.percent_change import relative_change
 
 NAMES = COMPARISONS
 
@@ -28,10 +29,13 @@ def reach(scope: Scope, how: Comparison, kpi: KpiCommon) -> pd.Timestamp:
 
 
 def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope, *, points: bool) -> pd.DataFrame:
-    """`frame` with comparison and change; an incomplete or unknown period has no change."""
+    """`frame` with comparison, difference and change; an incomplete or unknown period has no change.
+
+    A change of shares is unknown against 0, its difference is not.
+    """
     if scope.grain == periods.TOTAL:
         comparison = frame["comparison"]
-        both = frame["complete"]
+        both = frame["complete"] & frame.pop("_complete").fillna(False).astype(bool)
     else:
         count = lag(scope, how, kpi)
         if not scope.by and _has_every_period(frame, scope.grain):
@@ -42,8 +46,9 @@ def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope,
         frame = frame.merge(earlier.rename(columns=names), on=["segment", "period"], how="left")
         comparison = frame["comparison"]
         both = frame["complete"] & frame.pop("_complete").fillna(False).astype(bool)
-    change = frame["value"] - comparison if points else frame["value"] / comparison.where(comparison != 0) - 1
-    return frame.assign(change=change.where(both))
+    difference = (frame["value"] - comparison).where(both)
+    change = difference if points else relative_change(frame["value"], comparison).where(both)
+    return frame.assign(difference=difference, change=change)
 
 
 def _has_every_period(frame: pd.DataFrame, grain: str) -> bool:
@@ -58,6 +63,6 @@ def _against_itself(frame: pd.DataFrame, count: int, *, points: bool) -> pd.Data
     value, complete = frame["value"].to_numpy(dtype="float64", na_value=np.nan), frame["complete"].to_numpy(dtype=bool)
     comparison, both = np.full(len(frame), np.nan), np.zeros(len(frame), dtype=bool)
     comparison[count:], both[count:] = value[:-count], complete[count:] & complete[:-count]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = value - comparison if points else value / np.where(comparison == 0, np.nan, comparison) - 1
-    return frame.assign(comparison=comparison, change=np.where(both, change, np.nan))
+    difference = np.where(both, value - comparison, np.nan)
+    change = difference if points else np.where(both, relative_change(value, comparison), np.nan)
+    return frame.assign(comparison=comparison, difference=difference, change=change)

@@ -21,6 +21,36 @@ def watermark(scope: Scope, datasets: Iterable[str], grain: str) -> pd.Timestamp
     return periods.on_clock(min(known), grain, scope.zone) if known and len(known) == len(marks) else None
 
 
+def begins(scope: Scope, datasets: Iterable[str], grain: str) -> pd.Timestamp | None:
+    """From when on all of these datasets are observed, on the grain's clock; None if one is not.
+
+    A first row stands for its whole day (hour, at that grain); what a source states is taken at its word.
+    """
+    found = [_begin(scope.states.get(name), grain, scope.zone) for name in datasets]
+    known = [at for at in found if at is not None]
+    return max(known) if known and len(known) == len(found) else None
+
+
+def _begin(state: DatasetState | None, grain: str, zone: str) -> pd.Timestamp | None:
+    if state is None or state.watermark is None:
+        return None
+    if state.since is not None:
+        return periods.on_clock(state.since, grain, zone)
+    first = state.source_first_at or state.first_at
+    return None if first is None else periods.floor(periods.on_clock(first, grain, zone), _finest(grain))
+
+
+def _finest(grain: str) -> str:
+    return "hour" if grain == "hour" else "day"
+
+
+def earliest(state: DatasetState | None, grain: str, zone: str) -> pd.Timestamp | None:
+    """The first moment that anything is known of: a row, of its source or its own, or what the source states."""
+    stated = () if state is None else (state.first_at, state.source_first_at, state.since)
+    known = [at for at in stated if at is not None]
+    return periods.floor(periods.on_clock(min(known), grain, zone), _finest(grain)) if known else None
+
+
 def spined(
     found: pd.DataFrame,
     scope: Scope,
@@ -115,17 +145,31 @@ def only_mature(frame: pd.DataFrame, scope: Scope, datasets: Sequence[str], matu
     """`frame` with `complete` by all datasets and the maturity; what is not mature is unknown, not low.
 
     The base (denominator and n, the first of the parts) is known before. Without maturity the value so far stays.
+    Where a dataset after the first begins later than that, nobody could be seen to follow: unknown, too.
     """
     index = scope_index(scope)
-    done = np.array(complete(index, scope, datasets, maturity), dtype=bool)
-    done = np.tile(done, len(frame) // max(1, len(index)))
-    result = frame.assign(complete=done)
+    low = ~_followed(index, scope, datasets[1:], maturity)
     if maturity and not scope.so_far:
-        result.loc[~done, ["value", "numerator"]] = float("nan")
-        for row in np.flatnonzero(~done):
-            if (parts := result["parts"].iloc[row]) is not None:
-                result.iat[row, result.columns.get_loc("parts")] = (parts[0], *(float("nan"),) * (len(parts) - 1))
+        low |= ~np.array(ripe(index, scope, datasets, maturity), dtype=bool)
+    count = len(frame) // max(1, len(index))
+    result = frame.assign(complete=np.tile(np.array(complete(index, scope, datasets, maturity), dtype=bool), count))
+    low = np.tile(low, count)
+    result.loc[low, ["value", "numerator"]] = float("nan")
+    for row in np.flatnonzero(low):
+        if (parts := result["parts"].iloc[row]) is not None:
+            result.iat[row, result.columns.get_loc("parts")] = (parts[0], *(float("nan"),) * (len(parts) - 1))
     return result[FACT_COLUMNS]
+
+
+def _followed(
+    index: pd.DatetimeIndex, scope: Scope, datasets: Sequence[str], maturity: timedelta
+) -> np.ndarray[Any, Any]:
+    """For each period, whether each of these datasets begins before its end plus the maturity."""
+    ends = [scope.end] if scope.grain == periods.TOTAL else list(periods.ends(index, scope.grain))
+    begin = begins(scope, datasets, scope.grain)
+    if not datasets or not maturity:
+        return np.ones(len(ends), dtype=bool)
+    return np.array([begin is not None and bool(end + maturity > begin) for end in ends], dtype=bool)
 
 
 def _given(found: pd.DataFrame, column: str) -> str:
@@ -141,18 +185,28 @@ def scope_index(scope: Scope) -> pd.DatetimeIndex:
 
 
 def observed(index: pd.DatetimeIndex, state: DatasetState | None, scope: Scope) -> list[bool]:
-    """For each period, whether any of it lies between the first event and the watermark."""
-    if state is None or state.watermark is None or state.first_at is None:
+    """For each period, whether any of it lies between where a dataset begins and its watermark."""
+    first = _begin(state, scope.grain, scope.zone)
+    if state is None or state.watermark is None or first is None:
         return [False] * len(index)
     if scope.grain == periods.TOTAL:
         return [True]
-    first = periods.on_clock(state.first_at, scope.grain, scope.zone)
     mark = periods.on_clock(state.watermark, scope.grain, scope.zone)
     ends = periods.ends(index, scope.grain)
     return [bool(end > first and start < mark) for start, end in zip(index, ends, strict=True)]
 
 
 def complete(
+    index: pd.DatetimeIndex, scope: Scope, datasets: Iterable[str], maturity: timedelta = timedelta(0)
+) -> list[bool]:
+    """For each period, whether all of it was observed and the watermark has passed its end plus the maturity."""
+    names = tuple(datasets)
+    begin, starts = begins(scope, names, scope.grain), [scope.start] if scope.grain == periods.TOTAL else index
+    begun = [begin is not None and bool(start >= begin) for start in starts]
+    return [a and b for a, b in zip(begun, ripe(index, scope, names, maturity), strict=True)]
+
+
+def ripe(
     index: pd.DatetimeIndex, scope: Scope, datasets: Iterable[str], maturity: timedelta = timedelta(0)
 ) -> list[bool]:
     """For each period, whether the watermark has passed its end plus the maturity."""

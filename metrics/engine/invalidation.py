@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import pandas as pd
 from sqlglot import exp
@@ -48,7 +49,7 @@ def dataset_ranges(
 ) -> DirtyRanges | None:
     """Days of a dataset that differ from the generation before."""
     old, new = before.get(dataset.name), states.get(dataset.name)
-    if old is None or new is None or old.first_at != new.first_at:
+    if old is None or new is None or _beginning(old) != _beginning(new):
         return None
     found: list[tuple[pd.Timestamp, pd.Timestamp]] = []
     if old.watermark != new.watermark:
@@ -70,6 +71,10 @@ def dataset_ranges(
             except WarehouseError:  # the changed rows lack a column that the dataset reads
                 return None
     return merged(found)
+
+
+def _beginning(state: DatasetState) -> tuple[datetime | None, ...]:
+    return state.first_at, state.source_first_at, state.since
 
 
 def ranges(found: DirtyRanges, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:

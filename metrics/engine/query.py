@@ -64,8 +64,10 @@ class Series:
     without a breakdown), `period` (naive timestamp, see periods.py; NaT for total), value, numerator,
     denominator (float, NaN = unknown), n (Int64), complete (bool), parts (None, or a tuple of floats that
     `part_names` names: a funnel's steps, a retention's curve …), then a column per companion and, if
-    compared, comparison and change (relative, or points: see `change_in_points`).
+    compared, comparison, difference and change (relative, or points: see `change_in_points`).
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
+    begins: from when on all behind it is observed, on the grain's clock; None if something is not.
+    gaps: why part of what was asked for is not known, where one of several datasets ends or begins before others.
     level: stored or facts. notes: what a reader must know; meant: those of them about dimensions. sql: what was run.
     """
 
@@ -82,6 +84,8 @@ class Series:
     change_in_points: bool = False
     parts_form: str = "counts"
     part_names: tuple[str, ...] = ()
+    begins: pd.Timestamp | None = None
+    gaps: tuple[str, ...] = ()
     level: str = "facts"
     notes: tuple[str, ...] = ()
     meant: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a sync computes before it publishes: dataset states and finished values of every KPI."""
+"""What a sync computes before it publishes: the finished values of every KPI that it touched."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
-from sqlglot import exp
 
 from connectors.errors import DiskFull, KpiError, Problem, QueryRefused
 from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
-from metrics.engine.invalidation import clipped, dataset_ranges, ranges, tables
+from metrics.engine.invalidation import clipped, dataset_ranges, ranges
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
-from metrics.engine.periods import TOTAL
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.sql import trees
 
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
 
@@ -37,20 +31,6 @@ class Refreshed:
     kpi: str
     written: int
     problem: Problem | None = None
-
-
-def dataset_states(
-    staging: Staging,
-    catalogue: Catalogue,
-    defaults: Mapping[str, str],
-    pulled_at: Mapping[str, datetime],
-    now: datetime,
-) -> list[DatasetState]:
-    """The state of every dataset.
-
-    defaults: table → watermark kind of its source. pulled_at: table → last successful pull.
-    """
-    return [_state(d, staging, catalogue, defaults, pulled_at, now) for d in catalogue.datasets.values()]
 
 
 def refresh(
@@ -161,67 +141,3 @@ def _pieces(
 
 def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None) -> Scope:
     return dataclasses.replace(scope, by=dimension or None, memo=memo)
-
-
-def _state(
-    dataset: Dataset,
-    staging: Staging,
-    catalogue: Catalogue,
-    defaults: Mapping[str, str],
-    pulled_at: Mapping[str, datetime],
-    now: datetime,
-) -> DatasetState:
-    read = tables(dataset, staging)
-    kinds = {defaults.get(t, "data") for t in read}
-    kind = dataset.watermark or ("sync" if kinds == {"sync"} else "data")
-    first, last, rows, future = _bounds(dataset, staging, catalogue, now)
-    mark = last  # exclusive, so that the latest event itself is within
-    if kind == "sync":
-        pulls = [pulled_at[t] for t in read if t in pulled_at]
-        mark = min(pulls) - dataset.lag if pulls and len(pulls) == len(read) else None
-    elif kind == "whole_days" and last is not None:
-        mark = _end_of_day(last - timedelta(microseconds=1), ZoneInfo(catalogue.timezone))
-    return DatasetState(dataset.name, mark, first, last, rows, future)
-
-
-def _bounds(
-    dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime
-) -> tuple[datetime | None, datetime | None, int, int]:
-    """First event and end of the last one (of its day, for DATEs) not in the future, as UTC instants; counts."""
-    zone = ZoneInfo(catalogue.timezone)
-    scope = Scope(catalogue, staging, {}, TOTAL, pd.Timestamp(0), pd.Timestamp(0))
-    kind = trees.time_type(dataset, scope)
-    moment: exp.Expr = exp.column(dataset.time_dimension, quoted=True)
-    if kind == "DATE":
-        moment = exp.cast(moment, "TIMESTAMP")
-        edge = now.astimezone(zone).replace(tzinfo=None)
-    else:
-        moment = exp.AtTimeZone(this=exp.paren(trees.instant(dataset, kind)), zone=exp.Literal.string("UTC"))
-        edge = now.astimezone(UTC).replace(tzinfo=None)
-    past = exp.LTE(
-        this=moment.copy(), expression=exp.cast(exp.Literal.string(f"{edge:%Y-%m-%d %H:%M:%S.%f}"), "TIMESTAMP")
-    )
-    at = exp.Case(ifs=[exp.If(this=past, true=moment.copy())])
-    query = exp.select(
-        exp.Min(this=at).as_("first"),
-        exp.Max(this=at.copy()).as_("last"),
-        exp.Count(this=exp.Star()).as_("rows"),
-        exp.Count(this=at.copy()).as_("past"),
-        exp.Count(this=moment.copy()).as_("dated"),
-    )
-    row = trees.run(trees.from_dataset(query, dataset), scope).iloc[0]
-    counts = int(row["rows"]), int(row["dated"] - row["past"])
-    if pd.isna(row["first"]):
-        return None, None, *counts
-    first, last = (
-        row[which].floor("us").to_pydatetime() for which in ("first", "last")
-    )  # some tables have nanoseconds
-    if kind == "DATE":
-        last = datetime.combine(last.date() + timedelta(days=1), time())
-        return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC), *counts
-    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(microseconds=1), *counts
-
-
-def _end_of_day(at: datetime, zone: ZoneInfo) -> datetime:
-    day = at.astimezone(zone).date()
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)

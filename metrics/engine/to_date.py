@@ -10,6 +10,7 @@ from connectors.errors import QueryRefused
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import frames, periods, types
 from metrics.engine.query import Scope
+from metrics.transforms.percent_change import relative_change
 
 LONG = ("week", "month", "quarter", "year")
 
@@ -40,7 +41,7 @@ def running(kpi: KpiCommon, scope: Scope) -> Elapsed | None:
 
 
 def with_to_date(frame: pd.DataFrame, kpi: KpiCommon, scope: Scope, *, points: bool) -> pd.DataFrame:
-    """`frame` with comparison and change of the running period by equal parts, where those have exact values."""
+    """`frame` with what `compared` adds, of the running period by equal parts, where those have exact values."""
     found = running(kpi, scope)
     if found is None or found.period < scope.start or found.period >= scope.end:
         return frame
@@ -54,19 +55,23 @@ def with_to_date(frame: pd.DataFrame, kpi: KpiCommon, scope: Scope, *, points: b
     at = frame["period"] == found.period
     comparison = frame["segment"].map(then)
     value = frame["segment"].map(now)
-    change = value - comparison if points else value / comparison.where(comparison != 0) - 1
-    return frame.assign(
-        comparison=frame["comparison"].where(~at, comparison), change=frame["change"].where(~at, change)
-    )
+    difference = value - comparison
+    told = {"comparison": comparison, "difference": difference}
+    told["change"] = difference if points else relative_change(value, comparison)
+    return frame.assign(**{name: frame[name].where(~at, column) for name, column in told.items()})
 
 
 def _part(kpi: KpiCommon, scope: Scope, start: pd.Timestamp, days: int) -> pd.Series:
-    """Segment → the value of the first days of a period."""
+    """Segment → the value of the first days of a period, where all of them were observed."""
     end = start + pd.Timedelta(days=days)
     if kpi.runs_on or kpi.trailing_window is not None:  # the value that its last day had
         daily = types.facts(kpi, dataclasses.replace(scope, grain="day", start=end - pd.Timedelta(days=1), end=end))
-        return daily.set_index("segment")["value"]
+        return _whole(daily)
     if kpi.coarser_by:
         raise QueryRefused("a mean of periods has no value of a part of one")
     whole = types.facts(kpi, dataclasses.replace(scope, grain=periods.TOTAL, start=start, end=end))
-    return whole.set_index("segment")["value"]
+    return _whole(whole)
+
+
+def _whole(frame: pd.DataFrame) -> pd.Series:
+    return frame.set_index("segment")["value"].where(frame["complete"].to_numpy(dtype=bool))

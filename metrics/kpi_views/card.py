@@ -26,11 +26,12 @@ SHOWN = {"hour": 72, "day": 60, "week": 26, "month": 13, "quarter": 8, "year": 5
 
 @dataclass(frozen=True)
 class Latest:
-    """The number of a KPI: its last complete period of the home grain (DESIGN "Complete")."""
+    """The number of a KPI: its last complete period of the home grain. before: that of the one it is held against,
+    None if that is not complete."""
 
     period: pd.Timestamp | None
     value: float | None
-    change: float | None
+    before: float | None
     n: int | None
     series: Series
 
@@ -69,8 +70,10 @@ def latest(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...] = ())
     done = np.flatnonzero(frame["complete"].to_numpy())
     if not len(done):
         return Latest(None, None, None, None, series)
-    period, value, change, n = (frame[column].iat[done[-1]] for column in ("period", "value", "change", "n"))
-    return Latest(period, known_value(value), known_value(change), None if pd.isna(n) else int(n), series)
+    columns = ("period", "value", "comparison", "difference", "n")
+    period, value, before, difference, n = (frame[column].iat[done[-1]] for column in columns)
+    held = None if pd.isna(difference) else known_value(before)
+    return Latest(period, known_value(value), held, None if pd.isna(n) else int(n), series)
 
 
 def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Card:
@@ -92,8 +95,8 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
         period=_period(found.period, kpi, context),
         target=f"Target {goal}" if (goal := against.target_text(kpi, compact=True)) else "",
         gap=against.gap,
-        change=fmt.change_text(found.change, kpi),
-        change_is=good_or_bad(found.change, kpi),
+        change=fmt.change_text(found.value, found.before, kpi, compact=True),
+        change_is=good_or_bad(found.value, found.before, kpi),
         against=fmt.against_text(kpi.grain, window),
         status=against.status,
         spark=_spark(kpi, found, None if against.when else against.target),
@@ -125,11 +128,11 @@ def _notice(context: DataContext, kpi: KpiCommon) -> str:
     return redefinition(context, kpi)
 
 
-def good_or_bad(change: float | None, kpi: KpiCommon) -> str:
+def good_or_bad(value: float | None, before: float | None, kpi: KpiCommon) -> str:
     """The colour of a change: by what it means, not by its sign."""
-    if change is None or math.isnan(change) or change == 0 or kpi.direction == "neutral":
+    if value is None or before is None or value == before or kpi.direction == "neutral":
         return "neutral"
-    return "good" if (change > 0) == (kpi.direction == "up_is_good") else "bad"
+    return "good" if (value > before) == (kpi.direction == "up_is_good") else "bad"
 
 
 def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:

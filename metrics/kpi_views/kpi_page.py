@@ -135,14 +135,15 @@ def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> s
         return ""
     query = Query(kpi.name, kpi.grain, found.period.date(), None, None, where, "to_date")
     rows = answer(query, context.catalogue, context.reader).frame
-    rows = rows[(rows["period"] == found.period) & rows["change"].notna() & rows["value"].notna()]
+    rows = rows[(rows["period"] == found.period) & rows["difference"].notna() & rows["value"].notna()]
     if rows.empty:
         return ""
     row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
     shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
+    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi, compact=True)
     return (
         f"{title} so far, {found.days} of {found.of} days: {shown}, against {before} at the same point of the "
-        f"{kpi.grain} before ({fmt.change_text(float(row['change']), kpi)})."
+        f"{kpi.grain} before ({change})."
     )
 
 
@@ -187,8 +188,12 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
         limits = _limits(kpi, target) if grain == kpi.grain else limits
     more = f" {len(names) - LINES} more segments are in the table." if len(names) > LINES else ""
     note = f"Data to {fmt.day_text(series.watermark)}."
-    open_periods = frame.loc[~frame["complete"], "period"].nunique()
-    if open_periods and frame.loc[~frame["complete"], "value"].notna().any():
+    unfinished, early = ~frame["complete"] & ~_early(series), _early(series) & frame["value"].notna()
+    open_periods = frame.loc[unfinished, "period"].nunique()
+    if early.any() and series.begins is not None:
+        begin = fmt.period_text(series.begins.normalize(), "day", 0)
+        note += f" Dashed: its first {grain} is not whole, its data begin on {begin}."
+    if open_periods and frame.loc[unfinished, "value"].notna().any():
         note += " Dashed: not complete yet."
     elif open_periods:
         note += f" {open_periods} {grain}{'s' if open_periods > 1 else ''} not complete yet, so without a value."
@@ -225,6 +230,14 @@ def _limits(kpi: KpiCommon, target: tuple[list[pd.Timestamp], list[float]] | Non
         if limit is not None and bound is not None and not (target and bound == target[1][-1]):
             found.append((f"{label} {limit.operator} {fmt.value_text(bound, kpi)}", bound, key))
     return found
+
+
+def _early(series: Series) -> pd.Series:
+    """Rows of periods that are not complete and will not become so: a whole one lies after them."""
+    frame = series.frame
+    last = frame.loc[frame["complete"], "period"].max()
+    before = frame["period"] < (last if series.begins is None or last > series.begins else series.begins)
+    return before & ~frame["complete"]
 
 
 def _line(name: str, kind: str, part: pd.DataFrame, column: str, kpi: KpiCommon, grain: str) -> Line:
@@ -282,8 +295,11 @@ def _table(kpi: KpiCommon, series: Series) -> pd.DataFrame:
     rows["n"] = [fmt.UNKNOWN if pd.isna(v) else f"{int(v):,}" for v in frame["n"]]
     if "comparison" in frame:
         rows["Compared with"] = [fmt.value_text(v, kpi) for v in frame["comparison"]]
-        rows["Change"] = [fmt.change_text(v, kpi) or fmt.UNKNOWN for v in frame["change"]]
-    rows["Complete"] = ["yes" if c else "not yet" for c in frame["complete"]]
+        sides = zip(frame["value"], frame["comparison"].where(frame["difference"].notna()), strict=True)
+        rows["Change"] = [fmt.change_text(now, then, kpi) or fmt.UNKNOWN for now, then in sides]
+    early = _early(series).reindex(frame.index)
+    words = zip(frame["complete"], early, strict=True)
+    rows["Complete"] = ["yes" if done else "in part" if begun else "not yet" for done, begun in words]
     return pd.DataFrame(rows)
 
 
@@ -294,7 +310,7 @@ def _notes(kpi: KpiCommon, series: Series) -> tuple[str, ...]:
         notes.append(f"Shown after {', '.join(steps)}; alerts, targets and references use the value before.")
     if series.grain != kpi.grain:
         notes.append(f"Shown by {series.grain}; the number above is by {kpi.grain}, and so are {_by_home(kpi)}.")
-    return tuple(notes)
+    return (*notes, *(f"{gap[:1].upper()}{gap[1:]}" for gap in series.gaps))
 
 
 def _by_home(kpi: KpiCommon) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connectors.warehouse.contract import Reader, SourceRun
+from connectors.warehouse.contract import DatasetState, Reader, SourceRun
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
@@ -41,6 +41,7 @@ def origin(
         if state is not None:
             left = f"; {state.future_rows:,} lie in the future and are not counted" if state.future_rows else ""
             facts.append((f"Rows of {title}", f"{state.rows:,}{left}{_matching(kpi, dataset, catalogue, reader)}"))
+            facts.append((f"{title} is observed from", _begin(state)))
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
         run = runs.get(table_sources.get(item.source, ""))
         if run is not None:
@@ -55,6 +56,15 @@ def origin(
         facts.append(("Changed", f"{change.on:%d %b %Y}{f' by {change.by}' if change.by else ''}: {change.why}"))
     facts.append(("Owner", kpi.owner or "not set"))
     return Origin(tuple(facts), sql_of(Query(name), catalogue, reader))
+
+
+def _begin(state: DatasetState) -> str:
+    """`Thu 8 Jan 2026, 10:30 UTC, its first row`: from when on a day without rows is 0."""
+    if state.since is not None:
+        return f"{fmt.instant_text(state.since)}, as its source states"
+    first = state.source_first_at or state.first_at
+    own = "its first row" if first == state.first_at else "the first row of its source"
+    return "no rows yet" if first is None else f"{fmt.instant_text(first)}, {own}"
 
 
 def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...]:

@@ -41,6 +41,11 @@ def rows_words(condition: Condition) -> str:
     return f"rows of {condition.dataset}{f' where {condition.filter}' if condition.filter else ''}"
 
 
+def ties_words(ties: str | None) -> str:
+    """What was stated of rows of one moment; empty if nothing."""
+    return {"same_moment": ", the same row counts, too", "strictly_later": ", strictly later"}.get(ties or "", "")
+
+
 def within_words(window: timedelta | None) -> str:
     """within 7 days; `, whenever` without a window."""
     if window is None:

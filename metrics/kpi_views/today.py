@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import periods
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Query
@@ -21,10 +22,12 @@ def today_so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]
     if kpi.grain != "day" or kpi.additivity != "additive" or "hour" not in kpi.offered_grains:
         return ""
     series = answer(Query(kpi.name, "day", where=where), context.catalogue, context.reader, transforms=False)
-    running = series.frame[~series.frame["complete"] & series.frame["value"].notna()]
-    if running.empty or series.watermark is None:
+    if series.watermark is None:
         return ""
-    today = pd.Timestamp(running["period"].iloc[-1])
+    today = periods.floor(periods.on_clock(series.watermark, "day", context.catalogue.timezone), "day")
+    running = series.frame[(series.frame["period"] == today) & ~series.frame["complete"]]
+    if running["value"].isna().all():
+        return ""
     first = (today - pd.Timedelta(days=7 * WEEKS + 1)).date()
     hours = answer(
         Query(kpi.name, "hour", first, where=where), context.catalogue, context.reader, transforms=False
@@ -42,7 +45,7 @@ def today_so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]
         return ""
     value, mean = float(so_far.sum()), sum(usual) / len(usual)
     days = f"the {len(usual)} {today:%A}s before" if len(usual) > 1 else f"the {today:%A} before"
-    change = f" ({fmt.change_text(value / mean - 1, kpi)})" if mean else ""
+    change = f" ({fmt.change_text(value, mean, kpi)})" if mean else ""
     day = fmt.period_text(today, "day", context.now.year)
     return (
         f"{day} so far, to {today + until:%H:%M}: {fmt.value_text(value, kpi)}, "

@@ -106,7 +106,8 @@ class _LaunchSeries:
             series = self.inputs.series(name, self.grain, by, self.as_of)
             if name == self.kpi.name:
                 self.definition, self.level = series.definition, series.level
-            self._frames[key] = series.frame
+            frame = series.frame  # a first period that is not whole is low for no reason of the launch's
+            self._frames[key] = frame.assign(value=frame["value"].where(frame["complete"]))
         return self._frames[key]
 
     def _complete(self) -> pd.Timestamp | None:

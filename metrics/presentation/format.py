@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.transforms.percent_change import relative_change
 
 UNKNOWN = "–"
 MINUS = "−"
@@ -41,9 +42,9 @@ def value_text(value: float | None, kpi: KpiCommon, *, compact: bool = False) ->
         return duration_text(value)
     if head == "currency":
         symbol = SYMBOLS.get(code or "USD", f"{code} ")
-        if compact and abs(value) >= 10_000:
-            return symbol + _short(value)
-        return symbol + _signed(value, 0 if abs(value) >= 1000 else 2)
+        short = compact and abs(value) >= 10_000
+        text = _short(value) if short else _signed(value, 0 if abs(value) >= 1000 else 2)
+        return (MINUS if text.startswith(MINUS) else "") + symbol + text.removeprefix(MINUS)
     match = PATTERN.match(kpi.format)
     if match and head != "number":
         after = match["after"]
@@ -58,14 +59,19 @@ def value_text(value: float | None, kpi: KpiCommon, *, compact: bool = False) ->
     return _signed(value, 0 if whole or abs(value) >= 1000 else 2)
 
 
-def change_text(change: float | None, kpi: KpiCommon) -> str:
-    """A change: points for rates, percent otherwise; empty if unknown."""
-    if change is None or math.isnan(change):
+def change_text(value: float | None, before: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:
+    """A change: points for rates, percent otherwise; empty if either is unknown.
+
+    `from −100 to −50` where a percentage means nothing: a value below 0, or nothing to begin with.
+    """
+    if value is None or before is None or math.isnan(value) or math.isnan(before):
         return ""
     if kpi.changes_in_points:
-        points = change * 100 if kpi.is_rate else change
+        points = (value - before) * (100 if kpi.is_rate else 1)
         return f"{_signed(points, 1, plus=True)} points"
-    return f"{_signed(change * 100, 1, plus=True)}%"
+    if before <= 0 or value < 0:
+        return f"from {value_text(before, kpi, compact=compact)} to {value_text(value, kpi, compact=compact)}"
+    return f"{_signed(relative_change(value, before) * 100, 1, plus=True)}%"
 
 
 def difference_text(value: float | None, kpi: KpiCommon, *, plus: bool = True) -> str:
@@ -92,7 +98,9 @@ def gap_text(value: float, target: float, kpi: KpiCommon) -> str:
         return f"{abs(gap):.1f} points {side} target"
     if kpi.format == "duration":
         return f"{duration_text(abs(gap), like=target)} {side} target"
-    return f"{abs(gap / target) * 100:.1f}% {side} target" if target else f"{value_text(abs(gap), kpi)} {side} target"
+    if target <= 0 or value < 0:
+        return f"{value_text(abs(gap), kpi)} {side} target"
+    return f"{abs(relative_change(value, target)) * 100:.1f}% {side} target"
 
 
 def duration_text(seconds: float, like: float | None = None) -> str:
@@ -149,6 +157,12 @@ def moment_text(at: datetime | None) -> str:
     if at.hour == at.minute == at.second == 0:
         day = pd.Timestamp(at) - pd.Timedelta(seconds=1)
         return f"the end of {day:%a} {day.day} {day:%b %Y}"
+    return instant_text(at)
+
+
+def instant_text(at: datetime) -> str:
+    """Sun 22 Nov 2026, 23:59 UTC; midnight is 00:00 of its own day."""
+    at = at.astimezone(UTC)
     return f"{at:%a} {at.day} {at:%b %Y, %H:%M} UTC"
 
 

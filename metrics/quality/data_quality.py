@@ -16,6 +16,8 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.engine import periods
+from metrics.engine.answer import default_scope
+from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
@@ -49,6 +51,7 @@ def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -
             seen.never(kpi),
             _above_one(kpi, reader),
             _constant(kpi, reader) if kpi.overview else iter(()),  # one that only serves others may be
+            _ends_apart(kpi, catalogue, reader, states),
             _silent(kpi, catalogue, reader, now),
         )
         for check in checks:
@@ -259,6 +262,20 @@ def _constant(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
     if len(tail) == CONSTANT[kpi.grain] and tail["value"].nunique() == 1:
         text = f"it has been {tail['value'].iloc[0]:g} for {len(tail)} {kpi.grain}s"
         yield (), "constant", text, "Is its event still recorded, and its filter still right?"
+
+
+def _ends_apart(
+    kpi: KpiCommon, catalogue: Catalogue, reader: Reader, states: Mapping[str, DatasetState]
+) -> Iterator[Finding]:
+    """A part that is complete to its latest row by default, and so keeps from being known what others know.
+
+    Cohorts end with their base: who started last is no news.
+    """
+    scope = default_scope(kpi, kpi.grain, catalogue, reader, states)
+    base = next((condition.dataset for condition in kpi.conditions.values()), "")
+    for gap in gaps(kpi, scope):
+        if gap.early and gap.hint and gap.dataset != base:
+            yield (), "ends_apart", gap.text, gap.hint
 
 
 def _silent(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, now: datetime) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ def compared(earlier: Document, later: Document) -> tuple[Pair, ...]:
         one, other = earlier.line(key), later.line(key)
         either = other or one
         assert either is not None
-        change = one.change_to(other.value) if one is not None and other is not None else ""
+        change = one.change_to(other) if one is not None and other is not None else ""
         found.append(
             Pair(
                 either.title,

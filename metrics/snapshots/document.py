@@ -11,6 +11,7 @@ from typing import Any
 
 from metrics.catalog.models.kpi import Strict
 from metrics.presentation.format import NAME, iso, plain, signed
+from metrics.transforms.percent_change import relative_change
 
 FORMAT = 1  # raise it when keys change their meaning; documents of earlier formats stay readable
 
@@ -88,13 +89,16 @@ class Line(Strict):
         """Label, with its segment."""
         return " · ".join([self.label, *(plain(value, NAME) for value in self.segment.values())])
 
-    def change_to(self, later: float | None) -> str:
-        """`+0.4 points`, `−3.1%`: from this value to another one; empty if either is unknown."""
-        if self.value is None or later is None or (self.value == 0 and not self.in_points):
+    def change_to(self, later: Line) -> str:
+        """`+0.4 points`, `−3.1%`, `from −100 to −50`: from this line to another week's; empty if either is unknown."""
+        before, value = self.value, later.value
+        if before is None or value is None:
             return ""
         if self.in_points:
-            return f"{signed((later - self.value) * (100 if self.unit == 'percent' else 1), 1, plus=True)} points"
-        return f"{signed((later / self.value - 1) * 100, 1, plus=True)}%"
+            return f"{signed((value - before) * (100 if self.unit == 'percent' else 1), 1, plus=True)} points"
+        if before <= 0 or value < 0:
+            return f"from {self.text} to {later.text}"
+        return f"{signed(relative_change(value, before) * 100, 1, plus=True)}%"
 
     @property
     def key(self) -> str:

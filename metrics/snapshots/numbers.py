@@ -18,6 +18,7 @@ from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
 from metrics.engine.beginning import begins_of
+from metrics.engine.frames import known_value
 from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter
 from metrics.presentation import export
@@ -25,6 +26,7 @@ from metrics.presentation import format as fmt
 from metrics.snapshots.document import Point
 from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.week import Week
+from metrics.transforms.percent_change import relative_change
 
 WEEKS, MONTHS = 6, 12  # the working-backwards form
 A_WEEK = {"hour": 168, "day": 7}  # home periods that a value is held against: a week, else one period
@@ -75,14 +77,23 @@ class Numbers:
         return export.in_parts(self.series, self.last["parts"]) if self.last is not None else {}
 
     @cached_property
+    def sides(self) -> tuple[float | None, float | None]:
+        """The value, and the one it is held against; None = unknown."""
+        now, then = (None if row is None else known_value(row["value"]) for row in (self.last, self.before))
+        return now, then
+
+    @property
     def change(self) -> float | None:
-        """Relative, or in points."""
-        if self.last is None or self.before is None:
+        """Relative, or in points; None if it is unknown."""
+        now, then = self.sides
+        if now is None or then is None:
             return None
-        now, then = self.last["value"], self.before["value"]
-        if pd.isna(now) or pd.isna(then) or (then == 0 and not self.kpi.changes_in_points):
-            return None
-        return float(now - then) if self.kpi.changes_in_points else float(now / then - 1)
+        return known_value(now - then if self.kpi.changes_in_points else relative_change(now, then))
+
+    @property
+    def change_text(self) -> str:
+        """The change in words; empty if it is unknown."""
+        return fmt.change_text(*self.sides, self.kpi)
 
     @cached_property
     def expected(self) -> Expected | None:

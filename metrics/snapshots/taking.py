@@ -193,8 +193,8 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         parts=numbers.parts,
         **_before(kpi, before, year),
         change=numbers.change,
-        change_text=fmt.change_text(numbers.change, kpi),
-        change_is=_tone(numbers.change, kpi),
+        change_text=numbers.change_text,
+        change_is=_tone(numbers),
         target=goal.target,
         target_text=goal.target_text(kpi),
         gap=gap,
@@ -219,9 +219,9 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
     return line, status
 
 
-def _tone(change: float | None, kpi: KpiCommon) -> str:
+def _tone(numbers: Numbers) -> str:
     """The colour of a change; one that is told as ±0 has none."""
-    return "neutral" if fmt.change_text(change, kpi).startswith("±") else good_or_bad(change, kpi)
+    return "neutral" if numbers.change_text.startswith("±") else good_or_bad(*numbers.sides, numbers.kpi)
 
 
 def _before(kpi: KpiCommon, before: pd.Series | None, year: int) -> dict[str, Any]:
@@ -259,7 +259,8 @@ def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
 def _place(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     """Where the change sits, if it is more than an ordinary one."""
     last, before, expected = numbers.last, numbers.before, numbers.expected
-    if last is None or before is None or not numbers.change:
+    now, then = numbers.sides
+    if last is None or before is None or now is None or then is None or now == then:
         return ""
     if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
         return ""

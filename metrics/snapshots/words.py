@@ -49,7 +49,7 @@ def sentence(label: str, numbers: Numbers, status: Status, gap: str, year: int) 
     if last is None or pd.isna(last["value"]):
         return f"{label} is not known: {status.why[:1].lower()}{status.why[1:]}"
     text = f"{fmt.value_text(float(last['value']), kpi)} {period_text(kpi, last['period'], year)}"
-    change = fmt.change_text(numbers.change, kpi)
+    change = numbers.change_text
     if change and before is not None:
         text += f", {change} {against(kpi, before['period'], year)}"
     if status.slug == "waiting_for_data":

@@ -66,7 +66,7 @@ def test_changes_against_an_earlier_period(project: Builder, compare: str, lag: 
     daily(project, list(values), f'{{name: drop, compare: {compare}, thresholds: {{critical: "< -30%"}}}}')
     wanted, firing = [], False
     for day in range(lag, len(values)):
-        bad = values[day] / values[day - lag] - 1 < -0.3
+        bad = (values[day] - values[day - lag]) / values[day - lag] < -0.3
         if bad and not firing:
             wanted.append((day, "opened", "critical"))
         elif firing:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from connectors.errors import DefinitionError
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.document import read_document
 from metrics.catalog.loading import load
 from metrics.catalog.schema import schemas
 from tests.conftest import ROOT
@@ -112,6 +113,14 @@ def test_a_file_that_is_no_yaml_is_one_problem_with_its_line(tmp_path: Path) -> 
     found = catalogue(tmp_path, x="label: [a, b\nagg: count", y="dataset: events\nagg: count")
     assert [(p.file, p.code) for p in found.problems] == [("kpis/x.yml", "yaml")] and found.problems[0].line > 1
     assert list(found.kpis) == ["y"]
+
+
+def test_a_date_that_no_calendar_has_is_one_problem_with_its_line(tmp_path: Path) -> None:
+    """Nor does it end in a traceback."""
+    path = tmp_path / "x.yml"
+    path.write_text("name: x\nchanges:\n  - {on: 2026-02-28, why: a}\n  - {on: 2026-02-30, why: b}\n")
+    (problem,) = read_document(path, shown_as="x.yml")[1]
+    assert problem.line == 4 and "a date that does not exist" in problem.message and "2026-11-23" in problem.hint
 
 
 def test_the_name_is_the_files_stem_and_yaml_is_called_yml(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ KPIS = {
         name: FOLLOWED[name]
         for name in (
             "convert",
+            "buys_again",
             "pay",
             "credit",
             "funnel",

@@ -53,19 +53,40 @@ def test_large_amounts_are_short_on_cards() -> None:
 
 
 def test_rates_change_in_points_and_counts_in_percent() -> None:
-    assert fmt.change_text(-0.012, kpi(format="percent")) == "−1.2 points"
-    assert fmt.change_text(0.034, kpi()) == "+3.4%"
-    assert fmt.change_text(-2.0, kpi(delta="points")) == "−2.0 points"
-    assert fmt.change_text(math.nan, kpi()) == ""
+    assert fmt.change_text(0.4, 0.412, kpi(format="percent")) == "−1.2 points"
+    assert fmt.change_text(103.4, 100, kpi()) == "+3.4%"
+    assert fmt.change_text(8, 10, kpi(delta="points")) == "−2.0 points"
+    assert fmt.change_text(math.nan, 1, kpi()) == fmt.change_text(1, None, kpi()) == ""
     assert fmt.gap_text(0.984, 0.992, kpi(format="percent")) == "0.8 points under target"
     assert fmt.gap_text(110, 100, kpi()) == "10.0% over target"
     assert fmt.gap_text(2.65, 2.2, kpi(format="duration")) == "0.4 s over target"
 
 
 def test_colours_follow_meaning_not_sign() -> None:
-    assert good_or_bad(0.1, kpi()) == "good"
-    assert good_or_bad(0.1, kpi(direction="down_is_good")) == "bad"
-    assert good_or_bad(0.1, kpi(direction="neutral")) == "neutral"
+    assert good_or_bad(1.1, 1, kpi()) == "good"
+    assert good_or_bad(1.1, 1, kpi(direction="down_is_good")) == "bad"
+    assert good_or_bad(1.1, 1, kpi(direction="neutral")) == good_or_bad(1, 1, kpi()) == "neutral"
+    assert [good_or_bad(*sides, kpi()) for sides in ((-50, -100), (10, 0), (-75, -50))] == ["good", "good", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "text"),
+    [
+        (-100, -50, "from −$100.00 to −$50.00"),
+        (100, -50, "from $100.00 to −$50.00"),
+        (-100, 50, "from −$100.00 to $50.00"),
+        (0, 10, "from $0.00 to $10.00"),
+        (100, 0, "−100.0%"),
+        (100, 150, "+50.0%"),
+    ],
+)
+def test_a_percentage_is_said_only_where_it_means_something(before: float, value: float, text: str) -> None:
+    assert fmt.change_text(value, before, kpi(format="currency USD")) == text
+
+
+def test_a_gap_to_a_target_below_zero_is_told_in_its_unit() -> None:
+    assert fmt.gap_text(-120, -100, kpi()) == "20 under target"
+    assert fmt.gap_text(-20, 100, kpi()) == "120 under target"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +109,10 @@ def test_status_from_target_and_without_and_late() -> None:
 def test_thresholds_relative_to_a_target() -> None:
     item = kpi(thresholds={"warning": "< -5% of target", "critical": "< -10% of target"})
     assert [status_of(item, v, 100).slug for v in (96, 94, 89)] == ["on_track", "at_risk", "off_track"]
+    assert [status_of(item, v, -100).slug for v in (-95, -104, -106, -111)] == ["on_track"] * 2 + [
+        "at_risk",
+        "off_track",
+    ]
 
 
 def test_a_target_path_is_linear_and_holds_its_ends() -> None:

@@ -48,8 +48,8 @@ def test_rows_without_a_time_and_in_the_future_are_counted_and_told(shop: Builde
     assert "no_time" not in {code for code, _ in codes(shop)}  # they are counted by another time
     project = shop.open()
     sheet = origin("visits_count", project.catalogue(project.reader()), project.reader(), {}, {})
-    told = dict(sheet.facts)["Rows of visits"]
-    assert "4 lie in the future and are not counted" in told and "2 have no at and are in no period" in told
+    fact = dict(sheet.facts)["Rows of visits"]
+    assert "4 lie in the future and are not counted" in fact and "2 have no at and are in no period" in fact
 
 
 def test_a_filter_value_that_never_occurs_names_the_nearest(shop: Builder) -> None:

@@ -176,7 +176,7 @@ def test_segments_of_the_valid_values_and_their_n(warehouse: Warehouse) -> None:
 
 
 def test_states_and_files_are_those_of_their_generation(warehouse: Warehouse) -> None:
-    states = [DatasetState("events", AT, AT, AT, 5, 1), DatasetState("empty", None, None, None, 0, 0)]
+    states = [DatasetState("events", AT, AT, AT, 5, 1, AT, AT), DatasetState("empty", None, None, None, 0, 0)]
     with warehouse.staging(AT) as staging:
         staging.store_dataset_states(states)
         staging.store_files({"kpi:n": "name: n", "dataset:events": "name: events"})

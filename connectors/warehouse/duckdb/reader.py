@@ -57,13 +57,15 @@ class Books:
 
     def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
         """Dataset states as of the generation with this sequence."""
+        known = "since" in described(self._connection.cursor(), f"SELECT * FROM {BOOKS}.dataset_states")
+        begin = "source_first_at, since" if known else "NULL, NULL"  # of an earlier version's generation
         rows = self._rows(
-            f"SELECT name, watermark, first_at, last_at, rows, future_rows FROM {BOOKS}.dataset_states "
+            f"SELECT name, watermark, first_at, last_at, rows, future_rows, {begin} FROM {BOOKS}.dataset_states "
             f"WHERE sequence = {int(sequence)}"
         )
         return {
-            name: DatasetState(name, _utc(mark), _utc(first), _utc(last), count, future)
-            for name, mark, first, last, count, future in rows
+            name: DatasetState(name, _utc(mark), _utc(first), _utc(last), count, future, _utc(source), _utc(since))
+            for name, mark, first, last, count, future, source, since in rows
         }
 
     def published_files(self) -> Mapping[str, str]:

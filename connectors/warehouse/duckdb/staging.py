@@ -31,6 +31,8 @@ ALTER TABLE {BOOKS}.cursors ADD COLUMN IF NOT EXISTS readings VARCHAR;
 CREATE TABLE IF NOT EXISTS {BOOKS}.files (name VARCHAR, text VARCHAR);
 CREATE TABLE IF NOT EXISTS {BOOKS}.dataset_states (sequence BIGINT, name VARCHAR, watermark TIMESTAMP,
     first_at TIMESTAMP, last_at TIMESTAMP, rows BIGINT, future_rows BIGINT);
+ALTER TABLE {BOOKS}.dataset_states ADD COLUMN IF NOT EXISTS source_first_at TIMESTAMP;
+ALTER TABLE {BOOKS}.dataset_states ADD COLUMN IF NOT EXISTS since TIMESTAMP;
 CREATE TABLE IF NOT EXISTS {BOOKS}.definitions (definition VARCHAR, kpi VARCHAR, text VARCHAR, first_sequence BIGINT);
 CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_series (kpi VARCHAR, definition VARCHAR, grain VARCHAR, dimension VARCHAR,
     valid_from BIGINT, valid_to BIGINT);
@@ -183,8 +185,11 @@ class DuckStaging(DuckLoading):
         """Record the dataset states of this generation."""
         for s in states:
             row = [s.name, _naive(s.watermark), _naive(s.first_at), _naive(s.last_at), s.rows, s.future_rows]
+            row = [self.generation.sequence, *row, _naive(s.source_first_at), _naive(s.since)]
             self._connection.execute(
-                f"INSERT INTO {BOOKS}.dataset_states VALUES (?, ?, ?, ?, ?, ?, ?)", [self.generation.sequence, *row]
+                f"INSERT INTO {BOOKS}.dataset_states (sequence, name, watermark, first_at, last_at, rows, future_rows, "
+                "source_first_at, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
             )
 
     def stored_segments(

@@ -87,7 +87,7 @@ class Threshold(BaseModel):
     def limit(self, target: float | None) -> float | None:
         """The number that the value is compared with; None if it needs a target that is unknown."""
         if self.of_target:
-            return None if target is None else target * (1 + self.number / 100)
+            return None if target is None else target + abs(target) * self.number / 100
         return self.number / 100 if self.unit in ("%", "pp") else self.number
 
     def breached(self, value: float, target: float | None) -> bool:

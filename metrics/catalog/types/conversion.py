@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from metrics.catalog.cohort import Cohort, Rows
+from metrics.catalog.cohort import TIES, Cohort, Rows, Ties
 from metrics.catalog.models.kpi import Condition, Place, given, with_format
 from metrics.catalog.models.values import Duration
 
@@ -21,6 +21,7 @@ class Conversion(Cohort):
     window: Duration | None = Field(None, description="At once, or later by less than this; default: ever.")
     calculation: Literal["rate", "count"] = "rate"
     of: Literal["entities", "events"] = "entities"
+    ties: Ties | None = Field(None, description=TIES)
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from connectors.errors import Problem
 from metrics.catalog.checks.fields import Known
-from metrics.catalog.cohort import Cohort
+from metrics.catalog.cohort import TIES, Cohort, Ties
 from metrics.catalog.document import Document
 from metrics.catalog.models.kpi import Condition, Place, Strict, with_format
 from metrics.catalog.models.values import Duration
@@ -34,6 +34,8 @@ class Funnel(Cohort):
         "entity", description="attempt: an entity counts once for each day on which it starts."
     )
 
+    ties: Ties | None = Field(None, description=TIES)
+
     @model_validator(mode="before")
     @classmethod
     def _percent(cls, data: Any) -> Any:
@@ -43,6 +45,11 @@ class Funnel(Cohort):
     def _one_dataset(self) -> Funnel:
         if self.order == "strict" and len({c.dataset for c in self.conditions.values()}) > 1:
             raise ValueError("`order: strict` needs all steps in one dataset\nWrite `order: sequential`.")
+        if self.order == "strict" and self.ties is not None:
+            raise ValueError(
+                "`ties` has no effect with `order: strict`, where rows of one moment stand in the order of the primary "
+                "key\nLeave out `ties`, or write `order: sequential`."
+            )
         names = [step.name for step in self.steps]
         if len(set(names)) < len(names):
             raise ValueError("two steps have the same name")

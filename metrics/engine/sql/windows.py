@@ -46,8 +46,8 @@ def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
     A longer grain asks for the observed ones only: then all grains of a refresh ask for the same, once.
     """
     start, end, state = scope.start, scope.end, scope.states.get(kpi.dataset)
-    if scope.grain != "day" and state is not None and state.first_at is not None and state.watermark is not None:
-        first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
+    first = frames.earliest(state, "day", scope.zone)
+    if scope.grain != "day" and state is not None and first is not None and state.watermark is not None:
         last = periods.ceil(periods.on_clock(state.watermark, "day", scope.zone), "day")
         start, end = max(start, first), max(start, first, min(end, last))
     return dataclasses.replace(scope, grain="day", start=start - pd.Timedelta(days=size - 1), end=end)
@@ -173,10 +173,9 @@ def _sums(column: pd.Series, size: int) -> pd.Series:
 
 
 def _first_days_incomplete(daily: pd.DataFrame, scope: Scope, kpi: Simple, size: int) -> pd.DataFrame:
-    """The first N − 1 days have windows that reach back before the first event."""
-    state = scope.states.get(kpi.dataset)
-    if state is None or state.first_at is None:
+    """The first N − 1 days have windows that reach back to where nothing was observed."""
+    begin = frames.begins(scope, (kpi.dataset,), "day")
+    if begin is None:
         return daily
-    first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
-    early = daily["period"] < first + pd.Timedelta(days=size - 1)
+    early = daily["period"] < begin + pd.Timedelta(days=size - 1)
     return daily.assign(complete=daily["complete"] & ~early)

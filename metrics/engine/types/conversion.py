@@ -11,8 +11,8 @@ from metrics.catalog.types.conversion import Conversion
 from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising, window_function
-from metrics.engine.sql.next_event import next_event, within
+from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, falling, reach, rising, window_function
+from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
@@ -35,8 +35,9 @@ def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     return frames.shared(found)
 
 
-def _hits(kpi: Conversion, scope: Scope, conversion: Rows) -> exp.Select:
-    columns = conversion.entity.as_("entity"), conversion.at.copy().as_("seen_at")
+def _hits(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.Select:
+    place = place_of_hit(conversion, [base], kpi.ties)
+    columns = conversion.entity.as_("entity"), conversion.at.copy().as_("seen_at"), place.as_("place")
     return conversion.select(*columns, start=scope.start - DAY, end=reach(scope.end, _span(kpi)))
 
 
@@ -56,7 +57,7 @@ def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> ex
         "conversions",
         keys=KEYS,
         at="base_at",
-        same_moment=True,
+        place=exp.Literal.number(REACHED_1),
         whole_days=conversion.is_date and not base.is_date,
     )
     converted = within(exp.column("hit"), exp.column("base_at"), kpi.window)
@@ -73,11 +74,15 @@ def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> ex
         .from_("followed")
         .group_by("segment", "period")
     )
-    return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, conversion), followed=followed_by)
+    hits = _hits(kpi, scope, base, conversion)
+    return trees.assembled(final, base=entries, conversions=hits, followed=followed_by)
 
 
 def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.Select:
-    """Each conversion is credited to the last base row at or before it, within the window (last touch)."""
+    """Each conversion is credited to the last base row at or before it, within the window (last touch).
+
+    A row that is both is credited to one before it.
+    """
     at = base.at.copy()
     if conversion.is_date and not base.is_date:
         at = exp.cast(exp.TimestampTrunc(this=at, unit=exp.var("DAY")), "TIMESTAMP")
@@ -100,14 +105,19 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
             trees.null("TIMESTAMP").as_("base_local"),
             trees.null("TIMESTAMP").as_("base_at"),
             exp.column("seen_at", "conversions").as_("line_at"),
+            exp.column("place", "conversions"),
             exp.Literal.number(1).as_("kind"),
         )
         .from_("conversions")
         .join("pairs", on="pairs.entity = conversions.entity")
     )
-    line = exp.select("segment", "entity", "base_local", "base_at", "line_at", exp.Literal.number(0).as_("kind"))
+    line = exp.select(
+        *("segment", "entity", "base_local", "base_at", "line_at"),
+        exp.Literal.number(REACHED_1).as_("place"),
+        exp.Literal.number(0).as_("kind"),
+    )
     both = exp.union(line.from_("base"), seen, distinct=False)
-    order = [rising(exp.column("line_at")), rising(exp.column("kind"))]
+    order = [rising(exp.column("line_at")), falling(exp.column("place"))]
 
     def last(column: str) -> exp.Expr:
         return window_function(exp.Max(this=exp.column(column)), by=["segment", "entity"], order=order, running=True)
@@ -130,7 +140,8 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
         .where(trees.in_range(exp.column("local"), scope.start, scope.end))
         .group_by(exp.Literal.number(1), exp.Literal.number(2))
     )
-    return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, conversion), pairs=pairs, touched=touched)
+    hits = _hits(kpi, scope, base, conversion)
+    return trees.assembled(final, base=entries, conversions=hits, pairs=pairs, touched=touched)
 
 
 def _span(kpi: Conversion) -> pd.Timedelta | None:

@@ -64,9 +64,9 @@ def _measure(kpi: Cumulative, scope: Scope) -> Measure:
 def _days(kpi: Cumulative, measure: Measure, scope: Scope) -> Scope:
     """The days that the scope's values count: back to the first event, or to the start of the running period."""
     start, end, state = scope.start, scope.end, scope.states.get(measure.dataset)
-    if state is None or state.first_at is None or state.watermark is None:
+    first = frames.earliest(state, "day", scope.zone)
+    if state is None or first is None or state.watermark is None:
         return dataclasses.replace(scope, grain="day")
-    first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), "day")
     if kpi.grain_to_date:
         start = _begin(start, kpi, scope)
         start = start if scope.grain == "day" else max(start, _begin(first, kpi, scope))

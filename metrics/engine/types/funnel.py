@@ -13,10 +13,17 @@ from metrics.engine import frames
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising
-from metrics.engine.sql.next_event import next_event, within
+from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
-KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "first_at": "TIMESTAMP", "reached_at": "TIMESTAMP"}
+# first_there: the first step that was reached at the moment of the last one.
+KEYS = {
+    "segment": "TEXT",
+    "period": "TIMESTAMP",
+    "first_at": "TIMESTAMP",
+    "reached_at": "TIMESTAMP",
+    "first_there": "BIGINT",
+}
 
 
 dirty_ranges = starts_within_its_window
@@ -46,8 +53,7 @@ def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
 
 
 def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
-    """Others may lie between. Each step is the first of its rows after the step before."""
-    span = None if kpi.window is None else pd.Timedelta(kpi.window)
+    """Others may lie between. Each step is the first of its rows at the step before or later, one row one step."""
     first = steps[0]
     entry = first.select(
         first.segment.as_("segment"),
@@ -56,35 +62,15 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         *([first.period("day").as_("day")] if kpi.per == "attempt" else []),
         exp.Min(this=first.at.copy()).as_("first_at"),
         exp.Min(this=first.at.copy()).as_("reached_at"),
+        exp.Literal.number(1).as_("first_there"),
         start=scope.start,
         end=scope.end,
         asked=True,
     )
     entry = entry.group_by(*(exp.Literal.number(i + 1) for i in range(4 if kpi.per == "attempt" else 3)))
     ctes: dict[str, exp.Query] = {"reached_1": entry}
-    for i, step in enumerate(steps[1:], start=2):
-        ctes[f"hits_{i}"] = step.select(
-            step.entity.as_("entity"),
-            step.at.copy().as_("seen_at"),
-            start=scope.start - DAY,
-            end=reach(scope.end, span),
-        )
-        dates = step.is_date or steps[i - 2].is_date
-        came_next = next_event(
-            f"reached_{i - 1}",
-            f"hits_{i}",
-            keys=KEYS,
-            at="reached_at",
-            same_moment=dates,
-            whole_days=step.is_date and not steps[i - 2].is_date,
-        )
-        # A date stands at its midnight: who is there has not gone back in time.
-        at = exp.Greatest(this=exp.column("reached_at"), expressions=[exp.column("hit")], ignore_nulls=True)
-        reached = exp.select(
-            "entity", "segment", "period", "first_at", (at if dates else exp.column("hit")).as_("reached_at")
-        )
-        reached = reached.from_(came_next.subquery("came_next"))
-        ctes[f"reached_{i}"] = reached.where(within(exp.column("hit"), exp.column("first_at"), kpi.window))
+    for i in range(2, len(steps) + 1):
+        ctes[f"hits_{i}"], ctes[f"reached_{i}"] = _hits(kpi, scope, steps[:i]), _reached(kpi, steps[:i])
     counts = [
         exp.select("segment", "period", exp.Literal.number(i + 1).as_("step")).from_(f"reached_{i + 1}")
         for i in range(len(steps))
@@ -103,6 +89,41 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         .group_by("segment", "period", "step")
     )
     return trees.assembled(final, **ctes)
+
+
+def _hits(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
+    """Rows of the last of these steps."""
+    step = steps[-1]
+    return step.select(
+        step.entity.as_("entity"),
+        step.at.copy().as_("seen_at"),
+        place_of_hit(step, steps[:-1], kpi.ties).as_("place"),
+        start=scope.start - DAY,
+        end=reach(scope.end, None if kpi.window is None else pd.Timedelta(kpi.window)),
+    )
+
+
+def _reached(kpi: Funnel, steps: list[Rows]) -> exp.Select:
+    """Who came from the step before to the last of these, and when."""
+    number, step, before = len(steps), steps[-1], steps[-2]
+    came_next = next_event(
+        f"reached_{number - 1}",
+        f"hits_{number}",
+        keys=KEYS,
+        at="reached_at",
+        place=exp.Mul(this=exp.column("first_there"), expression=exp.Literal.number(REACHED_1)),
+        whole_days=step.is_date and not before.is_date,
+    )
+    at: exp.Expr = exp.column("hit")
+    if step.is_date or before.is_date:  # a date stands at its midnight: who is there has not gone back in time
+        at = exp.Greatest(this=exp.column("reached_at"), expressions=[at], ignore_nulls=True)
+    later = exp.If(this=exp.GT(this=at.copy(), expression=exp.column("reached_at")), true=exp.Literal.number(number))
+    first_there = exp.Case(ifs=[later], default=exp.column("first_there"))
+    reached = exp.select(
+        *("entity", "segment", "period", "first_at"), at.as_("reached_at"), first_there.as_("first_there")
+    )
+    reached = reached.from_(came_next.subquery("came_next"))
+    return reached.where(within(exp.column("hit"), exp.column("first_at"), kpi.window))
 
 
 def _row_order(steps: list[Rows]) -> list[exp.Ordered]:

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog.types.lifecycle import PARTS, Lifecycle
-from metrics.engine import frames
+from metrics.engine import frames, periods
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
@@ -38,7 +38,16 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
     seen = frames.observed(index, scope.states.get(rows.dataset.name), scope)
     counted = counted[counted[trees.PERIOD].isin(index[seen])]
     zero = ("numerator", "denominator", *PARTS) if rows.dataset.empty == "zero" else ()
-    return frames.shared(frames.spined(counted, scope, rows.dataset.name, zero=zero, parts=PARTS))
+    found = frames.shared(frames.spined(counted, scope, rows.dataset.name, zero=zero, parts=PARTS))
+    return found.assign(complete=found["complete"] & ~_after_a_part(found["period"], scope, rows.dataset.name))
+
+
+def _after_a_part(period: pd.Series, scope: Scope, dataset: str) -> pd.Series:
+    """Whether the period before, which each is held against, was observed in part: who was there then is not known."""
+    begin = frames.begins(scope, (dataset,), scope.grain)
+    if begin is None:
+        return period.notna()
+    return (period > begin) & (periods.shifted(period, scope.grain, -1) < begin)
 
 
 def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:

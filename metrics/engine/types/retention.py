@@ -153,24 +153,46 @@ def _offsets(kpi: Retention, returns: pd.DataFrame) -> pd.Series:
 
 
 def _ripened(kpi: Retention, frame: pd.DataFrame, scope: Scope, datasets: tuple[str, ...]) -> pd.DataFrame:
-    """`frame` with what the watermark has not passed yet as unknown, entry by entry."""
+    """`frame` with what the watermark has not passed yet, or nobody watched yet, as unknown, entry by entry."""
     fine = "hour" if scope.grain == "hour" else "day"
     mark = frames.watermark(scope, dict.fromkeys(datasets), fine)
     index = frames.scope_index(scope)
     ends = [scope.end] if scope.grain == periods.TOTAL else list(periods.ends(index, scope.grain))
     ripe = [0 if mark is None or mark < end else _ripe(kpi, end, mark, scope.week_start_days) for end in ends]
-    over = [mark is not None and mark >= end for end in ends]
+    starts = [scope.start] if scope.grain == periods.TOTAL else list(index)
+    begin, watched = (frames.begins(scope, names, fine) for names in (datasets[:1], datasets[1:]))
+    seen = [_watched(kpi, start, begin, watched, scope.week_start_days) for start in starts]
+    whole = [mark is not None and mark >= end for end in ends]
+    whole = [over and begin is not None and start >= begin for start, over in zip(starts, whole, strict=True)]
     times = len(frame) // max(1, len(ends))  # every segment has every period
-    known, closed = np.tile(np.array(ripe, dtype=int), times), np.tile(np.array(over, dtype=bool), times)
-    complete = (known >= kpi.at) & closed
+    known, least = np.tile(np.array(ripe, dtype=int), times), np.tile(np.array(seen, dtype=int), times)
+    there = (known >= kpi.at) & (least <= kpi.at)
     rows = [
-        None if row is None else tuple(x if k <= upto or k == 0 else float("nan") for k, x in enumerate(row))
-        for row, upto in zip(frame["parts"], known, strict=True)
+        None if row is None else tuple(x if k == 0 or low <= k <= upto else float("nan") for k, x in enumerate(row))
+        for row, low, upto in zip(frame["parts"], least, known, strict=True)
     ]
     parts = np.full(len(frame), None, dtype=object)
     parts[:] = rows
-    numerator = frame["numerator"].where(known >= kpi.at)
-    return frame.assign(numerator=numerator, complete=complete, parts=parts)[FACT_COLUMNS]
+    complete = there & np.tile(np.array(whole, dtype=bool), times)
+    return frame.assign(numerator=frame["numerator"].where(there), complete=complete, parts=parts)[FACT_COLUMNS]
+
+
+def _watched(
+    kpi: Retention,
+    start: pd.Timestamp,
+    begin: pd.Timestamp | None,
+    watched: pd.Timestamp | None,
+    week_start_days: int,
+) -> int:
+    """The first entry of a cohort's curve whose whole unit lies after what counts as coming back was first observed."""
+    first = start if begin is None else max(start, begin)
+    calendar = kpi.count_from == "calendar"
+    base = periods.floor(first, kpi.unit, week_start_days) if calendar else first.normalize()
+    for k in range(1, kpi.length + 1):
+        at = periods.after(base, kpi.unit, k) if calendar else base + pd.Timedelta(days=_days(kpi, k))
+        if watched is not None and at >= watched:
+            return k
+    return kpi.length + 1
 
 
 def _ripe(kpi: Retention, end: pd.Timestamp, mark: pd.Timestamp, week_start_days: int) -> int:

@@ -52,7 +52,9 @@ def _home(kpi: Sql, scope: Scope) -> pd.DataFrame:
     done = pd.Series(frames.complete(index, scope, datasets, kpi.maturity), index=index)
     result["complete"] = done.reindex(result["period"]).to_numpy()
     if kpi.maturity:  # an immature cohort is unknown, not low
-        result.loc[~result["complete"], ["value", "numerator", "denominator"]] = float("nan")
+        ripe = pd.Series(frames.ripe(index, scope, datasets, kpi.maturity), index=index)
+        low = ~ripe.reindex(result["period"]).to_numpy(dtype=bool)
+        result.loc[low, ["value", "numerator", "denominator"]] = float("nan")
     return result[FACT_COLUMNS]
 
 

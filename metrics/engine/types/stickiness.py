@@ -56,10 +56,10 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
 
 def _shorts(kpi: Stickiness, scope: Scope, dataset: str, frame: pd.DataFrame) -> pd.Series:
     """How many short periods of each row's long one were observed: those before the first event are no zeros."""
-    state = scope.states.get(dataset)
-    if state is None or state.first_at is None or state.watermark is None:
+    state, begin = scope.states.get(dataset), frames.begins(scope, (dataset,), "day")
+    if state is None or begin is None or state.watermark is None:
         return pd.Series(float("nan"), index=frame.index)
-    first = periods.floor(periods.on_clock(state.first_at, "day", scope.zone), kpi.short, scope.week_start_days)
+    first = periods.floor(begin, kpi.short, scope.week_start_days)
     last = periods.ceil(periods.on_clock(state.watermark, "day", scope.zone), kpi.short, scope.week_start_days)
     index = frames.scope_index(scope)
     counts = {

@@ -11,7 +11,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.funnel import Funnel
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter, Series
-from metrics.kpi_views.sentences import rows_words, within_words
+from metrics.kpi_views.sentences import rows_words, ties_words, within_words
 from metrics.presentation import format as fmt
 from metrics.presentation.export import counts, share
 
@@ -47,7 +47,7 @@ def in_words(kpi: Funnel, catalogue: Catalogue) -> str:
     rows = [rows_words(condition) for condition in kpi.conditions.values()]
     steps = " → ".join(f"{step.name} ({row})" for step, row in zip(kpi.steps, rows, strict=True))
     order = "directly one after another" if kpi.order == "strict" else "in this order"
-    return f"{steps}, {order}{within_words(kpi.window)}; last step as a share of the first"
+    return f"{steps}, {order}{ties_words(kpi.ties)}{within_words(kpi.window)}; last step as a share of the first"
 
 
 def shape(context: DataContext, kpi: Funnel, series: Series, where: tuple[Filter, ...], who: str) -> FunnelShape | None:

@@ -63,9 +63,9 @@ def shape(
 ) -> RetentionShape | None:
     """Triangle and curve of what the series holds; None if nobody ever started."""
     frame = series.frame
-    curves = [
-        Curve(str(segment) or "All cohorts", pooled(part)) for segment, part in frame.groupby("segment", sort=False)
-    ]
+    whole = frame if series.begins is None else frame[frame["period"] >= series.begins]  # a part of a cohort is none
+    groups = (frame if whole.empty else whole).groupby("segment", sort=False)
+    curves = [Curve(str(segment) or "All cohorts", pooled(part)) for segment, part in groups]
     curves = [curve for curve in curves if any(not math.isnan(x) for x in curve.shares)]
     if not curves:
         return None

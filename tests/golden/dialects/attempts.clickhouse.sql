@@ -19,7 +19,8 @@ WITH cte__reached_1 AS (
       )
     ) AS Nullable(DateTime)) AS day,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at
+    MIN("at") AS reached_at,
+    1 AS first_there
   FROM "events"
   WHERE
     (
@@ -50,7 +51,10 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -79,7 +83,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -87,6 +92,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -95,10 +101,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -108,8 +115,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -119,8 +128,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -133,7 +144,12 @@ WITH cte__reached_1 AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -162,7 +178,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -170,6 +187,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -178,10 +196,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -191,8 +210,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -202,8 +223,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

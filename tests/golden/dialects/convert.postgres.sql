@@ -31,7 +31,10 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -68,7 +71,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC NULLS LAST, kind DESC NULLS LAST
+        ORDER BY line_at DESC NULLS LAST, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -79,6 +82,7 @@ WITH cte__base AS (
         base_at,
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -89,6 +93,7 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

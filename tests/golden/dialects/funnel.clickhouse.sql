@@ -11,7 +11,8 @@ WITH cte__reached_1 AS (
       )
     ) AS Nullable(DateTime)) AS period,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at
+    MIN("at") AS reached_at,
+    1 AS first_there
   FROM "events"
   WHERE
     (
@@ -41,7 +42,10 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -70,7 +74,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -78,6 +83,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -86,10 +92,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -99,8 +106,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -110,8 +119,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -124,7 +135,12 @@ WITH cte__reached_1 AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -153,7 +169,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -161,6 +178,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -169,10 +187,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -182,8 +201,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -193,8 +214,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -8,7 +8,8 @@ WITH cte__reached_1 AS (
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'Europe/Berlin') AS TIMESTAMP) AS period,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at
+    MIN("at") AS reached_at,
+    1 AS first_there
   FROM "events"
   WHERE
     (
@@ -36,7 +37,10 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -63,7 +67,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -71,6 +76,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -79,10 +85,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC NULLS LAST, kind
+          ORDER BY line_at DESC NULLS LAST, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -92,8 +99,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -103,8 +112,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -117,7 +128,12 @@ WITH cte__reached_1 AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -144,7 +160,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -152,6 +169,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -160,10 +178,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC NULLS LAST, kind
+          ORDER BY line_at DESC NULLS LAST, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -173,8 +192,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -184,8 +205,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -37,7 +37,8 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS seen_at
+    CAST("at" AS Nullable(DateTime)) AS seen_at,
+    1 AS place
   FROM "payments"
   WHERE
     (
@@ -65,7 +66,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC, kind DESC
+        ORDER BY line_at DESC, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -76,6 +77,7 @@ WITH cte__base AS (
         base_at,
         CAST(dateTrunc('DAY', base_at) AS Nullable(DateTime)) AS line_at,
         CAST(NULL AS Nullable(DateTime)) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -86,6 +88,7 @@ WITH cte__base AS (
         CAST(NULL AS Nullable(DateTime)) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

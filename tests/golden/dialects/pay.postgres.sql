@@ -32,7 +32,8 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS TIMESTAMP) AS seen_at
+    CAST("at" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "payments"
   WHERE
     (
@@ -58,7 +59,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC NULLS LAST, kind DESC NULLS LAST
+        ORDER BY line_at DESC NULLS LAST, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -69,6 +70,7 @@ WITH cte__base AS (
         base_at,
         CAST(DATE_TRUNC('DAY', base_at) AS TIMESTAMP) AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -79,6 +81,7 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

@@ -23,7 +23,8 @@ WITH cte__reached_1 AS (
         6,
         'UTC'
       )
-    ) AS reached_at
+    ) AS reached_at,
+    1 AS first_there
   FROM "signups"
   WHERE
     (
@@ -50,7 +51,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS seen_at
+    CAST("at" AS Nullable(DateTime)) AS seen_at,
+    1 AS place
   FROM "payments"
   WHERE
     (
@@ -68,7 +70,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -76,6 +79,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -84,10 +88,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -97,8 +102,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           CAST(dateTrunc('DAY', reached_at) AS Nullable(DateTime)) AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -108,8 +115,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -126,7 +135,8 @@ WITH cte__reached_1 AS (
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) AS seen_at
+    ) AS seen_at,
+    1 AS place
   FROM "events"
   WHERE
     (
@@ -155,7 +165,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -163,6 +174,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -171,10 +183,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -184,8 +197,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -195,8 +210,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS Nullable(DateTime)) AS period,
           CAST(NULL AS Nullable(DateTime)) AS first_at,
           CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -4,7 +4,8 @@ WITH cte__reached_1 AS (
     `user_id` AS entity,
     CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS first_at,
-    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS reached_at
+    MIN(CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS reached_at,
+    1 AS first_there
   FROM `signups`
   WHERE
     (
@@ -21,7 +22,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     `user_id` AS entity,
-    CAST(`at` AS TIMESTAMP) AS seen_at
+    CAST(`at` AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM `payments`
   WHERE
     (
@@ -37,7 +39,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -45,6 +48,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -53,10 +57,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place NULLS LAST
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -66,8 +71,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -77,8 +84,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -91,7 +100,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_3 AS (
   SELECT
     `user_id` AS entity,
-    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS seen_at
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS seen_at,
+    1 AS place
   FROM `events`
   WHERE
     (
@@ -110,7 +120,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -118,6 +129,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -126,10 +138,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place NULLS LAST
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -139,8 +152,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -150,8 +165,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -16,7 +16,8 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("activated_at" AS TIMESTAMP) AS seen_at
+    CAST("activated_at" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "users"
   WHERE
     (
@@ -42,7 +43,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC, kind DESC
+        ORDER BY line_at DESC, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -53,6 +54,7 @@ WITH cte__base AS (
         base_at,
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -63,6 +65,7 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line
@@ -101,7 +104,8 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("activated_at" AS TIMESTAMP) AS seen_at
+    CAST("activated_at" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "users"
   WHERE
     (
@@ -127,7 +131,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC, kind DESC
+        ORDER BY line_at DESC, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -138,6 +142,7 @@ WITH cte__base AS (
         base_at,
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -148,6 +153,7 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

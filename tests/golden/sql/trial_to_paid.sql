@@ -4,7 +4,8 @@ WITH cte__reached_1 AS (
     "user_id" AS entity,
     CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
     MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
-    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at,
+    1 AS first_there
   FROM "users"
   WHERE
     (
@@ -21,7 +22,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("started_on" AS TIMESTAMP) AS seen_at
+    CAST("started_on" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "subscriptions"
   WHERE
     (
@@ -37,7 +39,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -45,6 +48,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -53,10 +57,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -66,8 +71,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -77,8 +84,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -120,7 +129,8 @@ WITH cte__reached_1 AS (
     "user_id" AS entity,
     CAST(DATE_TRUNC('WEEK', CAST("trial_at" AS TIMESTAMP)) AS TIMESTAMP) AS period,
     MIN(CAST("trial_at" AS TIMESTAMP)) AS first_at,
-    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at
+    MIN(CAST("trial_at" AS TIMESTAMP)) AS reached_at,
+    1 AS first_there
   FROM "users"
   WHERE
     (
@@ -137,7 +147,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("started_on" AS TIMESTAMP) AS seen_at
+    CAST("started_on" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "subscriptions"
   WHERE
     (
@@ -153,7 +164,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -161,6 +173,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -169,10 +182,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -182,8 +196,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -193,8 +209,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.reader import BOOKS
 from connectors.warehouse.open import open_warehouse
 from tests.conftest import NOW, Builder
 
@@ -63,3 +65,19 @@ def test_the_pointer_is_a_link_or_a_file(small: Builder, links: bool, monkeypatc
     assert pointer.is_symlink() == links and ("pointer file" not in said) == links
     assert small.open().warehouse.live() == published == small.open().reader().generation.id
     assert not list(pointer.parent.glob(".doctor*"))
+
+
+def test_a_generation_of_an_earlier_version_is_read_and_the_next_sync_goes_on(small: Builder) -> None:
+    """It knows of no `since`: its datasets begin with their first row."""
+    file = small.folder / "data" / "generations" / f"{small.open().warehouse.live()}.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        for column in ("since", "source_first_at"):
+            connection.execute(f"ALTER TABLE {BOOKS}.dataset_states DROP COLUMN {column}")
+    state = small.open().reader().dataset_states(1)["events"]
+    assert state.first_at is not None and state.since is None and state.source_first_at is None
+    assert (
+        small.ask("n", grain="month", facts=True).frame["complete"].iloc[0] == small.ask("n").frame["complete"].iloc[-1]
+    )
+    put(small, 6)
+    assert small.sync(now=NOW + timedelta(days=1)).published
+    assert small.open().reader().dataset_states(2)["events"].source_first_at == state.first_at

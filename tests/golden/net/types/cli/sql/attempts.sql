@@ -25,7 +25,8 @@ WITH dataset__events AS (
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS day,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at
+    MIN("at") AS reached_at,
+    1 AS first_there
   FROM dataset__events
   WHERE
     (
@@ -54,7 +55,10 @@ WITH dataset__events AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM dataset__events
   WHERE
     (
@@ -81,7 +85,8 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -89,6 +94,7 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -97,10 +103,11 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -110,8 +117,10 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -121,8 +130,10 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -135,7 +146,12 @@ WITH dataset__events AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM dataset__events
   WHERE
     (
@@ -162,7 +178,8 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -170,6 +187,7 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -178,10 +196,11 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -191,8 +210,10 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -202,8 +223,10 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -44,7 +44,10 @@ WITH dataset__events AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM dataset__events
   WHERE
     (
@@ -77,12 +80,12 @@ WITH dataset__events AS (
     kind,
     MAX(base_local) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, kind
+      ORDER BY line_at, place DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS local,
     MAX(base_at) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, kind
+      ORDER BY line_at, place DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS touched_at
   FROM (
@@ -92,6 +95,7 @@ WITH dataset__events AS (
       base_local,
       base_at,
       line_at,
+      2 AS place,
       0 AS kind
     FROM cte__base
     UNION ALL
@@ -101,6 +105,7 @@ WITH dataset__events AS (
       CAST(NULL AS TIMESTAMP) AS base_local,
       CAST(NULL AS TIMESTAMP) AS base_at,
       cte__conversions.seen_at AS line_at,
+      cte__conversions.place,
       1 AS kind
     FROM cte__conversions
     JOIN cte__pairs

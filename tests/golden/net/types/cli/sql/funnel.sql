@@ -27,7 +27,8 @@ WITH dataset__events AS (
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS period,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at
+    MIN("at") AS reached_at,
+    1 AS first_there
   FROM dataset__events
   WHERE
     (
@@ -55,7 +56,10 @@ WITH dataset__events AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM dataset__events
   WHERE
     (
@@ -82,7 +86,8 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -90,6 +95,7 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -98,10 +104,11 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -111,8 +118,10 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -122,8 +131,10 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -136,7 +147,12 @@ WITH dataset__events AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM dataset__events
   WHERE
     (
@@ -163,7 +179,8 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -171,6 +188,7 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -179,10 +197,11 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -192,8 +211,10 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -203,8 +224,10 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -1,0 +1,138 @@
+"""What a sync knows of each dataset before it counts: from when it was observed, and up to when it is complete."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.warehouse.contract import DatasetState, Staging
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.dataset import Dataset
+from metrics.engine.invalidation import tables
+from metrics.engine.periods import TOTAL
+from metrics.engine.query import Scope
+from metrics.engine.sql import trees
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What is known of a table by its source. watermark: default kind of its datasets; pulled_at: last success, UTC.
+
+    since: from when on it holds all there was, as stated; None = not stated.
+    """
+
+    watermark: str
+    pulled_at: datetime | None = None
+    since: datetime | None = None
+
+
+def dataset_states(staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime) -> list[DatasetState]:
+    """The state of every dataset. fed: table → what its source says of it.
+
+    A source that is complete to some day is so for every dataset over its table: refunds end with the orders that they
+    come in one file with, not with the last refund.
+    """
+    read = {name: tables(d, staging) for name, d in catalogue.datasets.items()}
+    kinds = {name: _kind(d, [fed.get(t, Fed("data")) for t in read[name]]) for name, d in catalogue.datasets.items()}
+    own = {n: _state(d, kinds[n], staging, catalogue, fed, now) for n, d in catalogue.datasets.items()}
+    # A column that reaches into the future, as due dates do, says nothing of when the file was made.
+    alone = {n: s for n, s in own.items() if len(read[n]) == 1 and not s.future_rows}
+
+    def shared(name: str, state: DatasetState) -> DatasetState:
+        over = [[other for other in alone if read[other] == [table]] for table in read[name]]
+        state = _begun(state, [[alone[other] for other in others] for others in over])
+        if kinds[name] == "sync":
+            return state
+        # Where it is stated to be complete to its rows, another's pull says nothing of it.
+        stated = catalogue.datasets[name].watermark is not None
+        near = [[other for other in others if not (stated and kinds[other] == "sync")] for others in over]
+        return _reached(state, [[alone[other] for other in others] for others in near])
+
+    return [shared(name, state) for name, state in own.items()]
+
+
+def _begun(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:
+    """With the first row of what is over its tables, of the table that begins last. over: the states of each table."""
+    firsts = [min((s.first_at for s in others if s.first_at), default=None) for others in over]
+    known = [at for at in firsts if at is not None]
+    if not known or len(known) < len(firsts):
+        return state
+    return dataclasses.replace(state, source_first_at=min(max(known), state.first_at or max(known)))
+
+
+def _reached(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:
+    """Complete as far as its tables are known to be, by the table that is known least."""
+    marks = [max((s.watermark for s in others if s.watermark), default=None) for others in over]
+    known = [at for at in marks if at is not None]
+    if not known or len(known) < len(marks):
+        return state
+    return dataclasses.replace(state, watermark=max(min(known), state.watermark or min(known)))
+
+
+def _kind(dataset: Dataset, read: list[Fed]) -> str:
+    return dataset.watermark or ("sync" if {item.watermark for item in read} == {"sync"} else "data")
+
+
+def _state(
+    dataset: Dataset, kind: str, staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime
+) -> DatasetState:
+    read = [fed.get(table, Fed("data")) for table in tables(dataset, staging)]
+    first, last, rows, future = _bounds(dataset, staging, catalogue, now)
+    mark = last  # exclusive, so that the latest event itself is within
+    if kind == "sync":
+        pulls = [item.pulled_at for item in read if item.pulled_at is not None]
+        mark = min(pulls) - dataset.lag if pulls and len(pulls) == len(read) else None
+    elif kind == "whole_days" and last is not None:
+        mark = _end_of_day(last - timedelta(microseconds=1), ZoneInfo(catalogue.timezone))
+    stated = [item.since for item in read if item.since is not None]
+    since = max(stated) if stated and len(stated) == len(read) else None
+    return DatasetState(dataset.name, mark, first, last, rows, future, first, since)
+
+
+def _bounds(
+    dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime
+) -> tuple[datetime | None, datetime | None, int, int]:
+    """First event and end of the last one (of its day, for DATEs) not in the future, as UTC instants; counts."""
+    zone = ZoneInfo(catalogue.timezone)
+    scope = Scope(catalogue, staging, {}, TOTAL, pd.Timestamp(0), pd.Timestamp(0))
+    kind = trees.time_type(dataset, scope)
+    moment: exp.Expr = exp.column(dataset.time_dimension, quoted=True)
+    if kind == "DATE":
+        moment = exp.cast(moment, "TIMESTAMP")
+        edge = now.astimezone(zone).replace(tzinfo=None)
+    else:
+        moment = exp.AtTimeZone(this=exp.paren(trees.instant(dataset, kind)), zone=exp.Literal.string("UTC"))
+        edge = now.astimezone(UTC).replace(tzinfo=None)
+    past = exp.LTE(
+        this=moment.copy(), expression=exp.cast(exp.Literal.string(f"{edge:%Y-%m-%d %H:%M:%S.%f}"), "TIMESTAMP")
+    )
+    at = exp.Case(ifs=[exp.If(this=past, true=moment.copy())])
+    query = exp.select(
+        exp.Min(this=at).as_("first"),
+        exp.Max(this=at.copy()).as_("last"),
+        exp.Count(this=exp.Star()).as_("rows"),
+        exp.Count(this=at.copy()).as_("past"),
+        exp.Count(this=moment.copy()).as_("dated"),
+    )
+    row = trees.run(trees.from_dataset(query, dataset), scope).iloc[0]
+    counts = int(row["rows"]), int(row["dated"] - row["past"])
+    if pd.isna(row["first"]):
+        return None, None, *counts
+    first, last = (
+        row[which].floor("us").to_pydatetime() for which in ("first", "last")
+    )  # some tables have nanoseconds
+    if kind == "DATE":
+        last = datetime.combine(last.date() + timedelta(days=1), time())
+        return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC), *counts
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(microseconds=1), *counts
+
+
+def _end_of_day(at: datetime, zone: ZoneInfo) -> datetime:
+    day = at.astimezone(zone).date()
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
