@@ -26,186 +26,42 @@ class Purpose(StrEnum):
 
 KINDS = {"type", "class", "category", "group", "kind", "mode", "status", "state", "bucket", "segment", "tier", "gender"}
 KINDS |= {"zone", "region", "district", "lane", "gate", "channel", "store", "branch", "shift", "step", "phase", "floor"}
-NO_QUANTITY = {
-    "year",
-    "month",
-    "day",
-    "hour",
-    "minute",
-    "week",
-    "weekday",
-    "quarter",
-    "dow",
-    "lat",
-    "latitude",
-    "lon",
-    "lng",
-}
-NO_QUANTITY |= {
-    "longitude",
-    "version",
-    "ver",
-    "build",
-    "port",
-    "timestamp",
-    "ts",
-    "date",
-    "datetime",
-    "epoch",
-    "at",
-    "on",
-}
-NO_QUANTITY |= {
-    "created",
-    "updated",
-    "modified",
-    "birthday",
-    "dob",
-    "x",
-    "y",
-    "seed",
-    "flag",
-    "period",
-    "cohort",
-    "slot",
-}
-RATES = {
-    "rate",
-    "rates",
-    "ratio",
-    "share",
-    "percent",
-    "percentage",
-    "pct",
-    "perc",
-    "ctr",
-    "cvr",
-    "cr",
-    "roas",
-    "roi",
-    "cpc",
-}
-RATES |= {
-    "cpm",
-    "cpa",
-    "cpi",
-    "cac",
-    "aov",
-    "arpu",
-    "arppu",
-    "arpdau",
-    "ltv",
-    "avg",
-    "average",
-    "mean",
-    "median",
-    "per",
-}
-RATES |= {"min", "max", "minimum", "maximum", "score", "rating", "stars", "grade", "rank", "ranking", "position", "pos"}
-RATES |= {"nps", "csat", "ces", "satisfaction", "temperature", "temp", "humidity", "age", "weight", "height", "level"}
-RATES |= {"probability", "prob", "likelihood", "factor", "margin", "quality", "percentile", "stddev", "std", "variance"}
-RATES |= {"p50", "p75", "p90", "p95", "p99", "growth", "change", "delta", "speed", "stickiness", "retention", "churn"}
-RATES |= {"sentiment", "confidence", "quote", "anteil", "taux", "frequency", "availability", "uptime", "utilization"}
-DURATIONS = {
-    "duration",
-    "seconds",
-    "minutes",
-    "hours",
-    "secs",
-    "mins",
-    "latency",
-    "ms",
-    "millis",
-    "elapsed",
-    "days",
-    "time",
-}
-DURATIONS |= {"lead", "wait", "delay", "length"}
-LEVELS = {
-    "balance",
-    "mrr",
-    "arr",
-    "stock",
-    "inventory",
-    "headcount",
-    "backlog",
-    "aum",
-    "cumulative",
-    "outstanding",
-    "open",
-}
-LEVELS |= {"active", "running", "installed", "remaining", "lifetime", "capacity", "saldo"}
-PEOPLE = {
-    "users",
-    "customers",
-    "visitors",
-    "uniques",
-    "subscribers",
-    "members",
-    "players",
-    "buyers",
-    "people",
-    "accounts",
-}
-PEOPLE |= {"clients", "guests", "followers", "fans", "dau", "wau", "mau", "viewers", "listeners", "readers", "persons"}
-PEOPLE |= {
-    "companies",
-    "teams",
-    "workspaces",
-    "devices",
-    "employees",
-    "students",
-    "patients",
-    "nutzer",
-    "kunden",
-    "reach",
-}
+NO_QUANTITY = set(
+    words(
+        "year month day hour minute week weekday quarter dow lat latitude lon lng longitude version ver build port "
+        "timestamp ts date datetime epoch at on created updated modified birthday dob x y seed flag period cohort slot"
+    )
+)
+RATES = set(
+    words(
+        "rate rates ratio share percent percentage pct perc ctr cvr cr roas roi cpc cpm cpa cpi cac aov arpu arppu "
+        "arpdau ltv avg average mean median per min max minimum maximum score rating stars grade rank ranking position "
+        "pos nps csat ces satisfaction temperature temp humidity age weight height level probability prob likelihood "
+        "factor margin quality percentile stddev std variance p50 p75 p90 p95 p99 growth change delta speed stickiness "
+        "retention churn sentiment confidence quote anteil taux frequency availability uptime utilization"
+    )
+)
+DURATIONS = set(
+    words("duration seconds minutes hours secs mins latency ms millis elapsed days time lead wait delay length")
+)
+LEVELS = set(
+    words(
+        "balance mrr arr stock inventory headcount backlog aum cumulative outstanding open active running installed "
+        "remaining lifetime capacity saldo"
+    )
+)
+PEOPLE = set(
+    words(
+        "users customers visitors uniques subscribers members players buyers people accounts clients guests followers "
+        "fans dau wau mau viewers listeners readers persons companies teams workspaces devices employees students "
+        "patients nutzer kunden reach"
+    )
+)
 COMING = {"new", "first", "lost", "churned", "added", "gained", "acquired", "joined", "reactivated", "cancelled"}
-STRONG = (
-    "revenue",
-    "sales",
-    "gmv",
-    "turnover",
-    "umsatz",
-    "rev",
-    "income",
-    "subtotal",
-    "amount",
-    "earnings",
-    "proceeds",
-    "profit",
-    "betrag",
-    "summe",
-    "montant",
-    "importe",
-    "ingresos",
-    "donation",
-    "payout",
-    "spend",
-    "spending",
-    "cost",
-    "costs",
-    "expense",
-    "expenses",
-    "budget",
-    "refund",
-    "refunded",
-    "discount",
-    "commission",
-    "fee",
-    "fees",
-    "tax",
-    "taxes",
-    "vat",
-    "tip",
-    "shipping",
-    "charge",
-    "charged",
-    "usd",
-    "eur",
-    "gbp",
-    "money",
-    "cents",
+STRONG = words(
+    "revenue sales gmv turnover umsatz rev income subtotal amount earnings proceeds profit betrag summe montant "
+    "importe ingresos donation payout spend spending cost costs expense expenses budget refund refunded discount "
+    "commission fee fees tax taxes vat tip shipping charge charged usd eur gbp money cents"
 )
 WEAK = ("total", "net", "gross", "value", "sum", "paid", "payment", "bill", "loss", "price")
 RANK = (
@@ -216,99 +72,36 @@ RANK = (
     {"spend", "spending", "cost", "costs", "expense", "expenses", "budget", "commission"},
 )
 BESIDE = {"tax", "taxes", "vat", "fee", "fees", "discount", "shipping", "refund", "refunded", "tip"}
-COUNTED = {
-    "quantity",
-    "qty",
-    "units",
-    "count",
-    "counts",
-    "cnt",
-    "num",
-    "views",
-    "pageviews",
-    "impressions",
-    "downloads",
-}
-COUNTED |= {"menge", "anzahl", "stück", "hits", "traffic", "volume", "quantité", "nombre", "cantidad"}
+COUNTED = set(
+    words(
+        "quantity qty units count counts cnt num views pageviews impressions downloads menge anzahl stück hits traffic "
+        "volume quantité nombre cantidad"
+    )
+)
 SOME = {"quantity", "qty", "units"}  # they count wherever they stand in a name
 # Ends of words that sound like several and are not.
 SINGULAR = ("ss", "us", "is")
 
-WHO = {"user", "customer", "visitor", "buyer", "client", "member", "subscriber", "person", "player", "guest", "shopper"}
-WHO |= {"patient", "student", "contact", "lead", "respondent", "requester", "donor", "rider", "passenger", "employee"}
-WHO |= {"kunde", "kundin", "nutzer", "cliente", "usuario", "utilisateur", "people", "distinct", "anonymous"}
+WHO = set(
+    words(
+        "user customer visitor buyer client member subscriber person player guest shopper patient student contact lead "
+        "respondent requester donor rider passenger employee kunde kundin nutzer cliente usuario utilisateur people "
+        "distinct anonymous"
+    )
+)
 GROUPS = {"account", "company", "organization", "organisation", "org", "tenant", "workspace", "team", "device"}
-SUFFIXES = {
-    "id",
-    "uuid",
-    "guid",
-    "key",
-    "no",
-    "nr",
-    "number",
-    "email",
-    "mail",
-    "e",
-    "name",
-    "code",
-    "ref",
-    "hash",
-    "pseudo",
-}
-SUFFIXES |= {"address", "identifier", "username", "login"}
+SUFFIXES = set(
+    words("id uuid guid key no nr number email mail e name code ref hash pseudo address identifier username login")
+)
 
-LATE = {
-    "due",
-    "birth",
-    "birthday",
-    "dob",
-    "expiry",
-    "expires",
-    "expiration",
-    "end",
-    "ended",
-    "closed",
-    "resolved",
-    "solved",
-}
-LATE |= {
-    "shipped",
-    "shipping",
-    "delivered",
-    "delivery",
-    "estimated",
-    "cancelled",
-    "canceled",
-    "scheduled",
-    "until",
-    "fulfilled",
-}
-LATE |= {
-    "arrival",
-    "refunded",
-    "start",
-    "started",
-    "hire",
-    "hired",
-    "stage",
-    "assigned",
-    "initially",
-    "previous",
-    "first",
-}
-CHANGED = {
-    "updated",
-    "modified",
-    "changed",
-    "loaded",
-    "synced",
-    "last",
-    "viewed",
-    "exported",
-    "imported",
-    "ingested",
-    "import",
-}
+LATE = set(
+    words(
+        "due birth birthday dob expiry expires expiration end ended closed resolved solved shipped shipping delivered "
+        "delivery estimated cancelled canceled scheduled until fulfilled arrival refunded start started hire hired "
+        "stage assigned initially previous first"
+    )
+)
+CHANGED = set(words("updated modified changed loaded synced last viewed exported imported ingested import"))
 CURRENCIES = {"currency", "ccy", "waehrung", "währung", "devise", "moneda", "valuta"}
 STATES = {"status", "state", "stage", "outcome", "result", "zustand"}
 

@@ -24,19 +24,7 @@ ASKED = {  # scale → words of the question, lowest and highest answer, label, 
     ),
     "ces": ({"ces", "effort", "easy", "ease"}, (1, 7), "CES", "Mean answer on a scale of 1 to 7"),
 }
-WRITTEN = {
-    "comment",
-    "comments",
-    "reason",
-    "why",
-    "feedback",
-    "verbatim",
-    "words",
-    "improve",
-    "better",
-    "tell",
-    "remarks",
-}
+WRITTEN = set(words("comment comments reason why feedback verbatim words improve better tell remarks"))
 EXACT = {"nps", "csat", "ces"}
 
 

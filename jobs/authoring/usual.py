@@ -14,46 +14,14 @@ from jobs.authoring.surveys import survey_kpis
 
 MOST_DIMENSIONS, MOST_AMOUNTS, MOST_SUMS, MOST_MEANS, MOST_SHARES = 6, 3, 6, 4, 2
 ADDED = (Purpose.AMOUNT, Purpose.QUANTITY, Purpose.PEOPLE, Purpose.LEVEL)
-BAD = {
-    "bounce",
-    "churn",
-    "churned",
-    "refund",
-    "refunded",
-    "error",
-    "errors",
-    "crash",
-    "crashes",
-    "cancelled",
-    "canceled",
-}
-BAD |= {"failed", "uninstall", "uninstalls", "complaints", "cost", "costs", "spend", "cac", "cpc", "cpa", "cpm", "wait"}
-BAD |= {
-    "latency",
-    "delay",
-    "spam",
-    "unsubscribes",
-    "bugs",
-    "returns",
-    "defects",
-    "loss",
-    "losses",
-    "lost",
-    "fee",
-    "fees",
-}
-LINES_OF = {
-    "order",
-    "transaction",
-    "invoice",
-    "purchase",
-    "checkout",
-    "basket",
-    "cart",
-    "receipt",
-    "booking",
-    "bestellung",
-}
+BAD = set(
+    words(
+        "bounce churn churned refund refunded error errors crash crashes cancelled canceled failed uninstall "
+        "uninstalls complaints cost costs spend cac cpc cpa cpm wait latency delay spam unsubscribes bugs "
+        "returns defects loss losses lost fee fees"
+    )
+)
+LINES_OF = set(words("order transaction invoice purchase checkout basket cart receipt booking bestellung"))
 ENDINGS = ("refunded", "cancelled", "canceled", "returned", "failed", "churned", "rejected", "declined")
 # What a rate is weighted by, the first that fits: words of the rate → words of the weight.
 WEIGHTS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
