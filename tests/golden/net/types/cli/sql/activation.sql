@@ -32,23 +32,11 @@ WITH cte__base AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

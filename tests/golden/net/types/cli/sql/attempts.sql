@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -26,7 +14,7 @@ WITH dataset__events AS (
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS day,
     MIN("at") AS first_at,
     MIN("at") AS reached_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -55,7 +43,7 @@ WITH dataset__events AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -136,7 +124,7 @@ WITH dataset__events AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__base AS (
+WITH cte__base AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -21,7 +9,7 @@ WITH dataset__events AS (
     ) AT TIME ZONE 'America/New_York' AS base_local,
     "at" AS base_at,
     "at" AS line_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -45,7 +33,7 @@ WITH dataset__events AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -28,7 +16,7 @@ WITH dataset__events AS (
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS period,
     MIN("at") AS first_at,
     MIN("at") AS reached_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -56,7 +44,7 @@ WITH dataset__events AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -137,7 +125,7 @@ WITH dataset__events AS (
   SELECT
     "user_id" AS entity,
     "at" AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -108,18 +108,6 @@ WITH cte__reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '6' DAY
-), dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
@@ -128,7 +116,7 @@ WITH cte__reached_1 AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York' AS seen_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
