@@ -160,7 +160,7 @@ class WarehouseError(KpiError):
     code = "warehouse"
 
 
-MOST_LISTED = 20  # of known names; of more the nearest are told
+MOST_LISTED = 40  # of known names; of more the nearest are told
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ def _midnight(day: date, grain: str, zone: str) -> pd.Timestamp:
 
 
 def _first_full(kpi: KpiCommon, frame: pd.DataFrame) -> pd.Timestamp | None:
-    """The first complete period with something in it; where it began within the data, the one after.
+    """The first complete period with something in it; the one after where it began among periods of nothing.
 
     Where less is better, nothing at all is something.
     """
@@ -80,5 +80,6 @@ def _first_full(kpi: KpiCommon, frame: pd.DataFrame) -> pd.Timestamp | None:
     counted = np.flatnonzero(~np.isnan(value) & ((value != 0) | (kpi.direction == "down_is_good")))
     if not len(counted):
         return None
-    first = int(counted[0]) + (1 if counted[0] else 0)
+    first = int(counted[0])
+    first += 1 if first and not np.isnan(value[first - 1]) else 0
     return pd.Timestamp(done["period"].iloc[first]) if first < len(done) else None

@@ -143,7 +143,7 @@ def test_what_is_suggested_fits_there(tmp_path: Path) -> None:
 def test_the_nearest_of_many_come_first_and_case_does_not_matter() -> None:
     many = [f"column_{n:03}" for n in range(300)] + ["User_ID"]
     hint = did_you_mean("user_id", many)
-    assert hint.startswith("Did you mean 'User_ID'? Known: User_ID, ") and hint.endswith("and 281 more.")
+    assert hint.startswith("Did you mean 'User_ID'? Known: User_ID, ") and hint.endswith("and 261 more.")
     assert did_you_mean("kep", ["keep", "change"]) == "Did you mean 'keep'? Known: keep, change."
     assert did_you_mean("x", []) == "Known: none."
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from jobs.alerts.incidents import read_state
 from jobs.demo import MARKS
 from jobs.launches.board import board, page_of
 from jobs.launches.scorecards import card_of, read_again
@@ -68,3 +70,13 @@ def test_the_board_has_one_running_one_planned_one_read(demo: Project) -> None:
 def test_the_demos_dated_launches_stay_out_of_git() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert [name for name in MARKS if f"/metrics/definitions/launches/{name}.yml" not in ignored] == []
+
+
+def test_no_incident_is_older_than_the_launch_that_its_kpi_belongs_to(demo: Project) -> None:
+    catalogue, found = demo.catalogue(), read_state(demo, now=NOW)
+    told = [item for item in found.history if item.kpi]
+    for item in told:
+        launch = catalogue.launch_of(item.kpi)
+        assert launch is None or pd.Timestamp(item.opened_period) >= pd.Timestamp(launch.starts_on), item
+    assert {item.kpi for item in told} >= {"new_editor_adoption", "p95_load_time", "nps"}
+    assert [item.segment for item in found.open if item.kpi == "error_free_sessions"] == [""], "android is part of it"

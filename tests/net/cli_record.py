@@ -226,7 +226,7 @@ def _writing(name: str, shell: Shell) -> None:
         return
     shell("alerts", "evaluate", "--fail-on", "warning", *AT)
     shell("alerts", "silence", "orders.few", "--until", "2h", "--segment", "ios", *BY, *AT)
-    shell("alerts", "ack", "3", *BY, *AT)
+    shell("alerts", "ack", "1", *BY, *AT)
     shell("alerts", "status", *AT)
     shell("alerts", "history", *AT)
     shell("launch", "add", "wizard", "--on", "2026-12-01", "--success", "paid_share:+2pp", "--guardrail", "orders:> 10",

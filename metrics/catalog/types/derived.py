@@ -33,9 +33,8 @@ class Derived(KpiCommon):
 
     @property
     def offered_grains(self) -> tuple[str, ...]:
-        """Those stated; else those whose periods its offsets are a whole number of, and its home grain."""
-        found = super().offered_grains
-        return found if self.grains else tuple(g for g in found if g == self.grain or not self._broken_at(g))
+        """Those whose periods its offsets are a whole number of, and its home grain."""
+        return tuple(g for g in super().offered_grains if g == self.grain or not self._broken_at(g))
 
     def _broken_at(self, grain: str) -> str:
         """The grain of an offset that is no whole number of these; empty if there is none."""
@@ -47,9 +46,11 @@ class Derived(KpiCommon):
             formula(self.expr)
         except SqlProblem as problem:
             return [document.problem(("expr",), "sql", str(problem), problem.hint)]
-        hint = f"Offered by itself: {', '.join(self.model_copy(update={'grains': ()}).offered_grains)}."
+        hint = f"It is not offered; left are: {', '.join(self.offered_grains)}."
         return [
-            document.problem(("grains", i), "grain", f"an offset by {of} is no whole number of {grain}s", hint)
+            document.problem(
+                ("grains", i), "grain", f"an offset by {of} is no whole number of {grain}s", hint, "warning"
+            )
             for i, grain in enumerate(self.grains)
             if (of := self._broken_at(grain)) and grain != self.grain
         ]

@@ -32,24 +32,11 @@ WITH cte__base AS (
     AND NOT (
       "user_id"
     ) IS NULL
-), dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    1 AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -85,7 +72,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC, place
+        ORDER BY line_at DESC, kind DESC
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -96,7 +83,6 @@ WITH cte__base AS (
         base_at,
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
-        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -107,7 +93,6 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
-        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__cohort AS (
+WITH cte__cohort AS (
   SELECT DISTINCT
     '' AS segment,
     "user_id" AS entity,
@@ -38,7 +26,7 @@ WITH dataset__events AS (
         ) - INTERVAL '6' DAY
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS start_on
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -65,19 +53,7 @@ GROUP BY
   segment,
   period;
 
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__cohort AS (
+WITH cte__cohort AS (
   SELECT DISTINCT
     '' AS segment,
     "user_id" AS entity,
@@ -105,7 +81,7 @@ WITH dataset__events AS (
         ) - INTERVAL '6' DAY
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS start_on
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -137,7 +113,7 @@ WITH dataset__events AS (
         ) - INTERVAL '6' DAY
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS back_on
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -25,9 +13,8 @@ WITH dataset__events AS (
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS day,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at,
-    1 AS first_there
-  FROM dataset__events
+    MIN("at") AS reached_at
+  FROM "events"
   WHERE
     (
       (
@@ -55,11 +42,8 @@ WITH dataset__events AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    CASE WHEN (
-      kind = 'view'
-    ) THEN 3 ELSE 1 END AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -85,8 +69,7 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at,
-    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
+    hit AS reached_at
   FROM (
     SELECT
       entity,
@@ -94,7 +77,6 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -103,11 +85,10 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -117,10 +98,8 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
-          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -130,10 +109,8 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -146,13 +123,8 @@ WITH dataset__events AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    CASE WHEN (
-      kind = 'cart'
-    ) THEN 5 WHEN (
-      kind = 'view'
-    ) THEN 3 ELSE 1 END AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -178,8 +150,7 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at,
-    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
+    hit AS reached_at
   FROM (
     SELECT
       entity,
@@ -187,7 +158,6 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -196,11 +166,10 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -210,10 +179,8 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
-          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -223,10 +190,8 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__rows_of_all AS (
+WITH cte__rows_of_all AS (
   SELECT
     '' AS segment,
     CAST(DATE_TRUNC('DAY', (
@@ -32,7 +20,7 @@ WITH dataset__events AS (
       ) AT TIME ZONE 'America/New_York' DESC, "event_id" DESC
     ) AS nth,
     CASE WHEN TRUE THEN 1 END AS asked
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__base AS (
+WITH cte__base AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -21,7 +9,7 @@ WITH dataset__events AS (
     ) AT TIME ZONE 'America/New_York' AS base_local,
     "at" AS base_at,
     "at" AS line_at
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
@@ -44,11 +32,8 @@ WITH dataset__events AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    CASE WHEN (
-      kind = 'view'
-    ) THEN 3 ELSE 1 END AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -80,12 +65,12 @@ WITH dataset__events AS (
     kind,
     MAX(base_local) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, place DESC
+      ORDER BY line_at, kind
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS local,
     MAX(base_at) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, place DESC
+      ORDER BY line_at, kind
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS touched_at
   FROM (
@@ -95,7 +80,6 @@ WITH dataset__events AS (
       base_local,
       base_at,
       line_at,
-      2 AS place,
       0 AS kind
     FROM cte__base
     UNION ALL
@@ -105,7 +89,6 @@ WITH dataset__events AS (
       CAST(NULL AS TIMESTAMP) AS base_local,
       CAST(NULL AS TIMESTAMP) AS base_at,
       cte__conversions.seen_at AS line_at,
-      cte__conversions.place,
       1 AS kind
     FROM cte__conversions
     JOIN cte__pairs

@@ -118,18 +118,6 @@ WITH cte__starts AS (
       start_local >= CAST('2026-07-26 00:00:00' AS TIMESTAMP)
       AND start_local < CAST('2026-11-08 00:00:00' AS TIMESTAMP)
     )
-), dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
 ), cte__returns AS (
   SELECT DISTINCT
     "user_id" AS entity,
@@ -138,7 +126,7 @@ WITH cte__starts AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS back_on
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,3 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-)
 SELECT
   CAST(DATE_TRUNC('DAY', (
     (
@@ -20,7 +7,7 @@ SELECT
   '' AS __segment,
   ARG_MIN(amount, ROW("at", "event_id")) AS __value,
   COUNT(amount) AS n
-FROM dataset__events
+FROM "events"
 WHERE
   (
     (

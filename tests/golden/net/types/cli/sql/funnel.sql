@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__reached_1 AS (
+WITH cte__reached_1 AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -27,9 +15,8 @@ WITH dataset__events AS (
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS period,
     MIN("at") AS first_at,
-    MIN("at") AS reached_at,
-    1 AS first_there
-  FROM dataset__events
+    MIN("at") AS reached_at
+  FROM "events"
   WHERE
     (
       (
@@ -56,11 +43,8 @@ WITH dataset__events AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    CASE WHEN (
-      kind = 'view'
-    ) THEN 3 ELSE 1 END AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -86,8 +70,7 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at,
-    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
+    hit AS reached_at
   FROM (
     SELECT
       entity,
@@ -95,7 +78,6 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -104,11 +86,10 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -118,10 +99,8 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
-          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -131,10 +110,8 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -147,13 +124,8 @@ WITH dataset__events AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at,
-    CASE WHEN (
-      kind = 'cart'
-    ) THEN 5 WHEN (
-      kind = 'view'
-    ) THEN 3 ELSE 1 END AS place
-  FROM dataset__events
+    "at" AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -179,8 +151,7 @@ WITH dataset__events AS (
     segment,
     period,
     first_at,
-    hit AS reached_at,
-    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
+    hit AS reached_at
   FROM (
     SELECT
       entity,
@@ -188,7 +159,6 @@ WITH dataset__events AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -197,11 +167,10 @@ WITH dataset__events AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -211,10 +180,8 @@ WITH dataset__events AS (
           period,
           first_at,
           reached_at,
-          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -224,10 +191,8 @@ WITH dataset__events AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

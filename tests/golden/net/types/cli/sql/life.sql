@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     '' AS segment,
     "user_id" AS entity,
@@ -26,7 +14,7 @@ WITH dataset__events AS (
         ) - INTERVAL '6' DAY
       )
     ) + INTERVAL '6' DAY AS TIMESTAMP) AS period
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

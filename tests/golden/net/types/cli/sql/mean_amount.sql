@@ -1,16 +1,3 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-)
 SELECT
   CAST(DATE_TRUNC('DAY', (
     (
@@ -22,7 +9,7 @@ SELECT
   COUNT(amount) AS n,
   SUM(amount) AS numerator,
   COUNT(amount) AS denominator
-FROM dataset__events
+FROM "events"
 WHERE
   (
     (

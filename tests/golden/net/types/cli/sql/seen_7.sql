@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__active AS (
+WITH cte__active AS (
   SELECT DISTINCT
     user_id AS entity,
     CAST((
@@ -18,7 +6,7 @@ WITH dataset__events AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York' AS DATE) AS day
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

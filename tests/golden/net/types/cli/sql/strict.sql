@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__every AS (
+WITH cte__every AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -53,7 +41,7 @@ WITH dataset__events AS (
     LEAD("at", 1) OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS at_2,
     LEAD(CASE WHEN kind = 'buy' THEN 1 ELSE 0 END, 2) OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS is_3,
     LEAD("at", 2) OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS at_3
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

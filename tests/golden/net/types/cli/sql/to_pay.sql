@@ -16,8 +16,7 @@ WITH cte__reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'America/New_York') AS reached_at,
-    1 AS first_there
+    ) AT TIME ZONE 'America/New_York') AS reached_at
   FROM "people"
   WHERE
     (
@@ -42,8 +41,7 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS TIMESTAMP) AS seen_at,
-    1 AS place
+    CAST("at" AS TIMESTAMP) AS seen_at
   FROM "payments"
   WHERE
     (
@@ -59,8 +57,7 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at,
-    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
@@ -68,7 +65,6 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -77,11 +73,10 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -91,10 +86,8 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
-          first_there,
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -104,10 +97,8 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -117,18 +108,6 @@ WITH cte__reached_1 AS (
   ) AS came_next
   WHERE
     hit < first_at + INTERVAL '6' DAY
-), dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
@@ -136,9 +115,8 @@ WITH cte__reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'America/New_York' AS seen_at,
-    1 AS place
-  FROM dataset__events
+    ) AT TIME ZONE 'America/New_York' AS seen_at
+  FROM "events"
   WHERE
     (
       (
@@ -164,8 +142,7 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at,
-    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 3 ELSE first_there END AS first_there
+    GREATEST(reached_at, hit) AS reached_at
   FROM (
     SELECT
       entity,
@@ -173,7 +150,6 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
-      first_there,
       hit
     FROM (
       SELECT
@@ -182,11 +158,10 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
-        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, place
+          ORDER BY line_at DESC, kind DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -196,10 +171,8 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
-          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
-          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -209,10 +182,8 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
-          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
-          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line

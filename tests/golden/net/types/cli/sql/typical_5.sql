@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__chosen AS (
+WITH cte__chosen AS (
   SELECT
     *,
     '' AS window_segment,
@@ -19,7 +7,7 @@ WITH dataset__events AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS row_day
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (

@@ -1,16 +1,4 @@
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__starts AS (
+WITH cte__starts AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -38,7 +26,7 @@ WITH dataset__events AS (
     ) AT TIME ZONE 'America/New_York' AS start_local,
     1 AS asked,
     ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       NOT (
@@ -78,19 +66,7 @@ GROUP BY
   segment,
   period;
 
-WITH dataset__events AS (
-  SELECT
-    own.*,
-    "other_1"."plan"
-  FROM "events" AS own
-  LEFT JOIN (
-    SELECT
-      "user_id" AS joined_key,
-      plan AS "plan"
-    FROM "people"
-  ) AS other_1
-    ON "own"."user_id" = other_1.joined_key
-), cte__starts AS (
+WITH cte__starts AS (
   SELECT
     '' AS segment,
     "user_id" AS entity,
@@ -118,7 +94,7 @@ WITH dataset__events AS (
     ) AT TIME ZONE 'America/New_York' AS start_local,
     1 AS asked,
     ROW_NUMBER() OVER (PARTITION BY "user_id" ORDER BY "at", "event_id") AS nth
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       NOT (
@@ -156,7 +132,7 @@ WITH dataset__events AS (
         "at"
       ) AT TIME ZONE 'UTC'
     ) AT TIME ZONE 'America/New_York') AS TIMESTAMP) AS back_on
-  FROM dataset__events
+  FROM "events"
   WHERE
     (
       (
