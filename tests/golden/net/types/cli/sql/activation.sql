@@ -35,7 +35,8 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    1 AS place
   FROM "events"
   WHERE
     (
@@ -72,7 +73,7 @@ WITH cte__base AS (
       kind,
       MIN(hit_at) OVER (
         PARTITION BY entity
-        ORDER BY line_at DESC, kind DESC
+        ORDER BY line_at DESC, place
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
       ) AS hit
     FROM (
@@ -83,6 +84,7 @@ WITH cte__base AS (
         base_at,
         base_at AS line_at,
         CAST(NULL AS TIMESTAMP) AS hit_at,
+        2 AS place,
         0 AS kind
       FROM cte__base
       UNION ALL
@@ -93,6 +95,7 @@ WITH cte__base AS (
         CAST(NULL AS TIMESTAMP) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
+        place,
         1 AS kind
       FROM cte__conversions
     ) AS time_line

@@ -32,7 +32,10 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    "at" AS seen_at
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
   FROM "events"
   WHERE
     (
@@ -65,12 +68,12 @@ WITH cte__base AS (
     kind,
     MAX(base_local) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, kind
+      ORDER BY line_at, place DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS local,
     MAX(base_at) OVER (
       PARTITION BY segment, entity
-      ORDER BY line_at, kind
+      ORDER BY line_at, place DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS touched_at
   FROM (
@@ -80,6 +83,7 @@ WITH cte__base AS (
       base_local,
       base_at,
       line_at,
+      2 AS place,
       0 AS kind
     FROM cte__base
     UNION ALL
@@ -89,6 +93,7 @@ WITH cte__base AS (
       CAST(NULL AS TIMESTAMP) AS base_local,
       CAST(NULL AS TIMESTAMP) AS base_at,
       cte__conversions.seen_at AS line_at,
+      cte__conversions.place,
       1 AS kind
     FROM cte__conversions
     JOIN cte__pairs

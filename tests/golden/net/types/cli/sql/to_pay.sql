@@ -16,7 +16,8 @@ WITH cte__reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'America/New_York') AS reached_at
+    ) AT TIME ZONE 'America/New_York') AS reached_at,
+    1 AS first_there
   FROM "people"
   WHERE
     (
@@ -41,7 +42,8 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS TIMESTAMP) AS seen_at
+    CAST("at" AS TIMESTAMP) AS seen_at,
+    1 AS place
   FROM "payments"
   WHERE
     (
@@ -57,7 +59,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 2 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -65,6 +68,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -73,10 +77,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -86,8 +91,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           CAST(DATE_TRUNC('DAY', reached_at) AS TIMESTAMP) AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
         UNION ALL
@@ -97,8 +104,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_2
       ) AS time_line
@@ -115,7 +124,8 @@ WITH cte__reached_1 AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'America/New_York' AS seen_at
+    ) AT TIME ZONE 'America/New_York' AS seen_at,
+    1 AS place
   FROM "events"
   WHERE
     (
@@ -142,7 +152,8 @@ WITH cte__reached_1 AS (
     segment,
     period,
     first_at,
-    GREATEST(reached_at, hit) AS reached_at
+    GREATEST(reached_at, hit) AS reached_at,
+    CASE WHEN GREATEST(reached_at, hit) > reached_at THEN 3 ELSE first_there END AS first_there
   FROM (
     SELECT
       entity,
@@ -150,6 +161,7 @@ WITH cte__reached_1 AS (
       period,
       first_at,
       reached_at,
+      first_there,
       hit
     FROM (
       SELECT
@@ -158,10 +170,11 @@ WITH cte__reached_1 AS (
         period,
         first_at,
         reached_at,
+        first_there,
         kind,
         MIN(hit_at) OVER (
           PARTITION BY entity
-          ORDER BY line_at DESC, kind DESC
+          ORDER BY line_at DESC, place
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS hit
       FROM (
@@ -171,8 +184,10 @@ WITH cte__reached_1 AS (
           period,
           first_at,
           reached_at,
+          first_there,
           reached_at AS line_at,
           CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
         UNION ALL
@@ -182,8 +197,10 @@ WITH cte__reached_1 AS (
           CAST(NULL AS TIMESTAMP) AS period,
           CAST(NULL AS TIMESTAMP) AS first_at,
           CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
+          place,
           1 AS kind
         FROM cte__hits_3
       ) AS time_line
