@@ -98,6 +98,35 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
     )
     # A conversion may be credited in each segment that its entity has base rows in.
     pairs = exp.select("segment", "entity").distinct().from_("base")
+    order = [rising(exp.column("line_at")), falling(exp.column("place"))]
+
+    def last(column: str) -> exp.Expr:
+        return window_function(exp.Max(this=exp.column(column)), by=["segment", "entity"], order=order, running=True)
+
+    touched = exp.select(
+        "segment", "line_at", "kind", last("base_local").as_("local"), last("base_at").as_("touched_at")
+    ).from_(_time_line().subquery("time_line"))
+    credited = exp.and_(exp.column("kind").eq(1), within(exp.column("line_at"), exp.column("touched_at"), kpi.window))
+    period = trees.period(exp.column("local"), scope)
+    count = trees.times(exp.column("kind").eq(0))
+    final = (
+        exp.select(
+            exp.column("segment").as_(trees.SEGMENT),
+            period.as_(trees.PERIOD),
+            trees.times(credited).as_("numerator"),
+            count.as_("denominator"),
+            count.copy().as_("n"),
+        )
+        .from_("touched")
+        .where(trees.in_range(exp.column("local"), scope.start, scope.end))
+        .group_by(exp.Literal.number(1), exp.Literal.number(2))
+    )
+    hits = _hits(kpi, scope, base, conversion)
+    return trees.assembled(final, base=entries, conversions=hits, pairs=pairs, touched=touched)
+
+
+def _time_line() -> exp.Query:
+    """Base rows and conversions together, each conversion once for each segment of its entity's base rows."""
     seen = (
         exp.select(
             exp.column("segment", "pairs"),
@@ -116,32 +145,7 @@ def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.
         exp.Literal.number(REACHED_1).as_("place"),
         exp.Literal.number(0).as_("kind"),
     )
-    both = exp.union(line.from_("base"), seen, distinct=False)
-    order = [rising(exp.column("line_at")), falling(exp.column("place"))]
-
-    def last(column: str) -> exp.Expr:
-        return window_function(exp.Max(this=exp.column(column)), by=["segment", "entity"], order=order, running=True)
-
-    touched = exp.select(
-        "segment", "line_at", "kind", last("base_local").as_("local"), last("base_at").as_("touched_at")
-    ).from_(both.subquery("time_line"))
-    credited = exp.and_(exp.column("kind").eq(1), within(exp.column("line_at"), exp.column("touched_at"), kpi.window))
-    period = trees.period(exp.column("local"), scope)
-    count = trees.times(exp.column("kind").eq(0))
-    final = (
-        exp.select(
-            exp.column("segment").as_(trees.SEGMENT),
-            period.as_(trees.PERIOD),
-            trees.times(credited).as_("numerator"),
-            count.as_("denominator"),
-            count.copy().as_("n"),
-        )
-        .from_("touched")
-        .where(trees.in_range(exp.column("local"), scope.start, scope.end))
-        .group_by(exp.Literal.number(1), exp.Literal.number(2))
-    )
-    hits = _hits(kpi, scope, base, conversion)
-    return trees.assembled(final, base=entries, conversions=hits, pairs=pairs, touched=touched)
+    return exp.union(line.from_("base"), seen, distinct=False)
 
 
 def _span(kpi: Conversion) -> pd.Timedelta | None:
