@@ -3,7 +3,7 @@ WITH cte__cohort AS (
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
     CAST(dateTrunc(
-      'DAY',
+      'WEEK',
       toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
@@ -25,12 +25,12 @@ WITH cte__cohort AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
     )
     AND NOT (
       (
@@ -52,7 +52,7 @@ WITH cte__cohort AS (
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
     CAST(dateTrunc(
-      'DAY',
+      'WEEK',
       toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
@@ -74,12 +74,12 @@ WITH cte__cohort AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
     )
     AND NOT (
       (
@@ -104,12 +104,12 @@ WITH cte__cohort AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-12-17 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
     )
     AND NOT (
       (

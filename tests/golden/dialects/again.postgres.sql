@@ -2,7 +2,7 @@ WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
-    CAST(DATE_TRUNC('DAY', (
+    CAST(DATE_TRUNC('WEEK', (
       (
         "at"
       ) AT TIME ZONE 'UTC'
@@ -19,12 +19,12 @@ WITH cte__cohort AS (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
       AND (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       "user_id"
@@ -43,7 +43,7 @@ WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
-    CAST(DATE_TRUNC('DAY', (
+    CAST(DATE_TRUNC('WEEK', (
       (
         "at"
       ) AT TIME ZONE 'UTC'
@@ -60,12 +60,12 @@ WITH cte__cohort AS (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
       AND (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       "user_id"
@@ -85,12 +85,12 @@ WITH cte__cohort AS (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
       AND (
         (
           "at"
         ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-12-17 00:00:00' AS TIMESTAMP)
+      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-12-21 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       "user_id"

@@ -2,13 +2,13 @@ WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
-    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on
   FROM `events`
   WHERE
     (
-      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       `user_id`
@@ -27,13 +27,13 @@ WITH cte__cohort AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
-    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on
   FROM `events`
   WHERE
     (
-      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       `user_id`
@@ -45,8 +45,8 @@ WITH cte__cohort AS (
   FROM `events`
   WHERE
     (
-      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
-      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-12-17 00:00:00' AS TIMESTAMP)
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-12-21 00:00:00' AS TIMESTAMP)
     )
     AND NOT (
       `user_id`

@@ -3,7 +3,7 @@ WITH cte__starts AS (
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
     CAST(dateTrunc(
-      'DAY',
+      'WEEK',
       toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
@@ -53,8 +53,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
-      AND start_local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
     )
 )
 SELECT
@@ -71,7 +71,7 @@ WITH cte__starts AS (
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     "user_id" AS entity,
     CAST(dateTrunc(
-      'DAY',
+      'WEEK',
       toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
@@ -121,8 +121,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
-      AND start_local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
     )
 ), cte__returns AS (
   SELECT DISTINCT
@@ -142,12 +142,12 @@ WITH cte__starts AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-12-17 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
     )
     AND NOT (
       (

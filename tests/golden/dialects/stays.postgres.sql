@@ -2,7 +2,7 @@ WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
-    CAST(DATE_TRUNC('DAY', (
+    CAST(DATE_TRUNC('WEEK', (
       (
         "at"
       ) AT TIME ZONE 'UTC'
@@ -43,8 +43,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
 )
 SELECT
@@ -60,7 +60,7 @@ WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS TEXT), '(none)') AS segment,
     "user_id" AS entity,
-    CAST(DATE_TRUNC('DAY', (
+    CAST(DATE_TRUNC('WEEK', (
       (
         "at"
       ) AT TIME ZONE 'UTC'
@@ -101,8 +101,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
 ), cte__returns AS (
   SELECT DISTINCT
@@ -118,7 +118,7 @@ WITH cte__starts AS (
       (
         "at"
       ) AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+    ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
     AND NOT (
       "user_id"
     ) IS NULL

@@ -2,7 +2,7 @@ WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
-    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
     CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
     1 AS asked,
@@ -27,8 +27,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
 )
 SELECT
@@ -44,7 +44,7 @@ WITH cte__starts AS (
   SELECT
     COALESCE(CAST(platform AS STRING), '(none)') AS segment,
     `user_id` AS entity,
-    CAST(DATE_TRUNC('DAY', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
     CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
     1 AS asked,
@@ -69,8 +69,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
-      AND start_local < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
     )
 ), cte__returns AS (
   SELECT DISTINCT
@@ -78,7 +78,7 @@ WITH cte__starts AS (
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS back_on
   FROM `events`
   WHERE
-    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
     AND NOT (
       `user_id`
     ) IS NULL
