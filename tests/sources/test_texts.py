@@ -162,6 +162,27 @@ def test_dates_without_a_time_are_days(project: Builder) -> None:
     assert [f"{value:%Y-%m-%d}" for value in read(project, "month").values()] == ["2026-01-01", "2026-02-01"]
 
 
+def test_days_become_moments_once_a_row_says_its_time(project: Builder) -> None:
+    load(project, {"id": ["1", "2"], "at": ["1/5/26", "1/25/26"]})
+    (project.folder / "files" / "2.tsv").write_text("id\tat\n3\t1/26/26\n4\t1/27/26 14:30\n")
+    assert project.sync().sources[0].status == "loaded"
+    assert project.open().reader().tables()["t"]["at"] == "TIMESTAMP"
+    assert [f"{value:%m-%d %H:%M}" for value in read(project).values()][1:] == [
+        "01-25 00:00",
+        "01-26 00:00",
+        "01-27 14:30",
+    ]
+
+
+def test_some_with_a_zone_and_some_without_are_not_read_as_one(project: Builder) -> None:
+    texts = [f"2026-03-{day:02d} 10:00:00" for day in range(1, 20)] + ["2026-03-20 10:00:00 +0200"]
+    run = load(project, {"id": [str(n) for n in range(20)], "at": texts}).sources[0]
+    assert run.quarantined == 1 and "'at' says its zone, the others do not" in " ".join(run.notes)
+    half = [text if n % 2 else f"{text} +0200" for n, text in enumerate(texts[:19])]
+    run = load(project, {"id": [str(n) for n in range(19)], "at": half}).sources[0]
+    assert run.status == "failed" and "nobody knows which moment" in run.error
+
+
 def test_no_row_decides_and_that_is_told_with_both_readings(project: Builder) -> None:
     texts = [f"0{month}/0{day}/2026" for month in (1, 2) for day in (1, 2, 3, 5)]
     run = load(project, {"id": [str(n) for n in range(8)], "at": texts}).sources[0]

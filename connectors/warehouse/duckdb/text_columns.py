@@ -16,6 +16,12 @@ from connectors.warehouse.duckdb.incoming import Rejected
 from connectors.warehouse.duckdb.quarantine import Quarantine
 from connectors.warehouse.names import quoted
 
+# What is wrong with a date that is one, by the type of its column.
+UNLIKE = {
+    "DATE": "a time of day, the others do not",
+    "TIMESTAMP": "its zone, the others do not: nobody knows which moment they are",
+    "TIMESTAMP WITH TIME ZONE": "no zone, the others do: nobody knows which moment it is",
+}
 MOSTLY = 0.5  # of the texts can be read, but not enough: that is told
 
 
@@ -103,7 +109,10 @@ class TextColumns:
     def _as_before(
         self, connection: duckdb.DuckDBPyConnection, relation: str, kept: TextReading, name: str
     ) -> TextReading:
-        """A doubt is told at every load until rows come that decide."""
+        """A doubt is told at every load until rows come that decide. Days become moments once a row says its time."""
+        if kept.kind == "DATE" and kept.role == "dates" and name not in self._options.primary_key:
+            kind = texts.date_kind(connection, relation, quoted(name), kept.style)
+            kept = replace(kept, kind=kind if kind == "TIMESTAMP" else "DATE")
         if not kept.doubt:
             return kept
         found = self._find(connection, relation, name, kept.role, 1 - self._options.max_quarantine)
@@ -146,16 +155,20 @@ class TextColumns:
         reading: TextReading,
         wrong: str,
     ) -> list[tuple[str, Rejected]]:
+        text = quoted(name)
+        other = f"{texts.date_sql(text, reading.style)} IS NOT NULL" if reading.role == "dates" else "false"
         rows = connection.execute(
-            f"SELECT rowid - (SELECT min(rowid) FROM {relation}), {quoted(name)}, to_json(i) FROM {relation} AS i "
+            f"SELECT rowid - (SELECT min(rowid) FROM {relation}), {text}, to_json(i), {other} FROM {relation} AS i "
             f"WHERE {wrong} ORDER BY rowid"
         ).fetchall()
         if rows:
             connection.execute(f"DELETE FROM {relation} WHERE {wrong}")
-        what, places = "date" if reading.role == "dates" else "number", [self._place(row[0]) for row in rows]
+        reasons = {False: f"'{column}' is no {'date' if reading.role == 'dates' else 'number'}"}
+        reasons[True] = f"'{column}' says {UNLIKE.get(reading.kind, 'more than its type holds')}"
+        places = [self._place(row[0]) for row in rows]
         return [
-            (origin, Rejected(line, column, f"'{column}' is no {what}", raw, value))
-            for (origin, line), (_, value, raw) in zip(places, rows, strict=True)
+            (origin, Rejected(line, column, reasons[other], raw, value))
+            for (origin, line), (_, value, raw, other) in zip(places, rows, strict=True)
         ]
 
     def _place(self, position: int) -> tuple[str, int | None]:
