@@ -99,8 +99,8 @@ def key_of(period: pd.Timestamp, grain: str) -> str:
 @pytest.mark.parametrize("grain", GRAINS)
 @pytest.mark.parametrize("week_start", [0, 6])
 def test_every_period_is_found_by_its_key(grain: str, week_start: int) -> None:
-    start = periods.floor(pd.Timestamp("2019-12-20"), grain, week_start)
-    mine = list(periods.spine(start, pd.Timestamp("2022-01-20"), grain))[:800]
+    start = periods.floor(pd.Timestamp("2019-12-27"), grain, week_start)
+    mine = list(periods.spine(start, pd.Timestamp("2022-01-20"), grain))[:250]
     path = {key_of(period, grain): float(place) for place, period in enumerate(mine)}
     if grain == "week" and week_start == 6:  # a week of Sundays is named by its Thursday
         path = {f"{period + pd.Timedelta(days=4):%G-W%V}": float(place) for place, period in enumerate(mine)}

@@ -19,7 +19,7 @@ from tests.sampling import cases
 
 NOON = pd.Timestamp("2026-11-02 12:00:00")
 FLAGS = ("a", "b", "c")
-PEOPLE = cases(fast=60, slow=400, full=2000)
+PEOPLE = cases(fast=25, slow=400, full=2000)
 Row = dict[str, Any]
 TIES = ("", "same_moment", "strictly_later")
 KINDS = {  # conditions in order; a step may repeat
