@@ -189,8 +189,9 @@ def _mixes_line_ends(path: Path) -> bool:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
         while chunk := file.read(1 << 20):
-            pairs = (last + chunk).count(b"\r\n")
-            found |= ({"\n"} if chunk.count(b"\n") > pairs else set()) | ({"\r\n"} if pairs else set())
+            pairs = (last + chunk).count(b"\r\n") if b"\r" in chunk or last else 0  # most files have none
+            lines = chunk.count(b"\n") if pairs else int(b"\n" in chunk)
+            found |= ({"\n"} if lines > pairs else set()) | ({"\r\n"} if pairs else set())
             if len(found) > 1:
                 return True
             last = b"\r" if chunk.endswith(b"\r") else b""
