@@ -34,6 +34,7 @@ FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
 DELIMITERS = ",\t;|"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 TIMEOUT_SECONDS = 60
+MOST_COMMENTS = 100  # lines before the header
 
 
 class FileOptions(SourceOptions):
@@ -229,11 +230,12 @@ def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parqu
 def header_delimiter(path: Path) -> str:
     """The delimiter that cuts the header line into most columns; a comma where none does.
 
-    Only the header decides: a sniffer that weighs all rows is led astray by one broken row.
+    Only the header decides: a sniffer that weighs all rows is led astray by one broken row. Comments before it do not.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
-        header = file.readline(1 << 20).decode("utf-8", "replace")
+        lines = (file.readline(1 << 20).decode("utf-8-sig", "replace") for _ in range(MOST_COMMENTS))
+        header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     cuts = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in DELIMITERS}
     return max(DELIMITERS, key=lambda mark: cuts[mark])
 

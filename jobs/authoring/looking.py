@@ -67,7 +67,10 @@ def doubtful(profile: Profile) -> dict[str, str]:
     decided = {r.style.rstrip("%") for r in numbers if not r.doubt}
     certain = len(decided) == 1
     settled = {c for c, r in profile.readings.items() if certain and _settled(r, decided)}
-    return {c: f"{r.doubt}." for c, r in profile.readings.items() if r.doubt and c not in settled}
+    sentences = {
+        c: [said for said in ("" if c in settled else r.doubt, r.mixed) if said] for c, r in profile.readings.items()
+    }
+    return {c: ". ".join(said) + "." for c, said in sentences.items() if said}
 
 
 def _notes(profile: Profile, made: Proposal) -> list[str]:
@@ -77,7 +80,7 @@ def _notes(profile: Profile, made: Proposal) -> list[str]:
 
 
 def _settled(reading: TextReading, decided: set[str]) -> bool:
-    return reading.role == "numbers" and reading.style.rstrip("%") in decided and "currencies" not in reading.doubt
+    return reading.role == "numbers" and reading.style.rstrip("%") in decided
 
 
 def _export_time(export: Export | None) -> Column | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from connectors.warehouse.names import quoted
+
 RESERVED = {"at", "order", "group", "select", "from", "where", "date", "time", "user", "table", "desc", "asc", "end"}
 RESERVED |= {
     "case",
@@ -125,17 +127,9 @@ def identifies(name: str) -> bool:
 
 def column(name: str) -> str:
     """A column in SQL: quoted unless it is plain."""
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) and name.lower() not in RESERVED else q(name)
-
-
-def q(name: str) -> str:
-    """A quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """A string in SQL."""
-    return "'" + value.replace("'", "''") + "'"
+    return (
+        name if re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) and name.lower() not in RESERVED else quoted(name)
+    )
 
 
 def text(value: str) -> str:

@@ -16,8 +16,10 @@ from connectors.errors import ProjectError
 from connectors.sources.contract import Source
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded, Loading
+from connectors.warehouse.names import quoted
+from connectors.warehouse.names import text as literal
 from connectors.warehouse.open import open_warehouse
-from jobs.authoring.names import identifies, literal, q, words
+from jobs.authoring.names import identifies, words
 
 Texts = Mapping[str, Mapping[str, str]]  # dates, numbers: column → how they are written
 Make = Callable[[Path, Texts], Source]  # folder that paths are relative to, what is stated of texts → what is pulled
@@ -149,7 +151,7 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
 def profiled(scratch: Loading, name: str) -> Profile:
     """What is in a loaded table. Raises ProjectError if nothing is."""
     select, flat = _taken_apart(scratch, name)
-    relation = f"({select})" if flat else q(name)
+    relation = f"({select})" if flat else quoted(name)
     columns = flat or [Column(c, kind) for c, kind in scratch.tables()[name].items()]
     rows = int(_first(scratch, f"SELECT count(*) FROM {relation}")[0])
     if not rows:
@@ -164,7 +166,7 @@ def profiled(scratch: Loading, name: str) -> Profile:
     found, sampled = _counted(scratch, relation, sample, columns, rows)
     found = [_timed(scratch, relation, c) if c.is_whole or c.is_text else c for c in found]
     found = [_valued(scratch, relation, sample, c) for c in found]
-    texts = [q(c.name) for c in found if c.is_text]
+    texts = [quoted(c.name) for c in found if c.is_text]
     found = [replace(c, unique=_is_unique(scratch, relation, c, rows, sampled)) for c in found]
     spans = {c.name: _span(scratch, relation, sample, c, texts) for c in found if c.is_time and c.nulls < rows}
     readings = {} if flat else scratch.readings(name)
@@ -175,12 +177,12 @@ def _counted(
     scratch: Loading, relation: str, sample: str, columns: list[Column], rows: int
 ) -> tuple[list[Column], int]:
     plain = [c for c in columns if not c.is_nested]
-    whole = ["count(*)"] + [f"count({q(c.name)})" for c in plain]
-    whole += [f"{f}({q(c.name)})::DOUBLE" for c in plain if c.is_number for f in ("min", "max")]
+    whole = ["count(*)"] + [f"count({quoted(c.name)})" for c in plain]
+    whole += [f"{f}({quoted(c.name)})::DOUBLE" for c in plain if c.is_number for f in ("min", "max")]
     row = _first(scratch, f"SELECT {', '.join(whole)} FROM {relation}")
     distinct = _first(
         scratch,
-        f"SELECT count(*), {', '.join(f'approx_count_distinct({q(c.name)})' for c in plain) or 0} FROM {sample}",
+        f"SELECT count(*), {', '.join(f'approx_count_distinct({quoted(c.name)})' for c in plain) or 0} FROM {sample}",
     )
     sampled = int(distinct[0])
     bounds = iter(row[1 + len(plain) :])
@@ -191,7 +193,7 @@ def _counted(
     near = [
         c for c in found if c.distinct <= 2 * FEW or c.distinct > 0.8 * sampled
     ]  # there the estimate decides nothing
-    exact = _first(scratch, f"SELECT {', '.join(f'count(DISTINCT {q(c.name)})' for c in near) or 0} FROM {sample}")
+    exact = _first(scratch, f"SELECT {', '.join(f'count(DISTINCT {quoted(c.name)})' for c in near) or 0} FROM {sample}")
     known = {c.name: int(n) for c, n in zip(near, exact, strict=False)}
     uneven = _uneven(scratch, sample, plain)
     counted = {c.name: replace(c, distinct=known.get(c.name, c.distinct), fraction=c.name in uneven) for c in found}
@@ -201,7 +203,7 @@ def _counted(
 def _uneven(scratch: Loading, sample: str, columns: Iterable[Column]) -> set[str]:
     """Columns that hold a number which is no whole one."""
     names = [c.name for c in columns if c.kind.startswith(FRACTIONS)]
-    tests = [f"bool_or(isfinite({q(n)}) AND {q(n)} <> trunc({q(n)}))" for n in names]
+    tests = [f"bool_or(isfinite({quoted(n)}) AND {quoted(n)} <> trunc({quoted(n)}))" for n in names]
     found = _first(scratch, f"SELECT {', '.join(tests)} FROM {sample}") if tests else []
     return {name for name, uneven in zip(names, found, strict=True) if uneven}
 
@@ -221,7 +223,7 @@ def _valued(scratch: Loading, relation: str, sample: str, c: Column) -> Column:
         return c
     rows = relation if "currency" in words(c.name) else sample
     frame = scratch.frame(
-        f"SELECT CAST({q(c.name)} AS VARCHAR) AS v FROM {rows} WHERE {q(c.name)} IS NOT NULL "
+        f"SELECT CAST({quoted(c.name)} AS VARCHAR) AS v FROM {rows} WHERE {quoted(c.name)} IS NOT NULL "
         f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FEW}"
     )
     return replace(c, values=tuple(str(v) for v in frame["v"]))
@@ -232,7 +234,7 @@ def _is_unique(scratch: Loading, relation: str, c: Column, rows: int, sampled: i
         return False
     if rows == sampled:
         return True
-    return identifies(c.name) and _first(scratch, f"SELECT count(DISTINCT {q(c.name)}) FROM {relation}") == [rows]
+    return identifies(c.name) and _first(scratch, f"SELECT count(DISTINCT {quoted(c.name)}) FROM {relation}") == [rows]
 
 
 def _timed(scratch: Loading, relation: str, c: Column) -> Column:
@@ -246,9 +248,9 @@ def _timed(scratch: Loading, relation: str, c: Column) -> Column:
             return c
     elif not (c.is_text and c.distinct and set(words(c.name)) & TIMELY):
         return c
-    digits = f"CAST({q(c.name)} AS VARCHAR)"
+    digits = f"CAST({quoted(c.name)} AS VARCHAR)"
     bad = scratch.frame(
-        f"SELECT count(*) AS n FROM {relation} WHERE {q(c.name)} IS NOT NULL AND "
+        f"SELECT count(*) AS n FROM {relation} WHERE {quoted(c.name)} IS NOT NULL AND "
         f"(length({digits}) <> 8 OR try_strptime({digits}, '%Y%m%d') IS NULL)"
     )
     return c if int(bad["n"].iloc[0]) else replace(c, style="compact")
@@ -257,10 +259,10 @@ def _timed(scratch: Loading, relation: str, c: Column) -> Column:
 def moment(c: Column) -> str:
     """A time column as SQL, also where it is digits."""
     if c.style == "compact":
-        return f"strptime(CAST({q(c.name)} AS VARCHAR), '%Y%m%d')"
+        return f"strptime(CAST({quoted(c.name)} AS VARCHAR), '%Y%m%d')"
     if c.style:
-        return f"to_timestamp({q(c.name)} / {float(EPOCHS[c.style])})"
-    return q(c.name)
+        return f"to_timestamp({quoted(c.name)} / {float(EPOCHS[c.style])})"
+    return quoted(c.name)
 
 
 def _span(scratch: Loading, relation: str, sample: str, c: Column, texts: list[str]) -> Span:
@@ -282,12 +284,12 @@ def _span(scratch: Loading, relation: str, sample: str, c: Column, texts: list[s
 def _taken_apart(scratch: Loading, name: str) -> tuple[str, list[Column]]:
     """The SELECT that brings values out of nested ones, and its columns; none where nothing is nested."""
     kinds = scratch.tables()[name]
-    base = f"SELECT * FROM {q(name)}"
-    leaves = [leaf for c, kind in kinds.items() for leaf in _leaves(scratch, base, Column(c, kind, sql=q(c)))]
+    base = f"SELECT * FROM {quoted(name)}"
+    leaves = [leaf for c, kind in kinds.items() for leaf in _leaves(scratch, base, Column(c, kind, sql=quoted(c)))]
     listed = [c for c, kind in kinds.items() if kind.startswith("STRUCT") and kind.endswith("[]")]
     timed = any(c.kind.startswith(TIMES) or set(words(c.name)) & TIMELY for c in leaves)
     if len(listed) == 1 and not timed:  # a document such as {"tickets": […]}: its rows lie in the list
-        base = f"SELECT unnest({q(listed[0])}) AS item FROM {q(name)}"
+        base = f"SELECT unnest({quoted(listed[0])}) AS item FROM {quoted(name)}"
         kind = scratch.columns(base)["item"]
         leaves = _leaves(scratch, base, Column("item", kind, sql="item"), outer=True)
     elif not any(kind.startswith("STRUCT(") and not kind.endswith("[]") for kind in kinds.values()):
@@ -318,7 +320,7 @@ def _named(leaves: list[Column]) -> list[Column]:
 
 
 def _select(base: str, leaves: list[Column]) -> str:
-    listed = ", ".join(f"{c.sql} AS {q(c.name)}" for c in leaves)
+    listed = ", ".join(f"{c.sql} AS {quoted(c.name)}" for c in leaves)
     return f"SELECT {listed} FROM ({base})"
 
 
@@ -327,5 +329,5 @@ def _mended(base: str, columns: Iterable[Column]) -> str:
     styled = [c for c in columns if c.style]
     if not styled:
         return base
-    made = ", ".join(f"{moment(c)} AS {q(c.name)}" for c in styled)
+    made = ", ".join(f"{moment(c)} AS {quoted(c.name)}" for c in styled)
     return f"SELECT * REPLACE ({made}) FROM ({base})"

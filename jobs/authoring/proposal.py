@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobs.authoring.names import column, flow, literal, slug, text
+from connectors.warehouse.names import text as literal
+from jobs.authoring.names import column, flow, slug, text
 
 NUMBER, MONEY, MEAN, SHARE = "#,##0", "#,##0.00", "#,##0.00", "percent"
 PARTS = ("numerator", "denominator")  # keys that may name another KPI

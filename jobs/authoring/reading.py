@@ -17,7 +17,8 @@ from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files, file_format
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loading
-from jobs.authoring.names import q, words
+from connectors.warehouse.names import quoted
+from jobs.authoring.names import words
 from jobs.authoring.profile import TIMELY, Column, Make, Profile, Texts, loaded, profiled
 from jobs.authoring.purposes import Purpose, purpose
 
@@ -36,7 +37,7 @@ def seen(name: str, make: Make, dates: Mapping[str, str]) -> Profile:
         with loaded(make, {**by_role, "dates": {**by_role["dates"], **dates}}) as (scratch, done):
             profile = profiled(scratch, name)
     readings = {**profile.readings, **found}
-    told = {said for r in readings.values() for said in (r.note, r.doubt)}
+    told = {said for r in readings.values() for said in (r.note, r.doubt, r.mixed)}
     return replace(profile, readings=readings, notes=tuple(f"{note}." for note in done.notes if note not in told))
 
 
@@ -51,7 +52,9 @@ def _unread(scratch: Loading, name: str, stated: Mapping[str, str]) -> Iterator[
     timely = [c for c in texts if set(words(c)) & TIMELY]
     counted = [c for c in texts if c not in timely and purpose(Column(c, "BIGINT")) in COUNTED]
     for c in [*timely, *counted]:
-        frame = scratch.frame(f"SELECT DISTINCT {q(c)} FROM {q(name)} WHERE {q(c)} <> '' LIMIT {MOST_TEXTS}")
+        frame = scratch.frame(
+            f"SELECT DISTINCT {quoted(c)} FROM {quoted(name)} WHERE {quoted(c)} <> '' LIMIT {MOST_TEXTS}"
+        )
         if len(frame):
             with loaded(partial(_as_csv, frame), {}) as (alone, _):
                 reading = alone.readings("texts").get(c)

@@ -177,9 +177,7 @@ def total_name(c: Column) -> str:
 
 def _total(profile: Profile, known: Known, c: Column) -> Kpi:
     read = profile.readings.get(c.name)
-    mixed = (known.currency is not None and len(known.currency.values) > 1) or (
-        read is not None and "several currencies" in read.doubt
-    )
+    mixed = (known.currency is not None and len(known.currency.values) > 1) or (read is not None and bool(read.mixed))
     shown = label(c.name) + (" (several currencies)" if mixed else "")
     caution = (
         f" Adds up {' and '.join(known.currency.values[:4])}: break it down by currency."

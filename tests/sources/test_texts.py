@@ -332,3 +332,53 @@ def test_above_the_limit_a_source_fails_and_below_it_rows_are_put_aside(
         assert run.status == "failed" and f"{bad:,} of {good + bad:,} rows cannot be read" in run.error
     else:
         assert run.status == "loaded" and run.quarantined == bad and len(read(project)) == good
+
+
+@sampled(fast=3, slow=10, full=100)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 3]),
+    st.sampled_from(["", ", types: {v: BIGINT}", ", types: {v: DOUBLE}"]),
+)
+def test_a_whole_number_is_never_made_of_one_that_is_not(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, files: int, extra: str
+) -> None:
+    """Rows of whole numbers for long, then one that is none: in the first load or in a later file."""
+    project, drawn = Builder(tmp_path_factory.mktemp("texts") / "project"), random.Random(seed)
+    values = [str(drawn.randrange(1000)) for _ in range(60)]
+    odd = drawn.choice(["2.5", "0.25", "-7.75", "1,234.5"])
+    load(project, {"id": [str(n) for n in range(60)], "v": values}, files, extra)
+    (project.folder / "files" / "9.tsv").write_text(f"id\tv\n60\t{odd}\n61\t3\n")
+    run = project.sync().sources[0]
+    found = read(project, "v")
+    assert run.status == "loaded" and found["61"] == 3
+    if "BIGINT" in extra:
+        assert run.quarantined == 1 and "60" not in found and odd in " ".join(run.notes)
+    else:
+        assert found["60"] == float(odd.replace(",", "")) and run.quarantined == 0
+
+
+def test_decimals_after_the_rows_that_types_are_guessed_from_are_not_rounded(project: Builder) -> None:
+    count = 25_000
+    load(project, {"id": [str(n) for n in range(count)], "v": ["1"] * (count - 1) + ["2.5"]})
+    assert project.open().reader().frame("SELECT sum(v) AS s FROM t")["s"][0] == count - 1 + 2.5
+
+
+def test_currencies_of_one_file_and_the_next_are_told(project: Builder) -> None:
+    for extra in ("", ", numbers: {v: '1,234.56'}"):
+        (project.folder / "files" / "2.tsv").unlink(missing_ok=True)
+        load(project, {"id": ["1", "2"], "v": ["$5.00", "$7.00"]}, extra=extra)
+        (project.folder / "files" / "2.tsv").write_text("id\tv\n3\t€1.00\n4\t€2.00\n")
+        assert any("several currencies ($, €)" in note for note in project.sync().sources[0].notes)
+
+
+def test_a_stated_column_that_no_row_has_is_an_error(project: Builder) -> None:
+    run = load(project, {"id": ["1"], "at": ["01/02/2026"]}, extra=", dates: {att: dmy}").sources[0]
+    assert run.status == "failed" and "'att', which is not in the source" in run.error and "'at'" in run.error
+
+
+def test_lines_are_those_of_the_file_where_comments_come_first(project: Builder) -> None:
+    rows = "".join(f"{n}\t1/{n % 28 + 1}/2026\n" for n in range(30))
+    (project.folder / "files" / "0.tsv").write_text(f"# made by hand\n# in two lines\nid\tat\n{rows}99\tsoon\n")
+    project.source("- {name: t, type: files, table: t, path: files/0.tsv}")
+    assert "'soon' (files/0.tsv, line 34)" in " ".join(project.sync().sources[0].notes)

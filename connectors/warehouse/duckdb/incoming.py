@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import tempfile
@@ -25,6 +26,7 @@ from connectors.warehouse.names import quoted, text
 LONGEST_LINE = 16 << 20  # bytes; a longer line is quarantined
 PLAIN_HEADER = 1 << 20
 SAMPLE = 20_480  # rows that types are guessed from; if a later row does not fit, every row is looked at
+MOST_COMMENTS = 100  # lines before the header
 HEAD = 1_000  # rows that tell which texts may be dates or numbers
 # Dates are found by us (texts.py): the engine's own guess takes 03/04/2026 for what its first formats make of it.
 GUESSED = "auto_type_candidates=['BOOLEAN', 'TIME', 'BIGINT', 'DOUBLE', 'VARCHAR']"
@@ -61,6 +63,7 @@ class Reading:
     guessed: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     rejected: Callable[[], list[Rejected]] = field(default=list)
+    raw: str = ""  # the relation of a CSV, all columns as they are written
     kept: IO[bytes] | None = None  # a file that must stay until the relation was read
 
 
@@ -147,7 +150,9 @@ def _csv(
     _drop_rejects(connection)
     known = {*scan.types, *scan.text_columns, *have}
     guessed = () if thorough else tuple(c for c in found if c not in known)
-    return Reading(scan.origin, relation, sniffed, guessed, maybe, lambda: _csv_rejects(connection, types))
+    plain = ", ".join(a for a in arguments if not a.startswith(("store_rejects", "rejects_limit")))
+    raw = f"read_csv({plain}, all_varchar=true, ignore_errors=true)"
+    return Reading(scan.origin, relation, sniffed, guessed, maybe, lambda: _csv_rejects(connection, types), raw)
 
 
 def _looked_at(
@@ -218,6 +223,16 @@ def doubtful(connection: duckdb.DuckDBPyConnection, reading: Reading, rows: str,
     heads = ", ".join(f"count({quoted(c)})" for c in texts)
     head = one(connection, f"SELECT {heads} FROM (SELECT * FROM {rows} LIMIT {SAMPLE})") if texts else ()
     return misfit is not None or 0 in (head or ())  # an empty column looks like text
+
+
+def fractional(connection: duckdb.DuckDBPyConnection, reading: Reading) -> list[str]:
+    """Columns of whole numbers in which something else is written: the engine would round it."""
+    whole = [c for c, kind in reading.columns.items() if kind in ("BIGINT", "INTEGER", "HUGEINT")]
+    if not whole:
+        return []
+    found = ", ".join(f"bool_or(regexp_matches({quoted(c)}, '[.eE]'))" for c in whole)
+    row = one(connection, f"SELECT {found} FROM {reading.raw}") or ()
+    return [c for c, other in zip(whole, row, strict=True) if other]
 
 
 def readable(connection: duckdb.DuckDBPyConnection, reading: Reading) -> list[str]:
@@ -326,7 +341,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     if not wrong:
         return Reading(reading.origin, reading.relation, columns)
     # By way of text: not every type casts to every other, and what has no way is a misfit, not an error.
-    cast = {c: f"TRY_CAST(CAST({quoted(c)} AS VARCHAR) AS {kind})" for c, kind in wrong.items()}
+    cast = {c: _cast(f"CAST({quoted(c)} AS VARCHAR)", kind) for c, kind in wrong.items()}
     misfits = {c: f"({quoted(c)} IS NOT NULL AND {cast[c]} IS NULL)" for c in wrong}
     any_misfit = " OR ".join(misfits.values())
     which = " ".join(f"WHEN {condition} THEN {text(c)}" for c, condition in misfits.items())
@@ -338,6 +353,22 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     relation = f"(SELECT * REPLACE ({casts}) FROM {reading.relation} WHERE NOT ({any_misfit}))"
     rejected = [Rejected(None, c, f"'{c}' is not {wrong[c]}", raw) for c, raw in bad]
     return Reading(reading.origin, relation, columns, rejected=lambda: rejected)
+
+
+def _cast(value: str, kind: str) -> str:
+    """A text as this type; NULL where it is none. A number that is not whole is no whole number: the engine rounds."""
+    cast = f"TRY_CAST({value} AS {kind})"
+    return f"CASE WHEN TRY_CAST({value} AS DOUBLE) % 1 = 0 THEN {cast} END" if "INT" in kind else cast
+
+
+def header_line(scan: FileScan, columns: Collection[str]) -> int:
+    """Which line of a CSV names its columns, where comments come first; 0 = none does as they are called now."""
+    with (gzip.open if scan.path.suffix == ".gz" else open)(scan.path, "rb") as file:
+        for number, line in enumerate(itertools.islice(file, MOST_COMMENTS), 1):
+            names = next(csv.reader([line.decode("utf-8-sig", "replace").rstrip("\r\n")], delimiter=scan.delimiter), [])
+            if names == list(columns):
+                return number
+    return 0
 
 
 def _type(column: str, found: str, scan: FileScan, have: str) -> str:

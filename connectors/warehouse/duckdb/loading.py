@@ -21,6 +21,8 @@ from connectors.warehouse.duckdb.incoming import (
     Reading,
     Rejected,
     doubtful,
+    fractional,
+    header_line,
     read,
     readable,
     unreadable,
@@ -70,6 +72,7 @@ class Load:
         self._pulled = self._inserted = 0  # rows; inserted: with those that were put aside
         self._notes: list[str] = []
         self._whole = False
+        self._fractional: set[str] = set()  # source columns of numbers that are not whole
         self._bad = Quarantine(connection, options, seen_at)
         self._texts = TextColumns(options, {} if retype else kept, seen_at)
         if self._anew:
@@ -94,6 +97,13 @@ class Load:
             self._forget_rows(rows)
             reading, rows = self._read(batch, thorough=True)
         csv = scan is not None and scan.format == "csv"
+        split = fractional(self._connection, reading) if csv else []
+        if split:
+            self._forget_rows(rows)
+            stated = {c: reading.columns[c] for c in split if c in scan.types} if scan else {}
+            self._texts.expect(stated)
+            self._fractional |= set(split) - set(stated)
+            reading, rows = self._read(batch, thorough=self._pulled > 0)
         other = readable(self._connection, reading) if csv else []
         if other:
             self._forget_rows(rows)
@@ -101,8 +111,9 @@ class Load:
             reading, rows = self._read(batch, thorough=self._pulled > 0)
         rejected = reading.rejected()
         self._bad.add(reading.origin, rejected)
-        lines = [row.line for row in rejected if row.line is not None] if csv else None
-        self._texts.came_from(reading.origin, self._inserted - rows, lines)
+        header = header_line(scan, reading.columns) if csv and scan else 0
+        lines = [row.line for row in rejected if row.line is not None]
+        self._texts.came_from(reading.origin, self._inserted - rows, header, lines)
         self._connection.unregister("pulled")
         if reading.kept is not None:
             reading.kept.close()
@@ -120,6 +131,7 @@ class Load:
             for c, name in self._names([*known, *self._columns]).items()
             if (kind := self._columns.get(name) or known.get(name))
         }
+        have |= dict.fromkeys(self._fractional, "DOUBLE")
         roles = self._texts.roles
         reading = read(self._connection, self.options, batch, have, thorough=thorough, as_text=list(roles))
         roles |= reading.texts

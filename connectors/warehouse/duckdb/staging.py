@@ -103,7 +103,8 @@ class DuckLoading(Books):
     def readings(self, source: str) -> Mapping[str, TextReading]:
         """Source column → how its texts are read."""
         row = one(self._connection, f"SELECT readings FROM {BOOKS}.cursors WHERE source = ?", [source])
-        return {c: TextReading(**found) for c, found in json.loads(row[0]).items()} if row and row[0] else {}
+        kept = json.loads(row[0]).items() if row and row[0] else ()
+        return {c: TextReading(**{**r, "currencies": tuple(r.get("currencies", ()))}) for c, r in kept}
 
     def pulled_at(self) -> Mapping[str, datetime]:
         """When each source was pulled last, as far as that was published."""

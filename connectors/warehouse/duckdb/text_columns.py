@@ -8,6 +8,7 @@ from datetime import datetime
 
 import duckdb
 
+from connectors.errors import LoadError, did_you_mean
 from connectors.sources.contract import SourceOptions
 from connectors.texts.numbers import COMMA, POINT
 from connectors.texts.reading import TextReading
@@ -36,9 +37,10 @@ class TextColumns:
         stated = {**dict.fromkeys(options.dates, "dates"), **dict.fromkeys(options.numbers, "numbers")}
         self._options, self._seen_at = options, seen_at
         self._kept = {c: reading for c, reading in kept.items() if c not in stated}
+        self._currencies = {c: reading.currencies for c, reading in kept.items()}
         self.roles: dict[str, str] = {**{c: reading.role for c, reading in self._kept.items()}, **stated}
         self._types: dict[str, str] = {}
-        self._batches: list[tuple[int, str, list[int] | None]] = []
+        self._batches: list[tuple[int, str, int, list[int]]] = []
         self.readings: Mapping[str, TextReading] = self._kept
         self.notes: list[str] = []
 
@@ -47,9 +49,9 @@ class TextColumns:
         self._types |= types
         self.roles |= {c: "dates" if kind.startswith(("DATE", "TIMESTAMP")) else "numbers" for c, kind in types.items()}
 
-    def came_from(self, origin: str, first: int, bad_lines: list[int] | None) -> None:
-        """A batch begins at row `first`. bad_lines: of a file, those that are not in it; None = there are no lines."""
-        self._batches.append((first, origin, bad_lines))
+    def came_from(self, origin: str, first: int, header: int, bad_lines: list[int]) -> None:
+        """A batch begins at row `first`. header: its line in a file, 0 = lines are not known; bad_lines: not in it."""
+        self._batches.append((first, origin, header, sorted(bad_lines)))
 
     def read(
         self,
@@ -68,6 +70,8 @@ class TextColumns:
             for c in self.roles
             if c in names and (reading := self._chosen(connection, relation, c, names[c], before)) is not None
         }
+        self._refuse_unknown(names, before)
+        chosen = {c: self._with_currencies(connection, relation, names[c], c, r) for c, r in chosen.items()}
         fast = {
             c: texts.fast_pattern(connection, relation, quoted(names[c]), reading.style)
             for c, reading in chosen.items()
@@ -84,6 +88,28 @@ class TextColumns:
         self.readings = {**self._kept, **chosen}
         return {names[c]: reading.kind for c, reading in chosen.items()}
 
+    def _refuse_unknown(self, names: Mapping[str, str], before: Mapping[str, str]) -> None:
+        """Raises LoadError for a column that is stated and that neither this load nor the table has."""
+        stated = [*self._options.dates, *self._options.numbers]
+        unknown = [c for c in stated if c not in names and c not in before and c not in self._options.columns]
+        if unknown:
+            raise LoadError(
+                f"`dates` or `numbers` name '{unknown[0]}', which is not in the source",
+                where=f"source {self._options.name}",
+                hint=did_you_mean(unknown[0], list(names)),
+            )
+
+    def _with_currencies(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, name: str, column: str, reading: TextReading
+    ) -> TextReading:
+        """Those of earlier loads, too: dollars of one file and euros of the next are no sum."""
+        if reading.role != "numbers":
+            return reading
+        met = {*self._currencies.get(column, ()), *texts.currencies(connection, relation, quoted(name))}
+        reading = replace(reading, column=column, currencies=tuple(sorted(met)))
+        self.notes += [reading.mixed] if reading.mixed else []
+        return reading
+
     def _chosen(
         self, connection: duckdb.DuckDBPyConnection, relation: str, column: str, name: str, before: Mapping[str, str]
     ) -> TextReading | None:
@@ -93,6 +119,9 @@ class TextColumns:
         if not stated and column in self._kept:
             return self._as_before(connection, relation, self._kept[column], name)
         found = None if stated else self._find(connection, relation, name, role, 1 - self._options.max_quarantine)
+        if "INT" in wanted and column not in getattr(self._options, "types", {}):
+            style = found.style if found is not None else POINT
+            wanted = "DOUBLE" if texts.has_fractions(connection, relation, quoted(name), style) else wanted
         if found is not None:
             self.notes += [note for note in ("" if wanted else found.note, found.doubt) if note]
             return replace(found, kind=wanted) if wanted else found
@@ -173,10 +202,10 @@ class TextColumns:
 
     def _place(self, position: int) -> tuple[str, int | None]:
         """Origin and line of a row. The line is the file's, where no value spans lines."""
-        first, origin, bad_lines = [batch for batch in self._batches if batch[0] <= position][-1]
-        if bad_lines is None:
+        first, origin, header, bad_lines = [batch for batch in self._batches if batch[0] <= position][-1]
+        if not header:
             return origin, None
-        line = position - first + 2
-        for other in sorted(bad_lines):
+        line = position - first + header + 1
+        for other in bad_lines:
             line += other <= line
         return origin, line

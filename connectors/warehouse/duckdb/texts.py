@@ -282,6 +282,25 @@ def count_numbers(connection: duckdb.DuckDBPyConnection, relation: str, column: 
     return NumberCount(rows, point, comma, differ, dots, percent, plain_, coded, tuple(sorted(map(str.upper, units))))
 
 
+def currencies(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> tuple[str, ...]:
+    """Signs and codes of the currencies that a column's numbers have."""
+    p = _number(column)
+    row = one(
+        connection,
+        "SELECT coalesce(list(DISTINCT unit) FILTER (WHERE unit NOT IN ('', '%')), []) FROM "
+        f"(SELECT {p}.c1 || {p}.c2 AS unit FROM {relation} WHERE NOT regexp_full_match({column}, '[0-9.,-]*'))",
+    )
+    return tuple(sorted(map(str.upper, row[0]))) if row else ()
+
+
+def has_fractions(connection: duckdb.DuckDBPyConnection, relation: str, column: str, style: str) -> bool:
+    """Whether any of a column's numbers is no whole number."""
+    row = one(
+        connection, f"SELECT bool_or(v <> floor(v)) FROM (SELECT {number_sql(column, style)} AS v FROM {relation})"
+    )
+    return bool(row and row[0])
+
+
 def date_kind(connection: duckdb.DuckDBPyConnection, relation: str, column: str, style: str) -> str:
     """DATE, TIMESTAMP or TIMESTAMP WITH TIME ZONE: what most rows that are dates in this style have."""
     pattern = fast_pattern(connection, relation, column, style)
@@ -317,7 +336,10 @@ def value_sql(column: str, reading: TextReading, fast: str = "") -> str:
     """A text as the value that its column holds; NULL where it cannot be read. fast: see `fast_pattern`."""
     if reading.role == "numbers":
         number = number_sql(column, reading.style)
-        return number if reading.kind == "DOUBLE" else f"TRY_CAST({number} AS {reading.kind})"
+        whole = "INT" in reading.kind  # the engine rounds what is not
+        cast = f"TRY_CAST(v AS {reading.kind})"
+        plain_ = _with("v", number, f"CASE WHEN v = floor(v) THEN {cast} END" if whole else cast)
+        return number if reading.kind == "DOUBLE" else plain_
     at, zoned = date_sql(column, reading.style), zoned_sql(column, reading.style)
     if reading.kind == "TIMESTAMP WITH TIME ZONE":
         slow, quick = f"CASE WHEN {zoned} THEN timezone('UTC', {at}) END", "%z" in fast
@@ -342,17 +364,14 @@ def _number_reading(count: NumberCount, style: str, other: str, column: str) -> 
     if doubt:
         doubt += f"; it is read as {style}. State it: numbers: {{{name}: '{style}'}} or '{other}'"
     note = f"'{name}' is read as numbers such as {style}" + (", so that 45.5% is 0.455" if style.endswith("%") else "")
-    if len(count.currencies) > 1:
-        several = f"'{name}' holds several currencies ({', '.join(count.currencies)}): a sum of it means nothing"
-        doubt = f"{doubt}. {several}" if doubt else several
-    return TextReading("numbers", style, "DOUBLE", doubt, note)
+    return TextReading("numbers", style, "DOUBLE", doubt, note, name, count.currencies)
 
 
 def _date_reading(style: str, other: str, kind: str, counts: Mapping[str, StyleCount], column: str) -> TextReading:
     name, chosen = column.strip('"'), counts[style]
     note = f"'{name}' is read as dates: {dates.STYLES[style]}"
     if not other:
-        return TextReading("dates", style, kind, "", note)
+        return TextReading("dates", style, kind, "", note, name)
     spans = [
         f"{s} ({dates.STYLES[s]}): {counts[s].first:%Y-%m-%d} to {counts[s].last:%Y-%m-%d}" for s in (style, other)
     ]
@@ -360,4 +379,4 @@ def _date_reading(style: str, other: str, kind: str, counts: Mapping[str, StyleC
         f"no row of '{name}' decides the order of day and month; it is read as {spans[0]}, not {spans[1]}. "
         f"State it: dates: {{{name}: {style}}} or {other}"
     )
-    return TextReading("dates", style, kind, doubt if chosen.first else "", note)
+    return TextReading("dates", style, kind, doubt if chosen.first else "", note, name)
