@@ -30,6 +30,7 @@ MOST_COMMENTS = 100  # lines before the header
 HEAD = 1_000  # rows that tell which texts may be dates or numbers
 # Dates are found by us (texts.py): the engine's own guess takes 03/04/2026 for what its first formats make of it.
 GUESSED = "auto_type_candidates=['BOOLEAN', 'TIME', 'BIGINT', 'DOUBLE', 'VARCHAR']"
+FRACTION = r"^\s*[+-]?(\d*\.\d|\d+\.?\d*[eE][+-]?\d)"  # a number that may not be whole
 CELL = 'Could not convert string "(.*)" to'  # in the engine's message of a cell that does not fit
 ISO_DAY = r"\d{4}-\d{2}-\d{2}"
 ISO_TIME = r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
@@ -230,7 +231,7 @@ def fractional(connection: duckdb.DuckDBPyConnection, reading: Reading) -> list[
     whole = [c for c, kind in reading.columns.items() if kind in ("BIGINT", "INTEGER", "HUGEINT")]
     if not whole:
         return []
-    found = ", ".join(f"bool_or(regexp_matches({quoted(c)}, '[.eE]'))" for c in whole)
+    found = ", ".join(f"bool_or(regexp_matches({quoted(c)}, {text(FRACTION)}))" for c in whole)
     row = one(connection, f"SELECT {found} FROM {reading.raw}") or ()
     return [c for c, other in zip(whole, row, strict=True) if other]
 
