@@ -38,7 +38,7 @@ from jobs.snapshots.message import dressed
 from jobs.sync import Progress, SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
-from tests.sampling import told
+from tests.sampling import narrowed, told
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DEMO = ROOT / "metrics" / "definitions"
@@ -83,8 +83,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """One worker begins with the browser and makes the demo; the others with what needs none, big files first."""
+    items[:], left = narrowed(items)
+    if left:
+        config.hook.pytest_deselected(items=left)
     for item in items:  # in the JUnit report: benchmarks/prove.py
         item.user_properties += [("cases", marker.args[0]) for marker in item.iter_markers("sampled")]
     groups = Counter(together(item.nodeid) for item in items)

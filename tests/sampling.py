@@ -1,13 +1,16 @@
 """How many random cases a property is tried on: few in `make test`, more in `make slow`, all of them in `make prove`.
 
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
-a failed test prints both. A property that is marked `sampled`, with its count, runs in all three.
+a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
+case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, and all in
+`make slow` and `make prove`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import pytest
@@ -48,6 +51,24 @@ def sampled(*, fast: int, slow: int, full: int, shrink: bool = True) -> Callable
         return marked
 
     return decorate
+
+
+def narrowed(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """What `make test` runs of tests that are marked `breadth`, and what it leaves to `make slow`."""
+    if TIER != "fast":
+        return list(items), []
+    broad: dict[str, list[str]] = {}
+    for item in items:
+        if item.get_closest_marker("breadth"):
+            broad.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
+    left = set()
+    for item in items:
+        marker, test = item.get_closest_marker("breadth"), item.nodeid.partition("[")[0]
+        if marker and test in broad:
+            ways = broad.pop(test)
+            few = random.Random(f"{SEED} {test}").sample(ways, min(marker.args[0], len(ways)))
+            left |= {*ways} - {*few}
+    return [i for i in items if i.nodeid not in left], [i for i in items if i.nodeid in left]
 
 
 def told() -> str:

@@ -242,6 +242,7 @@ def loaded(project: Builder, result: SyncResult, count: int, value: float) -> No
 MORE = "at,id,amount,note\n2026-11-05 10:00:00,4,1.5,dé\n"
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize(
     "content",
     [
@@ -366,6 +367,7 @@ def problems(project: Builder, name: str = "bad") -> list[Problem]:
     return list(found.broken.get(name, ()))
 
 
+@pytest.mark.breadth(6)
 @pytest.mark.parametrize(
     ("body", "words"),
     [

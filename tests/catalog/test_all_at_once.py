@@ -190,6 +190,7 @@ def test_a_retention_without_grain_has_cohorts_of_its_unit(tmp_path: Path, unit:
 VALUES: tuple[Any, ...] = ("x", "{a: 1}", "[1, {b: c}]", "7", "''", "null", "{dataset: nowhere, filter: zz = 1}")
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("kind", sorted(type_names()))
 def test_whatever_a_file_holds_it_is_told_and_nothing_breaks(tmp_path: Path, kind: str) -> None:
     """Every key of every type with odd values, two at a time."""

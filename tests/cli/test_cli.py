@@ -176,6 +176,7 @@ def test_sources_lists_every_option() -> None:
     assert {"path", "delimiter", "text_columns", "primary_key"} <= {r["option"] for r in rows if r["type"] == "files"}
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize(
     ("status", "arguments"),
     [

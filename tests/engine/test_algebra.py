@@ -13,8 +13,8 @@ from metrics.kpi_views.kpi_page import kpi_page
 from metrics.presentation import export
 from metrics.presentation.format import period_text
 from tests.conftest import NOW, Builder
-from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
-from tests.engine.test_second_opinion_followed import draw
+from tests.engine.followed import KPIS as FOLLOWED
+from tests.engine.followed import draw
 
 KPIS = {
     **{n: t for n, t in FOLLOWED.items() if n not in ("lowest", "csat", "stays", "to_pay")},
@@ -60,6 +60,7 @@ def project(projects: dict[str, Builder]) -> Builder:
 LEFT_OUT = ("sticky", "convert_count", "attempts", "ces")
 
 
+@pytest.mark.breadth(8)
 @pytest.mark.parametrize("name", [k for k in KPIS if k not in LEFT_OUT])
 def test_segments_add_up_where_they_may(project: Builder, name: str) -> None:
     kind = project.open().catalogue().kpi(name).additivity

@@ -16,8 +16,8 @@ from sqlalchemy import create_engine, text
 from metrics.engine.sql import trees
 from metrics.engine.sql.dialects import SESSION, render
 from tests.conftest import Builder
-from tests.engine.test_second_opinion_followed import KPIS as FOLLOWED
-from tests.engine.test_second_opinion_followed import draw
+from tests.engine.followed import KPIS as FOLLOWED
+from tests.engine.followed import draw
 
 DIALECTS = ("postgres", "spark", "clickhouse")
 ZONE = "Europe/Berlin"
@@ -71,9 +71,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Builder:
         "orders",
         "name: orders\nsource: events\ntime_dimension: at\nentity: user_id\njoin: [{dataset: people, by: user_id}]\n",
     )
+    project.sync()  # of the rows alone: the questions here are answered from them
     for name, body in KPIS.items():
         project.kpi(name, body + ("\ngrains: [day, week]" if name in ("count",) else ""))
-    project.sync()
     return project
 
 

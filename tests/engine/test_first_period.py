@@ -88,6 +88,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, Builder]:
     return made(Builder(folder / "silent")), made(Builder(folder / "stated"), since="2026-01-05")
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("kpi", TYPES)
 def test_every_type_has_an_incomplete_first_week_and_a_whole_second(worlds: tuple[Builder, Builder], kpi: str) -> None:
     weeks: dict[str, Any] = {"grain": "week", "start": date(2025, 12, 29), "end": date(2026, 2, 2)}
@@ -235,7 +236,7 @@ first_days = st.fixed_dictionaries(
 )
 
 
-@sampled(fast=6, slow=40, full=200)
+@sampled(fast=3, slow=40, full=200)
 @given(drawn=first_days)
 def test_complete_by_hand_for_any_first_row(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Any]) -> None:
     """Stored or counted, asked from long before: whole and over, on the project's clock."""

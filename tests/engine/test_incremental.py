@@ -231,6 +231,7 @@ def replay(
 BASE = [("insert", n, n % 13, n % 4 + 1, ("web", "ios", None)[n % 3], n % 5 + 0.5) for n in range(1, 31)]
 
 
+@pytest.mark.slow
 @limits(0)  # random histories: below
 @given(steps)
 @example([([("delete", 3, 0, 1, None, None)], 4), ([("insert", 90, 1, 5, "tv", 1.0)], 1)])

@@ -48,6 +48,7 @@ def totals(project: Builder, kpi: str, by: str, **options: Any) -> dict[str, flo
     return {segment: value for (segment, _), value in found.items() if value}
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("facts", [False, True])
 def test_dimensions_over_three_joins_are_those_of_pandas(project: Builder, seed: int, facts: bool) -> None:

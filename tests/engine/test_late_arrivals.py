@@ -47,6 +47,7 @@ def replayed(project: Builder, months: list[str] | None) -> dict[str, str]:
     return published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("months", [RESTATED, pytest.param(None, marks=pytest.mark.slow)], ids=["restated", "all"])
 def test_months_are_restated_exactly_as_published(project: Builder, months: list[str] | None) -> None:
     published = replayed(project, months)
@@ -65,6 +66,7 @@ def test_months_are_restated_exactly_as_published(project: Builder, months: list
     assert changed == EXPECTED["late_arrival_by_utc_month"]["months_where_mau_changed_later"] == 1
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles"])
 def test_daily_actives_in_each_zone(project: Builder, zone: str) -> None:
     project.settings(f"timezone: {zone}\n")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.conftest import Builder
-from tests.engine.test_second_opinion_followed import draw
+from tests.engine.followed import draw
 
 # Names that CTEs of the types have, and reserved words.
 TAKEN = (
@@ -45,6 +46,7 @@ def answers(project: Builder, names: dict[str, str]) -> dict[str, dict[str, obje
     return {name: project.values(name) for name in KPIS}
 
 
+@pytest.mark.slow
 def test_tables_with_the_names_of_the_engines_steps(tmp_path: Path) -> None:
     plain = answers(Builder(tmp_path / "plain"), {n: n for n in TAKEN[0]})
     assert all(any(v is not None for v in values.values()) for values in plain.values())

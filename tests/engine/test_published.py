@@ -126,6 +126,7 @@ def test_simple_shop_weekly_cohorts_stickiness_and_new_users(shop: Builder) -> N
     assert new == {m: n for m, n in computed["new_users_by_month"].items() if m <= "2020-03"}
 
 
+@pytest.mark.slow
 def test_online_retail_cohort_matrix(tmp_path: Path) -> None:
     """13 cohorts, 91 cells; the analysis kept cancellations and looked at identified customers."""
     published = answers("online_retail")["published"]["monthly_cohorts_counts_nan_filter"]
@@ -224,6 +225,7 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return project
 
 
+@pytest.mark.slow
 def test_metricflow_conversions(visits: Builder) -> None:
     """Credited to the last visit at or before the buy; more than 1 is possible. Days with visits and no buy are 0."""
     computed = answers("metricflow_fixture")["computed"]
@@ -241,6 +243,7 @@ def test_metricflow_conversions(visits: Builder) -> None:
     assert visits.values("rate_week", grain="total", where=where, end=date(2020, 1, 3))["total"] == 1.5  # theirs
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("unit", ["day", "month"])
 def test_posthog_retention_triangles(tmp_path: Path, unit: str) -> None:
     """Two distinct ids of one person count once; everyone active in a period starts a cohort there."""

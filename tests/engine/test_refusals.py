@@ -108,6 +108,7 @@ def events(project: Builder) -> Builder:
     return project
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("what", sorted(WRITTEN))
 def test_definitions_that_cannot_be_exact(events: Builder, what: str) -> None:
     body, code, line, reason, instead = WRITTEN[what]
@@ -168,6 +169,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("what", sorted(QUESTIONS))
 def test_questions_that_have_no_exact_answer(events: Builder, what: str) -> None:
     body, options, reason, instead = QUESTIONS[what]

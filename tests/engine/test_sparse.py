@@ -54,6 +54,7 @@ def two_files(project: Builder) -> Builder:
     return net(project)
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("facts", [False, True])
 @pytest.mark.parametrize("more", ["", "watermark: data\n", "watermark: whole_days\n"])
 def test_refunds_of_one_file_with_their_orders_are_known_as_long_as_those(
@@ -65,6 +66,7 @@ def test_refunds_of_one_file_with_their_orders_are_known_as_long_as_those(
     assert project.values("refunded", start=date(2024, 1, 1), facts=facts)["2024-01-02"] is None, "before its own first"
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("refunds", [{}, {"2024-01-10": 1.0}, {"2024-01-01": 2.0}])
 def test_no_refund_at_all_is_zero_where_its_source_was_observed(project: Builder, refunds: dict[str, float]) -> None:
     want = {day: 100 - refunds.get(day, 0.0) for day in DAYS}
@@ -151,7 +153,7 @@ def test_a_part_without_any_row_is_named(project: Builder) -> None:
 rows = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 90)), max_size=6)
 
 
-@sampled(fast=8, slow=40, full=200)
+@sampled(fast=3, slow=40, full=200)
 @given(refunds=rows, orders=st.lists(st.integers(0, 9), min_size=2, max_size=8, unique=True))
 def test_net_of_one_file_by_hand(
     tmp_path_factory: pytest.TempPathFactory, refunds: list[tuple[int, int]], orders: list[int]

@@ -55,6 +55,7 @@ def by_hand(project: Builder, what: str, plan: str | None = None) -> tuple[float
     return found[0], found[1]
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("kpi", ["revenue", "buyers", "share", "running"])
 def test_the_running_period_compares_with_the_same_part_of_the_one_before(shop: Builder, kpi: str) -> None:
     for plan in (None, "pro"):

@@ -59,6 +59,7 @@ def grow(project: Builder, values: Shops) -> None:
         project.sync(day(last + 1))
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("rules", [(WHOLE, PART), (PART, WHOLE)])
 def test_a_parent_and_its_segment_that_fail_together_are_one_incident(
     project: Builder, web: Web, rules: tuple[str, str]
@@ -108,6 +109,7 @@ def test_a_worse_segment_makes_the_incident_worse(project: Builder, web: Web) ->
     assert incidents(project) == [("all", "", 5, "open")]
 
 
+@pytest.mark.slow
 def test_who_only_the_segments_rule_tells_hears_of_it_too(project: Builder, web: Web) -> None:
     part = PART % ", notify: [shops]"
     make(project, GOOD, WHOLE % "", part, contacts=("team", "shops"), url=web.url)
@@ -121,6 +123,7 @@ def test_who_only_the_segments_rule_tells_hears_of_it_too(project: Builder, web:
     ]
 
 
+@pytest.mark.slow
 def test_a_silenced_parent_hides_no_segment(project: Builder, web: Web) -> None:
     make(project, GOOD, WHOLE % "", PART % "", contacts=("team",), url=web.url)
     grow(project, {**GOOD, 5: (70, 70)})

@@ -70,7 +70,7 @@ def test_full_finds_the_types_anew(small: Builder) -> None:
 def _hold(folder: str, held: Event, done: Event) -> None:
     with open_project(folder).warehouse.staging(NOW):
         held.set()
-        done.wait(20)
+        done.wait(300)
 
 
 def test_a_second_sync_is_told_that_one_is_running(small: Builder) -> None:
@@ -78,7 +78,7 @@ def test_a_second_sync_is_told_that_one_is_running(small: Builder) -> None:
     held, done = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(str(small.folder), held, done))
     other.start()
-    held.wait(20)
+    assert held.wait(300), "the other process did not begin"
     try:
         with pytest.raises(SyncRunning, match="another sync is running"):
             small.sync()

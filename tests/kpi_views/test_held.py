@@ -42,6 +42,7 @@ def opened(project: Builder, **options: Any) -> list[str]:
 MONTHS = {**days("2026-08-01", "2026-10-31", 10.0), **days("2026-11-01", "2026-11-22", 1.0)}
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("target", ["value: 330", "path: {2026-08: 200, 2026-10: 330}, between: step"])
 def test_a_target_by_month_is_held_against_months(project: Builder, target: str) -> None:
     rule = "alerts: [{name: missed, compare: target, thresholds: {critical: '< -5%'}}]"

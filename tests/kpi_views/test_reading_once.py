@@ -120,6 +120,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     state.changed()
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", [p for p in PAGES if p != "launch"])
 def test_a_view_is_made_once_a_generation(

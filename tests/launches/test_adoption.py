@@ -69,6 +69,7 @@ def test_readiness_sees_whether_tracking_is_there(project: Builder) -> None:
     assert states["No usage in the data yet: no row of acts matches `what = 'neww'`."] == "missing"
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -115,6 +115,7 @@ def test_they_go_with_their_generation(project: Builder) -> None:
     assert len(names) == 3 and names == sorted(p.stem for p in kept(project)[0].parent.glob("*.duckdb"))
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"impacts": 1}', '{"impacts": {"of another layout": {}}}'])
 def test_a_file_that_cannot_be_used_is_measured_again(
     project: Builder, impacts_run: Callable[[], int], text: str

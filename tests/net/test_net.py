@@ -30,7 +30,7 @@ def world(request: pytest.FixtureRequest) -> World:
     return made
 
 
-@pytest.mark.parametrize("world", worlds("demo", "shop"), indirect=True)
+@pytest.mark.parametrize("world", worlds("demo"), indirect=True)
 def test_values_and_definitions_are_as_recorded(world: World, held: Held) -> None:
     held(f"{world.name}/stored", values_record.record(world.folder))
 

@@ -226,6 +226,7 @@ def quoted_(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+@pytest.mark.slow
 def test_hostile_names_are_only_names_in_every_form(project: Builder) -> None:
     rows = orders(END)
     rows["platform"] = [EVIL[n % len(EVIL)] for n in range(len(rows))]

@@ -171,6 +171,7 @@ def test_a_server_that_is_not_there_is_tried_again_and_seen(project: Builder, in
     assert [r.status for r in recipients_of(project.open(), document(project))] == ["delivered"] * 2
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize(("answer", "status"), [("451 later", "pending"), ("550 no", "pending"), ("cut", "delivered")])
 def test_what_the_server_answers_decides(project: Builder, inbox: Inbox, answer: str, status: str) -> None:
     mailing(project, inbox.port, f"{WEEKLY}recipients: [leads]\n")
@@ -270,6 +271,7 @@ def test_people_who_press_send_together_send_once(project: Builder, inbox: Inbox
     assert inbox.receivers == ["boss@example.com", "leads@example.com"]
 
 
+@pytest.mark.slow
 def test_of_weeks_that_are_caught_up_only_the_newest_is_sent(project: Builder, inbox: Inbox) -> None:
     mailing(project, inbox.port)
     project.sync(now=NOW)

@@ -176,6 +176,7 @@ def test_a_week_of_which_nothing_is_there_is_never_frozen_empty(project: Builder
     assert document(project).missing == ()
 
 
+@pytest.mark.slow
 def test_missed_weeks_are_caught_up(project: Builder) -> None:
     shop_of(project, END - pd.Timedelta(days=28))
     project.sync(now=NOW - timedelta(days=28))

@@ -49,6 +49,7 @@ def table(project: Builder) -> list[tuple[object, ...]]:
     return [tuple(row) for row in frame.itertuples(index=False)]
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.ndjson", "a.parquet"])
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_every_format_gives_the_same_numbers(project: Builder, name: str, ending: str) -> None:

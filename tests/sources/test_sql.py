@@ -124,6 +124,7 @@ def run(project: Builder, **options: Any) -> tuple[str, int]:
     return result.sources[0].status, result.sources[0].rows
 
 
+@pytest.mark.breadth(2)
 def test_types_arrive_as_they_are_and_what_is_new_is_read_on(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     put(engine, order(1), order(2, day=1))
@@ -146,6 +147,7 @@ def test_types_arrive_as_they_are_and_what_is_new_is_read_on(project: Builder, d
     assert project.values("revenue", grain="total") == {"total": 121.0}
 
 
+@pytest.mark.breadth(1)
 def test_full_every_finds_deleted_rows(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     put(engine, order(1), order(2), order(3))
@@ -159,6 +161,7 @@ def test_full_every_finds_deleted_rows(project: Builder, database: tuple[str, sa
     assert run(project, now=NOW + timedelta(days=8)) == ("unchanged", 0)
 
 
+@pytest.mark.breadth(1)
 def test_a_whole_table_without_a_key_is_replaced_and_an_empty_one_empties(
     project: Builder, database: tuple[str, sa.Engine]
 ) -> None:
@@ -173,6 +176,7 @@ def test_a_whole_table_without_a_key_is_replaced_and_an_empty_one_empties(
     assert int(project.open().reader().frame("SELECT count(*) AS n FROM orders")["n"].iloc[0]) == 0
 
 
+@pytest.mark.breadth(1)
 def test_append_reads_on_after_the_cursor(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     put(engine, order(1), order(2), order(9, day=9000))
@@ -182,6 +186,7 @@ def test_append_reads_on_after_the_cursor(project: Builder, database: tuple[str,
     assert run(project) == ("loaded", 1)
 
 
+@pytest.mark.breadth(1)
 def test_a_query_is_read_like_a_table(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     put(engine, order(1), order(2, amount=0.5))
@@ -191,6 +196,7 @@ def test_a_query_is_read_like_a_table(project: Builder, database: tuple[str, sa.
     assert project.open().reader().frame("SELECT clock FROM orders")["clock"][0] == "12:30"
 
 
+@pytest.mark.breadth(1)
 def test_a_cursor_in_the_future_does_not_stop_the_source(project: Builder, database: tuple[str, sa.Engine]) -> None:
     url, engine = database
     put(engine, order(1), {**order(2), "updated_at": datetime(2099, 1, 1)})
@@ -200,6 +206,7 @@ def test_a_cursor_in_the_future_does_not_stop_the_source(project: Builder, datab
     assert run(project) == ("loaded", 1)
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize(
     "database", ["sqlite", *(pytest.param(n, marks=pytest.mark.slow) for n in ("postgres", "mysql"))], indirect=True
 )
@@ -218,6 +225,7 @@ def test_many_rows_come_in_batches_and_all_arrive(project: Builder, database: tu
     assert (got["n"], got["s"], got["c"]) == (120_000, 120_000 * 120_001 // 2, 10_001)
 
 
+@pytest.mark.breadth(1)
 def test_a_quiet_source_publishes_once_an_hour_because_its_watermark_moves(
     project: Builder, database: tuple[str, sa.Engine]
 ) -> None:

@@ -101,6 +101,7 @@ def assert_read(project: Builder, given_: list[datetime]) -> None:
     assert found == {n: minute(at) for n, at in enumerate(given_)}
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("way", [*STEADY, *ZONED])
 @sampled(fast=1, slow=2, full=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]))
@@ -116,6 +117,7 @@ def test_a_moment_is_read_whatever_way_it_is_written(
     assert_read(project, at)
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("way", ORDERED)
 @sampled(fast=1, slow=2, full=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 4]), st.integers(0, 3))
@@ -138,6 +140,7 @@ def order_words(order: str) -> str:
     return {"mdy": "month, day, year", "dmy": "day, month, year"}[order]
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("style", EPOCHS)
 @pytest.mark.parametrize("json", [False, True], ids=["csv", "json"])
 def test_seconds_since_1970_are_read_where_they_are_stated(project: Builder, style: str, json: bool) -> None:
@@ -229,6 +232,7 @@ def test_a_stated_order_wins(project: Builder) -> None:
         load(project, columns, extra=", dates: {at: never}")
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("text", ["1.10.1", "41_10_1", "v2.3", "10-4", "SKU 12", "+49 170 1234567", "10.0.0.1", "007"])
 def test_codes_are_neither_dates_nor_numbers(project: Builder, text: str) -> None:
     load(project, {"id": ["1", "2", "3"], "code": [text, "1.9.2", text + "1"]})
@@ -269,6 +273,7 @@ COMMAS: dict[str, Callable[[float], str]] = {
 UNKNOWNS = ("N/A", "-", "null", "n/a", "None", "#N/A", "—", "nan")
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("way", [*POINTS, *COMMAS])
 @sampled(fast=1, slow=2, full=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]), st.booleans())

@@ -74,6 +74,7 @@ def run(project: Builder) -> dict[Any, Any]:
     return state(project)
 
 
+@pytest.mark.slow
 def test_stored_values_do_not_depend_on_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {name: run(over(Builder(tmp_path / name), opened, monkeypatch)) for name, opened in IMPLEMENTATIONS.items()}
     assert sum(rows is not None and len(rows) > 3 for rows in found["duckdb"].values()) > 20

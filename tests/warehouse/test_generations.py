@@ -87,6 +87,7 @@ def test_a_reader_keeps_its_generation_while_others_are_published(warehouse: War
     old.close()
 
 
+@pytest.mark.breadth(1)
 def test_publishing_is_one_step(warehouse: Warehouse) -> None:
     """Who reads meanwhile sees all of one generation: in each, all rows have its number."""
     wrong: list[str] = []

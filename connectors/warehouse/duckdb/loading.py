@@ -28,7 +28,7 @@ from connectors.warehouse.duckdb.incoming import (
     unreadable,
 )
 from connectors.warehouse.duckdb.quarantine import Quarantine
-from connectors.warehouse.duckdb.reader import described, one, tables
+from connectors.warehouse.duckdb.reader import described, one, recorded
 from connectors.warehouse.duckdb.text_columns import TextColumns
 from connectors.warehouse.names import quoted
 
@@ -66,7 +66,7 @@ class Load:
         self._run, self._connection = connection.execute, connection
         self.options, self._seen_at = options, seen_at
         self._target = f"main.{quoted(options.table)}"
-        self._before = tables(connection).get(options.table, {})
+        self._before = recorded(connection).get(options.table, {})
         self._anew, self._retype = anew or retype, retype
         self._columns: dict[str, str] = {}  # of INCOMING
         self._pulled = self._inserted = 0  # rows; inserted: with those that were put aside
@@ -82,6 +82,11 @@ class Load:
     def readings(self) -> Mapping[str, TextReading]:
         """Source column → how its texts are read."""
         return self._texts.readings
+
+    @property
+    def has_table(self) -> bool:
+        """Whether its table is there, once the load is finished: a first load without columns makes none."""
+        return bool(self._columns or self._before)
 
     def add(self, batch: Batch) -> int:
         """Read one batch. Returns its rows. Raises LoadError, SourceError."""
@@ -287,7 +292,7 @@ class Load:
 
     def _is_empty(self, column: str, table: str) -> bool:
         """Whether no row has a value there yet, so that the column may take any type."""
-        if column not in tables(self._connection).get(table, {}):
+        if column not in (self._columns if table == INCOMING else self._before):
             return True
         row = one(self._connection, f"SELECT 1 FROM main.{quoted(table)} WHERE {quoted(column)} IS NOT NULL LIMIT 1")
         return row is None

@@ -88,6 +88,7 @@ def syncs_under_readers(project: Builder, count: int) -> list[tuple[int, int, li
     return found
 
 
+@pytest.mark.slow
 def test_readers_are_never_in_the_way(project: Builder) -> None:
     for reads, generations, wrong in syncs_under_readers(project, 8):
         assert wrong == [] and reads > 20 and generations > 3
@@ -152,6 +153,7 @@ def swept(project: Builder) -> None:
     assert not list(generations.data.glob(".live-*"))
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("place", PLACES)
 def test_killed_at_each_step_nothing_is_lost(project: Builder, place: str) -> None:
     start(project)
