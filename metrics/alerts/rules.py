@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from metrics.catalog.models.kpi import Alert, KpiCommon
-from metrics.catalog.models.values import Threshold, Thresholds
+from metrics.catalog.models.values import Since, Threshold, Thresholds
 from metrics.catalog.targets import target_grain
 
 AGAINST = {
@@ -57,11 +57,13 @@ class Rule:
                 text = f"change {text} against {AGAINST[self.alert.compare]}"
         text += f", by {self.grain}" if self.grain else ""
         text += f", {self.alert.for_} periods in a row" if self.alert.for_ > 1 else ""
-        return text + (f", since {self.since:%-d %b %Y}" if self.since else "")
+        if isinstance(self.since, date):
+            text += f", since {self.since:%-d %b %Y}"
+        return text + (f", since the launch {self.since}" if isinstance(self.since, str) else "")
 
     @property
-    def since(self) -> date | None:
-        """The first day that is judged, if the file says so."""
+    def since(self) -> Since | None:
+        """The first day that is judged or the launch that it begins with, if the file says so."""
         return self.alert.since or self.thresholds.since
 
     @property

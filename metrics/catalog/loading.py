@@ -53,7 +53,7 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     kpis, datasets = reading.closure(only) if only else (None, None)
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
-    launches = reading.publish_verdicts() if not only else ()
+    launches = reading.read_launches() if not only else ()
     plain = Catalogue(
         timezone,
         week_start_days,
@@ -189,7 +189,8 @@ class _Reading:
 
     def read_kpis(self, only: set[str] | None) -> None:
         """Read and check kpis/, after the datasets. A file that is wrong is stood in for by what was published."""
-        known = fields.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables)
+        launches = sorted(path.stem for path in (self.folder / "launches").glob("*.yml"))
+        known = fields.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables, launches)
         for path in self._files("kpis", only):
             kpi, document, found = self._parse(path.stem)
             self.documents[f"kpi:{path.stem}"] = document
@@ -243,7 +244,7 @@ class _Reading:
         shown = f"currency {self.currency}" if kpi.format == "currency" else kpi.format
         return kpi.model_copy(update={"format": shown})
 
-    def publish_verdicts(self) -> tuple[Launch, ...]:
+    def read_launches(self) -> tuple[Launch, ...]:
         """Read and check launches/, after the KPIs; in the order of their days."""
         launches = []
         for path in self._files("launches", None):

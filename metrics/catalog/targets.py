@@ -9,15 +9,15 @@ from itertools import pairwise
 import pandas as pd
 
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.catalog.models.values import GRAINS, Target, period_key
+from metrics.catalog.models.values import GRAINS, Since, Target, period_key
 
 THURSDAY = 3  # days after Monday: a week is named by the Thursday in it
-Begins = Callable[[date | None], pd.Timestamp | None]  # `since` of a file → first moment that is judged; None = not yet
+Begins = Callable[[Since | None], pd.Timestamp | None]  # `since` → the first moment that is judged; None = not yet
 
 
-def as_stated(since: date | None) -> pd.Timestamp:
-    """`since` where it is written; where it is not, ever."""
-    return pd.Timestamp(since) if since else pd.Timestamp.min
+def as_stated(since: Since | None) -> pd.Timestamp:
+    """`since` where a day is written; else ever."""
+    return pd.Timestamp(since) if isinstance(since, date) else pd.Timestamp.min
 
 
 def target_at(
@@ -37,7 +37,7 @@ def target_at(
     begun = [(start, target) for start, target in mine if start is not None and moment >= start]
     if not begun:
         return None
-    target = max(begun, key=lambda item: (item[1].since or date.min, item[0]))[1]
+    target = max(begun, key=lambda item: (item[1].since is not None, item[0]))[1]
     return target.value if target.value is not None else _on_path(target, period, grain)
 
 

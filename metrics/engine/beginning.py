@@ -12,6 +12,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.values import Since
 from metrics.catalog.targets import Begins, target_at
 from metrics.engine import periods
 
@@ -20,7 +21,7 @@ from metrics.engine import periods
 class Beginning:
     """at: the first moment that is judged; None = it has not begun. launch: whose start it is.
 
-    stated: whether a file says so; else it is found in the data.
+    stated: whether a file says so; else it is found in the data. Stated without `at`: the launch's file is wrong.
     """
 
     at: pd.Timestamp | None
@@ -32,13 +33,19 @@ class Beginning:
         return self.at is not None and period >= self.at
 
 
-def beginning(since: date | None, kpi: KpiCommon, catalogue: Catalogue, frame: pd.DataFrame, grain: str) -> Beginning:
-    """`since`, else the start of the launch that the KPI belongs to, else its first full period.
+def beginning(since: Since | None, kpi: KpiCommon, catalogue: Catalogue, frame: pd.DataFrame, grain: str) -> Beginning:
+    """`since`: a day or a launch's start; else that of the launch that the KPI belongs to, else its first full period.
 
     frame: the rows of one series, periods of `grain` rising.
     """
-    launch = None if since else catalogue.launch_of(kpi.name)
-    day = since or (launch.starts_on if launch else None)
+    if isinstance(since, str):
+        launch = next((item for item in catalogue.launches if item.name == since), None)
+        if launch is None:  # its file is wrong
+            return Beginning(None, stated=True)
+        day: date | None = launch.starts_on
+    else:
+        launch = None if since else catalogue.launch_of(kpi.name)
+        day = launch.starts_on if launch else since
     if day is None:
         return Beginning(_first_full(kpi, frame), stated=False)
     return Beginning(_midnight(day, grain, catalogue.timezone), stated=True, launch=launch)

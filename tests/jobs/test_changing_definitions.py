@@ -173,3 +173,18 @@ def test_diff_against_a_revision(shop: Builder) -> None:
     assert [(r["old"], r["new"]) for r in found.rows] == [(33.0, 30.0)]
     wrong = run_cli("diff", "--against", "nowhere", "--project", str(shop.folder))
     assert wrong.returncode == 1 and "--against takes a revision" in wrong.stderr
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_diff_knows_the_launch_that_a_target_begins_with(shop: Builder, committed: bool) -> None:
+    """Launches are no definitions: the demo's are not even in git."""
+    shop.write("launches", "campaign", "name: campaign\nkind: campaign\non: 2026-11-10\n")
+    shop.kpi("total", TOTAL + "targets: [{value: 100, since: campaign}]\n")
+    shop.sync(now=NOW)
+    git = ["git", "-C", str(shop.folder), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    if committed:
+        for words in (["init", "-q"], ["add", "kpis", "datasets", "settings.yml"], ["commit", "-qm", "a"]):
+            subprocess.run([*git, *words], check=True, capture_output=True)
+    shop.kpi("total", LARGE + "targets: [{value: 100, since: campaign}]\n")
+    found = diff(shop.open(), ["total"], "HEAD" if committed else None)
+    assert found.notes == () and found.rows[-1]["old"] == 33 and found.rows[-1]["new"] == 30

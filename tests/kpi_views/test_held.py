@@ -105,17 +105,31 @@ def test_without_a_launch_a_kpi_is_judged_from_its_first_full_period(project: Bu
     assert opened(project) == ["2026-10-01"]
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        'thresholds: {critical: "< 10", since: 2026-11-02}',
-        "targets: [{value: 10, since: 2026-11-02}]\nalerts: [{name: missed, compare: target}]",
-        'alerts: [{name: low, thresholds: {critical: "< 10"}, since: 2026-11-02}]',
-    ],
-)
+STATED = [
+    'thresholds: {critical: "< 10", since: 2026-11-02}',
+    "targets: [{value: 10, since: 2026-11-02}]\nalerts: [{name: missed, compare: target}]",
+    'alerts: [{name: low, thresholds: {critical: "< 10"}, since: 2026-11-02}]',
+]
+
+
+@pytest.mark.parametrize("limits", STATED)
 def test_what_the_file_says_goes_before_the_launch(project: Builder, limits: str) -> None:
     make(project, GROWN, limits)
     assert opened(project) == ["2026-11-02"]
+
+
+@pytest.mark.parametrize("limits", [text.replace("2026-11-02", "later") for text in STATED])
+def test_the_file_may_name_another_launch(project: Builder, limits: str) -> None:
+    project.write("launches", "later", "name: later\nlabel: Later\non: 2026-11-06\nkind: campaign\n")
+    make(project, GROWN, limits, launches=LAUNCH)
+    assert opened(project) == ["2026-11-06"]
+
+
+def test_with_a_launch_whose_file_is_wrong_nothing_has_begun(project: Builder) -> None:
+    project.write("launches", "later", "name: later\non: 2026-11-31\n")
+    make(project, GROWN, STATED[0].replace("2026-11-02", "later"))
+    assert "with a launch whose file is wrong; `kpi validate` says how" in shown(project).status.why
+    assert opened(project) == []
 
 
 def test_a_rule_against_a_target_begins_with_the_later_of_both(project: Builder) -> None:

@@ -26,6 +26,7 @@ class Known:
     columns: Mapping[str, Columns | None]
     transforms: Mapping[str, Transform]
     tables: Mapping[str, Columns] | None
+    launches: Collection[str] = ()  # names of their files, whether they are right or not
 
 
 def dataset_name(document: Document, place: Place, name: str, known: Known) -> list[Problem]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from connectors.errors import Problem, did_you_mean
 from metrics.catalog.checks.alerts import alerts
 from metrics.catalog.checks.fields import Known, dataset_name, expression
-from metrics.catalog.checks.targets import targets
+from metrics.catalog.checks.targets import beginnings, targets
 from metrics.catalog.document import STAND_IN, Document
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.catalog.models.values import GRAINS
@@ -27,7 +27,7 @@ def kpi(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
     found += _dimensions(document, item, known)
     found += _grains(document, item, known)
     found += _transforms(document, item, known)
-    found += targets(item, document)
+    found += targets(item, document) + beginnings(item, document, known)
     found += alerts(item, document, known.datasets)
     return found + _not_used_yet(document, item)
 
@@ -40,6 +40,7 @@ def names(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
         lambda: item.problems(document, known),
         lambda: _dimensions(document, item, known),
         lambda: _transforms(document, item, known),
+        lambda: beginnings(item, document, known),
         lambda: alerts(item, document, known.datasets),
         *(lambda f=text: expression(document, ("filter",), f, columns) for text in item.row_filters.values() if text),
     ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
-
-from connectors.errors import Problem
+from connectors.errors import Problem, did_you_mean
+from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
 from metrics.catalog.models.kpi import Alert, KpiCommon, Place
-from metrics.catalog.models.values import GRAINS, Target, Thresholds, period_key
+from metrics.catalog.models.values import GRAINS, Since, Target, Thresholds, period_key
 from metrics.catalog.targets import target_grain
 
 LIKE = {
@@ -23,7 +22,7 @@ LIKE = {
 def targets(item: KpiCommon, document: Document) -> list[Problem]:
     """Every problem of a KPI's targets, and of thresholds and rules that are held against them."""
     found: list[Problem] = []
-    seen: dict[tuple[str, date | None], int] = {}
+    seen: dict[tuple[str, Since | None], int] = {}
     for index, target in enumerate(item.targets):
         place, grain = ("targets", index), target.grain or item.grain
         found += _grain(item, target, document, place) or _keys(item, target, document, place)
@@ -36,6 +35,24 @@ def targets(item: KpiCommon, document: Document) -> list[Problem]:
     for index, alert in enumerate(item.alerts):
         found += _rule(item, alert, document, ("alerts", index))
     return found
+
+
+def beginnings(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
+    """Launches that do not exist, named in `since`."""
+    stated: list[tuple[Place, Since | None]] = [(("targets", i), t.since) for i, t in enumerate(item.targets)]
+    stated += [(("alerts", i), a.since) for i, a in enumerate(item.alerts)]
+    stated += [(("alerts", i, "thresholds"), a.thresholds.since) for i, a in enumerate(item.alerts) if a.thresholds]
+    stated += [(("thresholds",), item.thresholds.since)] if item.thresholds else []
+    return [
+        document.problem(
+            (*place, "since"),
+            "unknown_launch",
+            f"unknown launch '{since}'",
+            f"{did_you_mean(since, sorted(known.launches))} Or write a day: `since: 2026-07-01`.".strip(),
+        )
+        for place, since in stated
+        if isinstance(since, str) and since not in known.launches
+    ]
 
 
 def _grain(item: KpiCommon, target: Target, document: Document, place: Place) -> list[Problem]:

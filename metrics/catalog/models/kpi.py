@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from connectors.errors import did_you_mean
 from metrics.catalog.models.dataset import NAME, Dataset
-from metrics.catalog.models.values import GRAINS, Duration, Grain, Target, Thresholds, Window
+from metrics.catalog.models.values import GRAINS, SINCE, Duration, Grain, Since, Target, Thresholds, Window
 
 if TYPE_CHECKING:
     from connectors.errors import Problem
@@ -82,7 +82,7 @@ class Alert(Strict):
     of: str = Field("", description="A companion series; default the value before transforms.")
     renotify_after: Duration | None = Field(None, description="Remind while it fires and is not acknowledged.")
     notify: tuple[str, ...] = Field((), description="Contact points; default the owner.")
-    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
+    since: Since | None = Field(None, description=SINCE)
 
 
 class Check(Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,22 @@ def _whole_days(value: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Window = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_whole_days)]
+
+
+def day_or_launch(value: Any) -> Any:
+    """A day, or the name of the launch whose start it is. Raises ValueError."""
+    if isinstance(value, str):
+        if re.fullmatch(r"[a-z][a-z0-9_]*", value):
+            return value
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError(f"'{value}' is neither a day nor a launch\nWrite one such as 2026-07-01 or new_editor.")
+
+
+Since = Annotated[date | str, BeforeValidator(day_or_launch)]
+SINCE = "First day that is judged, or the launch that it begins with; default the launch that the KPI belongs to."
 
 
 class Threshold(BaseModel):
@@ -106,7 +123,7 @@ class Thresholds(BaseModel):
     critical: Threshold | None = None
     warning_recovery: Threshold | None = None
     critical_recovery: Threshold | None = None
-    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
+    since: Since | None = Field(None, description=SINCE)
 
     @property
     def of_target(self) -> bool:
@@ -147,7 +164,7 @@ class Target(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     grain: Grain | None = Field(None, description="Grain the numbers are stated for; default the KPI's home grain.")
-    since: date | None = Field(None, description="First day that is judged; default that of the KPI's launch.")
+    since: Since | None = Field(None, description=SINCE)
     value: float | None = None
     path: dict[str, float] = Field(
         default_factory=dict,
