@@ -81,6 +81,8 @@ def test_no_incident_is_older_than_the_launch_that_its_kpi_is_judged_from(demo: 
         launch = catalogue.launch(named) if isinstance(named, str) else catalogue.launch_of(item.kpi)
         assert launch is None or pd.Timestamp(item.opened_period) >= pd.Timestamp(launch.starts_on), item
     grown = [item for item in told if item.kpi in ("new_mrr", "weekly_active_users")]
-    assert all(pd.Timestamp(item.opened_period) >= pd.Timestamp("2026-08-01") for item in grown), "not of the year when the app was small"
+    assert all(pd.Timestamp(item.opened_period) >= pd.Timestamp("2026-08-01") for item in grown), (
+        "not of the year when the app was small"
+    )
     assert {item.kpi for item in told} >= {"new_editor_adoption", "p95_load_time", "nps"}
     assert [item.segment for item in found.open if item.kpi == "error_free_sessions"] == [""], "android is part of it"
