@@ -450,3 +450,21 @@ def test_texts_become_what_types_says(project: Builder) -> None:
     start(project, url, "types: {at: timestamp}")
     assert run(project) == ("loaded", 1)
     assert project.values("revenue", grain="total") == {"total": 1.5}
+
+
+def test_a_number_that_is_not_whole_is_put_aside_where_whole_ones_are_stated(project: Builder) -> None:
+    """The engine would round it."""
+    whole = [float(n) for n in range(-20, 20)] + [1e15, 9007199254740991.0]
+    values = [*whole, 2.5, -0.5, 0.49]
+    rows = ",".join(f"({n}, '2026-11-01 10:00', {value!r}, 'DE')" for n, value in enumerate(values))
+    url = sqlite(
+        project,
+        f"CREATE TABLE orders (id INTEGER, at TEXT, amount REAL, country TEXT); INSERT INTO orders VALUES {rows}",
+    )
+    start(project, url, "types: {at: timestamp, amount: bigint}")
+    loaded = project.sync().sources[0]
+    assert (loaded.status, loaded.rows, loaded.quarantined) == ("loaded", len(whole), 3)
+    assert any("'amount' is not BIGINT" in note for note in loaded.notes), loaded.notes
+    reader = project.open().reader()
+    assert reader.tables()["orders"]["amount"] == "BIGINT"
+    assert sorted(reader.frame("SELECT amount FROM orders")["amount"]) == sorted(int(value) for value in whole)

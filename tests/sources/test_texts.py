@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import SettingsError
@@ -277,6 +277,7 @@ UNKNOWNS = ("N/A", "-", "null", "n/a", "None", "#N/A", "—", "nan")
 @pytest.mark.parametrize("way", [*POINTS, *COMMAS])
 @sampled(fast=1, slow=2, full=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]), st.booleans())
+@example(0, 3, False)  # of the first file every number is a plain one
 def test_a_number_is_read_whatever_way_it_is_written(
     tmp_path_factory: pytest.TempPathFactory, way: str, seed: int, files: int, missing: bool
 ) -> None:

@@ -119,11 +119,12 @@ class TextColumns:
         if not stated and column in self._kept:
             return self._as_before(connection, relation, self._kept[column], name)
         found = None if stated else self._find(connection, relation, name, role, 1 - self._options.max_quarantine)
-        if "INT" in wanted and column not in getattr(self._options, "types", {}):
+        typed = column in getattr(self._options, "types", {})
+        if "INT" in wanted and not typed:
             style = found.style if found is not None else POINT
             wanted = "DOUBLE" if texts.has_fractions(connection, relation, quoted(name), style) else wanted
         if found is not None:
-            self.notes += [note for note in ("" if wanted else found.note, found.doubt) if note]
+            self.notes += [note for note in ("" if typed else found.note, found.doubt) if note]
             return replace(found, kind=wanted) if wanted else found
         if not stated and not wanted:
             self._tell_left(connection, relation, column, name, role)
