@@ -94,6 +94,14 @@ class Files(Source):
                 file.read(1)
         return f"{len(found)} files"
 
+    def size(self) -> int:
+        """Bytes of its files; 0 = not known: they are packed, or at an address."""
+        if self.options.path.startswith(("http://", "https://")):
+            return 0
+        paths = self._found().values()
+        packed = any(path.suffix == ".gz" or file_format(path) == "parquet" for path in paths)
+        return 0 if packed else sum(path.stat().st_size for path in paths)
+
     def _found(self) -> dict[str, Path]:
         pattern = str(self.folder / Path(self.options.path).expanduser())
         paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())

@@ -275,8 +275,11 @@ class Warehouse(Protocol):
         Raises DiskFull, before anything is written if that can be known.
         """
 
-    def scratch(self, now: datetime) -> AbstractContextManager[Loading]:
-        """Empty tables to load into and look at; gone at the end of the block. Takes no lock, changes nothing."""
+    def scratch(self, now: datetime, *, small: bool = False) -> AbstractContextManager[Loading]:
+        """Empty tables to load into and look at; gone at the end of the block. Takes no lock, changes nothing.
+
+        small: what comes fits into memory, and need not be written anywhere.
+        """
 
     def companion(self, generation: str) -> Path:
         """A file beside a published generation, for what is computed from it; may not exist. Goes with it."""

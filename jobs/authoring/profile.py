@@ -14,6 +14,7 @@ import pandas as pd
 from connectors.clock import utc_now
 from connectors.errors import ProjectError
 from connectors.sources.contract import Source
+from connectors.sources.files import Files
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded, Loading
 from connectors.warehouse.names import quoted
@@ -41,6 +42,7 @@ NUMBERS = (
     "DECIMAL",
 )
 FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
+SMALL = 256 << 20  # bytes of files that are loaded into memory to be looked at
 SAMPLE = 60_000  # rows of which distinct values are counted
 FEW = 60  # distinct values of a column that are looked at one by one
 MOST_LEAVES = 200  # columns that nested values are taken apart into
@@ -138,14 +140,22 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
     """The source's rows in the embedded engine, whatever the project's: what is looked for is its SQL."""
     with tempfile.TemporaryDirectory() as folder:
         source = make(Path(folder), texts)
-        with open_warehouse("", Path(folder), memory_limit="4GB", threads=2).scratch(utc_now()) as scratch:
+        warehouse = open_warehouse("", Path(folder), memory_limit="4GB", threads=2)
+        small = _is_small(source)
+        with warehouse.scratch(utc_now(), small=small) as scratch:
             with scratch.transaction():
                 load = scratch.begin_load(source.options)
                 for batch in source.pull({}):
                     load.add(batch)
                 done = load.finish(None)
-            scratch.settle()
+            if not small:
+                scratch.settle()
             yield scratch, done
+
+
+def _is_small(source: Source) -> bool:
+    """Whether all that it holds fits into memory. What is packed, or at an address, is not known to."""
+    return isinstance(source, Files) and 0 < source.size() <= SMALL
 
 
 def profiled(scratch: Loading, name: str) -> Profile:

@@ -414,7 +414,7 @@ class MemoryWarehouse:
             raise SyncRunning("another sync is running", where=str(self._data)) from None
 
     @contextmanager
-    def scratch(self, now: datetime) -> Iterator[MemoryLoading]:
+    def scratch(self, now: datetime, *, small: bool = False) -> Iterator[MemoryLoading]:
         loading = MemoryLoading(Content(), now)
         yield loading
         loading.close()

@@ -131,8 +131,9 @@ def test_only_one_generation_is_made_at_a_time(warehouse: Warehouse, opened: Ope
     assert publish(other, options(), rows(1)).sequence == 1
 
 
-def test_a_scratch_leaves_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
-    with warehouse.scratch(AT) as scratch:
+@pytest.mark.parametrize("small", [False, True])
+def test_a_scratch_leaves_nothing(warehouse: Warehouse, tmp_path: Path, small: bool) -> None:
+    with warehouse.scratch(AT, small=small) as scratch:
         load(scratch, options(), rows(1, 2))
         scratch.settle()
         assert count(scratch) == 2 and list(scratch.tables()) == ["events"]

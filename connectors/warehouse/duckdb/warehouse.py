@@ -54,17 +54,18 @@ class DuckWarehouse:
                 generations.collect()
 
     @contextmanager
-    def scratch(self, now: datetime) -> Iterator[DuckLoading]:
-        """Empty tables in a file of the data folder, gone at the end."""
+    def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
+        """Empty tables in a file of the data folder, or in memory; gone at the end."""
         from connectors.warehouse.duckdb.staging import DuckLoading
 
-        path = self._data / f"scratch-{uuid.uuid4().hex[:8]}.duckdb"
+        path = Path(":memory:") if small else self._data / f"scratch-{uuid.uuid4().hex[:8]}.duckdb"
         loading = DuckLoading(path, now=now, memory_limit=self._memory_limit, threads=self._threads)
         try:
             yield loading
         finally:
             loading.close()
-            self._generations.discard(path)
+            if not small:
+                self._generations.discard(path)
 
     def companion(self, generation: str) -> Path:
         """A file beside a published generation; may not exist."""
