@@ -204,12 +204,15 @@ def test_json_schemas_are_the_published_ones(name: str) -> None:
     assert json.loads(path.read_text()) == schemas()[name], "run `make schema`"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "metrics" / "definitions" / "kpis").glob("*.yml")), ids=lambda p: p.stem
-)
-def test_the_demos_definitions_meet_the_schema(path: Path) -> None:
-    data = json.loads(json.dumps(YAML(typ="safe", pure=True).load(path.read_text()), default=str))
-    jsonschema.validate(data, schemas()["kpi"])
+def test_the_demos_definitions_meet_the_schema() -> None:
+    meets, paths = (
+        jsonschema.Draft202012Validator(schemas()["kpi"]).validate,
+        sorted((ROOT / "metrics" / "definitions" / "kpis").glob("*.yml")),
+    )
+    assert len(paths) > 10
+    for path in paths:
+        data = json.loads(json.dumps(YAML(typ="safe", pure=True).load(path.read_text()), default=str))
+        meets(data)
 
 
 def test_the_schema_refuses_what_the_catalogue_refuses() -> None:

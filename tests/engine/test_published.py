@@ -51,6 +51,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Builder:
         "      lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) AS before FROM clicks)\n"
         "  WHERE before IS NULL OR timestamp - before > INTERVAL '30 minutes'\n",
     )
+    project.sync()  # of the rows alone: the questions here are answered from them
     short = "".join(f"  - {{name: {s}, filter: event = '{s}'}}\n" for s in ("catalog", "cart", "payment_done"))
     product = "  - {name: product, filter: \"event IN ('product1', 'product2')\"}\n"
     long = short.replace("  - {name: cart", product + "  - {name: cart")
@@ -69,7 +70,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     project.kpi("weekly", "type: retention\ndataset: clicks\nunit: week\nat: 1\ngrain: week\ncurve: 22")
     project.kpi("stickiness", "type: stickiness\ndataset: clicks")
     project.kpi("lifecycle", "type: lifecycle\ndataset: clicks\ngrain: month")
-    project.sync()
     return project
 
 

@@ -46,6 +46,7 @@ def test_pages_show_what_was_recorded(monkeypatch: pytest.MonkeyPatch, world: Wo
     held(f"{world.name}/pages", pages_record.record(monkeypatch, world.name, world.folder))
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_says_the_same(shop: World) -> None:
     asked = ("query", "orders", "--by", "platform", "--json", "--project", str(shop.folder))
     assert run_process(*asked, check=True).stdout.encode() == kpi(*asked).stdout
