@@ -43,8 +43,9 @@ class Clock:
         return ["faketime", "-m", "-f", f"{seconds:+d}s", *command] if seconds else command
 
     def environment(self) -> dict[str, str]:
-        """Its variables."""
-        return {**os.environ, **KEPT, **({"TZ": self.zone} if self.zone else {})}
+        """Its variables, also where this machine's clock is moved itself."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("FAKETIME", "LD_PRELOAD"))}
+        return {**own, **KEPT, **({"TZ": self.zone} if self.zone else {})}
 
 
 CLOCKS = (

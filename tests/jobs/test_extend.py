@@ -101,12 +101,21 @@ def test_a_kpi_that_would_be_wrong_is_not_written(shop: Builder) -> None:
     assert not (shop.folder / "kpis" / "bad.yml").exists()
 
 
+@pytest.fixture
+def _a_disk_with_the_same_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a run has its clock moved (benchmarks/clocks.py), the disk keeps its own, and the doctor says so."""
+    if "FAKETIME" in os.environ:
+        monkeypatch.setattr("jobs.operations.doctor.disk_skew", lambda *_: timedelta(0))
+
+
+@pytest.mark.usefixtures("_a_disk_with_the_same_clock")
 def test_the_doctor_finds_nothing_in_a_good_project(shop: Builder) -> None:
     rows = {row["check"]: row for row in doctor(shop.open(), now=NOW)}
     assert {r["state"] for r in rows.values()} <= {"ok"}, rows
     assert rows["source orders"]["detail"] == "1 files"
 
 
+@pytest.mark.usefixtures("_a_disk_with_the_same_clock")
 def test_the_doctor_says_what_to_do(shop: Builder) -> None:
     (shop.folder / "files" / "orders.parquet").unlink()
     shop.kpi("broken", "dataset: ordrs\nagg: count")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.clocks import MENDED
 from tests.conftest import KPI, ROOT
 
 # Python runs sitecustomize.py at its start, before the process has done anything.
@@ -59,7 +60,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def environment(folder: Path, code: str, **more: str) -> dict[str, str]:
-    (folder / "sitecustomize.py").write_text(code)
+    mended = (MENDED / "sitecustomize.py").read_text() if "FAKETIME" in os.environ else ""
+    (folder / "sitecustomize.py").write_text(mended + code)
     kept = {k: v for k, v in os.environ.items() if not k.endswith(("_NUM_THREADS", "_MAXIMUM_THREADS"))}
     return {**kept, "PYTHONPATH": str(folder), **more}
 
