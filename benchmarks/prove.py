@@ -33,7 +33,14 @@ AREAS: dict[str, tuple[str, ...]] = {
     "alerts": ("tests/alerts", "tests/jobs/test_evaluate_alerts.py", "tests/jobs/test_deliver.py"),
     "launches": ("tests/launches",),
     "snapshots": ("tests/snapshots",),
-    "data": ("tests/sources", "tests/quality", "tests/catalog", "tests/warehouse", "tests/test_hostile.py"),
+    "data": (
+        "tests/sources",
+        "tests/quality",
+        "tests/catalog",
+        "tests/warehouse",
+        "tests/test_hostile.py",
+        "tests/test_attacks.py",
+    ),
     "jobs": ("tests/jobs", "tests/state", "tests/cli"),
     "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (

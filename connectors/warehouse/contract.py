@@ -213,7 +213,7 @@ class Loading(Reader, Protocol):
         """
 
     def settle(self) -> None:
-        """All sources are loaded; next, their rows are aggregated."""
+        """All sources are loaded; next, their rows are aggregated. From here on SQL reads nothing but them."""
 
 
 class Staging(Loading, Protocol):

@@ -18,6 +18,15 @@ from connectors.errors import DiskFull, KpiError, WarehouseError
 from connectors.warehouse.contract import Columns, DatasetState, Generation, SeriesKey, StoredSeries
 
 SERIES_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
+# From here on an instance reads its own file, and no other, no network, no variable of this process, no extension.
+SEALS = (
+    "SET TimeZone='UTC'",
+    "SET enable_external_access=false",
+    "SET python_enable_replacements=false",
+    "SET autoinstall_known_extensions=false",
+    "SET autoload_known_extensions=false",
+    "SET lock_configuration=true",
+)
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
 
 
@@ -118,8 +127,8 @@ class DuckReader(Books):
         self._connection = duckdb.connect(str(path), read_only=True, config=config)
         # Two readers of one file in one process share an instance, which the first has locked already.
         if not self._rows("SELECT current_setting('lock_configuration')")[0][0]:
-            self._connection.execute("SET TimeZone='UTC'")
-            self._connection.execute("SET lock_configuration=true")
+            for seal in SEALS:
+                self._connection.execute(seal)
         self.generation = self.generations()[-1]
         # A generation of an earlier version has none until the next sync.
         self._has_parts = "parts" in described(self._connection, f"SELECT * FROM {BOOKS}.kpi_values")

@@ -18,7 +18,7 @@ from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Columns, DatasetState, Generation, Loaded, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import CHANGED, Load
-from connectors.warehouse.duckdb.reader import BOOKS, Books, catalogued, described, disk_full, one, recorded
+from connectors.warehouse.duckdb.reader import BOOKS, SEALS, Books, catalogued, described, disk_full, one, recorded
 from connectors.warehouse.names import quoted
 
 SCHEMA = f"""
@@ -182,8 +182,10 @@ class DuckLoading(Books):
         return self._changes.get(table, "")
 
     def settle(self) -> None:
-        """Write loaded rows to the file before they are aggregated."""
+        """Write loaded rows to the file before they are aggregated, and seal it: definitions read nothing else."""
         self._connection.execute("CHECKPOINT")
+        for seal in SEALS:
+            self._connection.execute(seal)
 
     def close(self) -> None:
         """Let go of the file without publishing."""
