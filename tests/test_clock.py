@@ -27,8 +27,8 @@ WALL_CLOCK = re.compile(
       | \bnew\s+Date\(\s*\) | \bDate\.now\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-# Words in lists of what definitions may use or not, and their tests: nothing is called there; and the test that asks the
-# machine on purpose.
+# Words in lists of what definitions may use, and their tests: nothing is called there. And the test that asks on
+# purpose.
 NAMED_ONLY = {
     "metrics/catalog/sql_functions.py",
     "tests/catalog/test_catalogue.py",
