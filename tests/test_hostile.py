@@ -395,7 +395,7 @@ def problems(project: Builder, name: str = "bad") -> list[Problem]:
         ("dataset: t\nagg: count\n\tgrain: day", "found character"),
         ("dataset: [t, t]\nagg: count", "'dataset'"),
         ("type: derived\nexpr: '{bad} + 1'", "refers to itself"),
-        ("type: derived\nexpr: '{total} + __import__(1)'", "is not arithmetic"),
+        ("type: derived\nexpr: '{total} + __import__(1)'", "is not allowed"),
         ("type: ratio\nnumerator: total\ndenominator: nobody", "unknown KPI 'nobody'"),
         ("a: &a [x, x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "unknown key"),
     ],
