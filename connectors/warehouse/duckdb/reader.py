@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -27,6 +28,7 @@ SEALS = (
     "SET autoload_known_extensions=false",
     "SET lock_configuration=true",
 )
+OPENING = Lock()
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
 
 
@@ -124,11 +126,11 @@ class DuckReader(Books):
             "autoinstall_known_extensions": False,
         }
         self.path = path
-        self._connection = duckdb.connect(str(path), read_only=True, config=config)
-        # Two readers of one file in one process share an instance, which the first has locked already.
-        if not self._rows("SELECT current_setting('lock_configuration')")[0][0]:
-            for seal in SEALS:
-                self._connection.execute(seal)
+        with OPENING:  # two readers of one file in one process share an instance, which the first has sealed already
+            self._connection = duckdb.connect(str(path), read_only=True, config=config)
+            if not self._rows("SELECT current_setting('lock_configuration')")[0][0]:
+                for seal in SEALS:
+                    self._connection.execute(seal)
         self.generation = self.generations()[-1]
         # A generation of an earlier version has none until the next sync.
         self._has_parts = "parts" in described(self._connection, f"SELECT * FROM {BOOKS}.kpi_values")
