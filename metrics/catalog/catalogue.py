@@ -186,11 +186,12 @@ class Catalogue:
         return self._definitions[name]
 
     def definition_text(self, name: str) -> str:
-        """The files that define a KPI, as they are, for the archive."""
+        """The files that define a KPI, as they are, for the archive: named as in the project, wherever that lies."""
         kpi = self.kpi(name)
         keys = [f"kpi:{name}", *(f"kpi:{r}" for r in self.references(kpi))]
         keys += [f"dataset:{d}" for d in self.joined_with(kpi)]
-        return "\n".join(f"# {self.documents[k].file}\n{self.documents[k].text}" for k in keys if k in self.documents)
+        files = {key: f"{kind}s/{stem}.yml" for key in keys for kind, _, stem in [key.partition(":")]}
+        return "\n".join(f"# {files[k]}\n{self.documents[k].text}" for k in keys if k in self.documents)
 
 
 def _numbers_of(dataset: Dataset) -> dict[str, Any]:
