@@ -20,6 +20,9 @@ from connectors.texts import dates, numbers
 Cursor = Mapping[str, str]
 
 
+MOST_COMMENTS = 100  # lines before a CSV's header
+
+
 @dataclass(frozen=True)
 class FileScan:
     """Rows of one local file that the warehouse reads with its own readers.
@@ -138,6 +141,10 @@ class Source:
     def probe(self) -> str:
         """Reach the outside world without pulling; say what is there. Raises SourceError."""
         raise NotImplementedError
+
+    def size(self) -> int:
+        """Bytes of what a pull of everything brings; 0 = nobody knows beforehand."""
+        return 0
 
 
 def source_types() -> dict[str, type[Source]]:

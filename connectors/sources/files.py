@@ -20,7 +20,7 @@ from typing import Literal
 from pydantic import Field
 
 from connectors.errors import SourceError
-from connectors.sources.contract import Batch, Cursor, FileScan, Source, SourceOptions
+from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
 
 FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
     ".csv": "csv",
@@ -34,7 +34,6 @@ FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
 DELIMITERS = ",\t;|"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 TIMEOUT_SECONDS = 60
-MOST_COMMENTS = 100  # lines before the header
 
 
 class FileOptions(SourceOptions):
@@ -95,7 +94,7 @@ class Files(Source):
         return f"{len(found)} files"
 
     def size(self) -> int:
-        """Bytes of its files; 0 = not known: they are packed, or at an address."""
+        """Bytes of its files. Those that are packed, or at an address, are not known."""
         if self.options.path.startswith(("http://", "https://")):
             return 0
         paths = self._found().values()

@@ -143,7 +143,7 @@ def _check(project: Project, name: str, text: str) -> None:
     """Load the definitions with the new file among them, beside the project. Raises DefinitionError."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for part in ("datasets", "transforms", "launches"):
+        for part in ("datasets", "transforms"):
             (folder / part).symlink_to(project.folder / part)
         (folder / "kpis").mkdir()
         for path in (project.folder / "kpis").glob("*.yml"):

@@ -78,9 +78,8 @@ def defined_by(project: Project, texts: Mapping[str, str], scratch: Path) -> Pro
         path = scratch / f"{kind}s" / f"{name}.yml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    for part in ("transforms", "launches"):
-        if (project.folder / part).is_dir():
-            (scratch / part).symlink_to(project.folder / part)
+    if (project.folder / "transforms").is_dir():
+        (scratch / "transforms").symlink_to(project.folder / "transforms")
     return dataclasses.replace(project, folder=scratch, hold=False)
 
 
@@ -93,8 +92,6 @@ def _old(project: Project, against: str | None, scratch: Path) -> Project:
             path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_git(project, "show", f"{against}:./{name}"), encoding="utf-8")
-    if (project.folder / "launches").is_dir():  # those of now: a target may begin with one
-        (scratch / "launches").symlink_to(project.folder / "launches")
     settings, _ = read_settings(scratch / "settings.yml", f"settings.yml at {against}")
     return dataclasses.replace(project, folder=scratch, settings=settings, hold=False)
 

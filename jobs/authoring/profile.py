@@ -14,7 +14,6 @@ import pandas as pd
 from connectors.clock import utc_now
 from connectors.errors import ProjectError
 from connectors.sources.contract import Source
-from connectors.sources.files import Files
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded, Loading
 from connectors.warehouse.names import quoted
@@ -141,7 +140,7 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
     with tempfile.TemporaryDirectory() as folder:
         source = make(Path(folder), texts)
         warehouse = open_warehouse("", Path(folder), memory_limit="4GB", threads=2)
-        small = _is_small(source)
+        small = 0 < source.size() <= SMALL
         with warehouse.scratch(utc_now(), small=small) as scratch:
             with scratch.transaction():
                 load = scratch.begin_load(source.options)
@@ -151,11 +150,6 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
             if not small:
                 scratch.settle()
             yield scratch, done
-
-
-def _is_small(source: Source) -> bool:
-    """Whether all that it holds fits into memory. What is packed, or at an address, is not known to."""
-    return isinstance(source, Files) and 0 < source.size() <= SMALL
 
 
 def profiled(scratch: Loading, name: str) -> Profile:

@@ -16,6 +16,7 @@ from metrics.catalog.sql_guard import (
     refuse_functions,
     refuse_length,
     refuse_tables,
+    refuse_unwritable,
 )
 
 __all__ = ["DIALECT", "SqlProblem", "columns", "expression", "has_aggregate", "select"]
@@ -79,4 +80,5 @@ def _parse(text: str) -> exp.Expr:
     tree = trees[0]
     assert isinstance(tree, exp.Expr)
     refuse_depth(tree)
+    refuse_unwritable(tree)
     return tree

@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from connectors.errors import did_you_mean
 from metrics.catalog.sql_functions import ALLOWED, ROW_SOURCES
 
 DIALECT = "duckdb"
 LONGEST, DEEPEST = 50_000, 120  # characters; expressions within expressions
+MOST_TERMS = 900  # of one sum, one `OR`: the engine refuses a chain of 1,000
 PATH = re.compile(r"[/\\*?:]|\.(csv|tsv|json|jsonl|ndjson|parquet|duckdb|db|txt|gz)$", re.IGNORECASE)
 # What does more than compute or read: named, so that the words are right; SELECTs hold none of them.
 STATEMENTS: tuple[type[exp.Expr], ...] = (
@@ -26,7 +28,7 @@ STATEMENTS: tuple[type[exp.Expr], ...] = (
 # What the parser keeps as functions and other engines call otherwise: parts of the language, and allowed functions.
 LANGUAGE = (
     *(exp.And, exp.Or, exp.Exists, exp.Columns, exp.ToMap, exp.CastToStrType, exp.Transform, exp.ArrayOverlaps),
-    *(exp.Explode, exp.RegexpLike),
+    *(exp.Explode, exp.RegexpLike, exp.CosineDistance, exp.EuclideanDistance),
     *(exp.ArrayMax, exp.ArrayMin, exp.BitwiseAndAgg, exp.BitwiseOrAgg, exp.BitwiseXorAgg, exp.DateBin),
     *(exp.DateFromParts, exp.TimeFromParts, exp.TimestampFromParts, exp.TimestampTrunc, exp.TimeToStr, exp.TimeToUnix),
     *(exp.StrToTime, exp.UnixToTime, exp.JSONArray, exp.JSONExtractScalar, exp.JSONObject, exp.ParseJSON, exp.Pad),
@@ -50,14 +52,28 @@ def refuse_length(text: str) -> None:
 
 
 def refuse_depth(tree: exp.Expr) -> None:
-    """Raises SqlProblem for expressions within expressions without end. Counts without calling itself."""
-    level, depth = [tree], 0
-    while level:
-        depth += 1
+    """Raises SqlProblem for expressions within expressions without end. Counts without calling itself.
+
+    The terms of a chain (a + b + c) lie in one another on its left, and are one level for who reads it.
+    """
+    waiting = [(tree, 1, 1)]
+    while waiting:
+        node, depth, terms = waiting.pop()
         if depth > DEEPEST:
-            hint = "Write `x IN (1, 2, 3)` for many `OR`; put steps into a dataset's SELECT."
-            raise SqlProblem(f"is nested more than {DEEPEST} deep", hint)
-        level = [child for node in level for child in node.iter_expressions()]
+            raise SqlProblem(f"is nested more than {DEEPEST} deep", "Put steps into a dataset's SELECT.")
+        if terms > MOST_TERMS:
+            raise SqlProblem(f"is a chain of more than {MOST_TERMS} terms", "Write `x IN (1, 2, 3)` for many `OR`.")
+        for child in node.iter_expressions():
+            chained = isinstance(node, exp.Binary) and isinstance(child, exp.Binary) and child is node.this
+            waiting.append((child, depth, terms + 1) if chained else (child, depth + 1, 1))
+
+
+def refuse_unwritable(tree: exp.Expr) -> None:
+    """Raises SqlProblem for what was read and cannot be written again: a function without what it is of."""
+    try:
+        tree.sql(DIALECT)
+    except (SqlglotError, RecursionError, TypeError, ValueError, AttributeError):
+        raise SqlProblem("cannot be written as SQL again", "A function lacks an argument, or has too many.") from None
 
 
 def refuse_functions(tree: exp.Expr) -> None:
@@ -84,7 +100,7 @@ def refuse_tables(tree: exp.Expr, tables: Collection[str] | None) -> None:
 
     tables: names; None = not known yet.
     """
-    for table, steps in _read(tree, frozenset()):
+    for table, steps in _read(tree):
         shown = table.sql(DIALECT)
         if not isinstance(table.this, exp.Identifier):
             if _called(table.this) not in ROW_SOURCES:
@@ -103,16 +119,18 @@ def _called(node: exp.Expr) -> str:
     return node.name.lower() if isinstance(node, exp.Anonymous) else node.sql(DIALECT).split("(")[0].lower()
 
 
-def _read(node: exp.Expr, steps: frozenset[str]) -> Iterator[tuple[exp.Table, frozenset[str]]]:
+def _read(tree: exp.Expr) -> Iterator[tuple[exp.Table, frozenset[str]]]:
     """Every table that a tree reads, with the names of the steps (CTEs) that are seen from where it stands."""
-    step = node.args.get("with_")
-    if step is not None:
-        for cte in step.expressions:
-            name = frozenset({cte.alias_or_name.lower()})
-            yield from _read(cte.this, steps | name if step.args.get("recursive") else steps)
-            steps |= name
-    if isinstance(node, exp.Table):
-        yield node, steps
-    for child in node.iter_expressions():
-        if child is not step:
-            yield from _read(child, steps)
+    waiting = [(tree, frozenset[str]())]
+    while waiting:
+        node, steps = waiting.pop()
+        own, inner = node.args.get("with_"), []
+        if own is not None:
+            for cte in own.expressions:
+                name = frozenset({cte.alias_or_name.lower()})
+                inner.append((cte.this, steps | name if own.args.get("recursive") else steps))
+                steps |= name
+        if isinstance(node, exp.Table):
+            yield node, steps
+        inner += [(child, steps) for child in node.iter_expressions() if child is not own]
+        waiting += reversed(inner)

@@ -21,7 +21,7 @@ from metrics.engine import periods
 class Beginning:
     """at: the first moment that is judged; None = it has not begun. launch: whose start it is.
 
-    stated: whether a file says so; else it is found in the data. Stated without `at`: the launch's file is wrong.
+    stated: whether a file says so; else it is found in the data. Stated without `at`: the launch is not there.
     """
 
     at: pd.Timestamp | None
@@ -40,7 +40,7 @@ def beginning(since: Since | None, kpi: KpiCommon, catalogue: Catalogue, frame: 
     """
     if isinstance(since, str):
         launch = next((item for item in catalogue.launches if item.name == since), None)
-        if launch is None:  # its file is wrong
+        if launch is None:  # not yet, no more, or its file is wrong
             return Beginning(None, stated=True)
         day: date | None = launch.starts_on
     else:

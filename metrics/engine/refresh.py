@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from metrics.engine.invalidation import clipped, dataset_ranges, ranges
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
 from metrics.engine.query import FACT_COLUMNS, Scope
 
+log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
 
 
@@ -64,6 +66,11 @@ def refresh(
             document = catalogue.documents[f"kpi:{name}"]
             problem = document.problem((), error.code, error.message, error.hint)
             yield Refreshed(name, 0, problem)
+        except Exception as error:
+            log.exception("computing %s", name)
+            staging.end_values(name)
+            text, hint = f"could not be computed: unexpected {type(error).__name__}", "The log has its traceback."
+            yield Refreshed(name, 0, catalogue.documents[f"kpi:{name}"].problem((), "unexpected", text, hint))
 
 
 def values(

@@ -172,7 +172,7 @@ def _target_waits(kpi: KpiCommon, catalogue: Catalogue, goal: _Reached) -> str:
 def _from(start: Beginning) -> str:
     """`on 5 Dec 2026, with Mobile onboarding.`"""
     if start.at is None and start.stated:
-        return "with a launch whose file is wrong; `kpi validate` says how."
+        return "with a launch that is not there; `kpi validate` says which."
     if start.at is None:
         return "with its first full period: nothing was counted in one yet."
     whose = f", with {start.launch.title}" if start.launch else "" if start.stated else ", its first full period"

@@ -12,6 +12,9 @@ import pytest
 
 from connectors.errors import NoData, SyncRunning, UnknownName
 from jobs.project.project import open_project
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import types
+from metrics.engine.query import Scope
 from tests.conftest import NOW, Builder
 
 
@@ -143,3 +146,24 @@ def test_a_sync_that_died_after_it_published_moves_no_watermark_back(project: Bu
     reader = project.open().reader()
     states = reader.dataset_states(reader.generation.sequence)
     assert (states["a"].watermark, states["b"].watermark) == (NOW + timedelta(days=1), NOW)
+
+
+def test_a_fault_of_ours_in_one_kpi_harms_no_other(
+    small: Builder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.kpi("other", "dataset: events\nagg: max\nexpr: amount")
+    real = types.facts
+
+    def broken(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
+        if kpi.name == "other":
+            raise TypeError("secret")
+        return real(kpi, scope)
+
+    monkeypatch.setattr(types, "facts", broken)
+    result = small.sync()
+    assert result.published and small.values("n", grain="total") == {"total": 5}
+    (problem,) = [p for p in result.problems if p.level == "error"]
+    assert (
+        "kpis/other.yml" in problem.file and "unexpected TypeError" in problem.message and "secret" not in str(problem)
+    )
+    assert "Traceback" in caplog.text

@@ -125,11 +125,14 @@ def test_the_file_may_name_another_launch(project: Builder, limits: str) -> None
     assert opened(project) == ["2026-11-06"]
 
 
-def test_with_a_launch_whose_file_is_wrong_nothing_has_begun(project: Builder) -> None:
-    project.write("launches", "later", "name: later\non: 2026-11-31\n")
+@pytest.mark.parametrize("wrong", [False, True])
+def test_with_a_launch_that_is_not_there_nothing_has_begun(project: Builder, wrong: bool) -> None:
+    if wrong:
+        project.write("launches", "later", "name: later\non: 2026-11-31\n")
     make(project, GROWN, STATED[0].replace("2026-11-02", "later"))
-    assert "with a launch whose file is wrong; `kpi validate` says how" in shown(project).status.why
-    assert opened(project) == []
+    found = shown(project)
+    assert "with a launch that is not there; `kpi validate` says which" in found.status.why
+    assert found.value != "–" and opened(project) == []
 
 
 def test_a_rule_against_a_target_begins_with_the_later_of_both(project: Builder) -> None:

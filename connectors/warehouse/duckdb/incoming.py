@@ -17,7 +17,7 @@ from typing import IO
 import duckdb
 
 from connectors.errors import KpiError, SourceError, WarehouseError
-from connectors.sources.contract import Batch, FileScan, SourceOptions
+from connectors.sources.contract import MOST_COMMENTS, Batch, FileScan, SourceOptions
 from connectors.texts import dates, numbers
 from connectors.warehouse.duckdb import texts
 from connectors.warehouse.duckdb.reader import described, disk_full, one
@@ -26,7 +26,6 @@ from connectors.warehouse.names import quoted, text
 LONGEST_LINE = 16 << 20  # bytes; a longer line is quarantined
 PLAIN_HEADER = 1 << 20
 SAMPLE = 20_480  # rows that types are guessed from; if a later row does not fit, every row is looked at
-MOST_COMMENTS = 100  # lines before the header
 HEAD = 1_000  # rows that tell which texts may be dates or numbers
 # Dates are found by us (texts.py): the engine's own guess takes 03/04/2026 for what its first formats make of it.
 GUESSED = "auto_type_candidates=['BOOLEAN', 'TIME', 'BIGINT', 'DOUBLE', 'VARCHAR']"

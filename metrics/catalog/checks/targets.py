@@ -38,20 +38,21 @@ def targets(item: KpiCommon, document: Document) -> list[Problem]:
 
 
 def beginnings(item: KpiCommon, document: Document, known: Known) -> list[Problem]:
-    """Launches that do not exist, named in `since`."""
+    """Launches that do not exist, named in `since`: a warning, since a launch may be written later, or be removed."""
     stated: list[tuple[Place, Since | None]] = [(("targets", i), t.since) for i, t in enumerate(item.targets)]
     stated += [(("alerts", i), a.since) for i, a in enumerate(item.alerts)]
     stated += [(("alerts", i, "thresholds"), a.thresholds.since) for i, a in enumerate(item.alerts) if a.thresholds]
     stated += [(("thresholds",), item.thresholds.since)] if item.thresholds else []
+    missing = {since: place for place, since in stated if isinstance(since, str) and since not in known.launches}
     return [
         document.problem(
             (*place, "since"),
             "unknown_launch",
-            f"unknown launch '{since}'",
-            f"{did_you_mean(since, sorted(known.launches))} Or write a day: `since: 2026-07-01`.".strip(),
+            f"unknown launch '{since}': nothing is judged until it is there",
+            f"{did_you_mean(since, sorted(known.launches))} Or write a day: `since: 2026-07-01`.",
+            "warning",
         )
-        for place, since in stated
-        if isinstance(since, str) and since not in known.launches
+        for since, place in missing.items()
     ]
 
 
