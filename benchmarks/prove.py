@@ -34,6 +34,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "launches": ("tests/launches",),
     "snapshots": ("tests/snapshots",),
     "data": (
+        "tests/test_runaways.py",
         "tests/sources",
         "tests/quality",
         "tests/catalog",

@@ -43,6 +43,16 @@ class KpiError(Exception):
         super().__init__(f"{text}\n{hint}" if hint else text)
         self.message, self.where, self.hint = message, where, hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross from worker processes as they are."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[KpiError], args: tuple[object, ...], fields: dict[str, object]) -> KpiError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class ProjectError(KpiError):
     """The project folder is missing, is no project, or cannot be made."""
@@ -76,6 +86,12 @@ class QueryRefused(KpiError):
     """The question has no exact answer here, so none is given; the text says what to ask instead."""
 
     code = "refused"
+
+
+class NotComputed(KpiError):
+    """A KPI has no values yet that everybody may see: its definition came after the last sync, or failed in it."""
+
+    code = "not_computed"
 
 
 class TransformError(KpiError):
@@ -158,6 +174,12 @@ class WarehouseError(KpiError):
     """The engine refused a statement; the text names the definition that caused it."""
 
     code = "warehouse"
+
+
+class QueryLimit(KpiError):
+    """A computation took more time or memory than it may, or answered with too much; it was ended, the others go on."""
+
+    code = "query_limit"
 
 
 MOST_LISTED = 40  # of known names; of more the nearest are told

@@ -11,14 +11,19 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.secrets import NAMED, hide
 
+LEAST_MEMORY = 10**9  # bytes
 LOCAL = "http://127.0.0.1:8501"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 SPANS = {
+    "s": "seconds",
+    "sec": "seconds",
+    "second": "seconds",
     "min": "minutes",
     "minute": "minutes",
     "h": "hours",
@@ -86,7 +91,10 @@ class Settings(BaseModel):
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."
     )
-    memory_limit: str = Field("4GB", description="Most memory one process's queries may take.")
+    memory_limit: str = Field("4GB", description="Most memory that loading may take.")
+    query_memory: str = Field("2GB", description="Most memory of a process that computes definitions; at least 1GB.")
+    query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
+    query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")
     threads: int = Field(2, ge=1, description="Threads of one process's queries.")
     url: str = Field("", description="Address of the dashboard, for links in messages; default http://127.0.0.1:8501.")
     contact_points: tuple[ContactPoint, ...] = ()
@@ -168,10 +176,29 @@ class Settings(BaseModel):
             raise ValueError("write a number and a unit, such as 4GB")
         return text
 
+    @field_validator("query_memory")
+    @classmethod
+    def _enough_memory(cls, text: str) -> str:
+        if size(cls._memory_words(text)) < LEAST_MEMORY:
+            raise ValueError("a process that computes needs 1GB at least")
+        return text
+
+    @property
+    def limits(self) -> Limits:
+        """What the computation of a definition may take."""
+        return Limits(size(self.query_memory), self.query_timeout.total_seconds(), self.query_processes)
+
     @property
     def week_start_days(self) -> int:
         """Days that the week's first day lies after Monday, 0..6."""
         return WEEKDAYS.index(self.week_start)
+
+
+def size(text: str) -> int:
+    """Bytes of `2GB` or `1.5 GiB`."""
+    number, unit = re.fullmatch(r"([\d.]+)\s?([KMG])i?B", text).groups()  # type: ignore[union-attr]  # checked before
+    step = 1024 if "i" in text else 1000
+    return int(float(number) * step ** (" KMG".index(unit)))
 
 
 def _nearest_zone(zone: str) -> str:

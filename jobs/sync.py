@@ -94,18 +94,17 @@ def sync(
         else:
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
-            problems, written = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]], 0
+            problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
             for index, one in enumerate(refresh(staging, catalogue, states, kpis=catalogue.kpis)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
-                written += one.written
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
             generation = staging.publish()
             odd = data_quality_warnings(project.catalogue(), project.reader(), now)
-            result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), written)
+            result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), staging.written)
         if not dry_run:
             project.sync_log.write(runs, now, odd)
     if not dry_run and project.has_data():
@@ -265,6 +264,8 @@ def _news(staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetSt
     """Whether a generation without new rows would still differ: a watermark moved, a definition changed."""
     published = staging.generations()
     if not published or _moved(staging.dataset_states(published[-1].sequence), states, catalogue):
+        return True
+    if any(failure.kept for failure in staging.failures().values()):  # its values are not those of these rows
         return True
     stored, old, new = staging.live_definitions(), staging.published_files(), catalogue.texts()
     if set(stored) - set(catalogue.kpis):

@@ -41,6 +41,10 @@ def page() -> None:
     if found.held:
         words = f"{', '.join(found.held)}: the definition has an error, so the version published last is shown."
         banner(words, "What is wrong")
+    if found.behind:
+        banner(
+            f"{', '.join(found.behind)}: not computed at the last sync, so earlier values are shown.", "What is wrong"
+        )
     st.title(found.headline)
     _alerts()
     counts = [(slug, count, LABELS[slug].lower()) for slug, count in found.counts.items()]

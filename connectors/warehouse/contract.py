@@ -100,6 +100,20 @@ class StoredSeries:
     frame: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a sync could not compute a KPI. since: sequence of the first generation without.
+
+    kept: sequence of the generation whose values are still shown; 0 = none are.
+    """
+
+    code: str
+    message: str
+    hint: str
+    since: int
+    kept: int = 0
+
+
 # ---- serving
 
 
@@ -153,6 +167,9 @@ class Reader(Protocol):
 
     def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
+
+    def failures(self) -> Mapping[str, Failure]:
+        """KPI → why its values could not be computed for this generation."""
 
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at; in that order."""
@@ -217,7 +234,14 @@ class Loading(Reader, Protocol):
 
 
 class Staging(Loading, Protocol):
-    """A generation in the making, first a copy of the live one. Nothing of it is seen before `publish`."""
+    """A generation in the making, first a copy of the live one. Nothing of it is seen before `publish`.
+
+    What is stored is written by `publish`, all of it or nothing. written: versions of values that it ended and wrote.
+    """
+
+    @property
+    def written(self) -> int:
+        """Versions of values that `publish` ended and wrote; 0 before."""
 
     def live_definitions(self) -> Mapping[str, str]:
         """KPI → definition of the values that are valid now."""
@@ -233,20 +257,23 @@ class Staging(Loading, Protocol):
     def store_files(self, texts: Mapping[str, str]) -> None:
         """Make these the definitions of this generation; see Reader.published_files."""
 
-    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> None:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays.
 
         frame: grain, dimension, segment, period, value, numerator, denominator, n, complete, parts. touched: TOUCHED
         columns; within these ranges what is not in `frame` ends, outside of them everything stays valid unless it is
         of another definition. Values that differ by the order of a sum only (1e-12 of them) are the same.
-        text: the definition, archived by its hash. Returns how many versions were ended and written.
+        text: the definition, archived by its hash.
         """
 
-    def end_values(self, kpi: str) -> None:
-        """End the validity of all values of a KPI: they could not be computed for this generation."""
+    def store_failure(self, kpi: str, failure: Failure) -> None:
+        """A KPI could not be computed for this generation: its values end, unless `kept` says that they stay.
 
-    def forget_values(self, kpis_kept: Sequence[str]) -> int:
-        """End the validity of values of KPIs not in `kpis_kept`. Returns how many ended, their series included."""
+        It is told until values are stored, or the KPI is forgotten.
+        """
+
+    def forget_values(self, kpis_kept: Sequence[str]) -> None:
+        """End the validity of values of KPIs not in `kpis_kept`."""
 
     def publish(self) -> Generation:
         """Make this the live generation, in one step; the staging is used up.

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.cage.limits import USUAL, Limits
 from connectors.errors import SettingsError
 
 if TYPE_CHECKING:
     from connectors.warehouse.contract import Warehouse
 
 
-def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int) -> Warehouse:
+def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int, limits: Limits = USUAL) -> Warehouse:
     """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder.
 
-    memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries.
+    memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries;
+    limits: of what computes SQL of definitions.
     Connects to nothing. Raises SettingsError for an address that no engine here takes.
     """
     if url not in ("", "duckdb"):
@@ -25,4 +27,4 @@ def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int) -> 
         )
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 
-    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads)
+    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits)

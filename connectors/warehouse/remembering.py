@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from connectors.warehouse.contract import Columns, DatasetState, Generation, Reader, SeriesKey, StoredSeries
+from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Reader, SeriesKey, StoredSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +61,10 @@ class RememberingReader:
     def published_files(self) -> Mapping[str, str]:
         """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""
         return self._once(("files",), self._reader.published_files)
+
+    def failures(self) -> Mapping[str, Failure]:
+        """KPI → why its values could not be computed for this generation."""
+        return self._once(("failures",), self._reader.failures)
 
     def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
         """(KPI, grain) → (definition, sequence of the generation it came with) of its values, oldest first."""

@@ -49,6 +49,7 @@ class CatalogueCache:
             shown_as=self._shown_as,
             currency=self._settings.currency,
             only=only,
+            limits=self._settings.limits,
             published=reader.published_files() if reader and self._hold else None,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.cage.cage import cage
 from connectors.errors import Problem, ProjectError, SettingsError
 from connectors.settings import Settings
 from connectors.warehouse.contract import Reader, Warehouse
@@ -40,6 +42,7 @@ class Project:
     hold: bool = True  # whether the version published last stands in for a file that is wrong
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
     _reader: RememberingReader | None = field(default=None, repr=False, init=False)
+    _marked: tuple[str, int, Catalogue, Catalogue] | None = field(default=None, repr=False, init=False)
     _retired: RememberingReader | None = field(default=None, repr=False, init=False)
 
     @property
@@ -81,7 +84,11 @@ class Project:
     def warehouse(self) -> Warehouse:
         """The published generations, and where the next one is made."""
         s = self.settings
-        return open_warehouse(s.warehouse, self.data, memory_limit=s.memory_limit, threads=s.threads)
+        return open_warehouse(s.warehouse, self.data, memory_limit=s.memory_limit, threads=s.threads, limits=s.limits)
+
+    def warm(self) -> None:
+        """Start the processes that compute definitions, so that no page waits for one."""
+        cage(self.settings.limits).warm()
 
     def has_data(self) -> bool:
         """Whether anything was published."""
@@ -108,13 +115,25 @@ class Project:
         alone = self.definitions.load(reader, only=kpi)
         return alone if kpi in alone.kpis else self.catalogue(reader)
 
+    def _shown(self, reader: Reader) -> Catalogue:
+        """All definitions; those that no sync has computed are marked: one reading of them each, and generation."""
+        from metrics.engine.uncomputed import uncomputed
+
+        catalogue = self.catalogue(reader)
+        with self._lock:
+            if self._marked is None or self._marked[:2] != (reader.generation.id, id(catalogue)):
+                waiting = uncomputed(catalogue, reader)
+                shown = dataclasses.replace(catalogue, uncomputed=waiting) if waiting else catalogue
+                self._marked = (reader.generation.id, id(catalogue), shown, catalogue)
+            return self._marked[2]
+
     def context(self, now: datetime) -> DataContext:
         """What view models read, of the live generation. Raises NoData."""
         from metrics.engine.data_context import DataContext
 
         reader = self.reader()
         return DataContext(
-            self.catalogue(reader),
+            self._shown(reader),
             reader,
             self.sync_log.runs(),
             self.sources.by_table(),

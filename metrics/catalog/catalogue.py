@@ -52,6 +52,7 @@ class Catalogue:
     """What a project folder defines. `kpis` and `datasets` hold the valid ones; `broken` says why others are not.
 
     held: "kpi:name" or "dataset:name" → why its file is wrong, where the version published last is used in its place.
+    uncomputed: KPI → why nobody is shown a value of it (engine/uncomputed.py); set where pages and jobs ask.
     """
 
     timezone: str = "UTC"
@@ -66,6 +67,7 @@ class Catalogue:
     held: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     snapshots: tuple[Snapshot, ...] = ()
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    uncomputed: Mapping[str, str] = field(default_factory=dict)
 
     def today(self, now: datetime) -> date:
         """The date where the project is: east of Greenwich a launch's day begins before UTC's."""
@@ -171,7 +173,6 @@ class Catalogue:
         """Hash over everything that changes this KPI's numbers; 12 hex digits."""
         if name not in self._definitions:
             kpi = self.kpi(name)
-            steps = [next(iter(step)) for step in kpi.transforms]
             closure = {
                 "engine": ENGINE_VERSION,
                 "zone": self.timezone,
@@ -179,7 +180,7 @@ class Catalogue:
                 "kpi": kpi.model_dump(mode="json", exclude=WORDS),
                 "datasets": {name: _numbers_of(item) for name, item in self.joined_with(kpi).items()},
                 "kpis": {r: self.definition(r) for r in self.references(kpi)},
-                "transforms": [self.transforms[step].code for step in steps],
+                "transforms": [self.transforms[step].code for step in kpi.transform_names],
             }
             text = json.dumps(closure, sort_keys=True)
             self._definitions[name] = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from connectors.cage.limits import USUAL, Limits
 from connectors.errors import Problem, did_you_mean
 from connectors.warehouse.contract import Columns
 from metrics.catalog.catalogue import Catalogue
@@ -40,6 +41,7 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     currency: str = "USD",
     only: str = "",
     published: Mapping[str, str] | None = None,
+    limits: Limits = USUAL,
 ) -> Catalogue:
     """Read datasets/, kpis/, launches/, snapshots/ and transforms/ of a project folder; never raises for a bad file.
 
@@ -48,8 +50,9 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     currency: of KPIs whose format says `currency` and no more.
     published: "kpi:name" or "dataset:name" → text that was valid at the last sync; it stands in for a file that is
     not. only: a KPI; its files and those it is made of are read and no others (one question from a shell).
+    limits: of the project's own transforms.
     """
-    reading = _Reading(folder, tables, describe, shown_as, currency, published or {})
+    reading = _Reading(folder, tables, describe, shown_as, currency, published or {}, limits)
     kpis, datasets = reading.closure(only) if only else (None, None)
     reading.read_datasets(datasets)
     reading.read_kpis(kpis)
@@ -83,6 +86,7 @@ class _Reading:
         shown_as: str,
         currency: str,
         published: Mapping[str, str],
+        limits: Limits,
     ) -> None:
         self.folder, self.tables, self.describe, self.shown_as = folder, tables, describe, shown_as
         self.currency, self.published = currency, published
@@ -98,7 +102,7 @@ class _Reading:
         self._parsed: dict[str, Parsed] = {}
         self._halves: dict[str, KpiCommon] = {}
         self.transforms: dict[str, Transform]
-        self.transforms, found = known_transforms(folder / "transforms", shown_as=shown_as)
+        self.transforms, found = known_transforms(folder / "transforms", shown_as=shown_as, limits=limits)
         self.problems += found
 
     def closure(self, name: str) -> tuple[set[str] | None, set[str] | None]:

@@ -89,6 +89,8 @@ def refuse_functions(tree: exp.Expr) -> None:
 
 def _refuse_function(call: exp.Func) -> None:
     names = [call.name] if isinstance(call, exp.Anonymous) else call.sql_names()
+    if names[0].lower() == "age" and len(call.expressions) == 1:  # of the machine's clock, which is nobody's
+        raise SqlProblem("`age(x)` says not since when", "Write `age(now(), x)`: now() is the moment of the sync.")
     if not any(name.lower() in ALLOWED for name in names):
         name = names[0].lower()
         near = "".join(f"Did you mean '{other}'? " for other in get_close_matches(name, ALLOWED, n=1, cutoff=0.8))

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import QueryRefused, UnknownGeneration, did_you_mean, require
-from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Generation, Reader
+from connectors.errors import NotComputed, QueryRefused, UnknownGeneration, did_you_mean, require
+from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Failure, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
@@ -39,10 +40,13 @@ def answer(
 
     Raises UnknownName, DefinitionError, QueryRefused."""
     kpi = catalogue.kpi(query.kpi)
+    if kpi.name in catalogue.uncomputed:
+        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name)
     grain = query.grain or kpi.grain
     _check(query, kpi, grain, catalogue)
     generation = _generation(query, reader)
-    states = reader.dataset_states(generation.sequence)
+    failure = behind(query, catalogue, reader)
+    states = reader.dataset_states(failure.kept if failure else generation.sequence)
     full = default_scope(kpi, grain, catalogue, reader, states)
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
@@ -84,10 +88,31 @@ def answer(
                 f"shown by the definition published last; {problem}"
                 for problem in catalogue.held_problems(kpi.name)[:1]
             ),
+            *([behind_text(failure, catalogue, reader)] if failure else []),
             *meant,
         ),
         meant=meant,
     )
+
+
+def behind(query: Query, catalogue: Catalogue, reader: Reader) -> Failure | None:
+    """Why the values that are shown are of an earlier generation, up to whose data they are complete."""
+    if query.as_of is not None and query.as_of != reader.generation.id:
+        return None
+    found = reader.failures().get(query.kpi)
+    if found is None or not found.kept:
+        return None
+    stored = reader.stored_definitions(query.kpi, catalogue.kpi(query.kpi).grain)
+    return found if stored and stored[-1][0] == catalogue.definition(query.kpi) else None
+
+
+def behind_text(failure: Failure, catalogue: Catalogue, reader: Reader) -> str:
+    """`not computed since 24 Nov 2026, 02:30: took longer than 60 s`: a sentence without its end."""
+    kept = next((g for g in reader.generations() if g.sequence == failure.kept), None)
+    if kept is None:
+        return f"not computed at the last sync: {failure.message}"
+    at = kept.published_at.astimezone(ZoneInfo(catalogue.timezone))
+    return f"not computed since {at.day} {at:%b %Y, %H:%M}: {failure.message}"
 
 
 def _observed_part(frame: pd.DataFrame, full: Scope) -> pd.DataFrame:

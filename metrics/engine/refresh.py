@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.errors import DiskFull, KpiError, Problem, QueryRefused
-from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Staging
+from connectors.errors import DiskFull, KpiError, Problem, QueryLimit, QueryRefused
+from connectors.warehouse.contract import NO_DIMENSION, TOUCHED, DatasetState, Failure, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
@@ -28,10 +28,9 @@ MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
 
 @dataclass(frozen=True)
 class Refreshed:
-    """One KPI's values are stored (written = new versions), or why they are not."""
+    """One KPI's values are stored, or why they are not."""
 
     kpi: str
-    written: int
     problem: Problem | None = None
 
 
@@ -40,37 +39,54 @@ def refresh(
 ) -> Iterator[Refreshed]:
     """Compute and store the values of each KPI that this sync touched; of a new definition all.
 
-    One that fails is reported, its values end, and the others go on.
+    One that fails is reported, its values end, and the others go on. One that takes too much keeps the values that it
+    has: they are told to be of an earlier generation, and all of it is computed anew next time.
     """
     published = staging.generations()
     before = staging.dataset_states(published[-1].sequence) if published else {}
     days = {d.name: dataset_ranges(d, staging, catalogue, states, before) for d in catalogue.datasets.values()}
     live = staging.live_definitions()
     memo: dict[Any, pd.DataFrame] = {}
+    failed = staging.failures()
     for name, kpi in kpis.items():
         try:
             definition = catalogue.definition(name)
-            changed = types.dirty_ranges(kpi, catalogue, days) if live.get(name) == definition else None
+            changed = (
+                types.dirty_ranges(kpi, catalogue, days)
+                if live.get(name) == definition and name not in failed
+                else None
+            )
             if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
                 changed = None  # a launch has come to name it
             if changed is not None and not changed:
-                yield Refreshed(name, 0)
+                yield Refreshed(name)
                 continue
             frame, touched = values(kpi, catalogue, staging, states, changed, memo)
             text = catalogue.definition_text(name)
-            yield Refreshed(name, staging.store_values(name, definition, text, frame, touched))
+            staging.store_values(name, definition, text, frame, touched)
+            yield Refreshed(name)
         except DiskFull:
             raise
-        except KpiError as error:
-            staging.end_values(name)  # of other rows than these: nobody may take them for today's
-            document = catalogue.documents[f"kpi:{name}"]
-            problem = document.problem((), error.code, error.message, error.hint)
-            yield Refreshed(name, 0, problem)
         except Exception as error:
-            log.exception("computing %s", name)
-            staging.end_values(name)
-            text, hint = f"could not be computed: unexpected {type(error).__name__}", "The log has its traceback."
-            yield Refreshed(name, 0, catalogue.documents[f"kpi:{name}"].problem((), "unexpected", text, hint))
+            if not isinstance(error, KpiError):
+                log.exception("computing %s", name)
+            failure = _failure(error, staging, failed.get(name), same=live.get(name) == catalogue.definition(name))
+            staging.store_failure(name, failure)
+            document = catalogue.documents[f"kpi:{name}"]
+            yield Refreshed(name, document.problem((), failure.code, failure.message, failure.hint))
+
+
+def _failure(error: Exception, staging: Staging, earlier: Failure | None, *, same: bool) -> Failure:
+    """same: whether the values that are stored are of this definition. Of other rows than these, nobody may take them
+
+    for today's: they stay where the computation took too much, and their generation is told.
+    """
+    since = earlier.since if earlier else staging.generation.sequence
+    if not isinstance(error, KpiError):
+        text = f"could not be computed: unexpected {type(error).__name__}"
+        return Failure("unexpected", text, "The log has its traceback.", since)
+    kept = (earlier.kept if earlier else since - 1) if same and isinstance(error, QueryLimit) else 0
+    return Failure(error.code, error.message, error.hint, since, kept)
 
 
 def values(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, NotComputed
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.engine.answer import answer
+from metrics.engine.answer import answer, behind, behind_text
 from metrics.engine.data_context import DataContext
 from metrics.engine.frames import known_value
 from metrics.engine.query import Filter, Query, Series
@@ -56,6 +56,7 @@ class Card:
     description: str = ""
     notice: str = ""  # that its definition changed lately, or that its file is wrong
     draft: bool = False
+    behind: bool = False  # its values are those of an earlier sync
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the component."""
@@ -102,6 +103,7 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
         spark=_spark(kpi, found, None if against.when else against.target),
         notice=_notice(context, kpi),
         draft=kpi.status == "draft",
+        behind=behind(Query(name), context.catalogue, context.reader) is not None,
     )
 
 
@@ -120,6 +122,10 @@ def _held(context: DataContext, kpi: KpiCommon, found: Latest, where: tuple[Filt
 
 
 def _notice(context: DataContext, kpi: KpiCommon) -> str:
+    failure = behind(Query(kpi.name), context.catalogue, context.reader)
+    if failure:
+        told = behind_text(failure, context.catalogue, context.reader)
+        return f"{told[:1].upper()}{told[1:]}. The values are those of that sync. {failure.hint}"
     held = context.catalogue.held_problems(kpi.name)
     if held:
         place = "/".join(held[0].file.split("/")[-2:])
@@ -171,6 +177,6 @@ def _broken(context: DataContext, name: str, error: KpiError) -> Card:
         change="",
         change_is="neutral",
         against="",
-        status=Status("definition_error", why),
+        status=Status("waiting_for_data" if isinstance(error, NotComputed) else "definition_error", why),
         spark=sparkline([], None, f"{title}: no values"),
     )

@@ -40,6 +40,7 @@ class Overview:
     """What the page shows. left_out: labels of KPIs that lack the filtered dimension.
 
     overdue: that no sync is heard of. held: labels of KPIs shown by their last good definition.
+    behind: labels of KPIs whose values are those of an earlier sync.
     """
 
     headline: str
@@ -50,6 +51,7 @@ class Overview:
     left_out: tuple[str, ...] = ()
     overdue: str = ""
     held: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 def overview(context: DataContext, *, area: str = "", where: tuple[Filter, ...] = ()) -> Overview:
@@ -79,6 +81,7 @@ def overview(context: DataContext, *, area: str = "", where: tuple[Filter, ...] 
         titles,
         context.overdue,
         tuple(c.label for c in cards if c.name in catalogue.kpis and catalogue.held_problems(c.name)),
+        tuple(c.label for c in cards if c.behind),
     )
 
 

@@ -3,7 +3,9 @@
 A transform takes the values of one segment over its full history (a float Series, one entry per
 period, NaN = unknown) and returns a Series of the same index. It must be causal: the value at a
 period may depend on that period and earlier ones only. Its keyword arguments are its options.
-Analysts put their own beside their KPIs: <project>/transforms/<name>.py.
+Analysts put their own beside their KPIs: <project>/transforms/<name>.py. Those are loaded and run in a worker
+(connectors/cage) and nowhere else: they are trusted code, but no endless loop of theirs holds up others, and no secret
+of this process is theirs to read.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import Problem, TransformError, did_you_mean
+from connectors.cage.cage import cage
+from connectors.cage.limits import USUAL, Limits
+from connectors.errors import Problem, QueryLimit, TransformError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,33 +30,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Transform:
-    """One transform: where its code is, and the hash of that code. Loaded when first used."""
+    """One transform: where its code is, and the hash of that code. Loaded when first used.
+
+    limits: of the worker that runs it; None = one of ours, which is run here.
+    """
 
     name: str
     path: Path
     code: str
-
-    @property
-    def function(self) -> Callable[..., pd.Series]:
-        """The function of the file's name. Raises TransformError."""
-        return _function(self.name, self.path, self.code)
+    limits: Limits | None = None
 
     def apply(self, values: pd.Series, options: Mapping[str, Any]) -> pd.Series:
-        """The transformed values, same index. Raises TransformError, never anything else."""
+        """The transformed values, same index. Raises TransformError or QueryLimit, never anything else."""
         keyed = {key: value for key, value in options.items() if key != "as"}
+        result: pd.Series = self._asked("applied", values, keyed)
+        return result
+
+    def option_problems(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """(message, hint) for each option of a definition that the transform does not take."""
         try:
-            result = self.function(values.copy(), **keyed)
-        except TransformError:
-            raise
-        except Exception as error:  # analysts' code may raise anything; the KPI says so, others go on
-            raise TransformError(f"{type(error).__name__}: {error}", where=f"transform {self.name}") from error
-        if getattr(result, "index", None) is None or not result.index.equals(values.index):
-            raise TransformError(
-                "returned other periods than it was given",
-                where=f"transform {self.name}",
-                hint="Return a Series with the index of the one passed in.",
-            )
-        return result.astype("float64")
+            found: list[tuple[str, str]] = self._asked("misfits", dict(options))
+        except (TransformError, QueryLimit) as error:
+            return [(error.message, error.hint)]
+        return found
+
+    def _asked(self, function: str, *arguments: Any) -> Any:
+        if self.limits is None:
+            return globals()[function](self.name, self.path, self.code, *arguments)
+        try:
+            return cage(self.limits).ask(f"{__name__}:{function}", self.name, self.path, self.code, *arguments)
+        except QueryLimit as error:
+            raise QueryLimit(error.message, where=f"transform {self.name}", hint=error.hint) from error
+
+
+def applied(name: str, path: Path, code: str, values: pd.Series, options: Mapping[str, Any]) -> pd.Series:
+    """What a transform makes of values, same index. Raises TransformError, never anything else."""
+    try:
+        result = _function(name, path, code)(values.copy(), **options)
+    except TransformError:
+        raise
+    except Exception as error:  # analysts' code may raise anything; the KPI says so, others go on
+        raise TransformError(f"{type(error).__name__}: {error}", where=f"transform {name}") from error
+    if getattr(result, "index", None) is None or not result.index.equals(values.index):
+        raise TransformError(
+            "returned other periods than it was given",
+            where=f"transform {name}",
+            hint="Return a Series with the index of the one passed in.",
+        )
+    return result.astype("float64")
 
 
 _loaded: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -74,7 +99,9 @@ def _function(name: str, path: Path, code: str) -> Callable[..., Any]:
     return _loaded[(name, code)]
 
 
-def known_transforms(own_folder: Path, *, shown_as: str = "") -> tuple[dict[str, Transform], list[Problem]]:
+def known_transforms(
+    own_folder: Path, *, shown_as: str = "", limits: Limits = USUAL
+) -> tuple[dict[str, Transform], list[Problem]]:
     """Built-in transforms and those of a project; a project's file of a built-in name is a problem."""
     found = {p.stem: _transform(p) for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem != "__init__"}
     problems = []
@@ -84,20 +111,17 @@ def known_transforms(own_folder: Path, *, shown_as: str = "") -> tuple[dict[str,
             text = f"'{path.stem}' is a built-in transform"
             problems.append(Problem(place, 0, "error", "transform_name", text, "Give the file another name."))
         elif path.stem.isidentifier() and not path.stem.startswith("_"):
-            found[path.stem] = _transform(path)
+            found[path.stem] = _transform(path, limits)
     return found, problems
 
 
-def _transform(path: Path) -> Transform:
-    return Transform(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+def _transform(path: Path, limits: Limits | None = None) -> Transform:
+    return Transform(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest()[:12], limits)
 
 
-def option_problems(transform: Transform, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(message, hint) for each option of a definition that the transform does not take."""
-    try:
-        function = transform.function
-    except TransformError as error:
-        return [(error.message, error.hint)]
+def misfits(name: str, path: Path, code: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(message, hint) for each option that a transform does not take. Raises TransformError."""
+    function = _function(name, path, code)
     parameters = dict(list(inspect.signature(function).parameters.items())[1:])
     hints = typing.get_type_hints(function)
     found = []

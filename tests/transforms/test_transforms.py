@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import TransformError
-from metrics.transforms import known_transforms, option_problems
+from metrics.transforms import known_transforms
 
 KNOWN = known_transforms(Path("none"))[0]
 VALUES = [1.0, 3.0, nan, 0.0, 8.0]
@@ -35,7 +35,7 @@ def test_a_transform_is_causal_and_takes_its_options(name: str) -> None:
     """What comes later must not change what was shown: cutting the future off leaves the past as it was."""
     assert name in EXAMPLES, f"give {name} an example here"
     options = EXAMPLES[name][0]
-    assert option_problems(KNOWN[name], options) == []
+    assert KNOWN[name].option_problems(options) == []
     whole = KNOWN[name].apply(series(VALUES), options)
     for cut in range(1, len(VALUES)):
         part = KNOWN[name].apply(series(VALUES[:cut]), options)

@@ -31,6 +31,7 @@ from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import (
     Columns,
     DatasetState,
+    Failure,
     Generation,
     LiveFiles,
     Loaded,
@@ -85,6 +86,7 @@ class Content:
     files: dict[str, str] = field(default_factory=dict)
     values: list[Version] = field(default_factory=list)
     series: list[Version] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
 
 
 class MemoryReader:
@@ -138,6 +140,9 @@ class MemoryReader:
 
     def published_files(self) -> Mapping[str, str]:
         return dict(self._content.files)
+
+    def failures(self) -> Mapping[str, Failure]:
+        return dict(self._content.failures)
 
     def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
         asked = {(s.kpi, s.key[0]) for s in self._content.series if s.key[1] == ""}
@@ -315,6 +320,7 @@ class MemoryStaging(MemoryLoading):
     def __init__(self, warehouse: MemoryWarehouse, content: Content, now: datetime) -> None:
         super().__init__(content, now)
         self._warehouse = warehouse
+        self.written = 0
 
     def live_definitions(self) -> Mapping[str, str]:
         return {s.kpi: s.definition for s in self._content.series if s.end is None}
@@ -335,7 +341,7 @@ class MemoryStaging(MemoryLoading):
     def store_files(self, texts: Mapping[str, str]) -> None:
         self._content.files = dict(texts)
 
-    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> None:
         sequence, versions = self.generation.sequence, 0
         plain = frame.astype(object).where(frame.notna(), None)
         fresh = {tuple(row[:4]): tuple(row[4:]) for row in plain[[*KEY, *FACTS]].itertuples(index=False, name=None)}
@@ -357,13 +363,17 @@ class MemoryStaging(MemoryLoading):
         known = {s.key for s in self._content.series if s.kpi == kpi and s.end is None}
         added = {key[:2] for key in fresh} - known
         self._content.series += [Version(kpi, definition, key, (), sequence) for key in sorted(added)]
-        return versions + len(new)
+        self._content.failures.pop(kpi, None)
+        self.written += versions + len(new)
 
-    def end_values(self, kpi: str) -> None:
-        self._end(lambda name: name == kpi)
+    def store_failure(self, kpi: str, failure: Failure) -> None:
+        self._content.failures[kpi] = failure
+        if not failure.kept:
+            self._end(lambda name: name == kpi)
 
-    def forget_values(self, kpis_kept: Sequence[str]) -> int:
-        return self._end(lambda name: name not in kpis_kept)
+    def forget_values(self, kpis_kept: Sequence[str]) -> None:
+        self.written += self._end(lambda name: name not in kpis_kept)
+        self._content.failures = {n: f for n, f in self._content.failures.items() if n in kpis_kept}
 
     def publish(self) -> Generation:
         self._content.generations.append(self.generation)

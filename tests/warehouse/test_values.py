@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.warehouse.contract import TOUCHED, DatasetState, Staging, StoredSeries, Warehouse
+from connectors.warehouse.contract import TOUCHED, DatasetState, Failure, Staging, StoredSeries, Warehouse
 from tests.warehouse.loads import AT
 
 DAYS = pd.date_range("2026-11-01", periods=5)
@@ -38,16 +38,16 @@ def touched(*spans: tuple[datetime, datetime], dimension: str = "") -> pd.DataFr
     return pd.DataFrame([("day", dimension, *span) for span in spans], columns=list(TOUCHED))
 
 
-def store(staging: Staging, frame: pd.DataFrame, *spans: Any, kpi: str = "n", definition: str = "d1") -> int:
-    return staging.store_values(kpi, definition, f"text of {definition}", frame, touched(*spans or [ALWAYS]))
+def store(staging: Staging, frame: pd.DataFrame, *spans: Any, kpi: str = "n", definition: str = "d1") -> None:
+    staging.store_values(kpi, definition, f"text of {definition}", frame, touched(*spans or [ALWAYS]))
 
 
 def published(warehouse: Warehouse, frame: pd.DataFrame, *spans: Any, **more: Any) -> int:
     """Versions that storing these values in one generation more has written."""
     with warehouse.staging(AT) as staging:
-        written = store(staging, frame, *spans, **more)
+        store(staging, frame, *spans, **more)
         staging.publish()
-    return written
+        return staging.written
 
 
 def stored(warehouse: Warehouse, sequence: int, kpi: str = "n", dimension: str = "") -> dict[Any, Any] | None:
@@ -138,14 +138,31 @@ def test_values_that_are_forgotten_or_cannot_be_computed_end(warehouse: Warehous
     for kpi in ("a", "b", "c"):
         published(warehouse, values({0: 1.0, 1: 2.0}), kpi=kpi)
     with warehouse.staging(AT) as staging:
-        assert staging.forget_values(["b", "c"]) == 3  # two values and their series
-        staging.end_values("b")
-        assert dict(staging.live_definitions()) == {"c": "d1"}
+        staging.forget_values(["b", "c"])
+        staging.store_failure("b", Failure("sql", "cannot be read", "", 4))
         staging.publish()
+        assert staging.written == 3  # two values that were forgotten and their series
+    with warehouse.staging(AT) as staging:
+        assert dict(staging.live_definitions()) == {"c": "d1"}
+    assert dict(warehouse.reader().failures()) == {"b": Failure("sql", "cannot be read", "", 4)}
     assert [stored(warehouse, 4, kpi=kpi) for kpi in ("a", "b")] == [None, None]
     assert stored(warehouse, 4, kpi="c") == stored(warehouse, 3, kpi="a") == {1: 1.0, 2: 2.0}
     published(warehouse, values({0: 7.0}), kpi="a")
     assert stored(warehouse, 5, kpi="a") == {1: 7.0} and stored(warehouse, 4, kpi="a") is None
+
+
+def test_values_that_are_kept_are_told_to_be_of_an_earlier_generation(warehouse: Warehouse) -> None:
+    published(warehouse, values({0: 1.0}))
+    with warehouse.staging(AT) as staging:
+        staging.store_failure("n", Failure("query_limit", "took longer than 60 s", "Narrow it.", 2, 1))
+        staging.store_failure("gone", Failure("sql", "cannot be read", "", 2))
+        staging.forget_values(["n"])
+        staging.publish()
+    reader = warehouse.reader()
+    assert stored(warehouse, 2) == {1: 1.0}
+    assert dict(reader.failures()) == {"n": Failure("query_limit", "took longer than 60 s", "Narrow it.", 2, 1)}
+    published(warehouse, values({0: 2.0}))
+    assert not warehouse.reader().failures() and stored(warehouse, 3) == {1: 2.0}
 
 
 def test_a_discarded_staging_stores_no_values(warehouse: Warehouse) -> None:
@@ -180,9 +197,9 @@ def test_states_and_files_are_those_of_their_generation(warehouse: Warehouse) ->
     with warehouse.staging(AT) as staging:
         staging.store_dataset_states(states)
         staging.store_files({"kpi:n": "name: n", "dataset:events": "name: events"})
-        assert dict(staging.dataset_states(1)) == {s.name: s for s in states}
         staging.publish()
     old = warehouse.reader()
+    assert dict(old.dataset_states(1)) == {s.name: s for s in states}
     with warehouse.staging(AT) as staging:
         assert dict(staging.published_files()) == {"kpi:n": "name: n", "dataset:events": "name: events"}
         staging.store_dataset_states(states[:1])

@@ -30,6 +30,7 @@ def project() -> Project:
     opened = open_project()
     logs.server_logs(opened.settings.log.format, opened.settings.log.level)
     logs.started(str(opened.folder))
+    opened.warm()  # while the first page is drawn: it may ask for what is not stored
     return opened
 
 

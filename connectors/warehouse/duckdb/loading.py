@@ -28,12 +28,11 @@ from connectors.warehouse.duckdb.incoming import (
     unreadable,
 )
 from connectors.warehouse.duckdb.quarantine import Quarantine
-from connectors.warehouse.duckdb.reader import described, one, recorded
+from connectors.warehouse.duckdb.reader import CHANGED, described, one, recorded
 from connectors.warehouse.duckdb.text_columns import TextColumns
 from connectors.warehouse.names import quoted
 
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
-CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
 UNTYPED = '"NULL"'
 # Beyond this many changed rows and this share of the table, its values are computed anew in whole.
 MANY_CHANGED, MUCH_CHANGED = 100_000, 0.2

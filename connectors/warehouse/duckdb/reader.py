@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,8 +17,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from connectors.errors import DiskFull, KpiError, WarehouseError
-from connectors.warehouse.contract import Columns, DatasetState, Generation, SeriesKey, StoredSeries
+from connectors.cage.cage import MEMORY_HINT, Cage
+from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
+from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, SeriesKey, StoredSeries
+from connectors.warehouse.duckdb.computing import SPILL, Computing, Opening
 
 SERIES_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 # From here on an instance reads its own file, and no other, no network, no variable of this process, no extension.
@@ -30,6 +34,7 @@ SEALS = (
 )
 OPENING = Lock()
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
+CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
 
 
 class Books:
@@ -88,6 +93,14 @@ class Books:
         except duckdb.CatalogException:  # of an earlier version's generation
             return {}
 
+    def failures(self) -> Mapping[str, Failure]:
+        """KPI → why its values could not be computed for this generation."""
+        try:
+            rows = self._rows(f"SELECT kpi, code, message, hint, since, kept FROM {BOOKS}.failures")
+        except duckdb.CatalogException:  # of an earlier version's generation
+            return {}
+        return {kpi: Failure(*found) for kpi, *found in rows}
+
     def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""
         return self.all_stored_definitions().get((kpi, grain), ())
@@ -105,35 +118,68 @@ class Books:
 
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
-        return self.frame(
+        return frame(
+            self._connection.cursor(),
             f"SELECT source, file, line, column_name, reason, raw, seen_at FROM {BOOKS}.quarantine "
-            "ORDER BY source, file, line, column_name"
+            "ORDER BY source, file, line, column_name",
         )
 
     def _rows(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         return list(self._connection.cursor().execute(sql, values or []).fetchall())
 
 
-class DuckReader(Books):
-    """A Reader over one DuckDB file. Safe to share between threads: each call uses its own cursor."""
+def spill_beside(path: Path) -> str:
+    """A folder of the data folder, of this process and file, for what does not fit into memory."""
+    return str(path.parent.parent / f"{SPILL}{path.stem}-{os.getpid()}")
 
-    def __init__(self, path: Path, *, memory_limit: str, threads: int) -> None:
+
+def config(memory_limit: str, threads: int) -> dict[str, Any]:
+    """How a file is opened that is only read."""
+    return {"memory_limit": memory_limit, "threads": threads, "autoinstall_known_extensions": False}
+
+
+def opened(path: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """A connection that reads one file, sealed."""
+    with OPENING:  # two readers of one file in one process share an instance, which the first has sealed already
+        connection = duckdb.connect(str(path), read_only=True, config=config(memory_limit, threads))
+        if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+            for seal in SEALS:
+                connection.execute(seal)
+    return connection
+
+
+class DuckReader(Books):
+    """A Reader over one DuckDB file. Safe to share between threads: each call uses its own cursor, or a worker.
+
+    What is stored is read here, by our own SQL; SQL of definitions is computed in the cage.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str, threads: int, cage: Cage) -> None:
         super().__init__()
-        config: dict[str, Any] = {
-            "memory_limit": memory_limit,
-            "threads": threads,
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-        }
         self.path = path
-        with OPENING:  # two readers of one file in one process share an instance, which the first has sealed already
-            self._connection = duckdb.connect(str(path), read_only=True, config=config)
-            if not self._rows("SELECT current_setting('lock_configuration')")[0][0]:
-                for seal in SEALS:
-                    self._connection.execute(seal)
+        self._connection = opened(path, memory_limit=memory_limit, threads=threads)
         self.generation = self.generations()[-1]
+        file = os.open(path, os.O_RDONLY)  # what is open can be read from, too, once it was removed
+        self._let_go = weakref.finalize(self, os.close, file)
+        self._computing = Computing(
+            cage,
+            Opening(
+                *(str(path), cage.limits.engine_memory, threads, self.generation.published_at, spill_beside(path)),
+                kept=f"/proc/{os.getpid()}/fd/{file}",
+            ),
+        )
         # A generation of an earlier version has none until the next sync.
         self._has_parts = "parts" in described(self._connection, f"SELECT * FROM {BOOKS}.kpi_values")
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError, QueryLimit."""
+        return self._computing.frame(sql)
+
+    def columns(self, sql: str) -> Columns:
+        """Columns and types of one SELECT, without running it. Raises WarehouseError, QueryLimit."""
+        if sql not in self._described:
+            self._described[sql] = self._computing.described(sql)
+        return self._described[sql]
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:
         """What was published for this KPI as of a generation; None if it was not stored."""
@@ -167,6 +213,7 @@ class DuckReader(Books):
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        self._let_go()
 
 
 def _only(asked: list[SeriesKey]) -> str:
@@ -238,6 +285,8 @@ def catalogued(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
 
 def engine_error(error: duckdb.Error) -> KpiError:
     """The engine's message without its stack and its hints to files and settings."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryLimit("needs more memory than it may take", hint=MEMORY_HINT)
     first = str(error).split("\n", 1)[0]
     return disk_full(error) or WarehouseError(
         first, hint="The definition's SQL cannot run on this data; `kpi validate` names its line."

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from connectors.cage.cage import Cage, Held
 from connectors.errors import LoadError
 from connectors.sources.contract import Batch, Cursor, SourceOptions
 from connectors.texts.reading import TextReading
-from connectors.warehouse.contract import Columns, DatasetState, Generation, Loaded, SeriesKey, StoredSeries
+from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Loaded, SeriesKey, StoredSeries
+from connectors.warehouse.duckdb.computing import Computing, Opening
 from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.loading import CHANGED, Load
-from connectors.warehouse.duckdb.reader import BOOKS, SEALS, Books, catalogued, described, disk_full, one, recorded
+from connectors.warehouse.duckdb.loading import Load
+from connectors.warehouse.duckdb.reader import (
+    BOOKS,
+    CHANGED,
+    SEALS,
+    Books,
+    catalogued,
+    described,
+    disk_full,
+    one,
+    opened,
+    recorded,
+    spill_beside,
+)
 from connectors.warehouse.names import quoted
 
 SCHEMA = f"""
@@ -44,6 +60,8 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.kpi_values (kpi VARCHAR, definition VARCHAR, 
 ALTER TABLE {BOOKS}.kpi_values ADD COLUMN IF NOT EXISTS parts DOUBLE[];
 CREATE TABLE IF NOT EXISTS {BOOKS}.quarantine (source VARCHAR, "table" VARCHAR, file VARCHAR, line BIGINT,
     column_name VARCHAR, reason VARCHAR, raw VARCHAR, seen_at TIMESTAMP);
+CREATE TABLE IF NOT EXISTS {BOOKS}.failures (kpi VARCHAR PRIMARY KEY, code VARCHAR, message VARCHAR, hint VARCHAR,
+    since BIGINT, kept BIGINT);
 CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 COMMIT;
 """
@@ -73,18 +91,22 @@ class DuckLoading(Books):
         super().__init__()
         self.path, self.now = path, now.astimezone(UTC)
         self._changes: dict[str, str | None] = {}
-        # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
-        self._connection = duckdb.connect(
-            str(path),
-            config={"storage_compatibility_version": "v1.5.0", "memory_limit": memory_limit, "threads": threads},
-        )
-        self._connection.execute("SET TimeZone='UTC'")
+        self._memory_limit, self._threads = memory_limit, threads
+        self._connection = self._opened()
         self._connection.execute(SCHEMA)
         last = one(self._connection, f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations")
         if last and last[0] and not recorded(self._connection):  # of an earlier version
             for name, columns in catalogued(self._connection).items():
                 self._record(name, columns)
         self.generation = Generation((last[0] if last else 0) + 1, path.stem, self.now)
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
+        config: dict[str, Any] = {"storage_compatibility_version": "v1.5.0"}
+        config |= {"memory_limit": self._memory_limit, "threads": self._threads}
+        connection = duckdb.connect(str(self.path), config=config)
+        connection.execute("SET TimeZone='UTC'")
+        return connection
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:  # noqa: ARG002
         """None: a generation in the making has no finished values to answer from."""
@@ -182,7 +204,7 @@ class DuckLoading(Books):
         return self._changes.get(table, "")
 
     def settle(self) -> None:
-        """Write loaded rows to the file before they are aggregated, and seal it: definitions read nothing else."""
+        """Seal it: what is asked reads nothing else."""
         self._connection.execute("CHECKPOINT")
         for seal in SEALS:
             self._connection.execute(seal)
@@ -193,14 +215,56 @@ class DuckLoading(Books):
 
 
 class DuckStaging(DuckLoading):
-    """A generation in the making, in the file that `generations` staged for it."""
+    """A generation in the making, in the file that `generations` staged for it.
 
-    def __init__(self, generations: Generations, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
+    Until `settle` the file is this process's to write; from there to `publish` it is read only, here (the books) and in
+    a worker (SQL of definitions), and what is stored waits: no file is open for writing while foreign SQL reads it.
+    """
+
+    def __init__(
+        self, generations: Generations, path: Path, *, now: datetime, memory_limit: str, threads: int, cage: Cage
+    ) -> None:
         super().__init__(path, now=now, memory_limit=memory_limit, threads=threads)
-        self._generations = generations
+        self._generations, self._worker = generations, Held(cage)
+        opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill_beside(path))
+        self._computing = Computing(self._worker, opening)
+        self._settled = False
+        self._waiting: list[Callable[[], int]] = []
+        self.written = 0
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The rows of one SELECT; once it is settled, computed in the cage. Raises WarehouseError, QueryLimit."""
+        return self._computing.frame(sql) if self._settled else super().frame(sql)
+
+    def columns(self, sql: str) -> Columns:
+        """Columns and types of one SELECT, without running it. Raises WarehouseError, QueryLimit."""
+        if not self._settled:
+            return super().columns(sql)
+        if sql not in self._described:
+            self._described[sql] = self._computing.described(sql)
+        return self._described[sql]
+
+    def settle(self) -> None:
+        """Write loaded rows to the file and let go of it: from here on it is read, until `publish`."""
+        if any(change != "" for change in self._changes.values()):
+            self._worker.warm()
+        self._connection.execute("CHECKPOINT")
+        self._connection.close()
+        self._connection = opened(self.path, memory_limit=self._memory_limit, threads=self._threads)
+        self._settled = True
+
+    def close(self) -> None:
+        """Let go of the file without publishing."""
+        if self._settled:
+            self._computing.let_go()
+        self._worker.close()
+        super().close()
 
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
+        self._waiting.append(partial(self._store_states, tuple(states)))
+
+    def _store_states(self, states: Sequence[DatasetState]) -> int:
         for s in states:
             row = [s.name, _naive(s.watermark), _naive(s.first_at), _naive(s.last_at), s.rows, s.future_rows]
             row = [self.generation.sequence, *row, _naive(s.source_first_at), _naive(s.since)]
@@ -209,6 +273,7 @@ class DuckStaging(DuckLoading):
                 "source_first_at, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
+        return 0
 
     def stored_segments(
         self, kpi: str, grain: str, dimension: str, outside: Sequence[tuple[datetime, datetime]]
@@ -222,10 +287,13 @@ class DuckStaging(DuckLoading):
         )
         return {segment: int(n) for segment, n in rows} or None
 
-    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> int:
+    def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> None:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""
+        self._waiting.append(partial(self._store_values, kpi, definition, text, _arrow(frame), touched))
+
+    def _store_values(self, kpi: str, definition: str, text: str, fresh: pa.Table, touched: pd.DataFrame) -> int:
         sequence, run = self.generation.sequence, self._connection.execute
-        self._connection.register("fresh", _arrow(frame))
+        self._connection.register("fresh", fresh)
         self._connection.register("touched", touched)
         try:
             same = " AND ".join([f"o.{c} = f.{c}" for c in KEY] + [_same(c) for c in FACTS])
@@ -265,27 +333,41 @@ class DuckStaging(DuckLoading):
                 f"(SELECT 1 FROM {BOOKS}.definitions WHERE definition = ? AND kpi = ?)",
                 [definition, kpi, text, definition, kpi],
             )
+            run(f"DELETE FROM {BOOKS}.failures WHERE kpi = ?", [kpi])
         finally:
             self._connection.unregister("fresh")
             self._connection.unregister("touched")
         return int(ended[0] if ended else 0) + int(written[0] if written else 0)
 
-    def end_values(self, kpi: str) -> None:
-        """End the validity of all values of a KPI: they could not be computed for this generation."""
-        for table in ("kpi_values", "kpi_series"):
+    def store_failure(self, kpi: str, failure: Failure) -> None:
+        """A KPI could not be computed for this generation: its values end, unless `kept` says that they stay."""
+        self._waiting.append(partial(self._store_failure, kpi, failure))
+
+    def _store_failure(self, kpi: str, failure: Failure) -> int:
+        told = [kpi, failure.code, failure.message, failure.hint, failure.since, failure.kept]
+        self._connection.execute(f"INSERT OR REPLACE INTO {BOOKS}.failures VALUES (?, ?, ?, ?, ?, ?)", told)
+        for table in ("kpi_values", "kpi_series") if not failure.kept else ():
             self._connection.execute(
                 f"UPDATE {BOOKS}.{table} SET valid_to = {self.generation.sequence} WHERE valid_to IS NULL AND kpi = ?",
                 [kpi],
             )
+        return 0
 
     def store_files(self, texts: Mapping[str, str]) -> None:
         """Make these the definitions of this generation."""
+        self._waiting.append(partial(self._store_files, dict(texts)))
+
+    def _store_files(self, texts: Mapping[str, str]) -> int:
         self._connection.execute(f"DELETE FROM {BOOKS}.files")
         if texts:
             self._connection.executemany(f"INSERT INTO {BOOKS}.files VALUES (?, ?)", [list(i) for i in texts.items()])
+        return 0
 
-    def forget_values(self, kpis_kept: Sequence[str]) -> int:
-        """End the validity of values of KPIs not in `kpis_kept`. Returns how many."""
+    def forget_values(self, kpis_kept: Sequence[str]) -> None:
+        """End the validity of values of KPIs not in `kpis_kept`."""
+        self._waiting.append(partial(self._forget_values, tuple(kpis_kept)))
+
+    def _forget_values(self, kpis_kept: Sequence[str]) -> int:
         ended = 0
         for table in ("kpi_values", "kpi_series"):
             row = one(
@@ -295,6 +377,7 @@ class DuckStaging(DuckLoading):
                 [list(kpis_kept)],
             )
             ended += int(row[0]) if row else 0
+        self._connection.execute(f"DELETE FROM {BOOKS}.failures WHERE NOT list_contains(?, kpi)", [list(kpis_kept)])
         return ended
 
     def live_definitions(self) -> dict[str, str]:
@@ -303,8 +386,13 @@ class DuckStaging(DuckLoading):
         return dict(rows)
 
     def publish(self) -> Generation:
-        """Finish the file and make it the live generation."""
+        """Write what waits, finish the file and make it the live generation."""
         g = self.generation
+        if self._settled:
+            self._computing.let_go()
+            self._connection.close()
+            self._connection, self._settled = self._opened(), False
+        self.written = sum(write() for write in self._waiting)
         self._connection.execute(
             f"INSERT INTO {BOOKS}.generations VALUES (?, ?, ?)", [g.sequence, g.id, self.now.replace(tzinfo=None)]
         )

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.cage.cage import cage
+from connectors.cage.limits import Limits
 from connectors.warehouse.contract import LiveFiles, Room
 from connectors.warehouse.duckdb.generations import Generations
 
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
 
 
 class DuckWarehouse:
-    """The Warehouse that is embedded. data: the project's data folder; memory_limit, threads: of one process."""
+    """The Warehouse that is embedded. data: the project's data folder; memory_limit, threads: of one process.
 
-    def __init__(self, data: Path, *, memory_limit: str, threads: int) -> None:
-        self._data, self._memory_limit, self._threads = data, memory_limit, threads
+    limits: of what computes SQL of definitions.
+    """
+
+    def __init__(self, data: Path, *, memory_limit: str, threads: int, limits: Limits) -> None:
+        self._data, self._memory_limit, self._threads, self._limits = data, memory_limit, threads, limits
         self._generations = Generations(data)
 
     def live(self) -> str | None:
@@ -44,7 +49,10 @@ class DuckWarehouse:
         with generations.lock():
             generations.collect()
             path = generations.stage(now)
-            staging = DuckStaging(generations, path, now=now, memory_limit=self._memory_limit, threads=self._threads)
+            memory, threads = self._memory_limit, self._threads
+            staging = DuckStaging(
+                generations, path, now=now, memory_limit=memory, threads=threads, cage=cage(self._limits)
+            )
             try:
                 with full_disk_told():
                     yield staging
@@ -109,4 +117,4 @@ class DuckWarehouse:
     def _reader(self, path: Path) -> DuckReader:
         from connectors.warehouse.duckdb.reader import DuckReader
 
-        return DuckReader(path, memory_limit=self._memory_limit, threads=self._threads)
+        return DuckReader(path, memory_limit=self._memory_limit, threads=self._threads, cage=cage(self._limits))

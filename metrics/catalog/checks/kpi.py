@@ -15,7 +15,6 @@ from metrics.catalog.document import STAND_IN, Document
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.sql import SqlProblem
-from metrics.transforms import option_problems
 
 LATER = {"drivers": "drivers"}  # keys that are parsed and kept, but do nothing in this version
 
@@ -153,6 +152,6 @@ def _transforms(document: Document, item: KpiCommon, known: Known) -> list[Probl
                 hint = "Write `window:` in a simple KPI, or `type: cumulative`: both recount over the longer span."
                 found.append(document.problem(place, "adds_up", text, hint))
             else:
-                for message, hint in option_problems(known.transforms[name], options):
+                for message, hint in known.transforms[name].option_problems(options):
                     found.append(document.problem(place, "transform_option", f"{name}: {message}", hint))
     return found

@@ -166,6 +166,11 @@ class KpiCommon(Strict):
             )
         return how
 
+    @property
+    def transform_names(self) -> tuple[str, ...]:
+        """Names of its transforms, in order."""
+        return tuple(next(iter(step)) for step in self.transforms)
+
     @field_validator("transforms", mode="before")
     @classmethod
     def _bare_names(cls, steps: Any) -> Any:

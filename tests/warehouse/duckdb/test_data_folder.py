@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from connectors.cage.cage import cage
 from connectors.errors import WarehouseError
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.reader import BOOKS
@@ -70,6 +71,7 @@ def test_the_pointer_is_a_link_or_a_file(small: Builder, links: bool, monkeypatc
 def test_a_generation_of_an_earlier_version_is_read_and_the_next_sync_goes_on(small: Builder) -> None:
     """It knows of no `since`: its datasets begin with their first row."""
     file = small.folder / "data" / "generations" / f"{small.open().warehouse.live()}.duckdb"
+    cage(small.open().settings.limits).close()  # whose workers have it open
     with duckdb.connect(str(file)) as connection:
         for column in ("since", "source_first_at"):
             connection.execute(f"ALTER TABLE {BOOKS}.dataset_states DROP COLUMN {column}")

@@ -1,0 +1,108 @@
+"""Runs in a worker (connectors/cage): SQL of definitions over one file, which is opened read-only and sealed.
+
+Two walls besides the list of functions that the catalogue checks: the engine reaches no file, network, setting or
+variable, and what a statement reads is asked of the engine's own parser: our books are no table of a definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+
+import duckdb
+import pandas as pd
+
+from connectors.errors import WarehouseError
+from connectors.warehouse.contract import Columns
+from connectors.warehouse.duckdb import reader
+from connectors.warehouse.duckdb.computing import Opening
+
+MOST_OPEN = 2  # files at a time: the live generation and the one before it
+TABLE = re.compile(rf'(?:(?:main|{reader.CHANGED})\.)?(?:[^".]+|"(?:[^"]|"")*")')
+
+
+_open: OrderedDict[tuple[str, int, int], tuple[duckdb.DuckDBPyConnection, str]] = OrderedDict()
+
+
+def frame(opening: Opening, sql: str) -> pd.DataFrame:
+    """The rows of one SELECT over loaded tables. Raises WarehouseError, QueryLimit."""
+    connection = _connection(opening)
+    _refuse_books(connection, sql)
+    return reader.frame(connection, sql)
+
+
+def described(opening: Opening, sql: str) -> Columns:
+    """Columns and types of one SELECT over loaded tables, without running it. Raises WarehouseError, QueryLimit."""
+    connection = _connection(opening)
+    _refuse_books(connection, sql)
+    return reader.described(connection, sql)
+
+
+def let_go(path: str) -> None:
+    """Close a file: it is about to be written."""
+    for key in [key for key in _open if key[0] == path]:
+        _close(key)
+
+
+def _connection(opening: Opening) -> duckdb.DuckDBPyConnection:
+    path = opening.path if Path(opening.path).exists() else opening.kept
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        raise WarehouseError("this generation's file is gone", hint="Reload the page: there is a newer one.") from None
+    key = (opening.path, stat.st_ino, stat.st_mtime_ns)
+    if key not in _open:
+        let_go(opening.path)
+        with reader.refusal_told():
+            _open[key] = (_opened(path, opening), opening.spill)
+        while len(_open) > MOST_OPEN:
+            _close(next(iter(_open)))
+    _open.move_to_end(key)
+    return _open[key][0]
+
+
+def _opened(path: str, opening: Opening) -> duckdb.DuckDBPyConnection:
+    config = reader.config(opening.memory, opening.threads)
+    connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": opening.spill})
+    for name, value in clock(opening.now).items():
+        connection.execute(f"CREATE TEMP MACRO {name} AS {value}")
+    for seal in reader.SEALS:
+        connection.execute(seal)
+    return connection
+
+
+def _close(key: tuple[str, int, int]) -> None:
+    connection, spill = _open.pop(key)
+    connection.close()
+    rmtree(Path(spill), ignore_errors=True)
+
+
+def clock(now: datetime) -> dict[str, str]:
+    """Macros that stand before the engine's own functions of their names: what it is now is the generation's to say,
+
+    so that a number can be counted again and a stored one equals one that is asked for later.
+    """
+    at = f"TIMESTAMPTZ '{now.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
+    local = f"CAST({at} AS TIMESTAMP)"
+    return {
+        **dict.fromkeys(("now()", "get_current_timestamp()", "transaction_timestamp()"), at),
+        "current_localtimestamp()": local,
+        "current_localtime()": f"CAST({local} AS TIME)",
+        "get_current_time()": f"CAST(CAST({local} AS TIME) AS TIMETZ)",
+        **dict.fromkeys(("current_date()", "today()"), f"CAST({local} AS DATE)"),
+        "ago(span)": f"{at} - span",
+    }
+
+
+def _refuse_books(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Raises WarehouseError for a statement that reads what is no loaded table, or for more than one statement."""
+    try:
+        names = connection.get_table_names(sql, qualified=True)
+    except duckdb.Error as error:
+        raise reader.engine_error(error) from error
+    for name in sorted(names):
+        if not TABLE.fullmatch(name):
+            raise WarehouseError(f"'{name}' is not a loaded table", hint="Only loaded tables and datasets are read.")
