@@ -18,7 +18,8 @@ ALLOWED = {  # first match wins
     "app": ("ui", "jobs.operations.threads"),
     "cli": ("cli", "jobs", "metrics", "connectors.errors"),
     "jobs": ("jobs", "metrics", "connectors"),
-    "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),
+    "metrics": ("metrics", "connectors.errors", "connectors.reading", "connectors.warehouse.contract"),
+    "connectors.reading": (),
     "connectors.errors": (),
     "connectors.clock": ("connectors.errors",),
     "connectors.secrets": (),
@@ -35,6 +36,7 @@ ALLOWED = {  # first match wins
     "connectors.sources": (
         "connectors.texts",
         "connectors.sources.contract",
+        "connectors.reading",
         "connectors.secrets",
         "connectors.settings",
         "connectors.clock",

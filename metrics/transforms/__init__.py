@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import Problem, TransformError, did_you_mean
+from connectors.reading import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_BYTES = 1 << 20  # of one file
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ def _function(name: str, path: Path, code: str) -> Callable[..., Any]:
 
 def known_transforms(own_folder: Path, *, shown_as: str = "") -> tuple[dict[str, Transform], list[Problem]]:
     """Built-in transforms and those of a project; a project's file of a built-in name is a problem."""
-    found = {p.stem: _transform(p) for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem != "__init__"}
+    found = {
+        p.stem: _transform(p, p.read_bytes())
+        for p in sorted(Path(__file__).parent.glob("*.py"))
+        if p.stem != "__init__"
+    }
     problems = []
     for path in sorted(own_folder.glob("*.py")):
         if path.stem in found:
@@ -84,12 +91,16 @@ def known_transforms(own_folder: Path, *, shown_as: str = "") -> tuple[dict[str,
             text = f"'{path.stem}' is a built-in transform"
             problems.append(Problem(place, 0, "error", "transform_name", text, "Give the file another name."))
         elif path.stem.isidentifier() and not path.stem.startswith("_"):
-            found[path.stem] = _transform(path)
+            try:
+                found[path.stem] = _transform(path, read_regular(path, most=MOST_BYTES, within=own_folder.parent))
+            except OSError as error:
+                words = error.strerror or str(error)
+                problems.append(Problem(f"{shown_as}transforms/{path.name}", 0, "error", "unreadable", words))
     return found, problems
 
 
-def _transform(path: Path) -> Transform:
-    return Transform(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+def _transform(path: Path, code: bytes) -> Transform:
+    return Transform(path.stem, path, hashlib.sha256(code).hexdigest()[:12])
 
 
 def option_problems(transform: Transform, options: Mapping[str, Any]) -> list[tuple[str, str]]:
