@@ -16,11 +16,12 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Note:
-    """What was noted of a generation when it was published."""
+    """What was noted of a generation when it was published. written: the file's time then, in ns."""
 
     sequence: int
     size: int
     sha256: str
+    written: int
 
 
 def noted(path: Path) -> Note | None:
@@ -31,7 +32,7 @@ def noted(path: Path) -> Note | None:
             return None
         with place.open("rb") as file:
             found = json.loads(file.read(CHUNK))
-        kept = Note(int(found["sequence"]), int(found["size"]), str(found["sha256"]))
+        kept = Note(int(found["sequence"]), int(found["size"]), str(found["sha256"]), int(found["written"]))
         whole = found["check"] == _check(kept)  # a note that is damaged says nothing about its generation
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -40,7 +41,8 @@ def noted(path: Path) -> Note | None:
 
 def note(path: Path, sequence: int, digest: str) -> None:
     """Write the note of a file, onto the disk."""
-    made = Note(sequence, path.stat().st_size, digest)
+    seen = path.stat()
+    made = Note(sequence, seen.st_size, digest, seen.st_mtime_ns)
     with path.with_suffix(SUM).open("w") as file:
         json.dump({**asdict(made), "check": _check(made)}, file)
         file.flush()
@@ -48,7 +50,7 @@ def note(path: Path, sequence: int, digest: str) -> None:
 
 
 def _check(made: Note) -> int:
-    return zlib.crc32(f"{made.sequence} {made.size} {made.sha256}".encode())
+    return zlib.crc32(f"{made.sequence} {made.size} {made.sha256} {made.written}".encode())
 
 
 def digest_of(path: Path) -> str:

@@ -80,12 +80,12 @@ class Recovery:
         try:
             chosen = self.sure()
         except KpiError as error:
-            return (f"{error.message[0].upper()}{error.message[1:]}. {error.hint}",)
+            return (f"{_sentence(error.message)} {error.hint}",)
         if not chosen.faults or chosen.path is None:
             return ()
         faults = "; ".join(chosen.faults)
         return (
-            f"{faults[0].upper()}{faults[1:]}. Generation {chosen.path.stem} is read instead. "
+            f"{_sentence(faults)} Generation {chosen.path.stem} is read instead. "
             "The next sync mends this, or `kpi doctor --repair`.",
         )
 
@@ -163,3 +163,7 @@ class Recovery:
 
     def _shown(self, path: Path) -> str:
         return f"data/{path.relative_to(self._generations.data).as_posix()}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words}." if words.startswith("data/") else f"{words[0].upper()}{words[1:]}."

@@ -23,13 +23,18 @@ class WatchedReader(DuckReader):
         """Columns and types of one SELECT, without running it. Raises WarehouseError, DamagedData."""
         return self._watched(lambda: super(WatchedReader, self).columns(sql))
 
+    def tables(self) -> Any:
+        """Every loaded table with its columns. Raises DamagedData."""
+        return self._watched(super().tables)
+
     def stored_series(self, keys: Any, sequence: int) -> Any:
         """Published values. Raises WarehouseError, DamagedData."""
         asked = list(keys)
         return self._watched(lambda: super(WatchedReader, self).stored_series(asked, sequence))
 
     def _rows(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        return self._watched(lambda: super(WatchedReader, self)._rows(sql, values))
+        rows: list[tuple[Any, ...]] = self._watched(lambda: super(WatchedReader, self)._rows(sql, values))
+        return rows
 
     def _watched(self, ask: Callable[[], Any]) -> Any:
         try:
