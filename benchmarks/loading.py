@@ -239,7 +239,7 @@ def publish(folder: Path) -> None:
 
     generations = Generations(folder / "data")
     generations.folder.mkdir(parents=True)
-    first = generations.stage(utc_now())
+    first, _ = generations.stage(utc_now(), None)
     connection = duckdb.connect(str(first))
     rows = 0
     connection.execute("CREATE TABLE t (id UBIGINT, a DOUBLE, b VARCHAR)")
@@ -249,10 +249,10 @@ def publish(folder: Path) -> None:
         rows += 2_000_000
     connection.close()
     size = first.stat().st_size / (1 << 30)
-    generations.publish(first)
+    live = generations.publish(first, 1)
     staged: list[Path] = []
-    copy = min(seconds(lambda: staged.append(generations.stage(utc_now()))) for _ in range(RUNS))
-    flip = seconds(lambda: generations.publish(staged[-1]))
+    copy = min(seconds(lambda: staged.append(generations.stage(utc_now(), live)[0])) for _ in range(RUNS))
+    flip = seconds(lambda: generations.publish(staged[-1], 2))
     print(f"generation of {size:.2f} GB ({rows:,} rows): copy {copy:.2f} s, fsync and publish {flip:.2f} s")
 
 

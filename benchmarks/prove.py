@@ -42,7 +42,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/test_hostile.py",
         "tests/test_attacks.py",
     ),
-    "jobs": ("tests/jobs", "tests/state", "tests/cli"),
+    "jobs": ("tests/jobs", "tests/state", "tests/cli", "tests/operations"),
     "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_rows, print_table, verb
+from cli.output import print_json, print_rows, print_table, verb, warn
 
 if TYPE_CHECKING:
     pass
@@ -53,6 +53,8 @@ def status(
     typer.echo(f"generation {found['generation'] or 'none yet'}, published {found['published_at'] or 'never'}")
     print_table(found["datasets"], ["name", "watermark", "state", "rows"])
     print_table(found["sources"], ["name", "state", "last_success", "error"])
+    for words in found["warnings"]:
+        warn(words)
 
 
 @partial(verb, of=app)
@@ -105,16 +107,23 @@ def restore(
 
 @partial(verb, of=app)
 def doctor(
-    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+    project: ProjectOption = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every generation and the state store in whole.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put damaged files aside, make the newest good generation live.")
+    ] = False,
+    json_: JsonOption = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Check what a sync and the dashboard need; say what to do.
 
-    example: kpi doctor --project shop
+    example: kpi doctor --deep --project shop
     """
     from jobs.operations.doctor import FAILED
     from jobs.operations.doctor import doctor as examine
 
-    rows = list(examine(open_project_at(project, lenient=True), now=clock(now)))
+    rows = list(examine(open_project_at(project, lenient=True), deep=deep, repair=repair, now=clock(now)))
     print_rows(rows, ["check", "state", "detail", "todo"], as_json=json_)
     raise typer.Exit(1 if any(row["state"] == FAILED for row in rows) else 0)
 

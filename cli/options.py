@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # What is expected has been said in words on stderr; a dashboard's server, which nobody watches, logs from info on.
 LOG_LEVEL = "error"
 
+OPENED: list[Project] = []  # the project of this run
+
 ProjectOption = Annotated[
     str | None, typer.Option("--project", envvar="KPI_PROJECT", metavar="DIR", help="Project folder.")
 ]
@@ -30,6 +32,7 @@ def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
     from jobs.project.project import open_project
 
     opened = open_project(folder, lenient=lenient)
+    OPENED[:] = [opened]
     set_up(format=opened.settings.log.format, level=opened.settings.log.level or LOG_LEVEL)
     return opened
 

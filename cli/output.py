@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from connectors.errors import KpiError
+from cli.options import OPENED
+from connectors.errors import DamagedData, KpiError
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,33 @@ def verb(function: Callable[..., None], *, of: typer.Typer) -> Callable[..., Non
 
     @wraps(function)
     def run(*args: Any, **options: Any) -> None:
+        _warned.clear()
+        OPENED.clear()
         with reported(bool(options.get("debug"))):
-            function(*args, **options)
+            try:
+                try:
+                    function(*args, **options)
+                except DamagedData as error:  # found in the middle of reading; the generation before it is whole
+                    if not error.again:
+                        raise
+                    function(*args, **options)
+            finally:
+                for project in OPENED:
+                    for words in project.stood_in():
+                        warn(words)
+                OPENED.clear()
 
     return of.command(function.__name__.rstrip("_"))(run)
+
+
+_warned: set[str] = set()
+
+
+def warn(words: str) -> None:
+    """One line on stderr, once in a run."""
+    if words not in _warned:
+        _warned.add(words)
+        typer.echo(f"warning: {words}", err=True)
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_table, verb
+from cli.output import print_json, print_table, verb, warn
 
 if TYPE_CHECKING:
     pass
@@ -24,6 +24,9 @@ def sync(
     project: ProjectOption = None,
     full: Annotated[bool, typer.Option("--full", help="Pull everything again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Pull and load, publish nothing.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Begin without what was published, where none of it can be read.")
+    ] = False,
     json_: JsonOption = False,
     events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr.")] = False,
     now: NowOption = None,
@@ -36,7 +39,7 @@ def sync(
     from jobs.sync import sync as run_sync
 
     opened = open_project_at(project)
-    result = _follow(run_sync(opened, sources or [], full=full, dry_run=dry_run, now=clock(now)), events)
+    result = _follow(run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, now=clock(now)), events)
     if json_:
         print_json(result.as_dict())
     else:
@@ -44,6 +47,8 @@ def sync(
         print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
         made = "published" if result.published else "nothing new; live stays"
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
+    for words in result.warnings:
+        warn(words)
     for run_ in result.sources:
         for text in filter(None, (run_.error, *run_.notes)):
             typer.echo(text, err=True)

@@ -140,6 +140,22 @@ class DiskFull(KpiError):
     code = "disk_full"
 
 
+class DamagedData(KpiError):
+    """What was published is damaged or gone. again: whoever asks once more is given an earlier generation."""
+
+    code = "damaged"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", again: bool = False) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.again = again
+
+
+class FolderError(KpiError):
+    """A file or folder of the project's data cannot be read or written by this process; it may be whole."""
+
+    code = "folder"
+
+
 class BackupError(KpiError):
     """A backup cannot be made, is damaged, or would overwrite something."""
 

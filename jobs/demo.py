@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from connectors.demo import larkspur
 from connectors.errors import ProjectError
@@ -124,7 +125,7 @@ def demo(project: Project, *, now: datetime) -> Iterator[Progress | SyncResult]:
     mark = {"last_day": last.isoformat(), "format": larkspur.FORMAT}
     made = folder / "made.json"
     fresh = False
-    if not (made.exists() and json.loads(made.read_text())["mark"] == mark):
+    if _made(project).get("mark") != mark:
         yield Progress(0, 1, "Making thirteen months of an invented app")
         folder.mkdir(parents=True, exist_ok=True)
         made.unlink(missing_ok=True)
@@ -136,20 +137,27 @@ def demo(project: Project, *, now: datetime) -> Iterator[Progress | SyncResult]:
     yield from sync(project, full=fresh, now=now)
 
 
+def _made(project: Project) -> dict[str, Any]:
+    """What was noted when the demo was made; nothing if that is gone or damaged: then it is made anew."""
+    try:
+        found: dict[str, Any] = json.loads((project.data / "demo" / "made.json").read_text())
+        date.fromisoformat(found["mark"]["last_day"])
+        return found if isinstance(found["questions"], list) else {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
 def questions(project: Project) -> list[dict[str, str]]:
     """The strip's questions, each with a KPI and a query string; empty if this is no demo."""
-    made = project.data / "demo" / "made.json"
-    if not project.settings.demo or not made.exists():
-        return []
-    return list(json.loads(made.read_text())["questions"])
+    return list(_made(project).get("questions", [])) if project.settings.demo else []
 
 
 def outdated(project: Project, now: datetime) -> str:
     """One line that says how, if the demo was made some days ago: its story ends with the day before it was made."""
-    made = project.data / "demo" / "made.json"
-    if not project.settings.demo or not made.exists():
+    made = _made(project)
+    if not project.settings.demo or not made:
         return ""
-    last = date.fromisoformat(json.loads(made.read_text())["mark"]["last_day"])
+    last = date.fromisoformat(made["mark"]["last_day"])
     if (now.date() - last).days <= DAYS_OF_STORY:
         return ""
     where = "" if project.folder == DEFAULT_FOLDER else f" {project.shown_as.rstrip('/')}"

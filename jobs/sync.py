@@ -15,6 +15,7 @@ from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
+from jobs.project.health import remember_state
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
@@ -46,6 +47,7 @@ class SyncResult:
     written: int = 0
     seconds: float = 0.0
     alerts: tuple[str, ...] = ()  # what an operator should know of the evaluation of alerts
+    warnings: tuple[str, ...] = ()  # what was wrong with the data folder, and what came of it
 
     @property
     def failed(self) -> bool:
@@ -54,7 +56,8 @@ class SyncResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"generation": self.generation, "sources": [run.as_dict() for run in self.sources]}
+        runs = [run.as_dict() for run in self.sources]
+        return {"generation": self.generation, "sources": runs, "warnings": list(self.warnings)}
 
 
 @dataclass
@@ -66,11 +69,18 @@ class _Run:
 
 
 def sync(
-    project: Project, names: Sequence[str] = (), *, full: bool = False, dry_run: bool = False, now: datetime
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    full: bool = False,
+    dry_run: bool = False,
+    anew: bool = False,
+    now: datetime,
 ) -> Iterator[Progress | SyncResult]:
     """Yield progress, then one SyncResult. A source that fails leaves its tables as they were, the others go on.
 
-    Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning.
+    anew: begin without what was published, where none of it can be read.
+    Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
     started = time.monotonic()
     sources = project.sources.all()
@@ -78,7 +88,10 @@ def sync(
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
     earlier, tally = project.sync_log.runs(), _Run()
-    with project.warehouse.staging(now) as staging:
+    wrong = [*project.warnings()]
+    if not anew:
+        project.has_data()
+    with project.warehouse.staging(now, anew=anew) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
             for rows in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
@@ -106,21 +119,30 @@ def sync(
             odd = data_quality_warnings(project.catalogue(), project.reader(), now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), staging.written)
         if not dry_run:
-            project.sync_log.write(runs, now, odd)
+            wrong += filter(None, [project.sync_log.write(runs, now, odd, result.generation)])
     if not dry_run and project.has_data():
         told: list[str] = []
-        for doing, failed, job in AFTERWARDS:
-            yield Progress(steps, steps, doing)
-            told += _done(failed, job, project, now)
+        yield from _afterwards(project, told, steps, now)
         result = dataclasses.replace(result, alerts=tuple(told))
-    result = dataclasses.replace(result, seconds=time.monotonic() - started)
+        wrong += filter(None, [remember_state(project)])
+    result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
+    _log(result)
+    yield result
+
+
+def _afterwards(project: Project, told: list[str], steps: int, now: datetime) -> Iterator[Progress]:
+    for doing, failed, job in AFTERWARDS:
+        yield Progress(steps, steps, doing)
+        told += _done(failed, job, project, now)
+
+
+def _log(result: SyncResult) -> None:
     made = "published" if result.published else "nothing new, or a dry run: nothing published;"
     rows, bad = sum(run.rows for run in result.sources), sum(run.status == "failed" for run in result.sources)
     log.info(
         "%s generation %s in %.1f s: %d rows, %d values, %d of %d sources failed",
         *(made, result.generation or "none", result.seconds, rows, result.written, bad, len(result.sources)),
     )
-    yield result
 
 
 def _alerts(project: Project, now: datetime) -> Iterable[str]:

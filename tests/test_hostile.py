@@ -436,7 +436,7 @@ def test_yaml_nested_without_end(shop: Builder) -> None:
 
 def test_a_kpi_file_that_is_a_folder(shop: Builder) -> None:
     (shop.folder / "kpis" / "bad.yml").mkdir()
-    assert "cannot be read" in problems(shop)[0].message
+    assert "is a folder, not a file" in problems(shop)[0].message
 
 
 def test_a_kpi_file_that_is_no_text(shop: Builder) -> None:

@@ -18,7 +18,10 @@ ALLOWED = {  # first match wins
     "app": ("ui", "jobs.operations.threads"),
     "cli": ("cli", "jobs", "metrics", "connectors.errors"),
     "jobs": ("jobs", "metrics", "connectors"),
-    "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract", "connectors.cage"),
+    "metrics": (
+        *("metrics", "connectors.errors", "connectors.reading", "connectors.warehouse.contract", "connectors.cage"),
+    ),
+    "connectors.reading": (),
     "connectors.errors": (),
     "connectors.cage": ("connectors.cage", "connectors.errors"),
     "connectors.clock": ("connectors.errors",),
@@ -36,6 +39,7 @@ ALLOWED = {  # first match wins
     "connectors.sources": (
         "connectors.texts",
         "connectors.sources.contract",
+        "connectors.reading",
         "connectors.secrets",
         "connectors.settings",
         "connectors.clock",

@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only the script's own fold
 
 import streamlit as st  # noqa: E402
 
-from connectors.errors import KpiError  # noqa: E402
+from connectors.errors import DamagedData, KpiError  # noqa: E402
 from ui.shell import state, theme  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
@@ -58,7 +58,13 @@ def main() -> None:
     require_sign_in(project)
     page = st.navigation(pages(), position="top")
     try:
+        state.warn(project)
         page.run()
+    except DamagedData as error:
+        if error.again:  # found in the middle of reading: the generation before it is whole
+            state.changed()
+            st.rerun()
+        show_error(error)
     except KpiError as error:
         show_error(error)
     except Exception as error:  # a page's bug is that page's: navigation and the other pages go on

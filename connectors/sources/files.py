@@ -20,6 +20,7 @@ from typing import Literal
 from pydantic import Field
 
 from connectors.errors import SourceError
+from connectors.reading import refusal
 from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
 
 FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
@@ -103,7 +104,10 @@ class Files(Source):
 
     def _found(self) -> dict[str, Path]:
         pattern = str(self.folder / Path(self.options.path).expanduser())
-        paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+        matches = sorted(Path(p) for p in glob.glob(pattern, recursive=True))
+        for path in matches:
+            _refuse_what_is_no_file(path, self.options.name)
+        paths = [path for path in matches if path.is_file()]
         if not paths:
             raise SourceError(
                 f"no file matches {self.options.path}",
@@ -169,6 +173,15 @@ class Files(Source):
                 restart = self.options.load_mode == "replace" and bool(cursor)
                 with self._readable(path) as readable:
                     yield Batch(self.options.table, self._scan(readable, name), {self.options.path: mark}, restart)
+
+
+def _refuse_what_is_no_file(path: Path, source: str) -> None:
+    """A named pipe would wait for its writer for ever. A folder among the matches is only passed over."""
+    with _told(path, source):
+        words = "" if path.is_dir() else refusal(path)
+    if words:
+        hint = "Put a plain file in its place, or take it away. Nothing was changed."
+        raise SourceError(f"{path.name} {words}", where=f"source {source}", hint=hint)
 
 
 @contextmanager

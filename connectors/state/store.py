@@ -6,23 +6,50 @@ from its start, so two evaluators never read the same standing and both act on i
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import StateError
 
+LEAST_ROOM = 1 << 20  # bytes
+HEADER = 100  # bytes of an SQLite file
+LOCKED = "Another process holds it: wait for that, or end it. What was published is shown meanwhile."
+RIGHTS = "Look at the owner and rights of the file and its folder; they belong to who runs `kpi`."
+DAMAGED = (
+    "Nothing was overwritten. Put data/state.sqlite of a backup in its place (`kpi restore` into a new folder), or "
+    "move it away with what is beside it: then a new one is begun, without incidents, silences, launches, snapshots."
+)
+HINTS = {
+    "locked": LOCKED,
+    "not a database": DAMAGED,
+    "malformed": DAMAGED,
+    "readonly": RIGHTS,
+    "unable to open": RIGHTS,
+    "full": "Make room on its disk; then it goes on by itself.",
+    "no such": DAMAGED,
+    "disk I/O": "Its disk is full, or it fails: make room, then it goes on by itself. `kpi doctor --deep` tells.",
+}
 HEAD = "0003"  # newest migration; a test compares it with the files
 LOCK = 8_265_378  # of PostgreSQL: any number that nothing else in the database uses
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30  # that a writer waits for another one
+READ_SECONDS = 3  # that a page waits; readers wait only for who locks the whole store
+MAKING_SECONDS = 10  # that another process takes to make or update the tables
+AGAIN_SECONDS = 10  # before a store that was locked is asked again
+MAGIC = b"SQLite format 3\0"
 
 
 class StateStore:
@@ -31,6 +58,8 @@ class StateStore:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine: Engine | None = None
+        self._trouble: StateError | None = None
+        self._again, self._asked = 0.0, False  # when it is tried again, by the monotonic clock
 
     @property
     def path(self) -> Path | None:
@@ -52,7 +81,10 @@ class StateStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent view. Raises StateError."""
-        with self._told(), self._ready().connect() as connection:
+        told = self._trouble
+        if told is not None and told.hint == LOCKED and time.monotonic() < self._again:
+            raise StateError(told.message, where=told.where, hint=told.hint)
+        with self._told(), self._readable() as engine, engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -60,6 +92,7 @@ class StateStore:
         """A transaction that no other writer runs beside; all of it or nothing is kept. Raises StateError."""
         with self._told(), self._ready().connect() as connection:
             if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -71,6 +104,72 @@ class StateStore:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
+    def problem(self) -> str:
+        """What is wrong with an SQLite store's file, by its header; empty = nothing. Takes no lock, loads nothing."""
+        head = self._head()
+        if head is None or head == b"":
+            return ""  # none, or a new one that nothing was written to
+        return "" if head.startswith(MAGIC) and len(head) == HEADER else "is no SQLite file"
+
+    def trouble(self) -> str:
+        """What reading or writing runs into, in words; empty = nothing. Tried now and then while there is something."""
+        due = not self._asked or (self._trouble is not None and time.monotonic() >= self._again)
+        if due and self._head() and not self.problem():
+            with suppress(StateError), self.reading():
+                pass
+        return "" if self._trouble is None else " ".join(str(self._trouble).split("\n"))
+
+    def identity(self) -> int | None:
+        """The number that an SQLite store was given when it was first used with data; None = it has none.
+
+        From the file's header: every page asks.
+        """
+        head = self._head()
+        number = int.from_bytes(head[68:72], "big") if head and len(head) == HEADER else 0
+        return number or None
+
+    def give_identity(self) -> int | None:
+        """Its number; one that has none is given one. Raises StateError."""
+        if self.path is None or (found := self.identity()):
+            return None if self.path is None else found
+        with self.writing() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {secrets.randbelow(2**31 - 1) + 1}")
+        with self.reading() as connection:  # out of the log, into the header
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return self.identity()
+
+    def _head(self) -> bytes | None:
+        if self.path is None:
+            return None
+        try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                return b"no file"
+            with self.path.open("rb") as file:
+                return file.read(HEADER)
+        except OSError:
+            return None
+
+    def check(self) -> str:
+        """What SQLite itself finds wrong when it reads all of a store; empty = nothing. Raises StateError."""
+        if self.path is None:
+            return ""
+        with self.reading() as connection:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(3)")]
+        return "" if found == ["ok"] else "; ".join(found)
+
+    @contextmanager
+    def _readable(self) -> Iterator[Engine]:
+        """An engine to read by. Where its folder cannot be written, or is full, of a copy."""
+        path = self.path
+        if path is None or not path.exists() or _can_be_written(path):
+            yield self._ready()
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for end in ("", "-wal"):
+                if Path(f"{path}{end}").exists():
+                    shutil.copyfile(f"{path}{end}", f"{folder}/state.sqlite{end}")
+            yield StateStore(f"sqlite:///{folder}/state.sqlite")._ready()
+
     def copy_to(self, target: Path) -> None:
         """A consistent copy of an SQLite store, while others write. Raises StateError."""
         with self.reading() as connection:
@@ -78,12 +177,27 @@ class StateStore:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
+        self._asked = True
         try:
             yield
+            self._trouble = None
         except DBAPIError as error:
-            raise StateError(f"the state store failed: {error.orig}", where=self._shown) from error
+            words = str(error.orig)
+            told = StateError(f"the state store failed: {words}", where=self._shown, hint=_hint(words))
+            raise self._troubled(told) from error
         except SQLAlchemyError as error:
             raise StateError(f"the state store failed: {error}", where=self._shown) from error
+        except Timeout:
+            told = StateError("the state store is held by another process", where=self._shown, hint=LOCKED)
+            raise self._troubled(told) from None
+        except OSError as error:
+            words = f"the state store cannot be used: {error.strerror or error}"
+            raise self._troubled(StateError(words, where=self._shown, hint=RIGHTS)) from error
+
+    def _troubled(self, told: StateError) -> StateError:
+        """Remember it, and do not ask again for some seconds: each page would wait for a lock once more."""
+        self._trouble, self._again = told, time.monotonic() + AGAIN_SECONDS
+        return told
 
     @property
     def _shown(self) -> str:
@@ -93,7 +207,7 @@ class StateStore:
         if self._engine is None:
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with FileLock(f"{self.path}.lock"):
+                with FileLock(f"{self.path}.lock", timeout=MAKING_SECONDS):
                     self._engine = self._opened()
             else:
                 self._engine = self._opened()
@@ -132,8 +246,19 @@ class StateStore:
         return {"poolclass": NullPool, **own}
 
 
+def _can_be_written(path: Path) -> bool:
+    """Whether SQLite can keep its log beside a file, which it needs also to read."""
+    rights = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    return rights and shutil.disk_usage(path.parent).free >= LEAST_ROOM
+
+
+def _hint(words: str) -> str:
+    """What to do, by what SQLite says."""
+    return next((hint for told, hint in HINTS.items() if told in words), "")
+
+
 def _for_sqlite(connection: Any, _record: Any) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute(f"PRAGMA busy_timeout = {READ_SECONDS * 1000}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
 

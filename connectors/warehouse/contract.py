@@ -82,10 +82,26 @@ class Room:
 
 @dataclass(frozen=True)
 class LiveFiles:
-    """The live generation as files that never change. files: path within the data folder, by slashes → the file."""
+    """The live generation as files that never change. files: path within the data folder, by slashes → the file.
+
+    sums: path → the SHA-256 noted when it was published, of those that have one.
+    """
 
     generation: str
     files: Mapping[str, Path]
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about one published generation, or about the pointer to the live one.
+
+    state: ok, unknown (nothing was noted to compare it with) or damaged. detail: in words.
+    """
+
+    name: str
+    state: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -289,17 +305,38 @@ class Warehouse(Protocol):
     """The generations of one project, and the way to them. Opening one connects to nothing."""
 
     def live(self) -> str | None:
-        """Id of the live generation; None before the first publish. Cheap enough to ask at every rerun of a page."""
+        """Id of the live generation; None before the first publish. Cheap enough to ask at every rerun of a page.
+
+        Where the pointer or the file that it names is damaged, the newest generation that can be read. Nothing is
+        written. Raises DamagedData where something was published and none of it can be read.
+        """
+
+    def damage(self) -> Sequence[str]:
+        """What is wrong with the pointer or the live generation, and what is read instead; empty = nothing.
+
+        Cheap, too. What is damaged deep within a file is known only once it was read, or after `check`.
+        """
 
     def reader(self) -> Reader:
-        """A reader of the live generation, opened anew; who asks closes it. Raises NoData before the first publish."""
+        """A reader of `live`, opened anew; who asks closes it. Raises NoData before the first publish, DamagedData."""
 
-    def staging(self, now: datetime) -> AbstractContextManager[Staging]:
+    def staging(self, now: datetime, *, anew: bool = False) -> AbstractContextManager[Staging]:
         """The next generation in the making, published at `now` if the caller publishes it, else gone.
 
         Held under the project's lock: raises SyncRunning at once if another process, or this one, has it. What syncs
         that died left behind is removed, and so are generations older than the two before the live one.
-        Raises DiskFull, before anything is written if that can be known.
+        What is damaged is mended first, and the staging is a copy of the newest good generation, checked in whole.
+        Raises DamagedData where none is good, but for `anew`: then all is put aside, and the staging begins with
+        nothing. Raises FolderError; DiskFull, before anything is written if that can be known.
+        """
+
+    def check(self) -> Sequence[Check]:
+        """Read every published generation in whole, and look at the pointer. Writes nothing."""
+
+    def repair(self) -> Sequence[str]:
+        """Put aside what `check` finds damaged, and make the newest good generation live. What was done, in sentences.
+
+        Nothing is deleted. Raises SyncRunning, FolderError, DamagedData where none is good (nothing is moved then).
         """
 
     def scratch(self, now: datetime, *, small: bool = False) -> AbstractContextManager[Loading]:
@@ -315,12 +352,12 @@ class Warehouse(Protocol):
         """What `staging` needs and what there is."""
 
     def live_files(self) -> LiveFiles | None:
-        """What a backup keeps; None before the first publish."""
+        """What a backup keeps; None before the first publish. Raises DamagedData."""
 
     def restore(self, generation: str) -> None:
         """Make a generation live whose `live_files` were put back at their places in the data folder.
 
-        Raises WarehouseError if it cannot be opened; then nothing is live.
+        Raises WarehouseError if it cannot be opened or is not what was published; then the pointer is as it was.
         """
 
     def describe(self) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from connectors.state.alerts import Incident, StandingRow
 from jobs.alerts.evaluate import is_silenced, normals_of
 from jobs.alerts.incidents import AlertState, read_state
+from jobs.project.health import without_store
 from jobs.project.project import Project
 from metrics.alerts.board import ENDS, AlertItem, Board, expected_text, headline, lasted, title_of, view_of
 from metrics.alerts.rules import Rule, grain_of, rules_of
@@ -52,18 +53,21 @@ def board(project: Project, *, now: datetime) -> Board:
     )
 
 
+@without_store(())
 def firing_of(project: Project, kpi: str, *, now: datetime) -> tuple[AlertItem, ...]:
     """Open incidents of one KPI, critical first."""
     state = read_state(project, now=now, kpi=kpi)
     return tuple(item for item in items_of(project.catalogue(), state, now) if item.incident and item.kpi)
 
 
+@without_store(())
 def unattended(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
     """What the overview names: incidents that nobody looks after yet, and are not silenced."""
     found = items_of(project.catalogue(), read_state(project, now=now), now)
     return tuple(i for i in found if i.incident and i.kpi and not i.silenced and not i.acknowledged)
 
 
+@without_store(())
 def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> tuple[pd.Timestamp, ...]:
     """Periods from which people called a new level normal, of the segment that is filtered on."""
     values = {"", *(value for item in where for value in item.values)}

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from connectors.errors import BackupError, KpiError
+from connectors.reading import refusal
 from connectors.warehouse.contract import LiveFiles
 from connectors.warehouse.open import open_warehouse
 from jobs.project.project import Project
@@ -51,6 +52,7 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
     try:
         parts = dict(_parts(project, live, scratch))
         sums = _write_zip(fresh, parts) if target.suffix == ".zip" else _write_folder(fresh, parts)
+        _is_published(sums, live)
         manifest = {
             "format": FORMAT,
             "made_at": iso(now),
@@ -125,8 +127,10 @@ def verify(source: Path, *, shown_as: Path) -> Backup:
 def _parts(project: Project, live: LiveFiles | None, scratch: Path) -> Iterator[tuple[str, Path]]:
     for name in DEFINITIONS:
         path = project.folder / name
-        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
-            if "__pycache__" not in file.parts:
+        for file in sorted(p for p in path.rglob("*") if not p.is_dir()) if path.is_dir() else [path]:
+            if "__pycache__" not in file.parts and os.path.lexists(file):
+                if words := refusal(file, within=project.folder):
+                    raise BackupError(f"{file.relative_to(project.folder)} {words}", hint="Take it away, then back up.")
                 yield str(PurePosixPath(file.relative_to(project.folder))), file
     if live is not None:
         yield from live.files.items()
@@ -136,6 +140,16 @@ def _parts(project: Project, live: LiveFiles | None, scratch: Path) -> Iterator[
         copy = scratch / "state.sqlite"  # what is not in the file yet, but beside it, comes along
         project.state.copy_to(copy)
         yield "data/state.sqlite", copy
+
+
+def _is_published(sums: dict[str, str], live: LiveFiles | None) -> None:
+    """Raises BackupError if the generation that was copied is not the one that was published."""
+    for name, digest in (live.sums if live else {}).items():
+        if sums[name] != digest:
+            raise BackupError(
+                f"{name} is damaged: it is not what was published",
+                hint="No backup was made. `kpi doctor --repair`, then back up again.",
+            )
 
 
 def _write_zip(path: Path, parts: dict[str, Path]) -> dict[str, str]:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from connectors.clock import disk_skew
 from connectors.errors import KpiError
+from connectors.secrets import mask
+from connectors.sources.contract import Source
+from connectors.state.store import DAMAGED
+from connectors.warehouse.contract import Check
 from jobs.alerts.incidents import read_state
 from jobs.authoring.validate import validate
+from jobs.project.health import lost_state, remember_state
 from jobs.project.project import REPOSITORY, Project
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
+Told = tuple[str, str, str]  # state, detail, what to do
+log = logging.getLogger(__name__)
 CLOCK_SKEW = timedelta(minutes=5)
 
 
-def doctor(project: Project, *, now: datetime) -> Iterator[dict[str, str]]:
-    """Yield one row per check: check, state (ok, warning, failed), detail, todo. Never raises for what it finds."""
-    checks: list[tuple[str, Callable[[Project, datetime], tuple[str, str, str]]]] = [
+def doctor(project: Project, *, deep: bool = False, repair: bool = False, now: datetime) -> Iterator[dict[str, str]]:
+    """Yield one row per check: check, state (ok, warning, failed), detail, todo. Never raises: that is a finding, too.
+
+    deep: read every generation and the state store in whole. repair: first mend what can be mended.
+    """
+    if repair:
+        yield _row("repair", lambda: _repair(project))
+    checks: list[tuple[str, Callable[[Project, datetime], Told]]] = [
         ("python", _python),
         ("packages", _packages),
         ("folder", _folder),
@@ -29,36 +43,82 @@ def doctor(project: Project, *, now: datetime) -> Iterator[dict[str, str]]:
         ("clock", _clock),
         ("definitions", _definitions),
         ("generation", _generation),
+        ("state store", _state),
         ("last sync", _last_sync),
         ("contact points", _contacts),
     ]
     for name, check in checks:
         yield _row(name, lambda check=check: check(project, now))  # type: ignore[misc]
-    try:
-        sources = project.sources.read()[0]
-    except KpiError:
-        return
+    if deep:
+        yield from _in_whole(project)
+    sources: dict[str, Source] = {}
+    yield from (row for row in [_row("sources", lambda: _sources(project, sources))] if row["state"] != OK)
     for name, source in sources.items():
         yield _row(f"source {name}", lambda source=source: (OK, source.probe(), ""))  # type: ignore[misc]
 
 
-def _row(name: str, check: Callable[[], tuple[str, str, str]]) -> dict[str, str]:
+def _sources(project: Project, into: dict[str, Source]) -> Told:
+    """The sources that can be asked; what is wrong with their file is told among the definitions."""
+    into.update(project.sources.read()[0])
+    return OK, f"{len(into)}", ""
+
+
+def _row(name: str, check: Callable[[], Told]) -> dict[str, str]:
     try:
         state, detail, todo = check()
     except KpiError as error:
         state, detail, todo = FAILED, error.message, error.hint
     except OSError as error:
         state, detail, todo = FAILED, str(error), "Look at the folder's owner and rights."
-    return {"check": name, "state": state, "detail": detail, "todo": todo}
+    except Exception as error:  # a check that dies is a finding; the others go on
+        log.exception("check %s", name)
+        state, detail, todo = FAILED, f"unexpected {type(error).__name__}: {error}", "Report it with the log above."
+    return {"check": name, "state": state, "detail": mask(detail), "todo": mask(todo)}
 
 
-def _python(_project: Project, _now: datetime) -> tuple[str, str, str]:
+def _repair(project: Project) -> Told:
+    """What can be mended without asking: the pointer, and which state store goes with the data."""
+    done = [*project.warehouse.repair()]
+    if lost := lost_state(project):
+        if words := remember_state(project, anyway=True):
+            return FAILED, words, ""
+        done.append(f"{lost.partition('. ')[0]}: it is taken as it is")
+    return OK, "; ".join(done) or "nothing to mend", ""
+
+
+def _in_whole(project: Project) -> Iterator[dict[str, str]]:
+    """A row for each generation, by its checksum, and one for the state store."""
+    found: list[Check] = []
+
+    def look() -> Told:
+        found[:] = project.warehouse.check()
+        return OK, "", ""
+
+    looked = _row("generations", look)
+    if looked["state"] != OK:
+        yield looked
+    states = {"ok": (OK, ""), "unknown": (OK, ""), "damaged": (FAILED, "kpi doctor --repair")}
+    for check in found:
+        state, todo = states[check.state]
+        name = f"generation {check.name}" if check.name != "live" else "pointer"
+        yield {"check": name, "state": state, "detail": check.detail, "todo": todo}
+    yield _row("state store, in whole", lambda: _state_in_whole(project))
+
+
+def _state_in_whole(project: Project) -> Told:
+    if not project.state.exists():
+        return OK, "none yet", ""
+    wrong = project.state.check()
+    return (FAILED, wrong, DAMAGED) if wrong else (OK, "read in whole", "")
+
+
+def _python(_project: Project, _now: datetime) -> Told:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
     return (OK, version, "") if good else (FAILED, version, "Python 3.11 or newer is needed: make setup PYTHON=…")
 
 
-def _packages(_project: Project, _now: datetime) -> tuple[str, str, str]:
+def _packages(_project: Project, _now: datetime) -> Told:
     wrong, count = [], 0
     for line in (REPOSITORY / "requirements.txt").read_text().splitlines():
         match = re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", line.strip())
@@ -76,7 +136,7 @@ def _packages(_project: Project, _now: datetime) -> tuple[str, str, str]:
     return (WARNING, "; ".join(wrong), "make setup") if wrong else (OK, f"{count} as pinned", "")
 
 
-def _contacts(project: Project, now: datetime) -> tuple[str, str, str]:
+def _contacts(project: Project, now: datetime) -> Told:
     """Whether messages arrive where they should."""
     points = project.settings.contact_points
     if not points:
@@ -88,12 +148,16 @@ def _contacts(project: Project, now: datetime) -> tuple[str, str, str]:
     return OK, f"{len(points)} in settings.yml", ""
 
 
-def _folder(project: Project, _now: datetime) -> tuple[str, str, str]:
-    project.data.mkdir(parents=True, exist_ok=True)
-    return OK, f"{project.data} can be written; {project.warehouse.describe()}", ""
+def _folder(project: Project, _now: datetime) -> Told:
+    try:
+        project.data.mkdir(parents=True, exist_ok=True)
+        return OK, f"{project.data} can be written; {project.warehouse.describe()}", ""
+    except OSError as error:
+        words = f"{project.data} cannot be written: {error.strerror or error}"
+        return FAILED, words, "Pages go on; no sync can. Look at its owner and rights, and how its disk is mounted."
 
 
-def _disk(project: Project, _now: datetime) -> tuple[str, str, str]:
+def _disk(project: Project, _now: datetime) -> Told:
     room = project.warehouse.room()
     detail = f"{_megabytes(room.free)} free, a generation takes {_megabytes(room.live)}"
     if room.free < room.needed:
@@ -103,13 +167,16 @@ def _disk(project: Project, _now: datetime) -> tuple[str, str, str]:
     return OK, detail, ""
 
 
-def _clock(project: Project, now: datetime) -> tuple[str, str, str]:
+def _clock(project: Project, now: datetime) -> Told:
     probe = project.data / f".doctor-{uuid.uuid4().hex[:8]}"
     try:
         probe.write_text("x")
         skew = abs(disk_skew(probe.stat().st_mtime).total_seconds())
+    except OSError:  # told by the check before
+        skew = 0.0
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
     if skew > CLOCK_SKEW.total_seconds():
         return WARNING, f"the disk's clock is {skew:.0f} s off", "Set the clock of both machines by NTP."
     if project.has_data():
@@ -120,7 +187,7 @@ def _clock(project: Project, now: datetime) -> tuple[str, str, str]:
     return OK, f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC", ""
 
 
-def _definitions(project: Project, now: datetime) -> tuple[str, str, str]:
+def _definitions(project: Project, now: datetime) -> Told:
     problems = validate(project, [], now=now)
     errors = [p for p in problems if p.level == "error"]
     count = f"{len(project.catalogue().kpis)} KPIs"
@@ -131,14 +198,34 @@ def _definitions(project: Project, now: datetime) -> tuple[str, str, str]:
     return OK, count, ""
 
 
-def _generation(project: Project, _now: datetime) -> tuple[str, str, str]:
+def _generation(project: Project, _now: datetime) -> Told:
     if not project.has_data():
         return WARNING, "nothing synced yet", "kpi sync"
     generation = project.reader().generation
-    return OK, f"{generation.id}, number {generation.sequence}", ""
+    detail = f"{generation.id}, number {generation.sequence}"
+    if wrong := project.warehouse.damage():
+        return FAILED, f"{detail}. {' '.join(wrong)}", "kpi doctor --repair"
+    if kept := [path.name for path in (project.data / "damaged").glob("*")]:
+        return WARNING, f"{detail}; {len(kept)} damaged files are kept in data/damaged", "Delete them once not needed."
+    return OK, detail, ""
 
 
-def _last_sync(project: Project, now: datetime) -> tuple[str, str, str]:
+def _state(project: Project, _now: datetime) -> Told:
+    state = project.state
+    if words := state.problem():
+        return FAILED, f"{state.path} {words}", DAMAGED
+    if words := lost_state(project):
+        sentence, _, todo = words.partition(". ")
+        return FAILED, sentence, todo
+    if not state.exists():
+        return OK, "none yet", ""
+    with state.reading():
+        return OK, f"{state.path or 'the database of `state`'} can be read", ""
+
+
+def _last_sync(project: Project, now: datetime) -> Told:
+    if words := project.sync_log.problem():
+        return WARNING, words, "kpi sync"
     failed = [name for name, run in project.sync_log.runs().items() if run.status == "failed"]
     late = project.sync_log.overdue(now)
     if failed:

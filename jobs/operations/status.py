@@ -25,7 +25,8 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
         for name in sources
     ]
     if not project.has_data():
-        return {"generation": None, "published_at": None, "datasets": [], "sources": last}
+        warnings = list(project.warnings())
+        return {"generation": None, "published_at": None, "datasets": [], "sources": last, "warnings": warnings}
     context = project.context(now)
     generation = context.reader.generation
     states = context.reader.dataset_states(generation.sequence)
@@ -47,6 +48,7 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
         "published_at": iso(generation.published_at),
         "datasets": datasets,
         "sources": last,
+        "warnings": list(project.warnings()),
     }
 
 

@@ -56,8 +56,7 @@ class CatalogueCache:
     def marks(self) -> tuple[tuple[str, int, int], ...]:
         """Name, time and size of every definition file: changes when one does."""
         paths = [p for part in PARTS for p in (self._folder / part).glob("*.*")]
-        stats = [(str(p), p.stat()) for p in sorted(paths)]
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+        return tuple((str(path), *_mark(path)) for path in sorted(paths))
 
     def _with_registered_launches(self, catalogue: Catalogue, state: StateStore) -> Catalogue:
         """With the launches of the state store, which were made on a page; a file of the same name wins."""
@@ -67,6 +66,14 @@ class CatalogueCache:
         if self._merged is None or self._merged[0] != mark:
             self._merged = (mark, _merged(catalogue, state))
         return self._merged[1]
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # a link to nothing; it is told where it is read
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _merged(catalogue: Catalogue, state: StateStore) -> Catalogue:

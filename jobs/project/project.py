@@ -18,6 +18,7 @@ from connectors.warehouse.contract import Reader, Warehouse
 from connectors.warehouse.open import open_warehouse
 from connectors.warehouse.remembering import RememberingReader
 from jobs.project.catalogue_cache import CatalogueCache
+from jobs.project.health import require_no_history, warnings
 from jobs.project.settings_file import read_settings
 from jobs.project.sources_file import SourcesFile
 from jobs.project.sync_log import SyncLog
@@ -91,13 +92,22 @@ class Project:
         cage(self.settings.limits).warm()
 
     def has_data(self) -> bool:
-        """Whether anything was published."""
-        return self.warehouse.live() is not None
+        """Whether anything was published. Raises DamagedData if something was, and none of it can be read."""
+        if self.warehouse.live() is not None:
+            return True
+        require_no_history(self)
+        return False
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the data folder, in sentences, for every page and verb."""
+        return warnings(self)
 
     def reader(self) -> Reader:
-        """A reader of the live generation. Raises NoData before the first sync."""
+        """A reader of the live generation. Raises NoData before the first sync, DamagedData."""
         with self._lock:
             live = self.warehouse.live()
+            if live is None:
+                require_no_history(self)
             if self._reader is None or self._reader.generation.id != live:
                 fresh = self.warehouse.reader()
                 # Another thread may be in the middle of a query on the old reader: the one before it goes.
@@ -105,6 +115,10 @@ class Project:
                     self._retired.close()
                 self._retired, self._reader = self._reader, RememberingReader(fresh)
             return self._reader
+
+    def stood_in(self) -> tuple[str, ...]:
+        """What is wrong with the live generation, if this process has read it: then another one stood in."""
+        return tuple(self.warehouse.damage()) if self._reader is not None else ()
 
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """All definitions, checked against what is loaded; read again when a file or the generation changed."""

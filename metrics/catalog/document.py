@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import re
 import typing
@@ -15,8 +16,10 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from connectors.errors import Problem, did_you_mean
+from connectors.reading import NoPlainFile, read_regular
 
 LIMITS = {
     "greater_than_equal": "must be at least {}",
@@ -26,6 +29,7 @@ LIMITS = {
     "too_short": "needs at least {} entries",
 }
 HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")  # of a pair of two, as JSON writes letters beyond 16 bits
+MOST_BYTES = 1 << 20  # of one file: what somebody wrote has a thousandth of that
 MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -54,12 +58,21 @@ class Document:
         return Problem(self.file, self.line(place), level, code, message, hint)
 
 
-def read_document(path: Path, *, shown_as: str) -> tuple[Document, list[Problem]]:
-    """Parse one YAML file. A file that is not YAML gives an empty document and one problem."""
+def read_document(path: Path, *, shown_as: str, within: Path | None = None) -> tuple[Document, list[Problem]]:
+    """Parse one YAML file. What is no file or no YAML gives an empty document and one problem.
+
+    within: the folder that a link may not leave; the file's own if it is not stated.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = io.TextIOWrapper(
+            io.BytesIO(read_regular(path, most=MOST_BYTES, within=within or path.parent)), encoding="utf-8"
+        ).read()
+    except NoPlainFile as error:
+        hint = "Put a plain YAML file in its place, or take it away."
+        return Document(shown_as, None), [Problem(shown_as, 0, "error", "unreadable", str(error), hint)]
     except (OSError, UnicodeDecodeError) as error:
-        return Document(shown_as, None), [Problem(shown_as, 0, "error", "unreadable", f"cannot be read: {error}")]
+        hint = "Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        return Document(shown_as, None), [Problem(shown_as, 0, "error", "unreadable", f"cannot be read: {error}", hint)]
     return parse_document(text, shown_as=shown_as)
 
 
@@ -78,6 +91,10 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
         what = (error.problem or "is not YAML").splitlines()[0]
         problem = Problem(shown_as, line, "error", "yaml", what, "Look for a missing colon, quote or indent here.")
         return Document(shown_as, None, text), [problem]
+    except ReaderError as error:  # a character that no YAML has
+        line = text.count("\n", 0, error.position) + 1
+        words = f"holds the character U+{ord(text[error.position]):04X}, which no YAML file may"
+        return Document(shown_as, None, text), [Problem(shown_as, line, "error", "yaml", words, "Take it out.")]
     except ValueError as error:  # a date that no calendar has
         words = f"holds a date that does not exist: {error}"
         return Document(shown_as, None, text), [

@@ -131,7 +131,7 @@ class _Reading:
         while todo:
             path = self.folder / "datasets" / f"{todo.pop()}.yml"
             if path.exists():
-                document, wrong = read_document(path, shown_as=path.name)
+                document, wrong = read_document(path, shown_as=path.name, within=self.folder)
                 dataset = None if wrong else validated(document, Dataset)[0]
                 more = {join.dataset for join in dataset.join} - found if dataset else set()
                 found |= more
@@ -141,7 +141,7 @@ class _Reading:
     def read_datasets(self, only: set[str] | None) -> None:
         """Read and check datasets/."""
         for path in self._files("datasets", only):
-            document, found = read_document(path, shown_as=f"{self.shown_as}datasets/{path.name}")
+            document, found = read_document(path, shown_as=f"{self.shown_as}datasets/{path.name}", within=self.folder)
             dataset, found = self._dataset(path.stem, document, found)
             self.documents[f"dataset:{path.stem}"] = document
             self.problems += found
@@ -286,10 +286,23 @@ class _Reading:
             place = f"{self.shown_as}{part}/{path.name}"
             hint = f"Rename it to {path.stem}.yml."
             self.problems.append(Problem(place, 0, "error", "file_name", "is not read", hint))
-        return [path for path in sorted(folder.glob("*.yml")) if only is None or path.stem in only]
+        found = []
+        for path in sorted(folder.glob("*.yml")):
+            if only is not None and path.stem not in only:
+                continue
+            if not _is_text(path.name):
+                shown = path.name.encode(errors="surrogateescape").decode(errors="replace")
+                place = f"{self.shown_as}{part}/{shown}"
+                words = "has a name that is no text"
+                self.problems.append(Problem(place, 0, "error", "file_name", words, "Rename it."))
+                continue
+            found.append(path)
+        return found
 
     def _one(self, path: Path, model: type[Model]) -> tuple[Model | None, Document, list[Problem]]:
-        document, found = read_document(path, shown_as=f"{self.shown_as}{path.parent.name}/{path.name}")
+        document, found = read_document(
+            path, shown_as=f"{self.shown_as}{path.parent.name}/{path.name}", within=self.folder
+        )
         if found:
             return None, document, found
         value, found = validated(document, model)
@@ -298,7 +311,7 @@ class _Reading:
     def _parse(self, name: str) -> Parsed:
         if name not in self._parsed:
             path = self.folder / "kpis" / f"{name}.yml"
-            document, found = read_document(path, shown_as=f"{self.shown_as}kpis/{path.name}")
+            document, found = read_document(path, shown_as=f"{self.shown_as}kpis/{path.name}", within=self.folder)
             self._parsed[name] = (None, document, found) if found else _kpi(name, document)
         return self._parsed[name]
 
@@ -365,3 +378,12 @@ def _drop_dangling(
             del kpis[name]
             broken[name] = problems
             new += problems
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down: a system's names are bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, Any
 from connectors.cage.cage import cage
 from connectors.cage.limits import USUAL, Limits
 from connectors.errors import Problem, QueryLimit, TransformError, did_you_mean
+from connectors.reading import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_BYTES = 1 << 20  # of one file
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,11 @@ def known_transforms(
     own_folder: Path, *, shown_as: str = "", limits: Limits = USUAL
 ) -> tuple[dict[str, Transform], list[Problem]]:
     """Built-in transforms and those of a project; a project's file of a built-in name is a problem."""
-    found = {p.stem: _transform(p) for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem != "__init__"}
+    found = {
+        p.stem: _transform(p, p.read_bytes())
+        for p in sorted(Path(__file__).parent.glob("*.py"))
+        if p.stem != "__init__"
+    }
     problems = []
     for path in sorted(own_folder.glob("*.py")):
         if path.stem in found:
@@ -111,12 +118,18 @@ def known_transforms(
             text = f"'{path.stem}' is a built-in transform"
             problems.append(Problem(place, 0, "error", "transform_name", text, "Give the file another name."))
         elif path.stem.isidentifier() and not path.stem.startswith("_"):
-            found[path.stem] = _transform(path, limits)
+            try:
+                code = read_regular(path, most=MOST_BYTES, within=own_folder.parent)
+            except OSError as error:
+                words = error.strerror or str(error)
+                problems.append(Problem(f"{shown_as}transforms/{path.name}", 0, "error", "unreadable", words))
+            else:
+                found[path.stem] = _transform(path, code, limits)
     return found, problems
 
 
-def _transform(path: Path, limits: Limits | None = None) -> Transform:
-    return Transform(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest()[:12], limits)
+def _transform(path: Path, code: bytes, limits: Limits | None = None) -> Transform:
+    return Transform(path.stem, path, hashlib.sha256(code).hexdigest()[:12], limits)
 
 
 def misfits(name: str, path: Path, code: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:

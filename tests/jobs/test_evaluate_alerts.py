@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.errors import DamagedData
 from connectors.state import alerts as store
 from jobs.alerts.evaluate import RuleJudgement, look
 from jobs.alerts.incidents import acknowledge, mark, new_normal, read_state, silence, status_rows
@@ -341,5 +342,7 @@ def test_generations_that_start_anew_are_judged(project: Builder) -> None:
     for path in [project.open().data / "live", *(project.open().data / "generations").glob("*")]:
         path.unlink()
     write(project, {**GOOD, 5: 10, 6: 100})
-    project.sync(day(7))
+    with pytest.raises(DamagedData, match="the generations are gone"):
+        project.sync(day(7))
+    project.sync(day(7), anew=True)
     assert events(project) == [("low", "resolved")]

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +25,11 @@ import pandas as pd
 import sqlglot
 from filelock import FileLock, Timeout
 
-from connectors.errors import LoadError, NoData, SyncRunning, WarehouseError
+from connectors.errors import DamagedData, LoadError, NoData, SyncRunning, WarehouseError
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import (
+    Check,
     Columns,
     DatasetState,
     Failure,
@@ -398,8 +399,14 @@ class MemoryWarehouse:
         self._data, self._pointer = data, data / "live"
 
     def live(self) -> str | None:
-        found = self._pointer.read_text() if self._pointer.exists() else ""
-        return found if found and self._file(found).exists() else None
+        return self._chosen()[0]
+
+    def damage(self) -> Sequence[str]:
+        try:
+            live, faults = self._chosen()
+        except DamagedData as error:
+            return (error.message,)
+        return (f"{'; '.join(faults)}: {live} is read instead",) if faults else ()
 
     def reader(self) -> MemoryReader:
         live = self.live()
@@ -409,11 +416,13 @@ class MemoryWarehouse:
         return MemoryReader(content, content.generations[-1])
 
     @contextmanager
-    def staging(self, now: datetime) -> Iterator[MemoryStaging]:
+    def staging(self, now: datetime, *, anew: bool = False) -> Iterator[MemoryStaging]:
         self._data.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._data / "sync.lock", timeout=0):
-                live = self.live()
+                if anew:
+                    self._put_aside([*self._data.glob("*.pickle"), self._pointer])
+                live = None if anew else self._mended()[0]
                 staging = MemoryStaging(self, self._content(live) if live else Content(), now)
                 try:
                     yield staging
@@ -422,6 +431,42 @@ class MemoryWarehouse:
                     self._collect()
         except Timeout:
             raise SyncRunning("another sync is running", where=str(self._data)) from None
+
+    def check(self) -> Sequence[Check]:
+        states = [(path.stem, self._readable(path.stem)) for path in sorted(self._data.glob("*.pickle"))]
+        return [Check(name, "ok" if good else "damaged", "read in whole") for name, good in states]
+
+    def repair(self) -> Sequence[str]:
+        return self._mended()[1]
+
+    def _chosen(self) -> tuple[str | None, list[str]]:
+        """The generation that is read, and what is wrong."""
+        pointed = self._pointer.read_bytes().decode(errors="replace") if self._pointer.exists() else ""
+        if pointed and self._readable(pointed):
+            return pointed, []
+        names = sorted(path.stem for path in self._data.glob("*.pickle"))
+        good = [(self._content(name).generations[-1].sequence, name) for name in names if self._readable(name)]
+        if not good and (names or pointed or (self._data / "damaged").exists()):
+            raise DamagedData("no generation can be read", hint="Restore a backup, or `kpi sync --anew`.")
+        return (max(good)[1] if good else None), [f"{pointed or 'the pointer'} cannot be read"] if good else []
+
+    def _mended(self) -> tuple[str | None, list[str]]:
+        live, faults = self._chosen()
+        bad = [path for path in self._data.glob("*.pickle") if not self._readable(path.stem)]
+        self._put_aside(bad)
+        if live:
+            self._point(live)
+        return live, [*faults, *(f"{path.name} is kept in data/damaged" for path in bad)]
+
+    def _put_aside(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            (self._data / "damaged").mkdir(exist_ok=True)
+            os.replace(path, self._data / "damaged" / path.name)
+
+    def _readable(self, generation: str) -> bool:
+        with suppress(OSError, ValueError, pickle.UnpicklingError, EOFError, IndexError):
+            return bool(self._content(generation).generations)
+        return False
 
     @contextmanager
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[MemoryLoading]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from connectors.errors import NoData, SettingsError, SyncRunning, WarehouseError
+from connectors.errors import DamagedData, NoData, SettingsError, SyncRunning, WarehouseError
 from connectors.warehouse.contract import Warehouse
 from connectors.warehouse.open import open_warehouse
-from tests.conftest import ROOT
+from tests.conftest import ROOT, known
 from tests.warehouse.conftest import Opened
 from tests.warehouse.loads import AT, KEYED, amounts, count, load, options, publish, rows
 
@@ -150,9 +150,9 @@ def test_what_a_backup_keeps_is_live_where_it_is_put_back(warehouse: Warehouse, 
         (again / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, again / name)
     restored = opened(again / "data")
-    assert restored.live() is None
+    assert restored.damage()  # no pointer yet
     restored.restore(kept.generation)
-    assert restored.live() == kept.generation and count(restored.reader()) == 1
+    assert restored.live() == kept.generation and not restored.damage() and count(restored.reader()) == 1
     with restored.staging(AT) as staging:
         assert staging.cursor("shop") == {"at": "1"} and staging.generation.sequence == 2
 
@@ -167,7 +167,74 @@ def test_what_cannot_be_read_is_not_made_live(warehouse: Warehouse, opened: Open
         (again / name).write_text("cut short")
     with pytest.raises(WarehouseError):
         opened(again / "data").restore(kept.generation)
-    assert opened(again / "data").live() is None
+    with pytest.raises(DamagedData):
+        opened(again / "data").live()
+
+
+# ---- what is damaged
+
+
+def spoil(warehouse: Warehouse, content: bytes = b"not what was written") -> None:
+    """Overwrite the live generation's file."""
+    for path in known(warehouse.live_files()).files.values():
+        path.write_bytes(content)
+
+
+def lived(warehouse: Warehouse) -> tuple[str, str]:
+    """Two generations, of one row and of two; their ids."""
+    return publish(warehouse, options(), rows(1)).id, publish(warehouse, options(), rows(2), day=1).id
+
+
+@pytest.mark.parametrize("content", [b"", b"not what was written"])
+def test_a_damaged_live_generation_is_stood_in_for_by_the_one_before(warehouse: Warehouse, content: bytes) -> None:
+    before, live = lived(warehouse)
+    assert not warehouse.damage()
+    spoil(warehouse, content)
+    assert warehouse.live() == before and count(warehouse.reader()) == 1
+    (told,) = warehouse.damage()
+    assert live in told and f"{before} is read instead" in told
+    assert [c.state for c in warehouse.check() if c.name == live] == ["damaged"]
+
+
+def test_a_pointer_that_is_gone_or_garbage_loses_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    _, live = lived(warehouse)
+    pointer = tmp_path / "data" / "live"
+    for content in (None, b"", b"\xff\xfe\0", b"20200101T000000-none.duckdb", b"x" * 10_000):
+        pointer.unlink(missing_ok=True)
+        if content is not None:
+            pointer.write_bytes(content)
+        assert warehouse.live() == live and count(warehouse.reader()) == 2 and warehouse.damage(), content
+    assert warehouse.repair() and not warehouse.damage() and warehouse.live() == live
+
+
+def test_a_staging_begins_with_the_newest_good_generation(warehouse: Warehouse, tmp_path: Path) -> None:
+    before, live = lived(warehouse)
+    spoil(warehouse)
+    publish(warehouse, options(), rows(3, 4), day=2)
+    assert count(warehouse.reader()) == 3 and not warehouse.damage()
+    kept = [path.name for path in (tmp_path / "data" / "damaged").iterdir()]
+    assert any(live in name for name in kept) and not any(before in name for name in kept)
+    assert not [c for c in warehouse.check() if c.state == "damaged"]
+
+
+def test_where_nothing_can_be_read_nothing_begins_anew_but_when_told(warehouse: Warehouse, tmp_path: Path) -> None:
+    publish(warehouse, options(), rows(1))
+    spoil(warehouse)
+    for refused in (warehouse.live, warehouse.reader, warehouse.repair, lambda: publish(warehouse, options(), rows(1))):
+        with pytest.raises(DamagedData, match="no generation can be read"):
+            refused()
+    assert warehouse.damage() and not (tmp_path / "data" / "damaged").exists()
+    with warehouse.staging(AT, anew=True) as staging:
+        assert staging.generation.sequence == 1 and list(staging.tables()) == []
+        load(staging, options(), rows(1, 2, 3))
+        staging.publish()
+    assert count(warehouse.reader()) == 3 and list((tmp_path / "data" / "damaged").iterdir())
+
+
+def test_repair_changes_nothing_that_is_good(warehouse: Warehouse) -> None:
+    _, live = lived(warehouse)
+    assert warehouse.repair() == [] and warehouse.live() == live
+    assert {c.state for c in warehouse.check()} == {"ok"} and len(warehouse.check()) == 2
 
 
 def test_a_frame_has_the_types_that_the_engine_reads(warehouse: Warehouse) -> None:

@@ -19,6 +19,7 @@ from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.engine.data_context import DataContext
 from ui.shell import logs
+from ui.shell.templates import banner
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +51,7 @@ def fingerprint() -> str:
     if now - seen.at <= 1.0:
         return seen.mark
     opened = project()
-    files = opened.definitions.marks(), opened.sources.mark(), opened.state.mark()
+    files = opened.definitions.marks(), opened.sources.mark(), (opened.state.mark(), opened.state.trouble())
     marks = hash((files, opened.sync_log.read().get("finished_at")))
     mark = f"{opened.folder}|{opened.warehouse.live() or ''}|{marks}|{as_of()(utc_now())}"
     if _seen is seen:  # else a session has synced meanwhile, and looks for itself
@@ -94,6 +95,12 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
         return stored((name, role(), fingerprint()), *args, **kwargs)
 
     return run
+
+
+def warn(opened: Project) -> None:
+    """Say on every page what is wrong with the data folder."""
+    for words in opened.warnings():
+        banner(words)
 
 
 def role() -> str:

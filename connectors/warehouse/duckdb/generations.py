@@ -1,100 +1,150 @@
 """Immutable generation files and the pointer to the live one (DESIGN 4).
 
 A sync writes its own copy and moves the pointer when it is complete, so readers are never in the way
-and never see half of it.
+and never see half of it. Which file is live when something is damaged: recovering.py.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from connectors.errors import DiskFull, NoData, SyncRunning
+from connectors.errors import DiskFull, FolderError, SyncRunning
+from connectors.warehouse.duckdb.notes import SUM, digest_of, note, noted
 
 KEPT_BEFORE_LIVE = 2
 LEAST_ROOM = 8 << 20  # bytes
+LONGEST_NAME = 255
 STAGED = ".staging"  # until it is published
 COMPANION = ".impacts"  # what was computed from it: goes when it goes
 
 
 class Generations:
-    """The folder data/generations and its pointer data/live."""
+    """The folder data/generations, its pointer data/live, and data/damaged, where damaged files are kept."""
 
     def __init__(self, data: Path) -> None:
         self.data, self.folder, self.pointer = data, data / "generations", data / "live"
+        self.aside = data / "damaged"
 
-    def live(self) -> Path | None:
-        """File of the live generation; None before the first publish."""
+    def pointed(self) -> tuple[Path | None, str]:
+        """The file that the pointer names, whether or not it is there; or what is wrong with the pointer.
+
+        None and no words: there is no pointer.
+        """
         try:
-            name = os.readlink(self.pointer) if self.pointer.is_symlink() else self.pointer.read_text().strip()
+            mode = self.pointer.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                name = os.readlink(self.pointer)
+            elif stat.S_ISREG(mode):
+                with self.pointer.open("rb") as file:
+                    name = file.read(LONGEST_NAME + 1).decode().strip()
+            else:
+                return None, "data/live is neither a link nor a file"
         except FileNotFoundError:
-            return None
-        path = self.folder / Path(name).name
-        return path if path.exists() else None
+            return None, ""
+        except UnicodeDecodeError:
+            return None, "data/live names no generation"
+        except OSError as error:
+            return None, f"data/live cannot be read: {error.strerror or error}"
+        name = name.replace("\\", "/").rpartition("/")[2]
+        if not name.endswith(".duckdb") or len(name) > LONGEST_NAME or not name.isprintable():
+            return None, "data/live names no generation"
+        return self.folder / name, ""
 
-    def require_live(self) -> Path:
-        """File of the live generation. Raises NoData."""
-        path = self.live()
-        if path is None:
-            raise NoData("no data yet", where=str(self.data), hint="Run `kpi sync`.")
-        return path
+    def published(self) -> list[Path]:
+        """Every file of a published generation. Raises FolderError if the folder cannot be read."""
+        try:
+            return sorted(path for path in self.folder.iterdir() if path.suffix == ".duckdb")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise FolderError(
+                f"cannot be read: {error.strerror or error}", where=str(self.folder), hint=f"{self.rights()}"
+            ) from error
+
+    def rights(self) -> str:
+        """Whose the data folder is, and who asks."""
+        try:
+            owner = self.data.stat().st_uid
+        except OSError:
+            return "Look at the folder's owner and rights."
+        me = os.geteuid() if hasattr(os, "geteuid") else owner
+        if owner == me:
+            return "Look at the folder's rights, and whether its disk is mounted read-only."
+        return f"It belongs to user {owner}, this is user {me}: run as that user, or `chown -R {me} {self.data}`."
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the project's sync lock. Raises SyncRunning at once if another process has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Hold the project's sync lock. Raises SyncRunning at once if another process has it, FolderError."""
         lock = FileLock(self.data / "sync.lock")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise SyncRunning(
                 "another sync is running", where=str(self.data), hint="Wait for it; `kpi status` shows its result."
             ) from None
+        except OSError as error:
+            raise FolderError(
+                f"cannot be written: {error.strerror or error}",
+                where=str(self.data),
+                hint=f"Nothing was changed; what was published can be read. {self.rights()}",
+            ) from error
         try:
             yield
         finally:
             lock.release()
 
-    def stage(self, now: datetime) -> Path:
-        """A new file, a copy of the live one where there is one. The name is never used twice,
+    def stage(self, now: datetime, live: Path | None) -> tuple[Path, bool]:
+        """A new file, a copy of the live one where there is one; and whether that is what was published.
 
-        because an orphan .wal beside a reused name would be replayed. Raises DiskFull before it copies.
+        The name is never used twice, because an orphan .wal beside a reused name would be replayed. Raises DiskFull
+        before it copies, FolderError.
         """
         path = self.folder / f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}{STAGED}"
-        live, free, needed = self.live(), shutil.disk_usage(self.folder).free, self.room_needed()
+        free, needed = shutil.disk_usage(self.folder).free, self.room_needed(live)
         if free < needed:
             raise DiskFull(
                 f"{free >> 20} MB are free, a new generation needs {needed >> 20} MB",
                 where=str(self.data),
                 hint="Nothing was changed; the live generation is as it was. Make room and sync again.",
             )
-        if live is not None:
-            try:
-                shutil.copyfile(live, path)
-            except OSError as error:
-                self.discard(path)
-                raise DiskFull(
-                    f"the live generation cannot be copied: {error.strerror}",
-                    where=str(self.data),
-                    hint="Nothing was changed. Make room and sync again.",
-                ) from error
-        return path
+        if live is None:
+            return path, True
+        kept = noted(live)
+        try:
+            # Reading all of it takes 1 s/GB, so only where somebody wrote to the file; `kpi doctor --deep` always does.
+            touched = kept is not None and live.stat().st_mtime_ns != kept.written
+            shutil.copyfile(live, path)
+            same = kept is None or not touched or digest_of(path) == kept.sha256
+        except OSError as error:
+            self.discard(path)
+            raise DiskFull(
+                f"the live generation cannot be copied: {error.strerror}",
+                where=str(self.data),
+                hint="Nothing was changed. Make room and sync again.",
+            ) from error
+        return path, same
 
-    def room_needed(self) -> int:
+    def room_needed(self, live: Path | None) -> int:
         """Bytes that a sync needs at the least: a copy of the live generation and some of it anew."""
-        live = self.live()
         return int(1.2 * live.stat().st_size) + LEAST_ROOM if live else LEAST_ROOM
 
-    def publish(self, path: Path) -> Path:
-        """Make the staged `path` the live generation: file on disk first, then the pointer, in one step."""
-        _fsync(path)
+    def publish(self, path: Path, sequence: int) -> Path:
+        """Make the staged `path` the live generation: file and note on disk first, then the pointer, in one step."""
+        with ThreadPoolExecutor(1) as beside:
+            digest = beside.submit(digest_of, path)
+            _fsync(path)
+            note(path, sequence, digest.result())
         published = path.with_suffix(".duckdb")
         os.replace(path, published)
         _fsync(self.folder)
@@ -112,6 +162,25 @@ class Generations:
         os.replace(fresh, self.pointer)
         _fsync(self.data)
 
+    def put_aside(self, path: Path) -> Path | None:
+        """Move what is damaged to data/damaged, never over what is there. None = it is not there at all."""
+        if not os.path.lexists(path):
+            return None
+        self.aside.mkdir(exist_ok=True)
+        target = self.aside / path.name
+        if os.path.lexists(target):
+            target = self.aside / f"{path.name}.{uuid.uuid4().hex[:8]}"
+        os.replace(path, target)
+        if path.with_suffix(SUM).is_file() and path.suffix == ".duckdb":
+            os.replace(path.with_suffix(SUM), f"{target}{SUM}")
+        return target
+
+    def kept_aside(self) -> list[Path]:
+        """What was put aside as damaged."""
+        with suppress(OSError):
+            return sorted(path for path in self.aside.iterdir() if path.suffix != SUM)
+        return []
+
     def discard(self, path: Path) -> None:
         """Remove a staged file that is not published."""
         path.unlink(missing_ok=True)
@@ -121,21 +190,31 @@ class Generations:
         """A file beside a published generation; may not exist."""
         return self.folder / f"{generation}{COMPANION}"
 
-    def collect(self) -> None:
+    def collect(self, live: Path | None) -> None:
         """Delete generations older than the live one and the two before it, and all orphans.
 
-        Call with the lock held: a staged file then belongs to a sync that died. By time, not by name:
-        `--now` may name a generation earlier than the one before it.
+        Call with the lock held: a staged file then belongs to a sync that died. By number, not by time or name: a
+        clock may have jumped, and `--now` may name a generation earlier than the one before it. Without a live one
+        no generation goes.
         """
-        live = self.live()
-        published = [path for path in self.folder.glob("*.duckdb") if path != live]
-        keep = {live, *sorted(published, key=lambda path: path.stat().st_mtime_ns)[-KEPT_BEFORE_LIVE:]}
-        keep |= {self.companion(path.stem) for path in keep if path}
+        others = sorted((path for path in self.published() if path != live), key=_age)
+        keep = {live, *(others[-KEPT_BEFORE_LIVE:] if live else others)}
+        keep |= {beside for path in keep if path for beside in (self.companion(path.stem), path.with_suffix(SUM))}
         for path in self.folder.iterdir():
             if path not in keep:  # every .wal too: a published file is checkpointed and has none
-                path.unlink(missing_ok=True)
+                with suppress(IsADirectoryError, PermissionError):  # a folder is none of ours
+                    path.unlink(missing_ok=True)
         for leftover in self.data.glob(".live-*"):
             leftover.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> tuple[int, int]:
+    """Later is more: by the number noted, those of an earlier version by when they were written."""
+    kept = noted(path)
+    try:
+        return kept.sequence if kept else 0, path.lstat().st_mtime_ns
+    except OSError:
+        return 0, 0
 
 
 def _fsync(path: Path) -> None:

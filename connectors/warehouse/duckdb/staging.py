@@ -399,7 +399,7 @@ class DuckStaging(DuckLoading):
         self._connection.execute(f"DROP SCHEMA {CHANGED} CASCADE")
         self._connection.execute("CHECKPOINT")
         self._connection.close()
-        self._generations.publish(self.path)
+        self._generations.publish(self.path, g.sequence)
         return g
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 
 from connectors.cage.cage import cage
 from connectors.cage.limits import Limits
-from connectors.warehouse.contract import LiveFiles, Room
+from connectors.errors import NoData, WarehouseError
+from connectors.warehouse.contract import Check, LiveFiles, Room
 from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.notes import SUM, noted
+from connectors.warehouse.duckdb.recovering import Recovery
+from connectors.warehouse.duckdb.verifying import in_whole, mark, tried
 
 if TYPE_CHECKING:
     from connectors.warehouse.duckdb.reader import DuckReader
@@ -29,26 +33,39 @@ class DuckWarehouse:
     def __init__(self, data: Path, *, memory_limit: str, threads: int, limits: Limits) -> None:
         self._data, self._memory_limit, self._threads, self._limits = data, memory_limit, threads, limits
         self._generations = Generations(data)
+        self._recovery = Recovery(self._generations, self._reader)
 
     def live(self) -> str | None:
-        """Id of the live generation; None before the first publish."""
-        path = self._generations.live()
+        """Id of the live generation; None before the first publish. Raises DamagedData."""
+        path = self._live()
         return path.stem if path else None
 
+    def damage(self) -> Sequence[str]:
+        """What is wrong with the pointer or the live generation, and what is read instead."""
+        return self._recovery.told()
+
     def reader(self) -> DuckReader:
-        """A reader of the live generation, opened anew. Raises NoData."""
-        return self._reader(self._generations.require_live())
+        """A reader of the live generation, opened anew. Raises NoData, DamagedData."""
+        while (path := self._live()) is not None:
+            reader, found = tried(path, self._reader)
+            if reader is not None:
+                return reader
+            if not found.problem:
+                break
+        raise NoData("no data yet", where=str(self._data), hint="Run `kpi sync`.")
 
     @contextmanager
-    def staging(self, now: datetime) -> Iterator[DuckStaging]:
-        """A generation in the making, under the sync lock. Raises SyncRunning, DiskFull."""
+    def staging(self, now: datetime, *, anew: bool = False) -> Iterator[DuckStaging]:
+        """A generation in the making, under the sync lock. Raises SyncRunning, DiskFull, DamagedData, FolderError."""
         from connectors.warehouse.duckdb.reader import full_disk_told
         from connectors.warehouse.duckdb.staging import DuckStaging
 
         generations = self._generations
         with generations.lock():
-            generations.collect()
-            path = generations.stage(now)
+            if anew:
+                self._recovery.begin_anew()
+            with full_disk_told():
+                path = self._staged(now, anew=anew)
             memory, threads = self._memory_limit, self._threads
             staging = DuckStaging(
                 generations, path, now=now, memory_limit=memory, threads=threads, cage=cage(self._limits)
@@ -59,7 +76,27 @@ class DuckWarehouse:
             finally:
                 staging.close()
                 generations.discard(path)  # nothing there any more if it was published
-                generations.collect()
+                generations.collect(self._recovery.pointed_good())
+
+    def _staged(self, now: datetime, *, anew: bool) -> Path:
+        """A copy of the newest generation that is good in whole; with `anew`, nothing."""
+        while True:
+            live = None if anew else self._recovery.mend()[0]
+            self._generations.collect(live)
+            path, same = self._generations.stage(now, live)
+            if same or live is None:
+                return path
+            self._generations.discard(path)
+            mark(live, "is not what was published, by its checksum")
+
+    def check(self) -> Sequence[Check]:
+        """Read every published generation in whole, and look at the pointer."""
+        return self._recovery.check()
+
+    def repair(self) -> Sequence[str]:
+        """Put aside what is damaged, make the newest good generation live. Raises DamagedData, SyncRunning."""
+        with self._generations.lock():
+            return self._recovery.mend(whole=True)[1]
 
     @contextmanager
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
@@ -81,22 +118,27 @@ class DuckWarehouse:
 
     def room(self) -> Room:
         """What a sync needs on the data folder's disk and what there is."""
-        live = self._generations.live()
+        live = self._live()
         free = shutil.disk_usage(self._data).free
-        return Room(free, live.stat().st_size if live else 0, self._generations.room_needed())
+        return Room(free, live.stat().st_size if live else 0, self._generations.room_needed(live))
 
     def live_files(self) -> LiveFiles | None:
-        """The live generation's one file."""
-        path = self._generations.live()
-        return LiveFiles(path.stem, {f"data/generations/{path.name}": path}) if path else None
+        """The live generation's file, and the note beside it."""
+        path = self._live()
+        if path is None:
+            return None
+        kept, place = noted(path), f"data/generations/{path.name}"
+        if kept is None:
+            return LiveFiles(path.stem, {place: path})
+        beside = path.with_suffix(SUM)
+        return LiveFiles(path.stem, {place: path, f"data/generations/{beside.name}": beside}, {place: kept.sha256})
 
     def restore(self, generation: str) -> None:
-        """Make a file that was put back the live one, once it could be opened. Raises WarehouseError."""
-        from connectors.warehouse.duckdb.reader import refusal_told
-
+        """Make a file that was put back the live one, once it was read in whole. Raises WarehouseError."""
         path = self._generations.folder / f"{generation}.duckdb"
-        with refusal_told():
-            self._reader(path).close()
+        found = in_whole(path, self._reader)
+        if found.problem:
+            raise WarehouseError(f"generation {generation} {found.problem}")
         self._generations.point(path)
 
     def describe(self) -> str:
@@ -114,7 +156,12 @@ class DuckWarehouse:
             probe.unlink(missing_ok=True)
             link.unlink(missing_ok=True)
 
-    def _reader(self, path: Path) -> DuckReader:
-        from connectors.warehouse.duckdb.reader import DuckReader
+    def _live(self) -> Path | None:
+        """The file that is read. Where pointer and file look good, that loads no engine."""
+        return self._recovery.live().path
 
-        return DuckReader(path, memory_limit=self._memory_limit, threads=self._threads, cage=cage(self._limits))
+    def _reader(self, path: Path) -> DuckReader:
+        from connectors.warehouse.duckdb.watching import WatchedReader
+
+        memory, threads = self._memory_limit, self._threads
+        return WatchedReader(path, memory_limit=memory, threads=threads, cage=cage(self._limits))

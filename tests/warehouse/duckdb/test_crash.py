@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.notes import SUM
 from jobs.project.project import open_project
 from jobs.sync import sync
 from metrics.engine.answer import answer
@@ -148,8 +149,8 @@ def intact(project: Builder, number: int) -> None:
 
 def swept(project: Builder) -> None:
     generations = Generations(project.folder / "data")
-    left = [p.name for p in generations.folder.iterdir() if p.suffix != ".duckdb"]
-    assert left == [] and len(list(generations.folder.iterdir())) <= 3
+    left = [p.name for p in generations.folder.iterdir() if p.suffix not in (".duckdb", SUM)]
+    assert left == [] and len(list(generations.folder.iterdir())) <= 6
     assert not list(generations.data.glob(".live-*"))
 
 
@@ -233,7 +234,8 @@ def test_a_disk_that_fills_up_in_mid_sync_leaves_the_live_generation(project: Bu
     assert run_cli("status", "--json", "--project", folder, env=environment).stdout == before
     put(project.folder, version(3))
     assert run_cli("sync", "--project", folder, env=environment).returncode == 0
-    assert sorted(p.suffix for p in (small_disk / "data" / "generations").iterdir()) == [".duckdb", ".duckdb"]
+    kept = sorted(p.suffix for p in (small_disk / "data" / "generations").iterdir())
+    assert kept == [".duckdb", ".duckdb", SUM, SUM]
 
 
 def test_too_little_room_is_told_before_anything_is_copied(project: Builder, small_disk: Path) -> None:

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from connectors.cage.cage import cage
-from connectors.errors import WarehouseError
+from connectors.errors import DamagedData, WarehouseError
 from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.notes import SUM
 from connectors.warehouse.duckdb.reader import BOOKS
 from connectors.warehouse.open import open_warehouse
 from tests.conftest import NOW, Builder
@@ -38,8 +39,8 @@ def test_two_generations_before_the_live_one_are_kept_and_orphans_go(small: Buil
     for days in range(6, 11):
         put(small, days)
         small.sync(now=NOW + timedelta(days=20 - days))  # a clock set back must not matter
-    names = sorted(p.name for p in generations.folder.iterdir())
-    assert len(names) == 3 and not any("deadbeef" in n for n in names)
+    names = sorted(p.name for p in generations.folder.glob("*.duckdb"))
+    assert len(names) == 3 == len(list(generations.folder.glob(f"*{SUM}"))) and not any("deadbeef" in n for n in names)
     assert f"{small.open().warehouse.live()}.duckdb" in names
 
 
@@ -47,9 +48,10 @@ def test_a_file_that_is_no_generation_does_not_become_live(small: Builder, tmp_p
     warehouse = open_warehouse("", tmp_path / "data", memory_limit="1GB", threads=1)
     (tmp_path / "data" / "generations").mkdir(parents=True)
     (tmp_path / "data" / "generations" / "x.duckdb").write_text("this is no DuckDB file")
-    with pytest.raises(WarehouseError, match="not a valid DuckDB"):
+    with pytest.raises(WarehouseError, match="is no DuckDB file"):
         warehouse.restore("x")
-    assert warehouse.live() is None
+    with pytest.raises(DamagedData, match="kpi sync --anew"):
+        warehouse.live()
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -72,6 +74,7 @@ def test_a_generation_of_an_earlier_version_is_read_and_the_next_sync_goes_on(sm
     """It knows of no `since`: its datasets begin with their first row."""
     file = small.folder / "data" / "generations" / f"{small.open().warehouse.live()}.duckdb"
     cage(small.open().settings.limits).close()  # whose workers have it open
+    file.with_suffix(SUM).unlink()
     with duckdb.connect(str(file)) as connection:
         for column in ("since", "source_first_at"):
             connection.execute(f"ALTER TABLE {BOOKS}.dataset_states DROP COLUMN {column}")
