@@ -138,6 +138,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def look(self) -> Iterator[Batch]:
+        """All there is, as `pull` gives it, for who keeps no cursor. Raises SourceError."""
+        yield from self.pull({})
+
     def probe(self) -> str:
         """Reach the outside world without pulling; say what is there. Raises SourceError."""
         raise NotImplementedError

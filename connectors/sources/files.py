@@ -78,11 +78,16 @@ class Files(Source):
         done = {} if restart else {name: mark for name, mark in cursor.items() if name in marks}
         for name in sorted(marks) if restart else sorted(changed):
             done[name] = marks[name]
-            with self._readable(found[name]) as readable:
-                with _told(found[name], self.options.name):
-                    scan = self._scan(readable, name)
-                yield Batch(self.options.table, scan, dict(done), restart)
+            yield from self._batches(name, found[name], dict(done), restart=restart)
             restart = False
+
+    def look(self) -> Iterator[Batch]:
+        """Each file, without a mark of its content, which takes a second reading of it."""
+        if self.options.path.startswith(("http://", "https://")):
+            yield from self.pull({})
+            return
+        for name, path in sorted(self._found().items()):
+            yield from self._batches(name, path, {})
 
     def probe(self) -> str:
         """How many files there are. An address is not asked."""
@@ -115,6 +120,13 @@ class Files(Source):
                 hint=f"Looked for {pattern}. Put the file there, or fix `path` in sources.yml.",
             )
         return {_name(path, self.folder): path for path in paths}
+
+    def _batches(self, name: str, path: Path, cursor: Cursor, *, restart: bool = False) -> Iterator[Batch]:
+        """The one batch of a file, whose readable copy is there until the next is asked for."""
+        with self._readable(path) as readable:
+            with _told(path, self.options.name):
+                scan = self._scan(readable, name)
+            yield Batch(self.options.table, scan, cursor, restart)
 
     def _scan(self, path: Path, origin: str) -> FileScan:
         kind = file_format(Path(origin), where=f"source {self.options.name}")

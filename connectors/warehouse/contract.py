@@ -219,6 +219,12 @@ class Loading(Reader, Protocol):
     def last_full(self, source: str) -> datetime | None:
         """When everything of this source was pulled last, UTC; None = never."""
 
+    def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        """What `frame` gives, as Python's own values, unknown ones None: of few rows, and without pandas.
+
+        Raises WarehouseError.
+        """
+
     def readings(self, source: str) -> Mapping[str, TextReading]:
         """Source column → how its texts are read, of those that are: as stated, or as its rows told at some load."""
 

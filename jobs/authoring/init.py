@@ -15,7 +15,7 @@ from jobs.authoring.names import flow, slug, text
 from jobs.authoring.profile import Make, Texts
 from jobs.authoring.reading import seen
 from jobs.authoring.told import kpi_lines, understood
-from jobs.project.catalogue_cache import PARTS
+from jobs.project.folders import PARTS
 
 Order = Callable[[str], str]  # what no row decides, in words → the order of day and month: dmy, mdy or ymd
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from connectors.clock import utc_now
 from connectors.errors import ProjectError
@@ -43,6 +42,7 @@ NUMBERS = (
 FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
 SMALL = 256 << 20  # bytes of files that are loaded into memory to be looked at
 SAMPLE = 60_000  # rows of which distinct values are counted
+BLOCK = 2_048  # rows that lie together, in the sample or not
 FEW = 60  # distinct values of a column that are looked at one by one
 MOST_LEAVES = 200  # columns that nested values are taken apart into
 YEAR = 365 * 86_400
@@ -144,7 +144,7 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
         with warehouse.scratch(utc_now(), small=small) as scratch:
             with scratch.transaction():
                 load = scratch.begin_load(source.options)
-                for batch in source.pull({}):
+                for batch in source.look():
                     load.add(batch)
                 done = load.finish(None)
             if not small:
@@ -162,11 +162,7 @@ def profiled(scratch: Loading, name: str) -> Profile:
         raise ProjectError(
             f"{name} has no rows", hint="What columns are for is seen in their values: export a few rows."
         )
-    sample = (
-        relation
-        if rows <= SAMPLE
-        else f"(SELECT * FROM {relation} USING SAMPLE {SAMPLE * 100 / rows:.4f}% (system, 7))"
-    )
+    sample = relation if rows <= SAMPLE else _sample(relation, rows, plain=not flat)
     found, sampled = _counted(scratch, relation, sample, columns, rows)
     found = [_timed(scratch, relation, c) if c.is_whole or c.is_text else c for c in found]
     found = [_valued(scratch, relation, sample, c) for c in found]
@@ -175,6 +171,16 @@ def profiled(scratch: Loading, name: str) -> Profile:
     spans = {c.name: _span(scratch, relation, sample, c, texts) for c in found if c.is_time and c.nulls < rows}
     readings = {} if flat else scratch.readings(name)
     return Profile(name, rows, sampled, tuple(found), _mended(select, found) if flat else "", readings, spans)
+
+
+def _sample(relation: str, rows: int, *, plain: bool) -> str:
+    """Some of the rows, whole blocks of them; of a table the same ones whoever asks and however often.
+
+    The engine's own sample is another one in each statement, whatever its seed, where several threads read.
+    """
+    if not plain:
+        return f"(SELECT * FROM {relation} USING SAMPLE {SAMPLE * 100 / rows:.4f}% (system, 7))"
+    return f"(SELECT * FROM {relation} WHERE rowid // {BLOCK} % {-(-rows // SAMPLE)} = 0)"
 
 
 def _counted(
@@ -197,8 +203,10 @@ def _counted(
     near = [
         c for c in found if c.distinct <= 2 * FEW or c.distinct > 0.8 * sampled
     ]  # there the estimate decides nothing
-    exact = _first(scratch, f"SELECT {', '.join(f'count(DISTINCT {quoted(c.name)})' for c in near) or 0} FROM {sample}")
-    known = {c.name: int(n) for c, n in zip(near, exact, strict=False)}
+    counts = [f"count(DISTINCT {quoted(c.name)})" for c in near]
+    looked, *exact = _first(scratch, f"SELECT {', '.join(['count(*)', *counts])} FROM {sample}")
+    # No two alike in this sample, though it may be of another size.
+    known = {c.name: sampled if n == looked else min(int(n), sampled - 1) for c, n in zip(near, exact, strict=True)}
     uneven = _uneven(scratch, sample, plain)
     counted = {c.name: replace(c, distinct=known.get(c.name, c.distinct), fraction=c.name in uneven) for c in found}
     return [counted.get(c.name, c) for c in columns], sampled
@@ -213,12 +221,11 @@ def _uneven(scratch: Loading, sample: str, columns: Iterable[Column]) -> set[str
 
 
 def _first(scratch: Loading, sql: str) -> list[Any]:
-    row: list[Any] = scratch.frame(sql).iloc[0].tolist()
-    return row
+    return list(scratch.rows(sql)[0])
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _valued(scratch: Loading, relation: str, sample: str, c: Column) -> Column:
@@ -226,11 +233,11 @@ def _valued(scratch: Loading, relation: str, sample: str, c: Column) -> Column:
     if not (c.is_text or c.is_whole) or not 1 <= c.distinct <= FEW:
         return c
     rows = relation if "currency" in words(c.name) else sample
-    frame = scratch.frame(
+    values = scratch.rows(
         f"SELECT CAST({quoted(c.name)} AS VARCHAR) AS v FROM {rows} WHERE {quoted(c.name)} IS NOT NULL "
         f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FEW}"
     )
-    return replace(c, values=tuple(str(v) for v in frame["v"]))
+    return replace(c, values=tuple(str(v) for (v,) in values))
 
 
 def _is_unique(scratch: Loading, relation: str, c: Column, rows: int, sampled: int) -> bool:
@@ -253,11 +260,12 @@ def _timed(scratch: Loading, relation: str, c: Column) -> Column:
     elif not (c.is_text and c.distinct and set(words(c.name)) & TIMELY):
         return c
     digits = f"CAST({quoted(c.name)} AS VARCHAR)"
-    bad = scratch.frame(
-        f"SELECT count(*) AS n FROM {relation} WHERE {quoted(c.name)} IS NOT NULL AND "
-        f"(length({digits}) <> 8 OR try_strptime({digits}, '%Y%m%d') IS NULL)"
+    (bad,) = _first(
+        scratch,
+        f"SELECT count(*) FROM {relation} WHERE {quoted(c.name)} IS NOT NULL AND "
+        f"(length({digits}) <> 8 OR try_strptime({digits}, '%Y%m%d') IS NULL)",
     )
-    return c if int(bad["n"].iloc[0]) else replace(c, style="compact")
+    return c if bad else replace(c, style="compact")
 
 
 def moment(c: Column) -> str:
@@ -271,15 +279,15 @@ def moment(c: Column) -> str:
 
 def _span(scratch: Loading, relation: str, sample: str, c: Column, texts: list[str]) -> Span:
     at = moment(c)
-    first, days, midnight, months, weeks, distinct = _first(
+    some, days, midnight, months, weeks, distinct = _first(
         scratch,
-        f"SELECT min(t), date_diff('day', min(t), max(t)) + 1, bool_and(t = date_trunc('day', t)), "
+        f"SELECT count(t) > 0, date_diff('day', min(t), max(t)) + 1, bool_and(t = date_trunc('day', t)), "
         f"bool_and(day(t) = 1), count(DISTINCT dayofweek(t)) = 1, approx_count_distinct(t) "
         f"FROM (SELECT {at} AS t FROM {relation})",
     )
     step = "month" if months and distinct > 1 else "week" if weeks and distinct > 1 else "day"
     alone = _first(scratch, f"SELECT count(*) = count(DISTINCT ({', '.join([at, *texts])}, 0)) FROM {sample}")[0]
-    return Span(int(days or 1) if first is not None else 0, bool(midnight), step, int(distinct), bool(alone))
+    return Span(int(days or 1) if some else 0, bool(midnight), step, int(distinct), bool(alone))
 
 
 # ---- nested values

@@ -6,12 +6,12 @@ found here by giving it the texts of a column as a CSV.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files, file_format
@@ -52,16 +52,17 @@ def _unread(scratch: Loading, name: str, stated: Mapping[str, str]) -> Iterator[
     timely = [c for c in texts if set(words(c)) & TIMELY]
     counted = [c for c in texts if c not in timely and purpose(Column(c, "BIGINT")) in COUNTED]
     for c in [*timely, *counted]:
-        frame = scratch.frame(
+        rows = scratch.rows(
             f"SELECT DISTINCT {quoted(c)} FROM {quoted(name)} WHERE {quoted(c)} <> '' LIMIT {MOST_TEXTS}"
         )
-        if len(frame):
-            with loaded(partial(_as_csv, frame), {}) as (alone, _):
+        if rows:
+            with loaded(partial(_as_csv, c, rows), {}) as (alone, _):
                 reading = alone.readings("texts").get(c)
             if reading is not None and (reading.role == "dates") == (c in timely):
                 yield c, reading
 
 
-def _as_csv(frame: pd.DataFrame, folder: Path, _: Texts) -> Source:
-    frame.to_csv(folder / "texts.csv", index=False)
+def _as_csv(column: str, rows: Sequence[tuple[Any, ...]], folder: Path, _: Texts) -> Source:
+    with (folder / "texts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([(column,), *rows])
     return Files(FileOptions(name="texts", type="files", table="texts", path="texts.csv", load="append"), folder=folder)

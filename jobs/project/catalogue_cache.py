@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import StateError
 from connectors.settings import Settings
 from connectors.warehouse.contract import Reader
+from jobs.project.folders import PARTS
 from metrics.catalog import loading
 from metrics.catalog.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from connectors.state.store import StateStore
-
-PARTS = ("datasets", "kpis", "launches", "snapshots", "transforms")  # folders of definitions
 
 
 class CatalogueCache:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from hypothesis import strategies as st
 from cli.authoring import order_of_days
 from connectors.errors import ProjectError
 from jobs.authoring.add import add_source
-from jobs.authoring.init import init
+from jobs.authoring.init import file_source, init
 from jobs.authoring.names import label, noun
-from jobs.authoring.profile import Column
+from jobs.authoring.profile import Column, loaded, profiled
 from jobs.authoring.purposes import Purpose, purpose, who
-from tests.conftest import Builder, known, run_cli
+from tests.conftest import ROOT, Builder, known, run_cli
 from tests.jobs.proposals import Made, errors, made_of
 from tests.sampling import sampled
 
@@ -483,6 +484,31 @@ def test_a_file_of_a_million_rows_is_looked_at_in_a_sample(tmp_path: Path) -> No
     made = Made(tmp_path / "made", tmp_path / "many.parquet")
     assert "primary_key" not in made.read("datasets/many.yml")
     assert "2 currencies (USD, EUR)" in made.said
+
+
+def test_a_sample_is_the_same_however_often_it_is_taken(tmp_path: Path) -> None:
+    """Two threads that read for one statement took other rows for the next, and a key was one or none by chance."""
+    rows = 400_000
+    frame = pd.DataFrame({"order_id": range(rows), "at": pd.date_range("2026-01-01", periods=rows, freq="min")})
+    frame.to_parquet(tmp_path / "many.parquet", index=False)
+    with loaded(file_source("many", str(tmp_path / "many.parquet")), {}) as (scratch, _):
+        profiles = [profiled(scratch, "many") for _ in range(8)]
+    assert all(profile == profiles[0] for profile in profiles)
+    assert [c.name for c in profiles[0].columns if c.unique] == ["order_id"]
+
+
+def test_init_loads_neither_pandas_nor_definitions(tmp_path: Path) -> None:
+    """Which would take a third of its time for a big file."""
+    (tmp_path / "orders.csv").write_text(table(("at", list(DAYS)), ("amount", [1.5] * 30)))
+    code = (
+        "import sys\nfrom cli.app import main\n"
+        f"sys.argv = ['kpi', 'init', {str(tmp_path / 'shop')!r}, '--from', {str(tmp_path / 'orders.csv')!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('pandas', 'pyarrow', 'sqlglot', 'plotly', 'sqlalchemy', 'streamlit') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert (tmp_path / "shop" / "sources.yml").exists()
 
 
 def test_names_of_yaml_and_sql_are_quoted(tmp_path: Path) -> None:

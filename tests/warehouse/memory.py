@@ -180,6 +180,10 @@ class MemoryLoading(MemoryReader):
         found = self._content.pulled.get(source)
         return found.full_at if found else None
 
+    def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        plain = self.frame(sql).astype(object)
+        return list(plain.where(plain.notna(), None).itertuples(index=False, name=None))
+
     def readings(self, source: str) -> Mapping[str, TextReading]:
         return {}
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from connectors.errors import LoadError, SourceError
+from connectors.errors import LoadError, SourceError, WarehouseError
 from connectors.sources.contract import Batch, FileScan
 from connectors.warehouse.contract import Loading, Warehouse
 from tests.warehouse.loads import AT, KEYED, amounts, count, load, options, publish, rows
@@ -196,6 +196,15 @@ def test_a_source_that_fails_after_it_was_loaded_is_taken_back_whole(warehouse: 
             begun.finish({"at": "2"})
             raise KeyboardInterrupt
         assert amounts(staging) == {1: 1.0} and staging.cursor("shop") == {"at": "1"}
+
+
+def test_rows_are_values_of_python(warehouse: Warehouse) -> None:
+    with warehouse.staging(AT) as staging:
+        load(staging, options(), rows(1, 2), cursor={"at": "1"})
+        found = staging.rows("SELECT count(*), max(amount), NULL FROM events")
+        assert found == [(2, 1.0, None)] and [type(v) for v in found[0]] == [int, float, type(None)]
+        with pytest.raises(WarehouseError):
+            staging.rows("SELECT nothing_like_it FROM orders")
 
 
 def test_cursors_and_times_are_those_of_the_generation(warehouse: Warehouse) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import duckdb
-import pyarrow as pa
 
 from connectors.errors import LoadError
 from connectors.sources.contract import SourceOptions
@@ -17,13 +16,7 @@ LONGEST_RAW = 2000  # characters of a row that are kept
 LONGEST_VALUE = 60  # of it are told
 FIRST = 3  # of the values that cannot be read, and of the columns that have such, are told
 HIDDEN = "(not kept: this source hashes or drops columns)"
-COLUMNS = {
-    "file": pa.string(),
-    "line": pa.int64(),
-    "column_name": pa.string(),
-    "reason": pa.string(),
-    "raw": pa.string(),
-}
+COLUMNS = {"file": "string", "line": "int64", "column_name": "string", "reason": "string", "raw": "string"}
 
 
 class Quarantine:
@@ -80,11 +73,13 @@ class Quarantine:
         """Put the rows aside, for people to look at."""
         if not self._rows:
             return
+        import pyarrow as pa
+
         rows = [
             (o, r.line, r.column, self._why(r), HIDDEN if self._private else _shortened(r.raw)) for o, r in self._rows
         ]
         columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
-        self._connection.register("rejected", pa.table({c: pa.array(values, kind) for (c, kind), values in columns}))
+        self._connection.register("rejected", pa.table({c: pa.array(v, kind) for (c, kind), v in columns}))
         found = one(
             self._connection,  # a row without a line comes again with every look back: it is kept once
             f"INSERT INTO {BOOKS}.quarantine SELECT $1, $2, r.*, $3::TIMESTAMP FROM rejected r "

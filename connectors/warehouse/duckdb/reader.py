@@ -11,16 +11,17 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
-import pandas as pd
 
 from connectors.cage.cage import MEMORY_HINT, Cage
 from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
 from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.computing import SPILL, Computing, Opening
+
+if TYPE_CHECKING:  # loaded where a frame is made: who asks for rows waits for neither
+    import pandas as pd
 
 SERIES_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 # From here on an instance reads its own file, and no other, no network, no variable of this process, no extension.
@@ -226,6 +227,9 @@ def _only(asked: list[SeriesKey]) -> str:
 
 def _by_place(found: pd.DataFrame) -> Iterator[tuple[int, StoredSeries]]:
     """Each series of rows that come in the order of their place."""
+    import numpy as np
+    import pandas as pd
+
     places = found["place"].to_numpy()
     parts = found["parts"].astype(object)
     if parts.notna().any():

@@ -8,11 +8,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
-import pyarrow as pa
 
 from connectors.cage.cage import Cage, Held
 from connectors.errors import LoadError
@@ -30,12 +28,17 @@ from connectors.warehouse.duckdb.reader import (
     catalogued,
     described,
     disk_full,
+    engine_error,
     one,
     opened,
     recorded,
     spill_beside,
 )
 from connectors.warehouse.names import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 SCHEMA = f"""
 BEGIN;
@@ -134,6 +137,13 @@ class DuckLoading(Books):
         row = one(self._connection, f"SELECT readings FROM {BOOKS}.cursors WHERE source = ?", [source])
         kept = json.loads(row[0]).items() if row and row[0] else ()
         return {c: TextReading(**{**r, "currencies": tuple(r.get("currencies", ()))}) for c, r in kept}
+
+    def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of one SELECT as Python's own values. Raises WarehouseError."""
+        try:
+            return self._rows(sql)
+        except duckdb.Error as error:
+            raise engine_error(error) from error
 
     def pulled_at(self) -> Mapping[str, datetime]:
         """When each source was pulled last, as far as that was published."""
@@ -409,6 +419,8 @@ def _naive(at: datetime | None) -> datetime | None:
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
     """The frame with its parts as lists: a column of mere None has no type otherwise."""
+    import pyarrow as pa
+
     parts = pa.array([None if row is None else list(row) for row in frame["parts"]], type=pa.list_(pa.float64()))
     return pa.Table.from_pandas(frame.drop(columns="parts"), preserve_index=False).append_column("parts", parts)
 
