@@ -45,7 +45,10 @@ AREAS: dict[str, tuple[str, ...]] = {
     "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",
-        *(f"tests/test_{name}.py" for name in ("docs", "layers", "kpi_types", "logs", "clock", "moved_clocks")),
+        *(
+            f"tests/test_{name}.py"
+            for name in ("docs", "layers", "kpi_types", "logs", "secrets", "clock", "moved_clocks")
+        ),
     ),
     "clock": ("tests",),
 }

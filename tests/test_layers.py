@@ -19,7 +19,7 @@ ALLOWED = {  # first match wins
     "cli": ("cli", "jobs", "metrics", "connectors.errors"),
     "jobs": ("jobs", "metrics", "connectors"),
     "metrics": ("metrics", "connectors.errors", "connectors.warehouse.contract"),
-    "connectors.errors": (),
+    "connectors.errors": ("connectors.secrets",),
     "connectors.clock": ("connectors.errors",),
     "connectors.secrets": (),
     "connectors.logs": ("connectors.secrets", "connectors.clock", "connectors.errors"),

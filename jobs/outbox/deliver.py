@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.errors import SettingsError
-from connectors.secrets import mask
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery
@@ -110,7 +109,7 @@ def _send(project: Project, render: Renderer, channel: Channel | None, message: 
         whole = render(project, message.id, plain)
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         log.exception("the pictures of message %s cannot be made", message.id)
-        return Outcome("failed", mask(f"its pictures cannot be made: {type(error).__name__}: {error}"))
+        return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
     return (channel or channel_for(url)).send(url, whole)
 
 
