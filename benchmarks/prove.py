@@ -42,7 +42,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/test_attacks.py",
     ),
     "jobs": ("tests/jobs", "tests/state", "tests/cli"),
-    "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "pages": ("tests/e2e", "tests/web", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",
         *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from jobs.project.clock import utc_now
+from metrics.presentation.export import csv_text
 from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, data_page
 from ui.shell import state
@@ -46,7 +47,13 @@ def page() -> None:
             .rename(columns={"column_name": "column"})
         )
         st.dataframe(shown, hide_index=True, height=240, key="quarantine")
-        st.download_button("Download rows", shown.to_csv(index=False), "quarantine.csv", "text/csv", on_click="ignore")
+        st.download_button(
+            "Download rows",
+            csv_text(list(shown), shown.to_dict("records")),
+            "quarantine.csv",
+            "text/csv",
+            on_click="ignore",
+        )
     if found.problems:
         st.header("Definitions")
         for problem in found.problems:

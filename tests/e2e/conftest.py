@@ -42,8 +42,8 @@ def tab(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
-    """Open an address anew; every request to another host and every script error fails the test."""
-    strangers, errors, own = [], [], [served_demo.url]
+    """Open an address anew; every request to another host, every script error and all that the policy stops fails it."""
+    strangers, errors, own, refused = [], [], [served_demo.url], []
 
     def asked(request: Any) -> None:
         if not request.url.startswith((own[0], "data:", "blob:")):
@@ -51,6 +51,10 @@ def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
 
     def failed(error: Any) -> None:
         errors.append(str(error))
+
+    def said(message: Any) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
 
     def go(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light", base: str = "") -> Any:
         own[0] = base or served_demo.url
@@ -62,15 +66,18 @@ def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
 
     tab.on("request", asked)
     tab.on("pageerror", failed)
+    tab.on("console", said)
     yield go
     if tab.url.startswith("http"):
         tab.evaluate("localStorage.clear(); sessionStorage.clear()")
     tab.context.clear_cookies()
     tab.remove_listener("request", asked)
     tab.remove_listener("pageerror", failed)
+    tab.remove_listener("console", said)
     tab.goto("about:blank")
     assert strangers == [], "requests to other hosts"
     assert errors == []
+    assert refused == [], "the page needs what its policy does not let it do"
 
 
 def settled(page: Any) -> None:
