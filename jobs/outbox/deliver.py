@@ -27,6 +27,8 @@ GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=10)  # of a sender on another host
 PATIENCE_SECONDS = 6.0  # that one call waits for what is due soon
 LOCK_SECONDS = 120.0
+# After that no send begins in one call; each is killed after `apprise.LIMIT_SECONDS`. What is left is sent next time.
+BEGIN_SECONDS = 20.0
 
 
 Renderer = Callable[[Project, int, Message], Message]  # project, number in the outbox, plain message → what is sent
@@ -68,7 +70,7 @@ def deliver(
 def _send_all(
     project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]
 ) -> DeliveryCounts:
-    host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
+    host, started = socket.gethostname(), time.monotonic()
     with project.state.writing() as connection:
         for message in store.orphans(connection, host, clock() - LEASE):
             store.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
@@ -77,6 +79,8 @@ def _send_all(
         with project.state.reading() as connection:
             batch, upcoming = store.due(connection, clock()), store.next_due(connection)
         for message in batch:
+            if time.monotonic() - started > BEGIN_SECONDS:
+                return _told(tally)
             with project.state.writing() as connection:
                 mine = store.claim(connection, message.id, host, clock())
             if not mine:
@@ -88,12 +92,16 @@ def _send_all(
         if batch:
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
-        if wait is None or time.monotonic() + wait > patient_until:
-            bad = tally["failed"] + tally["unknown"]
-            words = ", ".join(f"{number} {status}" for status, number in tally.items())
-            log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
-            return DeliveryCounts(**tally)
+        if wait is None or time.monotonic() + wait > started + PATIENCE_SECONDS:
+            return _told(tally)
         time.sleep(max(0.05, wait))
+
+
+def _told(tally: dict[str, int]) -> DeliveryCounts:
+    bad = tally["failed"] + tally["unknown"]
+    words = ", ".join(f"{number} {status}" for status, number in tally.items())
+    log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
+    return DeliveryCounts(**tally)
 
 
 def _send(project: Project, render: Renderer, channel: Channel | None, message: Delivery) -> Outcome:

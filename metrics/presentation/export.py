@@ -110,6 +110,7 @@ def cell(value: Any) -> Any:
     """A value as a cell: what a spreadsheet would run is quoted with an apostrophe, a number is none of it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, str) or not value.startswith(FORMULA) or NUMBER.fullmatch(value):
+    if not isinstance(value, str):
         return value
-    return f"'{value}"
+    plain = value.replace("\r\n", "\n").replace("\r", "\n")  # a bare one would end the row
+    return f"'{plain}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else plain

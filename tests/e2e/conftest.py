@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def tab(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
-    """Open an address anew; every request to another host, every script error and all that the policy stops fails it."""
+    """Open an address anew; a request to another host, a script error and what the policy stops fail it."""
     strangers, errors, own, refused = [], [], [served_demo.url], []
 
     def asked(request: Any) -> None:
@@ -82,8 +83,13 @@ def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
 
 def settled(page: Any) -> None:
     """The server is done, and so is the page."""
-    page.wait_for_function(
-        "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')",
-        timeout=40_000,
-    )
+    until(page, "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')")
     page.evaluate(QUIET)
+
+
+def until(page: Any, words: str, seconds: float = 40.0) -> None:
+    """Wait until an expression is true. Playwright's own way evaluates it in the page, whose policy forbids that."""
+    ends = time.monotonic() + seconds
+    while not page.evaluate(words):
+        assert time.monotonic() < ends, f"not within {seconds} s: {words}"
+        page.wait_for_timeout(50)

@@ -51,5 +51,5 @@ def test_what_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers() -> No
     lines = [{"=name": text, "n": -5, "x": -0.25, "b": True, "none": None} for text in (*FORMULAS, *PLAIN)]
     read = list(csv.reader(io.StringIO(csv_text(["=name", "n", "x", "b", "none"], lines), newline="")))
     assert read[0] == ["'=name", "n", "x", "b", "none"]
-    assert [row[0] for row in read[1:]] == [f"'{text}" for text in FORMULAS] + list(PLAIN)
+    assert [row[0] for row in read[1:]] == [f"'{text}".replace("\r", "\n") for text in FORMULAS] + list(PLAIN)
     assert {tuple(row[1:]) for row in read[1:]} == {("-5", "-0.25", "true", "")}
