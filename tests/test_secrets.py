@@ -94,7 +94,7 @@ def web() -> Iterator[str]:
 
 def contacts(web: str) -> dict[str, str]:
     """Contact points of several kinds, each once where somebody answers and once where nobody does."""
-    found = {}
+    found: dict[str, str] = {}
     for name, host in (("good", web), ("bad", web), ("gone", "127.0.0.1:9")):
         all_of_kind = {
             f"json_{name}": f"json://${{CANARY_HOOK_USER}}:${{CANARY_HOOK_HEADER}}@{host}/{name}/${{CANARY_HOOK_PATH}}?+X-Api-Key=${{CANARY_HOOK_HEADER}}&rto=2",
