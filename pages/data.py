@@ -12,6 +12,7 @@ from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.sync_now import last_result, sync_now
 from ui.shell.templates import line, render
+from ui.shell.words import literal
 
 OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --project shop"
 
@@ -28,7 +29,7 @@ def page() -> None:
         first_steps(state.project())
         return
     found = view()
-    st.title(found.headline)
+    st.title(literal(found.headline))
     line(f"Generation {found.generation}")
     if found.overdue:
         render("data/overdue", words=found.overdue)
@@ -58,7 +59,9 @@ def page() -> None:
         st.header("Definitions")
         for problem in found.problems:
             (st.error if problem.level == "error" else st.info)(
-                f"{problem.file}:{problem.line}: {problem.message}" + (f"  \n{problem.hint}" if problem.hint else "")
+                literal_lines(
+                    f"{problem.file}:{problem.line}: {problem.message}" + (f"\n{problem.hint}" if problem.hint else "")
+                )
             )
     st.header("Use your own data")
     st.write("A new project folder from a file, in three lines:")

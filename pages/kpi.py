@@ -84,7 +84,7 @@ def page() -> None:
     found = view(name, grain, range_, compare, by, where, who)
     rule = chosen_rule(kpi, where)
     shown = overlay_of(name, rule, where) if rule is not None else None
-    st.title(found.card.label)
+    st.title(literal(found.card.label))
     line(found.description)
     if found.card.draft:
         render("kpi/draft")

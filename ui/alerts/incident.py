@@ -17,6 +17,7 @@ from metrics.alerts.board import AlertItem
 from ui.shell import state
 from ui.shell.acts import do
 from ui.shell.templates import render
+from ui.shell.words import literal_lines
 
 SPANS = {"4 hours": timedelta(hours=4), "1 day": timedelta(days=1), "1 week": timedelta(days=7)}
 COLORS = {"critical": "off_track", "warning": "at_risk", "": "no_target"}
@@ -108,7 +109,7 @@ def _done(act: Callable[[], object], scopes: Sequence[Scope], words: str) -> Non
         do(words, scopes, act)
         st.toast(words)
     except KpiError as error:
-        st.toast(f"{error.message} {error.hint}")
+        st.toast(literal_lines(f"{error.message} {error.hint}"))
 
 
 def _slug(words: str) -> str:

@@ -18,6 +18,7 @@ from metrics.catalog.models.launch import Launch
 from metrics.kpi_views.kpi_page import segments
 from ui.shell import state
 from ui.shell.acts import do
+from ui.shell.words import literal, literal_lines
 
 KINDS = {
     "launch": "Launch",
@@ -80,7 +81,7 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
             rows = []
             for name in chosen:
                 said = st.text_input(
-                    f"{titles[name]}: {'expected effect' if wish == 'expect' else 'limit'}",
+                    f"{literal(titles[name])}: {'expected effect' if wish == 'expect' else 'limit'}",
                     key=f"launch_{key}_{name}",
                     placeholder=example,
                 )
@@ -148,11 +149,11 @@ def _save(values: dict[str, Any]) -> None:
         write = partial(add, state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
         do("The launch is saved.", [scope], lambda: made.append(write()))
     except KpiError as error:
-        st.error(f"{error.message}\n\n{error.hint}")
+        st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
         return
     if made[0].kind == "launch":
         st.switch_page("../pages/launch.py", query_params={"launch": made[0].name})
-    st.toast(f"{made[0].title} is shown on its KPIs.")
+    st.toast(f"{literal(made[0].title)} is shown on its KPIs.")
 
 
 def _step(line: str) -> dict[str, Any]:

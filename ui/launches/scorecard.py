@@ -17,6 +17,7 @@ from ui.launches.charts import curve_figure
 from ui.shell import state, url
 from ui.shell.acts import do
 from ui.shell.templates import line, render
+from ui.shell.words import literal_lines
 
 FIRST = 9  # comments shown at once
 
@@ -107,7 +108,7 @@ def show_decision(page: LaunchPage) -> None:
                 do("The decision is saved.", [scope], decide)
                 st.rerun()
             except KpiError as error:
-                st.error(error.message)
+                st.error(literal_lines(error.message))
 
 
 def show_basis(page: LaunchPage) -> None:
@@ -139,7 +140,7 @@ def edit_launch(name: str, kept: str) -> None:
                     do("The launch is changed.", [_row_of(name)], partial(change, state.project(), changed))
                     st.rerun()
                 except KpiError as error:
-                    st.error(f"{error.message}\n\n{error.hint}")
+                    st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
             if st.button("Delete", key="delete_launch"):
                 do("The launch is deleted.", [_row_of(name)], partial(remove, state.project(), name))
                 st.switch_page("../pages/launches.py")

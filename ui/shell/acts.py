@@ -12,6 +12,7 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.project.undo import Scope, Undo, undoable
 from ui.shell import state
+from ui.shell.words import literal_lines
 
 A_MINUTE, ALL_A_MINUTE = 30, 300  # acts of one session, of all sessions
 OFFERED_SECONDS = 120.0
@@ -61,5 +62,5 @@ def _take_back(undo: Undo) -> None:
         state.changed()
         st.toast("Undone.")
     except KpiError as error:
-        st.toast(f"{error.message} {error.hint}")
+        st.toast(literal_lines(f"{error.message} {error.hint}"))
     st.session_state.pop(KEY, None)

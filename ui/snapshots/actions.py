@@ -22,6 +22,7 @@ from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
 from ui.shell import state, templates
 from ui.shell.acts import do
+from ui.shell.words import literal_lines
 
 MORE = {"html": "HTML", "png": "Picture for chats", "markdown": "Markdown", "csv": "CSV", "json": "JSON"}
 STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is being sent", "unknown": "may have arrived"}
@@ -60,7 +61,7 @@ def note_form(document: Document) -> None:
                 write = partial(write_note, state.project(), document, said, by=state.who(), now=utc_now())
                 do("The note is saved.", [scope], write)
             except KpiError as error:
-                st.error(f"{error.message}. {error.hint}")
+                st.error(literal_lines(f"{error.message}. {error.hint}"))
                 return
             state.changed()
             st.rerun()
@@ -95,7 +96,7 @@ def _send(document: Document, names: Sequence[str]) -> None:
         with st.spinner("Sending"):
             send(state.project(), document, names, by=state.who())
     except KpiError as error:
-        st.error(f"{error.message}. {error.hint}")
+        st.error(literal_lines(f"{error.message}. {error.hint}"))
         return
     state.changed()
     st.rerun()
