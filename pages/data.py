@@ -12,7 +12,7 @@ from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.sync_now import last_result, sync_now
 from ui.shell.templates import line, render
-from ui.shell.words import literal
+from ui.shell.words import literal, literal_lines
 
 OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --project shop"
 

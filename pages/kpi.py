@@ -25,6 +25,7 @@ from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
 from ui.shell.templates import banner, line, render
+from ui.shell.words import literal
 
 
 @state.cached_view
