@@ -17,6 +17,7 @@ from ui.shell.words import JOINER, literal, literal_lines
         ("see https://x.example www.x.example", f"see h{JOINER}ttps://x.example w{JOINER}ww.x.example"),
         ("snake_case 10:30 a:b 1.5%", "snake_case 10:30 a:b 1.5%"),
         ("a\n\n# b", "a \\# b"),
+        ("kpis/a.yml:3: wrong", "kpis/a.yml:3: wrong"),
         ("- a", f"-{JOINER} a"),
         ("Error-free sessions", "Error-free sessions"),
     ],

@@ -8,7 +8,7 @@ _CODE = re.compile(r"(`[^`\n]+`)")
 _MARKS = re.compile(r"[\\`*\[\]<>$~#|&]|(?<!\w)_|_(?!\w)")
 _LINE_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))", re.MULTILINE)
 # What looks for these reads the text after Markdown has taken backslashes away, so a word joiner stands between.
-_SHORT_CODE = re.compile(r":(?=[\w+-][^\s:]*(?::|\\?\[))")
+_SHORT_CODE = re.compile(r":(?=(?:[A-Za-z+-][^\s:]*|100|1234|8ball)(?::|\\?\[))")
 _LINK = re.compile(r"(?<=[hw])(?=ttps?://|ww\.)", re.IGNORECASE)
 JOINER = "\u2060"
 
