@@ -37,7 +37,7 @@ lock: ## Renew both locks from requirements.txt; ALL=1 takes newer versions of w
 
 run: $(STAMP) ## Fill the demo and serve the dashboard at http://127.0.0.1:8501 (PORT=8600, KPI_PROJECT=dir)
 	@test -n "$$KPI_PROJECT" || ! grep -q '^demo: true' metrics/definitions/settings.yml || $(BIN)/kpi demo || echo "The demo is not complete; the page *Data* says why."
-	@$(BIN)/kpi run --host $(HOST) --port $(PORT)
+	@$(BIN)/kpi run --host $(HOST) --port $(PORT) $(OPEN)
 
 demo: $(STAMP) ## Make and fill the demo project only
 	@$(BIN)/kpi demo

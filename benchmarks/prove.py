@@ -43,10 +43,13 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/test_attacks.py",
     ),
     "jobs": ("tests/jobs", "tests/state", "tests/cli", "tests/operations"),
-    "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "pages": ("tests/e2e", "tests/web", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",
-        *(f"tests/test_{name}.py" for name in ("docs", "layers", "kpi_types", "logs", "clock", "moved_clocks")),
+        *(
+            f"tests/test_{name}.py"
+            for name in ("docs", "layers", "kpi_types", "logs", "secrets", "clock", "moved_clocks")
+        ),
     ),
     "clock": ("tests",),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +24,9 @@ def run(
     project: ProjectOption = None,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Others may look without a sign-in: a proxy keeps strangers out.")
+    ] = False,
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -33,7 +38,7 @@ def run(
     from jobs.operations.serve import serve
 
     clock(now)  # the server, a process of its own, inherits it
-    serve(opened, host=host, port=port)
+    serve(opened, host=host, port=port, allow_open=allow_open)
 
 
 @partial(verb, of=app)
@@ -91,6 +96,9 @@ def backup(
 def restore(
     origin: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="What `kpi backup` made.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="New folder of the project.")],
+    trust_transforms: Annotated[
+        bool, typer.Option("--trust-transforms", help="Its transforms, which are programs, may run here.")
+    ] = False,
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -100,7 +108,11 @@ def restore(
     """
     from jobs.operations.backup import restore as run_restore
 
-    made = run_restore(origin, directory)
+    def trusted(names: Sequence[str]) -> bool:
+        asked = f"{origin} holds programs that a sync and the pages run: {', '.join(names)}. Do you trust who made it?"
+        return trust_transforms or (sys.stdin.isatty() and typer.confirm(asked, err=True))
+
+    made = run_restore(origin, directory, trusted)
     typer.echo(f"{directory}: {len(made.files)} files, generation {made.generation or 'none'}")
     typer.echo(f"Next: kpi run --project {directory}")
 

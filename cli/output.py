@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -19,24 +20,30 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def reported(debug: bool) -> Iterator[None]:
-    """Errors become their text on stderr and exit status 1, unexpected ones go to the log, too; --debug raises."""
+    """Errors become their text on stderr and exit status 1, unexpected ones go to the log; --debug: a traceback."""
     try:
         yield
     except KpiError as error:
-        if debug:
-            raise
-        typer.echo(f"kpi: {error}", err=True)
+        typer.echo(_traceback() if debug else f"kpi: {error}", err=True)
         raise typer.Exit(1) from None
     except (typer.Exit, typer.Abort, typer.BadParameter, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:
-        if debug:
-            raise
         from jobs.project.log import mask
 
+        if debug:
+            typer.echo(_traceback(), err=True)
+            raise typer.Exit(1) from None
         log.exception("unexpected %s", type(error).__name__)
         typer.echo(mask(f"kpi: unexpected {type(error).__name__}: {error}\nReport it with the log above."), err=True)
         raise typer.Exit(1) from None
+
+
+def _traceback() -> str:
+    """Of the error that is handled, as Python prints it, without secrets."""
+    from jobs.project.log import mask
+
+    return mask(traceback.format_exc())
 
 
 def verb(function: Callable[..., None], *, of: typer.Typer) -> Callable[..., None]:
@@ -73,16 +80,19 @@ def warn(words: str) -> None:
         typer.echo(f"warning: {words}", err=True)
 
 
-def print_json(value: Any) -> None:
-    """One line of JSON."""
-    typer.echo(json.dumps(value, indent=None, ensure_ascii=False))
+def print_json(value: Any, *, data: bool = False) -> None:
+    """One line of JSON without secrets. data: a KPI's own values and segments, which are shown as they are."""
+    from jobs.project.log import masked
+
+    typer.echo(json.dumps(value if data else masked(value), indent=None, ensure_ascii=False))
 
 
-def print_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """Columns for people."""
+def print_table(rows: list[dict[str, Any]], columns: list[str], *, data: bool = False) -> None:
+    """Columns for people, without secrets. data: as for `print_json`."""
+    from jobs.project.log import masked
     from metrics.presentation.table import as_table
 
-    typer.echo(as_table(rows, columns), nl=False)
+    typer.echo(as_table(rows if data else masked(rows), columns), nl=False)
 
 
 def print_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:

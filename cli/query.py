@@ -56,12 +56,12 @@ def query(
     for note in (*series.notes, *series.gaps):
         typer.echo(f"kpi: {note}", err=True)
     if format_ == "json":
-        print_json(export.as_dict(series))
+        print_json(export.as_dict(series), data=True)
     elif format_ == "csv":
         typer.echo(export.as_csv(series), nl=False)
     else:
         rows = export.rows(series)
-        print_table(rows, list(rows[0]) if rows else ["period", "value"])
+        print_table(rows, list(rows[0]) if rows else ["period", "value"], data=True)
 
 
 @partial(verb, of=app)

@@ -1,6 +1,7 @@
 """The whole error tree on one page.
 
-A KpiError is safe to show to a user: what is wrong, where, what is allowed, what to do.
+A KpiError is safe to show to a user: what is wrong, where, what is allowed, what to do. No secret is in it, whoever's
+words it passes on: errors and problems are masked where they are made.
 Anything else that escapes is our own bug; it goes to the log and `--debug`.
 docs/errors.md lists every code; a test fails if one is missing there.
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
+
+from connectors.secrets import mask
 
 
 @dataclass(frozen=True, order=True)
@@ -27,6 +30,10 @@ class Problem:
     message: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", mask(self.message))
+        object.__setattr__(self, "hint", mask(self.hint))
+
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         text = f"{place}: {self.level}: {self.message} [{self.code}]"
@@ -39,6 +46,7 @@ class KpiError(Exception):
     code = "kpi"
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        message, where, hint = mask(message), mask(where), mask(hint)
         text = ": ".join(part for part in (where, message) if part)
         super().__init__(f"{text}\n{hint}" if hint else text)
         self.message, self.where, self.hint = message, where, hint

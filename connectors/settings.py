@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
@@ -102,6 +102,9 @@ class Settings(BaseModel):
     roles: tuple[Role, ...] = Field((), description="Not taken yet: nothing would be hidden from anybody.")
     log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
+    sign_in_domains: tuple[str, ...] = Field(
+        (), description="Mail domains whose people may see the pages, such as example.com; default everybody."
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -135,6 +138,21 @@ class Settings(BaseModel):
                 "Leave `roles` out, and let only those reach the dashboard who may see all of it (`sign_in: true`)."
             )
         return roles
+
+    @field_validator("sign_in_domains", mode="before")
+    @classmethod
+    def _plain_domains(cls, domains: Any) -> Any:
+        found = [str(item).strip().lower().lstrip("@") for item in ([domains] if isinstance(domains, str) else domains)]
+        wrong = [name for name in found if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' is no mail domain\nWrite what stands after the @, such as example.com.")
+        return found
+
+    @model_validator(mode="after")
+    def _domains_need_sign_in(self) -> Settings:
+        if self.sign_in_domains and not self.sign_in:
+            raise ValueError("`sign_in_domains` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
+        return self
 
     @field_validator("sync_every")
     @classmethod

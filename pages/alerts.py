@@ -13,6 +13,7 @@ from ui.alerts.incident import alert_card
 from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.templates import banner, line, render
+from ui.shell.words import literal
 
 
 @state.cached_view
@@ -27,7 +28,7 @@ def page() -> None:
         first_steps(state.project())
         return
     found = view()
-    st.title(found.headline)
+    st.title(literal(found.headline))
     line(found.line(utc_now()))
     for words in (*found.dead, found.untold):
         if words:

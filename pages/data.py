@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from jobs.project.clock import utc_now
+from metrics.presentation.export import csv_text
 from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, data_page
 from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.sync_now import last_result, sync_now
 from ui.shell.templates import line, render
+from ui.shell.words import literal, literal_lines
 
 OWN = "kpi init shop --from orders.csv\nkpi sync --project shop\nkpi run --project shop"
 
@@ -27,7 +29,7 @@ def page() -> None:
         first_steps(state.project())
         return
     found = view()
-    st.title(found.headline)
+    st.title(literal(found.headline))
     line(f"Generation {found.generation}")
     if found.overdue:
         render("data/overdue", words=found.overdue)
@@ -46,12 +48,20 @@ def page() -> None:
             .rename(columns={"column_name": "column"})
         )
         st.dataframe(shown, hide_index=True, height=240, key="quarantine")
-        st.download_button("Download rows", shown.to_csv(index=False), "quarantine.csv", "text/csv", on_click="ignore")
+        st.download_button(
+            "Download rows",
+            csv_text(list(shown), shown.to_dict("records")),
+            "quarantine.csv",
+            "text/csv",
+            on_click="ignore",
+        )
     if found.problems:
         st.header("Definitions")
         for problem in found.problems:
             (st.error if problem.level == "error" else st.info)(
-                f"{problem.file}:{problem.line}: {problem.message}" + (f"  \n{problem.hint}" if problem.hint else "")
+                literal_lines(
+                    f"{problem.file}:{problem.line}: {problem.message}" + (f"\n{problem.hint}" if problem.hint else "")
+                )
             )
     st.header("Use your own data")
     st.write("A new project folder from a file, in three lines:")

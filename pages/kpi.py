@@ -25,6 +25,7 @@ from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
 from ui.shell.templates import banner, line, render
+from ui.shell.words import literal
 
 
 @state.cached_view
@@ -84,7 +85,7 @@ def page() -> None:
     found = view(name, grain, range_, compare, by, where, who)
     rule = chosen_rule(kpi, where)
     shown = overlay_of(name, rule, where) if rule is not None else None
-    st.title(found.card.label)
+    st.title(literal(found.card.label))
     line(found.description)
     if found.card.draft:
         render("kpi/draft")

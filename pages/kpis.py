@@ -9,6 +9,8 @@ from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.templates import line, render
 
+LONGEST = 200  # letters of a search
+
 
 @state.cached_view
 def view() -> tuple[Entry, ...]:
@@ -23,7 +25,7 @@ def page() -> None:
         return
     entries = view()
     st.title("KPIs")
-    st.session_state["search"] = st.query_params.get("search", "")
+    st.session_state["search"] = st.query_params.get("search", "")[:LONGEST]
 
     def edited() -> None:
         if st.session_state["search"]:
@@ -34,6 +36,7 @@ def page() -> None:
     st.text_input(
         "Search",
         key="search",
+        max_chars=LONGEST,
         on_change=edited,
         placeholder="Search name, owner, tag, synonym …",
         label_visibility="collapsed",

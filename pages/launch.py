@@ -16,6 +16,7 @@ from ui.launches.scorecard import edit_launch, show_adoption, show_basis, show_d
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.templates import line, render
+from ui.shell.words import literal
 
 
 @state.cached_view
@@ -40,7 +41,7 @@ def page() -> None:
     labels = {x.name: x.title for x in reversed(known)}
     name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
     found = view(name)
-    st.title(found.title)
+    st.title(literal(found.title))
     render("launches/headline", said=found.headline)
     told = [found.line, " → ".join(found.steps), f"Owner {found.owner}" if found.owner else "", found.data_line]
     line(" · ".join(filter(None, told)))

@@ -17,6 +17,7 @@ from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
 from ui.shell.templates import banner, line, render
+from ui.shell.words import literal
 
 NAMED = 3  # alerts that the overview names
 
@@ -45,7 +46,7 @@ def page() -> None:
         banner(
             f"{', '.join(found.behind)}: not computed at the last sync, so earlier values are shown.", "What is wrong"
         )
-    st.title(found.headline)
+    st.title(literal(found.headline))
     _alerts()
     counts = [(slug, count, LABELS[slug].lower()) for slug, count in found.counts.items()]
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):

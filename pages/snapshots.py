@@ -13,6 +13,7 @@ from metrics.snapshots.comparing import Pair
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.templates import banner, line, render
+from ui.shell.words import literal_lines
 from ui.snapshots.actions import compare_table, files, note_form, send_form, style
 
 
@@ -82,7 +83,7 @@ def _offer(found: Archive, name: str) -> None:
         try:
             take_by_hand(state.project(), name, week, by=state.who(), now=utc_now())
         except KpiError as error:
-            st.error(f"{error.message}\n\n{error.hint}")
+            st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
             return
         state.changed()
         st.rerun()

@@ -62,7 +62,7 @@ def pytest_report_header() -> str:
 def together(nodeid: str) -> str:
     """Tests of which one worker runs all, since they share what is costly to make: a module's, or more than that."""
     path, _, name = nodeid.partition("::")
-    if path.startswith("tests/e2e/"):
+    if path.startswith(("tests/e2e/", "tests/web/test_sign_in")):
         return "browser"
     if path == "tests/net/test_net.py":
         return "net-" + next((world for world in ("demo", "types") if f"[{world}]" in name), "shop")
@@ -297,9 +297,9 @@ def run_process(*arguments: str, check: bool = False, **options: Any) -> subproc
 class Server:
     """A dashboard in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind(("127.0.0.1", port))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"

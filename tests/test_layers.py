@@ -22,7 +22,7 @@ ALLOWED = {  # first match wins
         *("metrics", "connectors.errors", "connectors.reading", "connectors.warehouse.contract", "connectors.cage"),
     ),
     "connectors.reading": (),
-    "connectors.errors": (),
+    "connectors.errors": ("connectors.secrets",),
     "connectors.cage": ("connectors.cage", "connectors.errors"),
     "connectors.clock": ("connectors.errors",),
     "connectors.secrets": (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +84,7 @@ def unexpected(lines: list[dict[str, Any]]) -> dict[str, Any]:
     errors = [line for line in lines if line["level"] == "error"]
     assert len(errors) == 1, lines
     assert "Traceback (most recent call last)" in errors[0]["traceback"]
-    assert "RuntimeError: boom at postgresql://reader:***@db.example.com/shop" in errors[0]["traceback"]
+    assert "RuntimeError: boom at postgresql://***@db.example.com/shop" in errors[0]["traceback"]
     return errors[0]
 
 
@@ -211,9 +212,7 @@ def test_text_has_the_same_parts(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("jobs.x").info("not written")
     logging.getLogger("jobs.x").warning("a source", exc_info=SourceError("gone", where="source s"))
     lines = capsys.readouterr().err.splitlines()
-    assert (
-        lines[0] == f"{NOW:%Y-%m-%dT%H:%M}:00Z ERROR jobs.x: it failed at postgresql://reader:***@db.example.com/shop"
-    )
+    assert lines[0] == f"{NOW:%Y-%m-%dT%H:%M}:00Z ERROR jobs.x: it failed at postgresql://***@db.example.com/shop"
     assert lines[1] == "Traceback (most recent call last):" and "KeyError: 'x'" in lines
     assert lines[-1].endswith("WARNING jobs.x: a source: gone") and not [
         line for line in lines if "not written" in line
@@ -259,11 +258,17 @@ def test_the_command_is_quiet_about_what_it_says_in_words(shop: Builder, monkeyp
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("to https://h.example/a?token=abc&day=2", "to https://h.example/a?token=***&day=2"),
+        ("to https://h.example/a?token=abc&day=2", "to https://h.example/a?token=***&day=***"),
         ("https://h.example/a?X-Amz-Signature=abc", "https://h.example/a?X-Amz-Signature=***"),
         ("host=db password=abc user=x", "host=db password=*** user=x"),
         ("https://ghp_0123456789abcdef@h.example/", "https://***@h.example/"),
         ("Authorization: Bearer abcdefghij", "Authorization: Bearer ***"),
+        ("{'X-Api-Key': 'abc', 'Cookie': 'a=b'}", "{'X-Api-Key': '***', 'Cookie': '***'}"),
+        ("read https://h.example/a.csv#abc.", "read https://h.example/a.csv#***."),
+        ("postgresql://ana:a/b@h.example/db", "postgresql://***@h.example/db"),
+        ("postgresql://ana:${PW}@h/db, mailto://h?to={owner}", "postgresql://***@h/db, mailto://h?to=***"),
+        ("http://h.example:8501/kpi and a@b.example", "http://h.example:8501/kpi and a@b.example"),
+        ("https://h.example/a?abc: HTTP Error 404", "https://h.example/a?***: HTTP Error 404"),
         (
             "keys of kpi=orders in dataset=t, by mail to a@b.example",
             "keys of kpi=orders in dataset=t, by mail to a@b.example",
@@ -280,5 +285,20 @@ def test_a_hidden_value_is_masked_however_it_is_spelled() -> None:
     assert mask("'p@ss w/rd?1' p%40ss%20w%2Frd%3F1 p%40ss%20w/rd%3F1") == "'***' *** ***"
     hide_address("mysql://u:pw%2Fof%20db@h/x")
     assert mask("denied for pw/of db and pw%2Fof%20db at h/x") == "denied for *** and *** at h/x"
+    hide("tiny")
+    assert mask("a tiny tinyness") == "a *** tinyness", "a short value is a word, not a part of one"
     hide("abc")
     assert mask("an abc of it") == "an abc of it", "too short to be told from words"
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "user\0"])
+def test_a_hidden_value_is_masked_in_base64_wherever_it_begins(before: str) -> None:
+    hide("canary-in-base-64")
+    for after in ("", "x", "yz"):
+        said = mask(b64encode(f"{before}canary-in-base-64{after}".encode()).decode())
+        assert "***" in said and len(said) < 14, said
+
+
+def test_a_place_on_this_machine_is_no_secret(tmp_path: Path) -> None:
+    hide(str(tmp_path / "gone"))
+    assert mask(f"no file {tmp_path}/gone/a.csv") == f"no file {tmp_path}/gone/a.csv"

@@ -13,6 +13,7 @@ import streamlit as st  # noqa: E402
 
 from connectors.errors import DamagedData, KpiError  # noqa: E402
 from ui.shell import state, theme  # noqa: E402
+from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
 
@@ -57,6 +58,7 @@ def main() -> None:
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
     page = st.navigation(pages(), position="top")
+    offer_undo()
     try:
         state.warn(project)
         page.run()

@@ -7,6 +7,8 @@ import pkgutil
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from connectors.secrets import mask
+
 
 @dataclass(frozen=True)
 class Attachment:
@@ -40,6 +42,9 @@ class Outcome:
 
     status: Literal["delivered", "failed", "unknown"]
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", mask(self.detail))
 
 
 class Channel:

@@ -6,21 +6,25 @@ import csv
 import glob
 import gzip
 import hashlib
+import http.client
 import io
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
 import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import Field
 
 from connectors.errors import SourceError
 from connectors.reading import refusal
+from connectors.secrets import mask
 from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
 
 FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
@@ -181,10 +185,11 @@ class Files(Source):
             path = Path(folder) / name
             download(self.options.path, path, where=f"source {self.options.name}")
             mark = content_mark(path, "")
-            if not _same(cursor.get(self.options.path, ""), mark):
+            address = mask(self.options.path)  # cursors are kept, and read in many places
+            if not _same(cursor.get(address, ""), mark):
                 restart = self.options.load_mode == "replace" and bool(cursor)
                 with self._readable(path) as readable:
-                    yield Batch(self.options.table, self._scan(readable, name), {self.options.path: mark}, restart)
+                    yield Batch(self.options.table, self._scan(readable, mask(name)), {address: mark}, restart)
 
 
 def _refuse_what_is_no_file(path: Path, source: str) -> None:
@@ -236,14 +241,25 @@ def download(address: str, path: Path, *, where: str) -> None:
     if not address.startswith(("http://", "https://")):
         raise SourceError(f"{address} is not an http address", where=where, hint="It starts with http:// or https://.")
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
+        asked = _request(address)
+        with urllib.request.urlopen(asked, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         raise SourceError(
             f"{address} did not answer: {error}", where=where, hint="Try again, or download it by hand.", retryable=True
         ) from error
+
+
+def _request(address: str) -> urllib.request.Request:
+    """With user and password of the address in a header, which is not sent to where the answer may redirect."""
+    user_part, at, rest = address.partition("://")[2].rpartition("@")
+    if not at or any(mark in user_part for mark in "/?#"):
+        return urllib.request.Request(address)  # noqa: S310
+    asked = urllib.request.Request(f"{address.partition('://')[0]}://{rest}")  # noqa: S310
+    asked.add_unredirected_header("Authorization", f"Basic {b64encode(unquote(user_part).encode()).decode()}")
+    return asked
 
 
 def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parquet"]:

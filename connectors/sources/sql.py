@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
-from connectors.secrets import mask_patterns
 from connectors.settings import Span
 from connectors.sources.contract import Batch, Cursor, Source, SourceOptions
 
@@ -272,7 +271,7 @@ class Sql(Source):
             words = words.replace(str(hidden), "***") if hidden else words
         gone = getattr(error, "connection_invalidated", False) or isinstance(error, sa.exc.OperationalError)
         return SourceError(
-            mask_patterns(words),
+            words,
             where=f"source {self.options.name}",
             retryable=bool(gone),
             hint=f"Address: {engine.url.render_as_string(hide_password=True)}. Nothing of this pull was loaded.",

@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from connectors.state.limits import admit
 from connectors.state.tables import Instant, Label, Moment, Name, Segment, Word, cells, metadata, read, table
 
 
@@ -212,6 +213,7 @@ def add_silence(connection: Connection, silence: Silence) -> None:
     """Store a silence; it replaces one of the same rule and segment."""
     same = SILENCES.c.segment.is_(None) if silence.segment is None else SILENCES.c.segment == silence.segment
     connection.execute(delete(SILENCES).where(SILENCES.c.rule_key == silence.rule_key, same))
+    admit(connection, SILENCES, cells(silence), {"rule_key": silence.rule_key}, silence.created_at)
     connection.execute(insert(SILENCES).values(**cells(silence)))
 
 
@@ -223,6 +225,7 @@ def silences(connection: Connection, now: datetime) -> list[Silence]:
 def add_normal(connection: Connection, rule_key: str, segment: str, period: datetime, by: str, at: datetime) -> None:
     """From this period on the level is the normal one."""
     values = {"rule_key": rule_key, "segment": segment, "period": period, "by": by, "created_at": at}
+    admit(connection, NORMALS, values, {"rule_key": rule_key, "segment": segment}, at)
     connection.execute(insert(NORMALS).values(**values))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Index, PrimaryKeyConstraint, delete, insert, select, update
 
+from connectors.state.limits import admit
 from connectors.state.tables import Instant, Label, Name, Word, cells, read, table
 
 
@@ -78,6 +79,8 @@ def launches(connection: Connection) -> list[LaunchRow]:
 def put_launch(connection: Connection, row: LaunchRow) -> None:
     """Insert a launch, or replace its text and who changed it when."""
     values = {"text": row.text, "by": row.by, "changed_at": row.changed_at}
+    known = connection.execute(select(LAUNCHES.c.name).where(LAUNCHES.c.name == row.name)).first()
+    admit(connection, LAUNCHES, cells(row), {"name": row.name}, row.changed_at, new=known is None)
     if not connection.execute(update(LAUNCHES).where(LAUNCHES.c.name == row.name).values(**values)).rowcount:
         connection.execute(insert(LAUNCHES).values(**cells(row)))
 
@@ -128,4 +131,5 @@ def decisions(connection: Connection, launch: str | None = None) -> list[Decisio
 
 def add_decision(connection: Connection, decision: Decision) -> None:
     """Keep a decision; earlier ones stay."""
+    admit(connection, DECISIONS, cells(decision), {"launch": decision.launch}, decision.decided_at)
     connection.execute(insert(DECISIONS).values(**cells(decision)))

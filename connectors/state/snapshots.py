@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from connectors.state.alerts import DELIVERIES, Delivery
+from connectors.state.limits import admit
 from connectors.state.tables import Instant, Label, Name, cells, read, table
 
 Week = Annotated[str, String(10)]  # 2026-W46
@@ -116,6 +117,7 @@ def notes(connection: Connection, name: str, week: str) -> list[NoteRow]:
 
 def add_note(connection: Connection, row: NoteRow) -> None:
     """Keep a note; earlier ones stay."""
+    admit(connection, NOTES, cells(row), {"name": row.name, "week": row.week}, row.created_at)
     connection.execute(insert(NOTES).values(**cells(row)))
 
 

@@ -22,6 +22,8 @@ from jobs.project.project import Project
 from metrics.catalog.document import read_document
 
 LOOKED_AT = 200_000  # rows of a table
+LONGEST_NAME = 80
+DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
 LED = ("label", "description", "area", "type", "dataset")  # keys that come first in a file, in this order
 
 
@@ -37,8 +39,7 @@ def add_source(
     if database and not table:
         raise ProjectError("which table?", hint="A database has many: --table NAME, maybe with its schema.")
     name = name or (slug(str(table).rpartition(".")[2]) if database else file_name(origin))
-    if name != slug(name):
-        raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
+    _require_name(name)
     known = project.sources.all()
     if name in known or name in project.sources.by_table():
         raise ProjectError(f"source or table '{name}' already exists", hint="Choose another with --name.")
@@ -105,6 +106,7 @@ def _table_lines(url: str, table: str, name: str, look: Look) -> str:
 
 def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[str]:
     """Write kpis/NAME.yml from `key=value` texts, if it is valid. Raises ProjectError, DefinitionError."""
+    _require_name(name)
     file = f"kpis/{name}.yml"
     if (project.folder / file).exists():
         raise ProjectError(f"{file} already exists", hint="Edit it, or choose another name.")
@@ -128,6 +130,16 @@ def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[st
     yield f"Wrote {file}:"
     yield text.rstrip()
     yield f"Next: kpi query {name} --project {project.folder}"
+
+
+def _require_name(name: str) -> None:
+    """A name becomes a file's: no folder, no drive, nothing that a system keeps for itself. Raises ProjectError."""
+    if len(name) > LONGEST_NAME:
+        raise ProjectError(f"a name of {len(name)} letters is too long", hint=f"{LONGEST_NAME} are the most.")
+    if name != slug(name):
+        raise ProjectError(f"'{name}' is no name", hint=f"Lower case, digits and underscores: {slug(name)}.")
+    if DEVICE.fullmatch(name):
+        raise ProjectError(f"'{name}' is a device on some systems, not a file", hint=f"Choose another: {name}_kpi.")
 
 
 def _scalar(key: str, value: str) -> str:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -77,14 +77,24 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
     return Backup(target, live.generation if live else None, sums, size)
 
 
-def restore(source: Path, folder: Path) -> Backup:
+Trust = Callable[[Sequence[str]], bool]  # names of transforms → whether their code may run here
+
+
+def restore(source: Path, folder: Path, trust: Trust = lambda _: False) -> Backup:
     """Make the project `folder` from a backup. It is checked in whole before anything is written.
 
-    Raises BackupError if the folder is not empty or a file of the backup is not what was put in.
+    trust: is asked about the transforms in it, which are programs that the next sync runs.
+    Raises BackupError if the folder is not empty, a file of the backup is not what was put in, or the answer is no.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupError(f"{folder} exists and is not empty", hint="Restore into a new folder, look, then move it.")
     manifest = verify(source, shown_as=source)
+    programs = programs_in(manifest.files)
+    if programs and not trust(programs):
+        raise BackupError(
+            f"{source} holds programs that a sync and the pages would run: {', '.join(programs)}",
+            hint="Read them. If you trust who made the backup: kpi restore … --trust-transforms. Nothing was written.",
+        )
     fresh = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     try:
         for name in manifest.files:
@@ -102,6 +112,12 @@ def restore(source: Path, folder: Path) -> Backup:
     finally:
         _remove(fresh)
     return manifest
+
+
+def programs_in(files: Iterable[str]) -> list[str]:
+    """What is Python among the files of a backup, whatever its name is spelled like."""
+    parts = {name: PurePosixPath(name.replace("\\", "/")) for name in files}
+    return sorted(n for n, p in parts.items() if p.suffix.lower().startswith(".py") or "transforms" in p.parts[:-1])
 
 
 def verify(source: Path, *, shown_as: Path) -> Backup:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from urllib.parse import urlsplit
 
 from connectors.errors import KpiError
+from jobs.operations.hosts import is_loopback
 from jobs.project.project import REPOSITORY, Project
 
 
-def serve(project: Project, *, host: str, port: int) -> None:
-    """Replace this process by the server. Raises KpiError if the port is taken."""
+def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -> None:
+    """Replace this process by the server. Raises KpiError if the port is taken, or everybody could look.
+
+    allow_open: somebody else keeps strangers out, such as a proxy with a sign-in.
+    """
+    if not (is_loopback(host) or project.settings.sign_in or allow_open):
+        raise KpiError(
+            f"{host} is reached from other machines, and nobody has to sign in",
+            hint="Set `sign_in: true` in settings.yml (docs/operations.md, Sign-in), listen at 127.0.0.1 behind a "
+            "proxy that asks, or say that everybody may look: kpi run --allow-open.",
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -33,6 +44,13 @@ def serve(project: Project, *, host: str, port: int) -> None:
         host,
         "--server.port",
         str(port),
+        *origins_of(project.settings.url),
     ]
     os.chdir(REPOSITORY)  # .streamlit/config.toml is read from here
     os.execv(sys.executable, command)
+
+
+def origins_of(url: str) -> list[str]:
+    """Options that let the pages at the dashboard's own address connect, where a proxy passes them on to here."""
+    parts = urlsplit(url)
+    return ["--server.corsAllowedOrigins", f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []

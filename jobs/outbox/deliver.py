@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 from connectors.channels.contract import Channel, Message, Outcome, channel_for
 from connectors.clock import utc_now
 from connectors.errors import SettingsError
-from connectors.secrets import mask
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery
@@ -28,6 +27,8 @@ GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=10)  # of a sender on another host
 PATIENCE_SECONDS = 6.0  # that one call waits for what is due soon
 LOCK_SECONDS = 120.0
+# After that no send begins in one call; each is killed after `apprise.LIMIT_SECONDS`. What is left is sent next time.
+BEGIN_SECONDS = 20.0
 
 
 Renderer = Callable[[Project, int, Message], Message]  # project, number in the outbox, plain message → what is sent
@@ -69,7 +70,7 @@ def deliver(
 def _send_all(
     project: Project, render: Renderer, channel: Channel | None, clock: Callable[[], datetime]
 ) -> DeliveryCounts:
-    host, patient_until = socket.gethostname(), time.monotonic() + PATIENCE_SECONDS
+    host, started = socket.gethostname(), time.monotonic()
     with project.state.writing() as connection:
         for message in store.orphans(connection, host, clock() - LEASE):
             store.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
@@ -78,6 +79,8 @@ def _send_all(
         with project.state.reading() as connection:
             batch, upcoming = store.due(connection, clock()), store.next_due(connection)
         for message in batch:
+            if time.monotonic() - started > BEGIN_SECONDS:
+                return _told(tally)
             with project.state.writing() as connection:
                 mine = store.claim(connection, message.id, host, clock())
             if not mine:
@@ -89,12 +92,16 @@ def _send_all(
         if batch:
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
-        if wait is None or time.monotonic() + wait > patient_until:
-            bad = tally["failed"] + tally["unknown"]
-            words = ", ".join(f"{number} {status}" for status, number in tally.items())
-            log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
-            return DeliveryCounts(**tally)
+        if wait is None or time.monotonic() + wait > started + PATIENCE_SECONDS:
+            return _told(tally)
         time.sleep(max(0.05, wait))
+
+
+def _told(tally: dict[str, int]) -> DeliveryCounts:
+    bad = tally["failed"] + tally["unknown"]
+    words = ", ".join(f"{number} {status}" for status, number in tally.items())
+    log.log(logging.WARNING if bad else logging.INFO, "messages: %s", words)
+    return DeliveryCounts(**tally)
 
 
 def _send(project: Project, render: Renderer, channel: Channel | None, message: Delivery) -> Outcome:
@@ -110,7 +117,7 @@ def _send(project: Project, render: Renderer, channel: Channel | None, message: 
         whole = render(project, message.id, plain)
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         log.exception("the pictures of message %s cannot be made", message.id)
-        return Outcome("failed", mask(f"its pictures cannot be made: {type(error).__name__}: {error}"))
+        return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
     return (channel or channel_for(url)).send(url, whole)
 
 

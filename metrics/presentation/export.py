@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +15,8 @@ from metrics.engine.periods import TOTAL
 from metrics.engine.query import Series
 from metrics.presentation.format import iso
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that start so
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # spreadsheets run cells that start so
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def rows(series: Series) -> list[dict[str, Any]]:
@@ -77,10 +80,15 @@ def as_csv(series: Series) -> str:
     """CSV with a header; a text that a spreadsheet would run is quoted with an apostrophe."""
     named = [dict(zip(series.part_names, counts(series, p), strict=True)) for p in series.frame["parts"]]
     lines = [{**row, **more} for row, more in zip(rows(series), named, strict=True)]
+    return csv_text(list(lines[0]) if lines else ["period", "value"], lines)
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
+    """The one writer of CSV that leaves the program: a header, then rows; what is not known is empty."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(lines[0]) if lines else ["period", "value"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: cell(v) for k, v in line.items()} for line in lines)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([cell(column) for column in columns])
+    writer.writerows([cell(line.get(column, "")) for column in columns] for line in lines)
     return out.getvalue()
 
 
@@ -99,7 +107,10 @@ def plain(value: Any) -> Any:
 
 
 def cell(value: Any) -> Any:
-    """A value as a cell: what a spreadsheet would run is quoted with an apostrophe."""
+    """A value as a cell: what a spreadsheet would run is quoted with an apostrophe, a number is none of it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    plain = value.replace("\r\n", "\n").replace("\r", "\n")  # a bare one would end the row
+    return f"'{plain}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,8 +43,8 @@ def tab(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
-    """Open an address anew; every request to another host and every script error fails the test."""
-    strangers, errors, own = [], [], [served_demo.url]
+    """Open an address anew; a request to another host, a script error and what the policy stops fail it."""
+    strangers, errors, own, refused = [], [], [served_demo.url], []
 
     def asked(request: Any) -> None:
         if not request.url.startswith((own[0], "data:", "blob:")):
@@ -51,6 +52,10 @@ def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
 
     def failed(error: Any) -> None:
         errors.append(str(error))
+
+    def said(message: Any) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
 
     def go(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light", base: str = "") -> Any:
         own[0] = base or served_demo.url
@@ -62,21 +67,29 @@ def visit(tab: Any, served_demo: Server) -> Iterator[Open]:
 
     tab.on("request", asked)
     tab.on("pageerror", failed)
+    tab.on("console", said)
     yield go
     if tab.url.startswith("http"):
         tab.evaluate("localStorage.clear(); sessionStorage.clear()")
     tab.context.clear_cookies()
     tab.remove_listener("request", asked)
     tab.remove_listener("pageerror", failed)
+    tab.remove_listener("console", said)
     tab.goto("about:blank")
     assert strangers == [], "requests to other hosts"
     assert errors == []
+    assert refused == [], "the page needs what its policy does not let it do"
 
 
 def settled(page: Any) -> None:
     """The server is done, and so is the page."""
-    page.wait_for_function(
-        "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')",
-        timeout=40_000,
-    )
+    until(page, "!document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')")
     page.evaluate(QUIET)
+
+
+def until(page: Any, words: str, seconds: float = 40.0) -> None:
+    """Wait until an expression is true. Playwright's own way evaluates it in the page, whose policy forbids that."""
+    ends = time.monotonic() + seconds
+    while not page.evaluate(words):
+        assert time.monotonic() < ends, f"not within {seconds} s: {words}"
+        page.wait_for_timeout(50)

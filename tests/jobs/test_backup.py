@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import BackupError
-from jobs.operations.backup import backup, restore
+from jobs.operations.backup import backup, programs_in, restore
 from jobs.project.project import open_project
 from tests.conftest import NOW, Builder, run_cli
 
@@ -31,13 +31,30 @@ def test_a_restored_project_answers_as_the_first_did(filled: Builder, tmp_path: 
     made = backup(filled.open(), tmp_path / name, now=NOW)
     assert "transforms/twice.py" in made.files and made.generation
     again = tmp_path / "again"
-    restore(tmp_path / name, again)
+    restore(tmp_path / name, again, lambda names: list(names) == ["transforms/twice.py"])
     asked = ["query", "total", "--json", "--project"]
     first, second = run_cli(*asked, str(filled.folder)).stdout, run_cli(*asked, str(again)).stdout
     assert json.loads(first)["rows"] and first == second
     # A sync of the copy goes on where the first had been.
     assert run_cli("sync", "--project", str(again)).returncode == 1  # its files were not part of the project folder
     assert open_project(again).reader().generation.sequence == 1
+
+
+def test_programs_in_a_backup_are_named_and_need_a_yes(filled: Builder, tmp_path: Path) -> None:
+    backup(filled.open(), tmp_path / "b.zip", now=NOW)
+    given = ("restore", str(tmp_path / "b.zip"), str(tmp_path / "again"))
+    refused = run_cli(*given)
+    assert refused.returncode == 1 and "transforms/twice.py" in refused.stderr
+    assert "--trust-transforms" in refused.stderr and not (tmp_path / "again").exists()
+    assert run_cli(*given, "--trust-transforms").returncode == 0
+    assert (tmp_path / "again" / "transforms" / "twice.py").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["transforms/a.PY", "kpis/a.py", "transforms/a.so", "transforms\\a.py", "TRANSFORMS/b.pyc"]
+)
+def test_a_program_is_one_however_it_is_named(name: str) -> None:
+    assert programs_in(["kpis/k.yml", name, "settings.yml"]) == [name]
 
 
 def test_nothing_is_overwritten(filled: Builder, tmp_path: Path) -> None:

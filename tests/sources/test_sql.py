@@ -312,7 +312,7 @@ def test_a_wrong_password_is_never_printed(project: Builder, postgres: str, pg: 
     examined = run_cli("doctor", "--project", str(project.folder))
     assert examined.returncode == 1 and "s3cr3t" not in examined.stdout + examined.stderr
     everything = "".join(p.read_text(errors="replace") for p in (project.folder / "data").glob("*.json"))
-    assert "s3cr3t" not in everything and "guest" in everything
+    assert "s3cr3t" not in everything and "***@127.0.0.1:1/app" in everything
 
 
 def test_a_server_that_goes_in_mid_pull_leaves_everything_as_it_was(

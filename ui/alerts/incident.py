@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import urlencode
@@ -12,9 +12,12 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.alerts import incidents as job
 from jobs.project.clock import utc_now
+from jobs.project.undo import Scope
 from metrics.alerts.board import AlertItem
 from ui.shell import state
+from ui.shell.acts import do
 from ui.shell.templates import render
+from ui.shell.words import literal_lines
 
 SPANS = {"4 hours": timedelta(hours=4), "1 day": timedelta(days=1), "1 week": timedelta(days=7)}
 COLORS = {"critical": "off_track", "warning": "at_risk", "": "no_target"}
@@ -56,7 +59,7 @@ def _actions(item: AlertItem) -> None:
             "New normal",
             key=f"normal_{key}",
             on_click=_new_normal,
-            args=(number,),
+            args=(item, number),
             help="Close this incident and treat the current level as normal from now on.",
         )
     for verdict, label in (("useful", "Useful"), ("noise", "Noise")):
@@ -71,7 +74,8 @@ def _actions(item: AlertItem) -> None:
 
 
 def _acknowledge(number: int) -> None:
-    _done(lambda: job.acknowledge(state.project(), number, by=state.who(), now=utc_now()), "Acknowledged.")
+    scopes = [Scope("alert_incidents", (("id", number),))]
+    _done(lambda: job.acknowledge(state.project(), number, by=state.who(), now=utc_now()), scopes, "Acknowledged.")
 
 
 def _silence(item: AlertItem, span: timedelta) -> None:
@@ -80,29 +84,32 @@ def _silence(item: AlertItem, span: timedelta) -> None:
         lambda: job.silence(
             state.project(), item.rule_key, until, by=state.who(), now=utc_now(), segment=item.segment or None
         ),
+        [Scope("alert_silences", (("rule_key", item.rule_key), ("segment", item.segment or None)))],
         "No notifications until then. The rule is still evaluated.",
     )
 
 
-def _new_normal(number: int) -> None:
+def _new_normal(item: AlertItem, number: int) -> None:
+    place = (("rule_key", item.rule_key), ("segment", item.segment))
     _done(
         lambda: job.new_normal(state.project(), number, by=state.who(), now=utc_now()),
+        [Scope("alert_incidents", (("id", number),)), Scope("alert_standings", place), Scope("alert_normals", place)],
         "Closed: the current level is the new normal.",
     )
 
 
 def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:
-    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), "Noted. Thank you.")
+    scopes = [Scope("alert_incidents", (("id", number),))]
+    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), scopes, "Noted. Thank you.")
 
 
-def _done(act: Callable[[], object], words: str) -> None:
+def _done(act: Callable[[], object], scopes: Sequence[Scope], words: str) -> None:
     """Do it and say so; an error is told, not thrown."""
     try:
-        act()
-        state.changed()
+        do(words, scopes, act)
         st.toast(words)
     except KpiError as error:
-        st.toast(f"{error.message} {error.hint}")
+        st.toast(literal_lines(f"{error.message} {error.hint}"))
 
 
 def _slug(words: str) -> str:

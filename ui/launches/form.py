@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,9 +12,13 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.launches.registry import add, as_text
 from jobs.project.clock import utc_now
+from jobs.project.undo import Scope
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.launch import Launch
 from metrics.kpi_views.kpi_page import segments
 from ui.shell import state
+from ui.shell.acts import do
+from ui.shell.words import literal, literal_lines
 
 KINDS = {
     "launch": "Launch",
@@ -41,7 +46,7 @@ def launch_form() -> None:
 
 def _basics(today: date) -> dict[str, Any]:
     left, middle, right = st.columns([3, 1, 1])
-    label = left.text_input("Name", key="launch_label", placeholder="Offline mode")
+    label = left.text_input("Name", key="launch_label", placeholder="Offline mode", max_chars=200)
     kind = middle.selectbox("Kind", list(KINDS), format_func=KINDS.__getitem__, key="launch_kind")
     on = right.date_input("Day", today, key="launch_on", format="YYYY-MM-DD")
     values: dict[str, Any] = {"name": _slug(label), "label": label.strip(), "kind": kind, "on": _day(on)}
@@ -76,7 +81,7 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
             rows = []
             for name in chosen:
                 said = st.text_input(
-                    f"{titles[name]}: {'expected effect' if wish == 'expect' else 'limit'}",
+                    f"{literal(titles[name])}: {'expected effect' if wish == 'expect' else 'limit'}",
                     key=f"launch_{key}_{name}",
                     placeholder=example,
                 )
@@ -139,14 +144,16 @@ def _save(values: dict[str, Any]) -> None:
         st.error("Enter a name.")
         return
     try:
-        made = add(state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
+        made: list[Launch] = []
+        scope = Scope("launches", (("name", values["name"]),))
+        write = partial(add, state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
+        do("The launch is saved.", [scope], lambda: made.append(write()))
     except KpiError as error:
-        st.error(f"{error.message}\n\n{error.hint}")
+        st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
         return
-    state.changed()
-    if made.kind == "launch":
-        st.switch_page("../pages/launch.py", query_params={"launch": made.name})
-    st.toast(f"{made.title} is shown on its KPIs.")
+    if made[0].kind == "launch":
+        st.switch_page("../pages/launch.py", query_params={"launch": made[0].name})
+    st.toast(f"{literal(made[0].title)} is shown on its KPIs.")
 
 
 def _step(line: str) -> dict[str, Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.launches import scorecards as job
 from jobs.launches.registry import add, remove
 from jobs.project.clock import utc_now
+from jobs.project.undo import Scope
 from metrics.launches.page import LaunchPage, Remark
 from ui.kpi.charts import CONFIG
 from ui.launches.charts import curve_figure
 from ui.shell import state, url
+from ui.shell.acts import do
 from ui.shell.templates import line, render
+from ui.shell.words import literal_lines
 
 FIRST = 9  # comments shown at once
 
@@ -95,14 +100,15 @@ def show_decision(page: LaunchPage) -> None:
         line("No decision yet.")
     with st.popover("Decide"), st.form("decide", border=False):
         what = st.selectbox("What", job.DECISIONS, format_func=str.capitalize)
-        why = st.text_area("Why", height=90)
+        why = st.text_area("Why", height=90, max_chars=5000)
         if st.form_submit_button("Save decision", type="primary"):
             try:
-                job.decide(state.project(), page.name, what, why, by=state.who(), now=utc_now())
-                state.changed()
+                scope = Scope("launch_decisions", (("launch", page.name),))
+                decide = partial(job.decide, state.project(), page.name, what, why, by=state.who(), now=utc_now())
+                do("The decision is saved.", [scope], decide)
                 st.rerun()
             except KpiError as error:
-                st.error(error.message)
+                st.error(literal_lines(error.message))
 
 
 def show_basis(page: LaunchPage) -> None:
@@ -130,12 +136,15 @@ def edit_launch(name: str, kept: str) -> None:
         with st.container(horizontal=True):
             if st.button("Save", type="primary", key="save_edit"):
                 try:
-                    add(state.project(), changed, by=state.who(), now=utc_now(), replace=True, from_page=True)
-                    state.changed()
+                    change = partial(add, by=state.who(), now=utc_now(), replace=True, from_page=True)
+                    do("The launch is changed.", [_row_of(name)], partial(change, state.project(), changed))
                     st.rerun()
                 except KpiError as error:
-                    st.error(f"{error.message}\n\n{error.hint}")
+                    st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
             if st.button("Delete", key="delete_launch"):
-                remove(state.project(), name)
-                state.changed()
+                do("The launch is deleted.", [_row_of(name)], partial(remove, state.project(), name))
                 st.switch_page("../pages/launches.py")
+
+
+def _row_of(name: str) -> Scope:
+    return Scope("launches", (("name", name),))

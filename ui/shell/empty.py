@@ -7,6 +7,7 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.project.project import Project
 from ui.shell.sync_now import last_result, sync_now
+from ui.shell.words import literal_lines
 
 
 def first_steps(project: Project) -> None:
@@ -16,7 +17,7 @@ def first_steps(project: Project) -> None:
     try:
         known = len(project.sources.all())
     except KpiError as error:
-        st.error(error.message)
+        st.error(literal_lines(error.message))
         st.code(error.hint)
         return
     if known:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.project.log import adopt, set_up
+from ui.shell.words import literal_lines
 
 SENTENCE = "Something unexpected went wrong here; the server's log says what. The other pages go on as before."
 log = logging.getLogger(__name__)
@@ -34,9 +35,9 @@ def failed(error: Exception, where: str) -> None:
 def show_error(error: KpiError) -> None:
     """What is wrong and what to do, in place of the page."""
     st.title("This cannot be shown")
-    st.error(error.message if not error.where else f"{error.where}: {error.message}")
+    st.error(literal_lines(error.message if not error.where else f"{error.where}: {error.message}"))
     if error.hint:
-        st.caption(error.hint.replace("\n", "  \n"))
+        st.caption(literal_lines(error.hint))
 
 
 def outside_of_a_page(error: Exception) -> bool:

@@ -1,49 +1,159 @@
-"""HTTP middleware: compression and security headers."""
+"""What stands before Streamlit: whom it answers, which addresses are closed, and the headers of every answer."""
 
 from __future__ import annotations
 
+import hmac
+import os
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import streamlit as st
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Streamlit's own front end needs inline styles, and blob: modules for components; nothing needs another host.
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' ws: wss: blob: data:",
-        "worker-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "frame-ancestors 'self'",
-    )
+from connectors.errors import KpiError
+from jobs.operations.hosts import Hosts
+from jobs.project.project import open_project
+from ui.shell.gate import may_see
+from ui.shell.signed import signed_in
+
+METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
+CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)")
+METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?")
+STRANGE_HOST = (
+    "This dashboard does not answer to that name.\n"
+    "If it is right, write it as `url` into settings.yml, such as url: https://kpi.example.com, and start again.\n"
 )
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"cross-origin-opener-policy", b"same-origin"),
 )
 
 
+def policy(host: str, scripts: Sequence[str]) -> str:
+    """The Content-Security-Policy of a page that is asked for at `host`. scripts: hashes of those in its HTML.
+
+    blob: components of Streamlit are modules made of their text. Styles stay inline: Streamlit and Plotly write
+    them. The websocket is named, because not every browser takes 'self' for it.
+    """
+    return "; ".join(
+        (
+            "default-src 'self'",
+            " ".join(("script-src 'self' blob:", *scripts)),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            f"connect-src 'self' ws://{host} wss://{host}",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
+    )
+
+
+@cache
+def inline_scripts() -> tuple[str, ...]:
+    """Hashes of the scripts in Streamlit's own page, as it is installed."""
+    page = Path(st.__file__).parent / "static" / "index.html"
+    found = re.findall(r"<script>(.*?)</script>", page.read_text(encoding="utf-8"), re.DOTALL)
+    return tuple(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in found)
+
+
+@cache
+def hosts() -> Hosts:
+    """The names of this server. A project that cannot be opened is served by its own page; loopback names remain."""
+    try:
+        url = open_project(lenient=True).settings.url
+    except KpiError:
+        url = ""
+    return Hosts(str(st.get_option("server.address") or ""), url)
+
+
+class Door:
+    """Refuses what is not for us: foreign hosts and origins, closed addresses, files of the signed-in to others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        status, words = refused(HTTPConnection(scope))
+        if not status:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": words.split("\n")[0]})
+        else:
+            await PlainTextResponse(words, status)(scope, receive, send)
+
+
+def refused(asked: HTTPConnection) -> tuple[int, str]:
+    """HTTP status and words for what is not answered; 0 for the rest."""
+    named = asked.headers.getlist("host")
+    if len(named) != 1 or not hosts().answers(named[0]):
+        return 421, STRANGE_HOST
+    path = re.sub(r"/{2,}", "/", asked.scope["path"]).rstrip("/")
+    if asked.scope["type"] == "websocket" and not hosts().takes(asked.headers.getlist("origin"), named[0]):
+        return 403, "Only the dashboard's own pages may connect.\n"
+    if CLOSED.fullmatch(path):
+        return 404, "Not found\n"
+    if path == METRICS and not _has_token(asked.headers):
+        return 403, f"Metrics need a token: set {METRICS_TOKEN} for the server and send it as Authorization: Bearer …\n"
+    if MEDIA.fullmatch(path) and not _may_see(asked):
+        return 403, "Sign in first.\n"
+    return 0, ""
+
+
+def _has_token(headers: Headers) -> bool:
+    token = os.environ.get(METRICS_TOKEN, "")
+    given = headers.get("authorization", "")
+    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+
+
+def _may_see(asked: HTTPConnection) -> bool:
+    try:
+        project = open_project()
+    except KpiError:
+        return False
+    return not project.settings.sign_in or may_see(signed_in(asked.cookies), project)
+
+
 class SecurityHeaders:
-    """Adds HEADERS to every HTTP answer."""
+    """Adds the policy and HEADERS to every HTTP answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; complete the answer's head."""
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        if not re.fullmatch(r"[\w.:\[\]-]+", host):
+            host = "localhost"
 
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                told = (b"content-security-policy", policy(host, inline_scripts()).encode())
+                ours = {name for name, _ in HEADERS}
+                kept = [(name, value) for name, value in message["headers"] if name.lower() not in ours]
+                message["headers"] = [*kept, told, *HEADERS]
             await send(message)
 
         await self.app(scope, receive, complete if scope["type"] == "http" else send)
 
 
-MIDDLEWARE = (Middleware(GZipMiddleware, minimum_size=1024), Middleware(SecurityHeaders))
+MIDDLEWARE = (Middleware(GZipMiddleware, minimum_size=1024), Middleware(SecurityHeaders), Middleware(Door))

@@ -13,6 +13,7 @@ from jobs.project.clock import utc_now
 from jobs.project.log import of_a_child, relay
 from jobs.project.project import REPOSITORY, Project
 from ui.shell import state
+from ui.shell.words import literal_lines
 
 
 def sync_now(project: Project) -> None:
@@ -50,7 +51,7 @@ def sync_now(project: Project) -> None:
         rows = sum(source["rows"] for source in json.loads(out)["sources"])
         st.session_state["synced"] = f"Synced: {rows:,} rows loaded." if rows else "Synced: nothing new."
     state.changed()
-    st.session_state["sync_errors"] = "  \n".join(said)
+    st.session_state["sync_errors"] = "\n".join(said)
     st.rerun()
 
 
@@ -59,4 +60,4 @@ def last_result() -> None:
     if done := st.session_state.pop("synced", ""):
         st.success(done)
     if errors := st.session_state.pop("sync_errors", ""):
-        st.error(errors)
+        st.error(literal_lines(errors))

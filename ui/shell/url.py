@@ -7,6 +7,8 @@ from functools import partial
 
 import streamlit as st
 
+from ui.shell.words import literal
+
 
 def read(name: str, allowed: Sequence[str], default: str) -> str:
     """A parameter of the address, or the default where it is missing or says nothing known."""
@@ -37,7 +39,7 @@ def choose(
     draw(
         label,
         list(options),
-        format_func=options.__getitem__,
+        format_func=(lambda slug: literal(options[slug])) if buttons else options.__getitem__,
         key=key,
         on_change=edited,
         label_visibility="collapsed",

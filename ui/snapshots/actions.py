@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
 from connectors.errors import KpiError
 from jobs.project.clock import utc_now
+from jobs.project.undo import Scope
 from jobs.snapshots.board import Shown
 from jobs.snapshots.render import MIMES, file_name, mail_preview, render
 from jobs.snapshots.send import send
@@ -19,6 +21,8 @@ from metrics.snapshots.comparing import Pair
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
 from ui.shell import state, templates
+from ui.shell.acts import do
+from ui.shell.words import literal_lines
 
 MORE = {"html": "HTML", "png": "Picture for chats", "markdown": "Markdown", "csv": "CSV", "json": "JSON"}
 STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is being sent", "unknown": "may have arrived"}
@@ -53,9 +57,11 @@ def note_form(document: Document) -> None:
         said = st.text_area("What should a reader know?", key=f"note_{document.week}", max_chars=2000)
         if st.button("Save note", type="primary", key="save_note"):
             try:
-                write_note(state.project(), document, said, by=state.who(), now=utc_now())
+                scope = Scope("snapshot_notes", (("name", document.snapshot), ("week", document.week)))
+                write = partial(write_note, state.project(), document, said, by=state.who(), now=utc_now())
+                do("The note is saved.", [scope], write)
             except KpiError as error:
-                st.error(f"{error.message}. {error.hint}")
+                st.error(literal_lines(f"{error.message}. {error.hint}"))
                 return
             state.changed()
             st.rerun()
@@ -90,7 +96,7 @@ def _send(document: Document, names: Sequence[str]) -> None:
         with st.spinner("Sending"):
             send(state.project(), document, names, by=state.who())
     except KpiError as error:
-        st.error(f"{error.message}. {error.hint}")
+        st.error(literal_lines(f"{error.message}. {error.hint}"))
         return
     state.changed()
     st.rerun()

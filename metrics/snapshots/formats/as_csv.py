@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
-from metrics.presentation.export import cell
+from metrics.presentation.export import csv_text
 from metrics.snapshots.document import Document, Line
 
 COLUMNS = [
@@ -33,22 +30,19 @@ COLUMNS = [
 
 def as_csv(document: Document) -> str:
     """A header and rows. kind: number (what the snapshot says of the KPI), week or month (points of its chart)."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", restval="")
-    writer.writeheader()
-    for section in document.sections:
-        for line in section.lines:
-            for row in _rows(line):
-                full = {
-                    "snapshot": document.snapshot,
-                    "week": document.week,
-                    "revision": document.revision,
-                    "generation": document.generation,
-                    "section": section.title,
-                    **row,
-                }
-                writer.writerow({key: cell(value) for key, value in full.items()})
-    return out.getvalue()
+    head: dict[str, object] = {
+        "snapshot": document.snapshot,
+        "week": document.week,
+        "revision": document.revision,
+        "generation": document.generation,
+    }
+    lines = (
+        {**head, "section": section.title, **row}
+        for section in document.sections
+        for line in section.lines
+        for row in _rows(line)
+    )
+    return csv_text(COLUMNS, lines)
 
 
 def _rows(line: Line) -> list[dict[str, object]]:

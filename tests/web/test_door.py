@@ -1,0 +1,170 @@
+"""What a server answers and what not, over real sockets: hosts, origins, closed addresses, headers."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.operations.hosts import Hosts, is_loopback
+from tests.conftest import Builder, Server, run_cli
+from ui.shell.middleware import inline_scripts
+
+TOKEN = "a-token-for-metrics"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A project with its own address, and a token for metrics."""
+    project = Builder(tmp_path_factory.mktemp("door") / "project")
+    project.settings("name: Shop\nurl: https://kpi.example.com\n")
+    os.environ["KPI_METRICS_TOKEN"] = TOKEN
+    try:
+        server = Server(project.folder)
+    finally:
+        del os.environ["KPI_METRICS_TOKEN"]
+    yield server
+    server.stop()
+
+
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
+    """Status, text and headers of an answer; `Host` as it is given."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    found = answer.status, "" if answer.status == 101 else answer.read().decode(), dict(answer.getheaders())
+    connection.close()
+    return found
+
+
+def websocket(server: Server, **headers: str) -> int:
+    """Status of asking for the page's websocket: 101 = it stands."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Key": key, "Sec_WebSocket_Version": "13"}
+    return ask(server, "/_stcore/stream", **asked, **headers)[0]
+
+
+STRANGE = (
+    "evil.example",
+    "evil.example:8501",
+    "127.0.0.1.evil.example",
+    "kpi.example.com.evil.example",
+    "10.0.0.7",
+    "",
+    "a b",
+)
+
+
+@pytest.mark.parametrize("host", STRANGE)
+@pytest.mark.parametrize("path", ["/", "/kpi", "/_stcore/health", "/media/abc.csv", "/app/static/favicon.svg"])
+def test_a_foreign_host_is_refused(served: Server, path: str, host: str) -> None:
+    status, text, _ = ask(served, path, Host=host)
+    assert status in (400, 421) and "<title>" not in text
+    assert status == 400 or "settings.yml" in text, "it says what to do"
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:99", "localhost:8501", "kpi.example.com", "KPI.Example.com.", "[::1]:1"]
+)
+def test_our_own_hosts_are_answered(served: Server, host: str) -> None:
+    assert ask(served, "/", Host=host)[0] == 200
+
+
+def test_a_websocket_of_a_foreign_host_or_origin_is_refused(served: Server) -> None:
+    own = f"127.0.0.1:{served.port}"
+    assert websocket(served, Host=own) == 101
+    assert websocket(served, Host=own, Origin=f"http://{own}") == 101
+    assert websocket(served, Host=own, Origin="https://kpi.example.com") == 101, "a proxy that passes on to us"
+    assert websocket(served, Host="kpi.example.com", Origin="https://kpi.example.com") == 101
+    assert websocket(served, Host="evil.example", Origin="http://evil.example") == 403
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://localhost:3000",
+        "http://127.0.0.1:1",
+        "https://kpi.example.com.evil.example",
+    ):
+        assert websocket(served, Host=own, Origin=origin) == 403, origin
+
+
+CLOSED = (
+    "/_stcore/agent/openapi.json", "/_stcore/agent/interact", "/_stcore/agent/mcp", "//_stcore//agent/openapi.json",
+    "/_stcore/agent/openapi.json/", "/_stcore/%61gent/openapi.json", "/openapi.json", "/docs", "/redoc",
+    "/_stcore/script-health-check",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_schema_and_agent_api_are_closed(served: Server, path: str) -> None:
+    status, text, _ = ask(served, path)
+    assert status in (400, 404) and "openapi" not in text.lower()
+    assert ask(served, path, "POST")[0] in (400, 404, 405)
+
+
+def test_metrics_need_the_token(served: Server) -> None:
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+    ):
+        for path in ("/_stcore/metrics", "//_stcore/metrics", "/_stcore/metrics/", "/_stcore/metrics?families=x"):
+            status, text, _ = ask(served, path, **headers)
+            assert status in (400, 403) and "# TYPE" not in text, path
+    status, text, _ = ask(served, "/_stcore/metrics", Authorization=f"Bearer {TOKEN}")
+    assert status == 200 and "# EOF" in text
+
+
+def test_every_answer_has_the_headers(served: Server) -> None:
+    for path in ("/", "/kpi", "/static/nothing.js", "/media/none", "/app/static/favicon.svg"):
+        _, _, headers = ask(served, path, Host="kpi.example.com")
+        found = {name.lower(): value for name, value in headers.items()}
+        told = found["content-security-policy"]
+        assert "unsafe-eval" not in told and "connect-src 'self' ws://kpi.example.com wss://kpi.example.com;" in told
+        (scripts,) = re.findall(r"script-src ([^;]*)", told)
+        assert "unsafe-inline" not in scripts and inline_scripts() and inline_scripts()[0] in scripts
+        assert "frame-ancestors 'self'" in told and "object-src 'none'" in told
+        assert found["x-content-type-options"] == "nosniff" and found["referrer-policy"] == "same-origin"
+        assert "*" not in found.get("access-control-allow-origin", "") or path.startswith("/app/static/")
+
+
+def test_no_other_page_may_send_messages(served: Server) -> None:
+    _, text, _ = ask(served, "/_stcore/host-config")
+    assert "streamlit" not in text
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "answered"),
+    [
+        ("127.0.0.1", "10.0.0.7", False), ("0.0.0.0", "10.0.0.7", True), ("0.0.0.0", "[fe80::1]:8501", True),
+        ("0.0.0.0", "evil.example", False),
+        ("0.0.0.0", "10.0.0.7.evil.example", False), ("10.0.0.7", "10.0.0.7:80", True),
+        ("127.0.0.1", "127.0.0.1:99999", False),
+        ("127.0.0.1", "a@127.0.0.1", False), ("127.0.0.1", "127.0.0.1/", False),
+    ],
+)  # fmt: skip
+def test_which_hosts_are_ours(address: str, host: str, answered: bool) -> None:
+    assert Hosts(address, "https://kpi.example.com").answers(host) == answered
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.8.8.8", True), ("0.0.0.0", False), ("::", False),
+     ("", False), ("10.0.0.7", False), ("no-such-host.invalid", False)],
+)  # fmt: skip
+def test_what_reaches_no_further_than_this_machine(host: str, inside: bool) -> None:
+    assert is_loopback(host) == inside
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7"])
+def test_without_sign_in_nobody_else_is_served(project: Builder, host: str) -> None:
+    done = run_cli("run", "--host", host, "--project", str(project.folder))
+    assert done.returncode == 1
+    assert "nobody has to sign in" in done.stderr and "--allow-open" in done.stderr and "sign_in: true" in done.stderr

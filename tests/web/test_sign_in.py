@@ -1,0 +1,158 @@
+"""Sign-in in a real Chromium with a real OpenID provider: who may see, who may not, and what a wrong set-up says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT, Builder, Server
+from tests.web.oidc import CLIENT, SECRET
+
+COOKIE_SECRET = "canary-of-the-cookie-7f3a-0123456789abcdef"
+SEEN = "Seen by the signed-in only"
+WHOLE = {
+    "redirect_uri": "{server}/oauth2callback",
+    "cookie_secret": COOKIE_SECRET,
+    "client_id": CLIENT,
+    "client_secret": SECRET,
+    "server_metadata_url": "{issuer}/.well-known/openid-configuration",
+}
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return int(found.getsockname()[1])
+
+
+class Place:
+    """A provider, and a dashboard that asks it. The dashboard's secrets are read when it starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.person = folder, folder / "person"
+        self.person.write_text("ana@example.com")
+        self.issuer = f"http://127.0.0.1:{(port := free_port())}"
+        command = [sys.executable, str(ROOT / "tests/web/oidc.py"), str(port), str(self.person)]
+        self.provider = subprocess.Popen(command, cwd=ROOT)
+        project = self.project = Builder(folder / "project")
+        project.rows("events", pd.DataFrame({"at": pd.to_datetime(["2026-11-01", "2026-11-02"]), "v": [1, 2]}))
+        project.kpi("k", f"label: {SEEN}\ndataset: events\nagg: count")
+        project.settings("name: Shop\nsign_in: true\nsign_in_domains: ['@Example.com']\n")
+        project.sync()
+
+    def serve(self, secrets: str | None) -> Server:
+        """Start the dashboard with a secrets.toml; {server} and {issuer} in it are filled in."""
+        port, home = free_port(), self.folder / "home"
+        told = home / ".streamlit" / "secrets.toml"
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.unlink(missing_ok=True)
+        if secrets is not None:
+            server = f"http://127.0.0.1:{port}"
+            told.write_text(secrets.replace("{server}", server).replace("{issuer}", self.issuer))
+        before = os.environ["HOME"]
+        os.environ["HOME"] = str(home)
+        try:
+            return Server(self.project.folder, port=port)
+        finally:
+            os.environ["HOME"] = before
+
+
+def toml(values: dict[str, str]) -> str:
+    return "[auth]\n" + "".join(f"{key} = '{value}'\n" for key, value in values.items())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("sign_in"))
+    yield made
+    made.provider.terminate()
+    made.provider.wait(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def served(place: Place) -> Iterator[Server]:
+    server = place.serve(toml(WHOLE))
+    yield server
+    server.stop()
+    for canary in (COOKIE_SECRET, SECRET):
+        assert canary not in server.log.read_text()
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Any]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def test_who_is_of_the_domain_signs_in_and_sees(tab: Any, place: Place, served: Server) -> None:
+    place.person.write_text("ana@example.com")
+    tab.goto(f"{served.url}/kpi?kpi=k")
+    tab.get_by_role("button", name="Sign in").wait_for(timeout=40_000)
+    assert SEEN not in tab.inner_text("body")
+    tab.get_by_role("button", name="Sign in").click()
+    tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    cookies = {cookie["name"]: cookie for cookie in tab.context.cookies()}
+    assert cookies["_streamlit_user"]["httpOnly"]
+    assert tab.request.get(f"{served.url}/media/none.csv").status == 404, "who is signed in may ask for files"
+
+
+@pytest.mark.parametrize(
+    "person", ["eve@other.example", "eve@example.com.other.example", "eve@example.com unconfirmed", "example.com"]
+)
+def test_who_is_not_sees_a_page_that_says_so_and_no_data(tab: Any, place: Place, served: Server, person: str) -> None:
+    place.person.write_text(person)
+    tab.goto(served.url)
+    tab.get_by_role("button", name="Sign in").click(timeout=40_000)
+    tab.get_by_text("This account may not see this dashboard.").wait_for(timeout=40_000)
+    said = tab.inner_text("body")
+    assert SEEN not in said and "@example.com" in said and person.split()[0] in said
+    assert tab.request.get(f"{served.url}/media/none.csv").status == 403
+    tab.get_by_role("button", name="Sign out").wait_for()
+
+
+def test_files_are_for_who_is_signed_in(served: Server) -> None:
+    for cookie in ("", "_streamlit_user=forged", '_streamlit_user="eyJpc19sb2dnZWRfaW4iOnRydWV9.x.y"'):
+        asked = urllib.request.Request(f"{served.url}/media/none.csv", headers={"Cookie": cookie})
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(asked, timeout=10)
+        assert told.value.code == 403
+        told.value.close()
+
+
+def without(key: str) -> str:
+    return toml({k: v for k, v in WHOLE.items() if k != key})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [
+        (None, "There is no [auth]"),
+        ("[other]\na = 'b'\n", "There is no [auth]"),
+        ("[auth\n", "There is no [auth]"),
+        (without("client_secret"), "[auth] lacks client_secret"),
+        (toml({**WHOLE, "cookie_secret": "short"}), "shorter than 32"),
+        (toml({**WHOLE, "redirect_uri": "{server}/else"}), "does not end in /oauth2callback"),
+        (toml({**WHOLE, "server_metadata_url": "nothing"}), "is no web address"),
+    ],
+)
+def test_a_wrong_set_up_says_what_to_do(tab: Any, place: Place, secrets: str | None, words: str) -> None:
+    server = place.serve(secrets)
+    try:
+        tab.goto(f"{server.url}/kpi?kpi=k")
+        tab.get_by_text(words).wait_for(timeout=40_000)
+        said = tab.inner_text("body")
+        assert "secrets.toml" in said and SEEN not in said and COOKIE_SECRET not in said
+    finally:
+        server.stop()
