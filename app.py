@@ -4,12 +4,14 @@
 run the page file without the gate (docs/decisions/0002-launcher.md).
 """
 
-from streamlit.starlette import App
-
 from jobs.operations.threads import one_blas_thread
-from ui.shell.logs import outside_of_a_page, server_logs
-from ui.shell.middleware import MIDDLEWARE
 
-one_blas_thread()  # Streamlit itself has not loaded numpy yet
+one_blas_thread()  # before anything loads numpy, as the middleware does with the project
+
+from streamlit.starlette import App  # noqa: E402
+
+from ui.shell.logs import outside_of_a_page, server_logs  # noqa: E402
+from ui.shell.middleware import MIDDLEWARE  # noqa: E402
+
 server_logs()  # until the project's settings are read
 app = App("ui/main.py", middleware=MIDDLEWARE, on_script_error=outside_of_a_page)

@@ -163,11 +163,20 @@ PLACES = {  # where an expression may stand
     "conversion": "type: conversion\ndataset: t\nconversion:\n  dataset: t\n  filter: >-\n    {sql}\n",
     "funnel": "type: funnel\ndataset: t\nsteps:\n- {{name: a}}\n- name: b\n  filter: >-\n    {sql}\n",
     "cumulative": "type: cumulative\nmeasure:\n  dataset: t\n  agg: sum\n  expr: >-\n    {sql}\n",
+    "survey": "type: survey\ndataset: t\nscale: ces\nscore: >-\n  {sql}\n",
+    "per": "dataset: t\nagg: sum\nexpr: amount\nsemi_additive:\n  pick: last\n  per: >-\n    {sql}\n",
+    "retention": "type: retention\ndataset: t\nat: 1\nunit: day\nreturn:\n  dataset: t\n  filter: >-\n    {sql}\n",
 }
 DATASET_PLACES = {
     "dimensions": "dimensions:\n  bad: >-\n    {sql}\n",
     "filter": "filter: >-\n  {sql}\n",
     "measures": "measures:\n  bad:\n    agg: sum\n    expr: >-\n      {sql}\n",
+}
+LAUNCH_PLACES = {
+    "adoption": "adoption:\n  dataset: t\n  used: >-\n    {sql}\n",
+    "audience": "audience: >-\n  {sql}\n",
+    "control": "control: >-\n  {sql}\n",
+    "rollout": "rollout:\n- on: 2026-11-02\n  segment: >-\n    {sql}\n",
 }
 HEAD = "source: t\ntime_dimension: at\nentity: id\n"
 
@@ -203,6 +212,12 @@ def written(project: Builder, filled: dict[str, str], *, waits: bool = True) -> 
             else:
                 write("kpis", name, place.format(sql=sql))
         next(places)  # so that each attack meets other places
+    marks = itertools.cycle(LAUNCH_PLACES.items())
+    for number, attack in enumerate(EXPRESSIONS):
+        key, place = next(marks)
+        day = "" if key == "rollout" else "on: 2026-11-02\n"
+        text = f"success: [{{kpi: good, expect: +5%}}]\n{day}{place.format(sql=attack.format(**filled))}"
+        write("launches", f"bad_l{number}", text)
     for number, attack in enumerate(SELECTS):
         sql = attack.format(**filled)
         write("kpis", f"bad_s{number}", f"type: sql\ndataset: t\nsql: >-\n  {sql}\n")
@@ -343,7 +358,7 @@ def test_what_analysts_write_is_taken(text: str) -> None:
 def test_an_allowed_function_is_taken_as_the_parser_keeps_it(arguments: str) -> None:
     """Whatever the parser makes of its name: other engines call many of them otherwise."""
     taken = 0
-    for name in sorted(ALLOWED):
+    for name in sorted(ALLOWED - {"age"}):  # which needs two
         with contextlib.suppress(SqlglotError):
             tree = sqlglot.parse_one(f"SELECT {name}({arguments}) AS v FROM t", dialect="duckdb")
             sql_guard.refuse_functions(tree)

@@ -26,11 +26,16 @@ START = (
 )
 LOADED = ("pandas", "connectors.warehouse.duckdb.caged")  # when it starts: what nearly all are asked needs them
 STARTING = 60.0  # seconds that a busy machine may take to start one; they are no part of an answer's
-# All that a worker knows of its surroundings. Threads of a numeric library, and an arena for each thread (64 MB of
-# addresses), would only take of its memory.
+# All that a worker knows of its surroundings. What libraries would reserve and not use is no part of its memory:
+# threads of a numeric library, an arena for each thread (64 MB), Arrow's own allocator (1 GB).
 ENVIRONMENT = {
     **{"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"},
-    **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+    **{
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+    },
 }
 
 TIME_HINT = "Narrow what is counted, or allow more with `query_timeout` in settings.yml."
@@ -87,8 +92,10 @@ class Worker:
                 raise QueryLimit(f"took longer than {seconds:g} s", hint=TIME_HINT)
             kind, found, full = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # our own code wrote it
         except (EOFError, OSError) as error:
-            self.end()
-            raise QueryLimit(f"needs more than {_gb(self._limits.memory)}", hint=MEMORY_HINT) from error
+            ended = self._ended_by()
+            raise QueryLimit(
+                f"needs more than {_gb(self._limits.memory)}, or failed ({ended})", hint=MEMORY_HINT
+            ) from error
         except BaseException:  # a half-read answer would be taken for the next one's
             self.end()
             raise
@@ -105,6 +112,14 @@ class Worker:
         if kind == "memory":
             raise QueryLimit(f"needs more than {_gb(self._limits.memory)}", hint=MEMORY_HINT)
         raise WorkerError(found)
+
+    def _ended_by(self) -> str:
+        """The signal, or the status, that a worker ended with which did not answer."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        status = self._process.poll()
+        self.end()
+        return signal.Signals(-status).name if status and status < 0 else f"exit status {status}"
 
     def end(self) -> None:
         """Kill it, with what it started."""

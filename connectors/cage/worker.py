@@ -20,6 +20,7 @@ from connectors.errors import KpiError
 
 STATM = Path("/proc/self/statm")
 LOOK = 0.5  # seconds between looks whether there still is somebody to answer
+LIBRARIES = 128 << 20  # bytes of code that is mapped, which the system counts apart
 RESERVED = 1 << 30  # bytes of addresses for libraries and for what allocators reserve and do not use
 FULL = 0.7  # of its memory: freed memory is not always given back, and the next answer would have too little
 
@@ -31,7 +32,7 @@ def serve(handle: int, parent: int, memory: int, *modules: str) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "darwin":  # which knows the limit and does not hold it
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory - LIBRARIES, memory - LIBRARIES))
         resource.setrlimit(resource.RLIMIT_AS, (memory + RESERVED, memory + RESERVED))
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     connection = Connection(handle)
@@ -79,9 +80,9 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _taken() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not say."""
+    """Bytes that count against the limit; 0 where the system does not say."""
     try:
-        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+        return int(STATM.read_text().split()[5]) * resource.getpagesize()
     except OSError:
         return 0
 

@@ -31,7 +31,7 @@ VERBS = (
     ("diff", "--json"),
     ("check", "--json"),
 )
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(.{0,6})")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?=(.{0,6}))")
 
 
 def zoned(text: str) -> list[str]:

@@ -21,7 +21,12 @@ from connectors.warehouse.duckdb import reader
 from connectors.warehouse.duckdb.computing import Opening
 
 MOST_OPEN = 2  # files at a time: the live generation and the one before it
-TABLE = re.compile(rf'(?:(?:main|{reader.CHANGED})\.)?(?:[^".]+|"(?:[^"]|"")*")')
+# Of the parser's JSON: where a table is, which function makes rows, and what is neither. Texts of the SQL have their
+# quotes escaped there, so none of them looks like this.
+PLACE = re.compile(r'"(?:schema_name|catalog_name)":"((?:[^"\\]|\\.)*)"')
+CALLED = re.compile(r'"type":"TABLE_FUNCTION".*?"function_name":"((?:[^"\\]|\\.)*)"')
+OTHER = re.compile(r'"type":"SHOW_REF"|^\{"error":true')
+ROW_SOURCES = frozenset({"generate_series", "json_each", "range", "unnest"})
 
 
 _open: OrderedDict[tuple[str, int, int], tuple[duckdb.DuckDBPyConnection, str]] = OrderedDict()
@@ -98,11 +103,19 @@ def clock(now: datetime) -> dict[str, str]:
 
 
 def _refuse_books(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raises WarehouseError for a statement that reads what is no loaded table, or for more than one statement."""
+    """Raises WarehouseError for a statement that reads what is no loaded table, or for more than one statement.
+
+    The engine's own parser says what it reads. Its JSON is searched and not loaded: it nests as deep as the SQL does.
+    """
     try:
-        names = connection.get_table_names(sql, qualified=True)
+        if len(connection.extract_statements(sql)) != 1:
+            raise WarehouseError("more than one statement", hint="A definition is one SELECT.")
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     except duckdb.Error as error:
         raise reader.engine_error(error) from error
-    for name in sorted(names):
-        if not TABLE.fullmatch(name):
-            raise WarehouseError(f"'{name}' is not a loaded table", hint="Only loaded tables and datasets are read.")
+    read = str(row[0]) if row else ""
+    outside = {place for place in PLACE.findall(read) if place not in ("", "main", reader.CHANGED)}
+    called = {name for name in CALLED.findall(read) if name not in ROW_SOURCES}
+    if outside or called or OTHER.search(read):
+        shown = ", ".join(sorted(outside | called)) or "the catalogue"
+        raise WarehouseError(f"it reads {shown}, which is no loaded table", hint="Only loaded tables are read.")

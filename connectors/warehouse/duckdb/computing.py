@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CAGED = "connectors.warehouse.duckdb.caged"
-DESCRIBING = 5.0  # seconds: nothing is computed, and every page waits for the catalogue
+DESCRIBING = 20.0  # seconds: nothing is computed, and every page waits for the catalogue
 SPILL = ".spill-"  # folders of the data folder
 
 

@@ -289,7 +289,7 @@ def catalogued(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
 
 def engine_error(error: duckdb.Error) -> KpiError:
     """The engine's message without its stack and its hints to files and settings."""
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if isinstance(error, duckdb.OutOfMemoryException) or str(error).startswith("Out of Memory"):
         return QueryLimit("needs more memory than it may take", hint=MEMORY_HINT)
     first = str(error).split("\n", 1)[0]
     return disk_full(error) or WarehouseError(

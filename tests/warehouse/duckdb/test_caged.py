@@ -1,0 +1,74 @@
+"""What a worker asks of the engine's own parser: statements read loaded tables, whatever the catalogue let through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from connectors.errors import WarehouseError
+from connectors.warehouse.duckdb import caged
+from connectors.warehouse.duckdb.reader import BOOKS, CHANGED
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE t AS SELECT 1 AS id, 'x' AS a; CREATE SCHEMA {BOOKS}; CREATE SCHEMA {CHANGED}"
+        )
+        connection.execute(f"CREATE TABLE {BOOKS}.files (text VARCHAR); CREATE TABLE {CHANGED}.t AS FROM t")
+        yield connection
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM t JOIN (SELECT 1 AS id) o USING (id)",
+        f"SELECT * FROM main.t UNION ALL SELECT * FROM {CHANGED}.t",
+        "WITH files AS (SELECT * FROM t) SELECT * FROM files",
+        "FROM range(3), generate_series(1, 2), t",
+        "SELECT unnest([1, 2]), (SELECT max(id) FROM t)",
+        "FROM t PIVOT (sum(id) FOR a IN ('x'))",
+        """SELECT '"schema_name":"bellwether"', '"type":"SHOW_REF"', '{"error":true' FROM t""",
+        f"SELECT '{BOOKS}.files' AS {BOOKS} FROM t",
+        "VALUES (1)",
+        "SELECT " + " + ".join(["id"] * 800) + " FROM t",
+    ],
+)
+def test_what_reads_loaded_tables_is_taken(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
+    caged._refuse_books(engine, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT * FROM {BOOKS}.files",
+        f"SELECT (SELECT max(text) FROM {BOOKS}.files) FROM t",
+        f'SELECT * FROM t WHERE EXISTS (FROM "{BOOKS}"."files")',
+        f"WITH t AS (SELECT * FROM {BOOKS}.files) SELECT * FROM t",
+        f"SELECT * FROM memory.{BOOKS}.files",
+        f"SELECT * FROM t, LATERAL (SELECT * FROM {BOOKS}.files)",
+        "SELECT * FROM memory.main.t",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM duckdb_tables()",
+        f"SELECT * FROM query('FROM {BOOKS}.files')",
+        f"SELECT * FROM query_table('{BOOKS}.files')",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+        "FROM range(3), glob('*')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SHOW TABLES",
+        "SUMMARIZE t",
+        "DESCRIBE t",
+        "PIVOT t ON a USING sum(id)",
+        "SELECT 1; SELECT 2",
+        "INSERT INTO t VALUES (1, 'y')",
+        "COPY t TO 'x.csv'",
+        "not SQL at all",
+        "",
+    ],
+)
+def test_what_reads_anything_else_is_refused(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
+    with pytest.raises(WarehouseError):
+        caged._refuse_books(engine, sql)
