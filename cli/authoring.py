@@ -159,9 +159,9 @@ def diff(
 
     found = run_diff(open_project_at(project), kpis or [], against, periods=periods)
     if json_:
-        print_json(list(found.rows))
+        print_json(list(found.rows), data=True)
     elif found.rows:
-        print_table(list(found.rows), ["kpi", "period", "old", "new"])
+        print_table(list(found.rows), ["kpi", "period", "old", "new"], data=True)
     else:
         typer.echo("no definition differs")
     for note in found.notes:

@@ -135,7 +135,7 @@ def show(
         if any(row["identical"] is False for row in rows):
             raise typer.Exit(1)
     elif json_ or format_ == "json":
-        print_json(scorecard_dict(opened, name, now=at))
+        print_json(scorecard_dict(opened, name, now=at), data=True)
     else:
         typer.echo(run(opened, name, now=at, html=format_ == "html"), nl=False)
 

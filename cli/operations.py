@@ -71,7 +71,7 @@ def sources(project: ProjectOption = None, json_: JsonOption = False, debug: Deb
     from jobs.operations.status import source_options
 
     rows = source_options()
-    print_rows(rows, ["type", "option", "default", "description"], as_json=json_)
+    print_rows(rows, ["type", "option", "default", "description"], as_json=json_, data=True)
 
 
 @partial(verb, of=app)

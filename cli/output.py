@@ -95,9 +95,9 @@ def print_table(rows: list[dict[str, Any]], columns: list[str], *, data: bool = 
     typer.echo(as_table(rows if data else masked(rows), columns), nl=False)
 
 
-def print_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:
-    """All that is known of rows for programs, these columns for people."""
+def print_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool, data: bool = False) -> None:
+    """All that is known of rows for programs, these columns for people. data: as for `print_json`."""
     if as_json:
-        print_json(rows)
+        print_json(rows, data=data)
     else:
-        print_table(rows, columns)
+        print_table(rows, columns, data=data)

@@ -95,7 +95,7 @@ def show(
     opened = open_project_at(project)
     document = document_of(opened, snapshot, week, revision)
     if json_:
-        print_json(document.as_dict())
+        print_json(document.as_dict(), data=True)
     else:
         typer.echo(render(opened, document, "markdown").decode(), nl=False)
 

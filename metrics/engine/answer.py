@@ -41,7 +41,8 @@ def answer(
     Raises UnknownName, DefinitionError, QueryRefused."""
     kpi = catalogue.kpi(query.kpi)
     if kpi.name in catalogue.uncomputed:
-        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name)
+        hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
+        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
     grain = query.grain or kpi.grain
     _check(query, kpi, grain, catalogue)
     generation = _generation(query, reader)
