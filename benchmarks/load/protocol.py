@@ -76,7 +76,7 @@ class Session:
         state.context_info.url = f"http://127.0.0.1:{self.port}/{self.page}"
         state.context_info.timezone, state.context_info.locale = "UTC", "en-US"
         state.context_info.color_scheme = "light"
-        return message.SerializeToString()
+        return bytes(message.SerializeToString())
 
     def _took(self, message: ForwardMsg, size: int) -> bool:
         """Whether that was the last of a run."""

@@ -75,9 +75,21 @@ def publish(options: argparse.Namespace, demo: Path) -> dict[str, Any]:
     """A generation is published while readers look."""
     with dashboard(demo) as server:
         _new_rows(demo)
+        before = _live(demo)
         command = (*KPI, "sync", "--project", str(demo))
         most, p95 = asyncio.run(measures.publishing(server, command, environment(), options.users, options.think))
-    return {"users": options.users, "most": most, "p95": p95, "limit": 500.0}
+    return {
+        "users": options.users,
+        "most": most,
+        "p95": p95,
+        "limit": 500.0,
+        "before": before,
+        "generation": _live(demo),
+    }
+
+
+def _live(demo: Path) -> str:
+    return (demo / "data" / "live").resolve().stem
 
 
 def _new_rows(demo: Path) -> None:
@@ -105,7 +117,9 @@ def soak(options: argparse.Namespace, demo: Path) -> dict[str, Any]:
 def lines(name: str, told: Any) -> Iterator[str]:
     """A measure in words."""
     if name != "pages":
-        yield f"{name}: " + ", ".join(f"{key} {value:,.5g}" for key, value in told.items())
+        yield f"{name}: " + ", ".join(
+            f"{key} {value if isinstance(value, str) else f'{value:,.5g}'}" for key, value in told.items()
+        )
         return
     yield "| page | reruns | p50 ms | p95 ms | most ms | limit | server CPU ms | × bare | kB | load |"
     yield "|---|---|---|---|---|---|---|---|---|---|"

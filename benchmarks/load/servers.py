@@ -47,8 +47,7 @@ class Server:
         with self._log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log)
         if self._most_files:
-            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self._most_files, hard))
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self._most_files, self._most_files))
         self._await()
         return self
 
