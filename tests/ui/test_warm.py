@@ -131,8 +131,8 @@ def test_what_is_made_of_a_view_goes_with_it() -> None:
 def test_views_of_older_marks_and_the_least_asked_ones_go() -> None:
     views = Views()
     for mark in "abc":
-        views.get(mark, "key", lambda mark=mark: mark)
-    assert views.get("c", "key", lambda: "anew") == "c" and views.get("b", "key", lambda: "anew") == "b"
+        assert views.get(mark, "key", mark.upper) == mark.upper()
+    assert views.get("c", "key", lambda: "anew") == "C" and views.get("b", "key", lambda: "anew") == "B"
     assert views.get("a", "key", lambda: "anew") == "anew" and MARKS == 2
     for number in range(MOST + 1):
         views.get("a", number, lambda: 0)
