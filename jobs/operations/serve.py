@@ -12,7 +12,6 @@ from connectors.errors import KpiError
 from jobs.operations.hosts import is_loopback
 from jobs.project.project import REPOSITORY, Project
 
-
 MOST_FILES = 65_536
 
 
