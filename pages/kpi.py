@@ -12,18 +12,19 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
 from metrics.kpi_views.change import ChangeBlock, where_it_sits
-from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page, segments
+from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page
 from metrics.kpi_views.origin import Origin, origin
 from ui.alerts.incident import alert_card
 from ui.kpi.change import show_change
-from ui.kpi.charts import CONFIG, series_figure
+from ui.kpi.charts import series_figure
 from ui.kpi.hero import hero
 from ui.kpi.origin import show_origin
 from ui.kpi.rule import chosen_rule, rule_controls
 from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
-from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters
+from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters, segments_of
+from ui.shell.plot import plot
 from ui.shell.templates import banner, line, render
 from ui.shell.words import literal
 
@@ -65,22 +66,22 @@ def page() -> None:
     if not state.project().has_data():
         first_steps(state.project())
         return
-    context = state.context()
-    names = sorted({*context.catalogue.kpis, *context.catalogue.broken})
+    catalogue = state.catalogue()
+    names = sorted({*catalogue.kpis, *catalogue.broken})
     if not names:
         st.title("No KPIs yet")
         st.write("Write one file per KPI in the project's `kpis/` folder; docs/definitions.md has examples.")
         return
-    labels = {n: context.catalogue.kpis[n].title if n in context.catalogue.kpis else n for n in names}
-    default = next((n for n in names if n in context.catalogue.kpis and context.catalogue.kpis[n].overview), names[0])
+    labels = {n: catalogue.kpis[n].title if n in catalogue.kpis else n for n in names}
+    default = next((n for n in names if n in catalogue.kpis and catalogue.kpis[n].overview), names[0])
     name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
-    kpi = context.catalogue.kpi(name)
-    dimensions = context.catalogue.dimensions_of(kpi)
+    kpi = catalogue.kpi(name)
+    dimensions = catalogue.dimensions_of(kpi)
     grain = url.read("grain", kpi.offered_grains, kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")
-    where = dimension_filters(context, name, dimensions)
+    where = dimension_filters(name, dimensions)
     who = url.read("who", PARTS, "")
     found = view(name, grain, range_, compare, by, where, who)
     rule = chosen_rule(kpi, where)
@@ -96,7 +97,7 @@ def page() -> None:
     hero(found.card)
     if found.so_far:
         line(found.so_far)
-    options = {d: segments(context, name, d) for d in dimensions}
+    options = {d: segments_of(name, d) for d in dimensions}
 
     def controls(place: str) -> None:
         url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain], place=place)
@@ -124,7 +125,8 @@ def _chart(found: KpiPage, shown: Overlay | None) -> None:
         st.info("Nothing in this range. Choose a longer one.")
         return
     words = f"{found.card.label} over time. {found.chart.note}"
-    st.plotly_chart(series_figure(found.chart, shown), config=CONFIG, key="series", alt=words)
+    views = (found.chart,) if shown is None else (found.chart, shown)
+    plot(lambda: series_figure(found.chart, shown), *views, key="series", alt=words)
     render("shell/lines", lines=(found.chart.note, *found.notes))
 
 

@@ -10,11 +10,12 @@ from jobs.project.clock import utc_now
 from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage
-from ui.kpi.charts import CONFIG
 from ui.launches.charts import path_figure
 from ui.launches.scorecard import edit_launch, show_adoption, show_basis, show_decision, show_voice
 from ui.shell import state, url
 from ui.shell.empty import first_steps
+from ui.shell.once import once
+from ui.shell.plot import plot
 from ui.shell.templates import line, render
 from ui.shell.words import literal
 
@@ -25,12 +26,18 @@ def view(name: str) -> LaunchPage:
     return page_of(state.project(), name, now=utc_now())
 
 
+@state.cached_view
+def kept_text(name: str) -> str | None:
+    """The text of a launch that was made here."""
+    return text_of(state.project(), name)
+
+
 def page() -> None:
     """Choose, headline, verdicts, chart, adoption, voice, decision, basis."""
     if not state.project().has_data():
         first_steps(state.project())
         return
-    catalogue = state.context().catalogue
+    catalogue = state.catalogue()
     today = catalogue.today(utc_now())
     known = [x for x in catalogue.launches if x.kind == "launch"]
     if not known:
@@ -54,7 +61,7 @@ def page() -> None:
     show_voice(found)
     show_decision(found)
     show_basis(found)
-    kept = text_of(state.project(), name)
+    kept = kept_text(name)
     if kept is not None:
         edit_launch(name, kept)
 
@@ -62,10 +69,10 @@ def page() -> None:
 def _exports(found: LaunchPage) -> None:
     link = link_to(state.project(), found.name)
     with st.container(horizontal=True, key="exports", gap="small"):
-        st.download_button("Export HTML", as_html(found, link), f"{found.name}.html", "text/html", on_click="ignore")
-        st.download_button(
-            "Export Markdown", markdown(found, link), f"{found.name}.md", "text/markdown", on_click="ignore"
-        )
+        page = once("html", lambda: as_html(found, link), found)
+        text = once("markdown", lambda: markdown(found, link), found)
+        st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
+        st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
 
 
 def _verdicts(found: LaunchPage) -> None:
@@ -83,9 +90,10 @@ def _chart(found: LaunchPage) -> None:
     st.header("Before and after")
     name = url.choose("chart", "KPI drawn", drawn, next(iter(drawn)), buttons=True)
     block = next(b for b in found.blocks if b.name == name)
-    assert block.path is not None
+    path = block.path
+    assert path is not None
     words = f"{block.title}: as seen, and as expected without the launch, with a band of 95%"
-    st.plotly_chart(path_figure(block.path), config=CONFIG, key="path", alt=words)
+    plot(lambda: path_figure(path), path, key="path", alt=words)
     line(f"{words}. {block.today}")
 
 

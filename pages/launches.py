@@ -8,11 +8,11 @@ import streamlit as st
 from jobs.launches.board import board
 from jobs.project.clock import utc_now
 from metrics.launches.board import LaunchBoard
-from ui.kpi.charts import CONFIG
 from ui.launches.charts import timeline_figure
 from ui.launches.form import launch_form
 from ui.shell import state
 from ui.shell.empty import first_steps
+from ui.shell.plot import plot
 from ui.shell.templates import line, render
 
 NONE_YET = (
@@ -45,7 +45,7 @@ def page() -> None:
         st.header("Time line")
         words = "Launches and marks by day. Small dots: read-outs on D+7, D+14 and D+28."
         today = pd.Timestamp(found.today)
-        st.plotly_chart(timeline_figure(found.bars, today), config=CONFIG, key="timeline", alt=words)
+        plot(lambda: timeline_figure(found.bars, today), found, key="timeline", alt=words)
         line(words)
     if found.marks:
         st.header("Other marks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 from connectors.errors import KpiError
 from jobs.operations.hosts import is_loopback
 from jobs.project.project import REPOSITORY, Project
+
+MOST_FILES = 65_536
 
 
 def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -> None:
@@ -46,8 +49,17 @@ def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -
         str(port),
         *origins_of(project.settings.url),
     ]
+    allow_files()
     os.chdir(REPOSITORY)  # .streamlit/config.toml is read from here
     os.execv(sys.executable, command)
+
+
+def allow_files() -> None:
+    """Open as many files as the system lets this process: each session takes four, an ended one three for 2 minutes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def origins_of(url: str) -> list[str]:

@@ -13,7 +13,6 @@ from ui.shell.theme import BAD, GOOD, LINE, QUIET, RISK, SERIES
 
 MARKS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
 MOST_LETTERS = 34  # of a mark's label
-CONFIG = {"displayModeBar": False, "responsive": True}
 
 
 def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:

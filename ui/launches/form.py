@@ -15,9 +15,9 @@ from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
-from metrics.kpi_views.kpi_page import segments
 from ui.shell import state
 from ui.shell.acts import do
+from ui.shell.filters import segments_of
 from ui.shell.words import literal, literal_lines
 
 KINDS = {
@@ -33,7 +33,7 @@ STEP = re.compile(r"^\s*(\d{4}-\d{2}-\d{2})\s*[:,]?\s*(\d+(?:\.\d+)?)\s*%\s*$")
 
 def launch_form() -> None:
     """Fields, and what is wrong with them. On success the new launch's page opens."""
-    catalogue = state.context().catalogue
+    catalogue = state.catalogue()
     with st.expander("New launch or mark", key="new_launch"):
         values = _basics(catalogue.today(utc_now()))
         values |= _kpis(catalogue, launch=values["kind"] == "launch")
@@ -91,7 +91,7 @@ def _kpis(catalogue: Catalogue, *, launch: bool) -> dict[str, Any]:
 
 
 def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
-    context, found = state.context(), dict[str, Any]()
+    found = dict[str, Any]()
     names = success or list(catalogue.kpis)[:1]
     dimensions = list(dict.fromkeys(d for n in names for d in catalogue.dimensions_of(catalogue.kpi(n))))
     left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
@@ -103,7 +103,7 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
     )
     if not by:
         return found
-    known = list(dict.fromkeys(s for n in names for s in segments(context, n, by)))
+    known = list(dict.fromkeys(s for n in names for s in segments_of(n, by)))
     chosen = middle.multiselect("Which", known, key="launch_segments")
     control = right.checkbox("Use the others as control", True, key="launch_control")
     if chosen:

@@ -12,10 +12,10 @@ from jobs.launches.registry import add, remove
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
 from metrics.launches.page import LaunchPage, Remark
-from ui.kpi.charts import CONFIG
 from ui.launches.charts import curve_figure
 from ui.shell import state, url
 from ui.shell.acts import do
+from ui.shell.plot import plot
 from ui.shell.templates import line, render
 from ui.shell.words import literal_lines
 
@@ -32,7 +32,7 @@ def show_adoption(page: LaunchPage) -> None:
     render("launches/adoption", found=found)
     left, right = st.columns([3, 2])
     with left:
-        st.plotly_chart(curve_figure(found), config=CONFIG, key="adoption", alt=f"Adoption by day. {found.line}")
+        plot(lambda: curve_figure(found), found, key="adoption", alt=f"Adoption by day. {found.line}")
     with right:
         if found.segments:
             names = {name: f"By {name}" for name, _ in found.segments}

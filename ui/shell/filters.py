@@ -73,11 +73,17 @@ def parse_segment(slug: str) -> tuple[Filter, ...]:
     return (Filter(dimension, (value,)),) if value else ()
 
 
-def dimension_filters(context: DataContext, kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ...]:
+@state.cached_view
+def segments_of(kpi: str, dimension: str) -> list[str]:
+    """Values of a KPI's dimension, largest first. Not to be changed: it is everybody's."""
+    return segments(state.context(), kpi, dimension)
+
+
+def dimension_filters(kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ...]:
     """The filters of a KPI page as the address has them: one parameter per dimension, values repeated."""
     found = []
     for dimension in dimensions:
-        known = segments(context, kpi, dimension)
+        known = segments_of(kpi, dimension)
         values = tuple(v for v in st.query_params.get_all(_parameter(dimension)) if v in known)
         if values:
             found.append(Filter(dimension, values))

@@ -17,9 +17,11 @@ import streamlit as st
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
+from metrics.catalog.catalogue import Catalogue
 from metrics.engine.data_context import DataContext
 from ui.shell import logs
 from ui.shell.templates import banner
+from ui.shell.views import Views
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,6 +78,12 @@ class Seen:
 _seen = Seen()
 
 
+@st.cache_resource
+def views() -> Views:
+    """All view models that are kept."""
+    return Views()
+
+
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     """A view model, cached for all sessions by its arguments, the reader's role and `fingerprint`.
 
@@ -83,16 +91,14 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     says since when, and the page how long that is.
     """
 
-    @st.cache_resource(max_entries=500, show_spinner=False)
-    def stored(key: tuple[str, ...], *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG001 (the cache reads it)
-        return function(*args, **kwargs)
-
     # The file, not the module: Streamlit runs every page as __main__, and several have a `view`.
     name = f"{inspect.unwrap(function).__code__.co_filename}:{function.__qualname__}"
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return stored((name, role(), fingerprint()), *args, **kwargs)
+        key = (name, role(), args, tuple(sorted(kwargs.items())))
+        found: R = views().get(fingerprint(), key, lambda: function(*args, **kwargs))
+        return found
 
     return run
 
@@ -113,6 +119,12 @@ def who() -> str:
     if st.user.get("is_logged_in", False):
         return str(st.user.get("email") or st.user.get("name") or "somebody")
     return os.environ.get("USER") or "local user"
+
+
+@cached_view
+def catalogue() -> Catalogue:
+    """The definitions as the pages show them: reading them again is looking at every file. Raises NoData."""
+    return context().catalogue
 
 
 def context(now: datetime | None = None) -> DataContext:

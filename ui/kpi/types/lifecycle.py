@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from metrics.kpi_views.types.lifecycle import LABELS, LifecycleShape
-from ui.kpi.charts import CONFIG
+from ui.shell.plot import plot
 from ui.shell.templates import line
 from ui.shell.theme import BAD, GOOD, LINE, QUIET
 
@@ -17,9 +17,24 @@ MOST_TIMES = 4  # returning people more than this many times the gained ones are
 def draw(shape: LifecycleShape) -> None:
     """Bars of each period."""
     st.header("Gained and lost")
-    figure = go.Figure()
     gained = max(((a or 0) + (b or 0) for a, b in zip(shape.counts["new"], shape.counts["resurrected"], strict=True)))
     crowded = max(c or 0 for c in shape.counts["returning"]) > MOST_TIMES * gained  # the others would be slivers
+    plot(
+        lambda: _bars(shape, crowded=crowded),
+        shape,
+        key="lifecycle",
+        alt="New, returning and resurrected people above zero, those who went dormant below, for each period",
+    )
+    more = " Returning people are many more: click their name to draw them." if crowded else ""
+    line(
+        "New: never there before. Resurrected: there before, but not in the period before. "
+        "Went dormant: there in the period before, not in this one. Pale: not complete yet."
+        f"{more}"
+    )
+
+
+def _bars(shape: LifecycleShape, *, crowded: bool) -> go.Figure:
+    figure = go.Figure()
     for name in ("returning", "resurrected", "new", "dormant"):
         opacity = [1.0 if done else 0.45 for done in shape.complete]
         figure.add_bar(
@@ -43,15 +58,4 @@ def draw(shape: LifecycleShape) -> None:
     )
     figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
     figure.update_yaxes(automargin=True, nticks=6, zeroline=True, zerolinewidth=1.5, tickformat=",d")
-    st.plotly_chart(
-        figure,
-        config=CONFIG,
-        key="lifecycle",
-        alt="New, returning and resurrected people above zero, those who went dormant below, for each period",
-    )
-    more = " Returning people are many more: click their name to draw them." if crowded else ""
-    line(
-        "New: never there before. Resurrected: there before, but not in the period before. "
-        "Went dormant: there in the period before, not in this one. Pale: not complete yet."
-        f"{more}"
-    )
+    return figure

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from metrics.kpi_views.types.retention import RetentionShape
-from ui.kpi.charts import CONFIG
+from ui.shell.plot import plot
 from ui.shell.templates import line, render
 from ui.shell.theme import LINE, QUIET, SERIES
 
@@ -16,6 +16,14 @@ from ui.shell.theme import LINE, QUIET, SERIES
 def draw(shape: RetentionShape) -> None:
     """Curve, then triangle."""
     st.header("Who comes back")
+    words = f"Share of a cohort that is back, by {shape.unit}; the headline is {shape.unit} {shape.at}"
+    plot(lambda: _curves(shape), shape, key="curve", alt=words)
+    line(f"{words}. Cohorts count by their size, each only where it is old enough.")
+    if shape.cohorts:
+        _triangle(shape)
+
+
+def _curves(shape: RetentionShape) -> go.Figure:
     figure = go.Figure()
     for index, curve in enumerate(shape.curves):
         color = LINE if len(shape.curves) == 1 else SERIES[index % len(SERIES)]
@@ -42,11 +50,7 @@ def draw(shape: RetentionShape) -> None:
     )
     figure.update_xaxes(title=f"{shape.unit.capitalize()}s after the start", showgrid=False, automargin=True, nticks=14)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", automargin=True, nticks=5, zeroline=False)
-    words = f"Share of a cohort that is back, by {shape.unit}; the headline is {shape.unit} {shape.at}"
-    st.plotly_chart(figure, config=CONFIG, key="curve", alt=words)
-    line(f"{words}. Cohorts count by their size, each only where it is old enough.")
-    if shape.cohorts:
-        _triangle(shape)
+    return figure
 
 
 def _triangle(shape: RetentionShape) -> None:

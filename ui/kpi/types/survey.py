@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from metrics.kpi_views.types.survey import SurveyShape
-from ui.kpi.charts import CONFIG
 from ui.shell import url
+from ui.shell.plot import plot
 from ui.shell.templates import line, render
 from ui.shell.theme import BAD, GOOD, QUIET
 
@@ -19,6 +19,11 @@ def draw(shape: SurveyShape) -> None:
     """Shares, then comments."""
     st.header("Who answered what")
     render("kpi/answers", shape=shape)
+    plot(lambda: _shares(shape), shape, key="survey", alt="Share of promoters, passives and detractors")
+    _comments(shape)
+
+
+def _shares(shape: SurveyShape) -> go.Figure:
     figure = go.Figure()
     for group in ("detractors", "passives", "promoters"):
         figure.add_bar(
@@ -41,8 +46,7 @@ def draw(shape: SurveyShape) -> None:
     )
     figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
     figure.update_yaxes(tickformat=".0%", range=[0, 1], automargin=True, nticks=5, zeroline=False)
-    st.plotly_chart(figure, config=CONFIG, key="survey", alt="Share of promoters, passives and detractors")
-    _comments(shape)
+    return figure
 
 
 def _comments(shape: SurveyShape) -> None:
