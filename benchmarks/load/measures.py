@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from statistics import median
 
 from benchmarks.load.protocol import Session
 from benchmarks.load.servers import Server
@@ -82,15 +83,15 @@ async def paced(server: Server, page: str, users: int, pause: float, seconds: fl
     return Paced(page, len(times), p50, p95, most, cpu, size, os.getloadavg()[0])
 
 
-async def burst(server: Server, page: str, users: int, rounds: int = 5) -> float:
-    """Reruns a second when all ask at once: the best round."""
-    best = 0.0
+async def burst(server: Server, page: str, users: int, rounds: int = 9) -> float:
+    """Reruns a second when all ask at once: the round in the middle."""
+    rates = []
     async with readers(server, page, users) as sessions:
         for _ in range(rounds):
             begun = time.perf_counter()
             await asyncio.gather(*(session.rerun() for session in sessions))
-            best = max(best, users / (time.perf_counter() - begun))
-    return best
+            rates.append(users / (time.perf_counter() - begun))
+    return median(rates)
 
 
 @dataclass(frozen=True)

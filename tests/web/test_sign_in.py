@@ -115,10 +115,10 @@ def test_who_is_not_sees_a_page_that_says_so_and_no_data(tab: Any, place: Place,
     tab.goto(served.url)
     tab.get_by_role("button", name="Sign in").click(timeout=40_000)
     tab.get_by_text("This account may not see this dashboard.").wait_for(timeout=40_000)
+    tab.get_by_role("button", name="Sign out").wait_for(timeout=40_000)  # the last of the page
     said = tab.inner_text("body")
     assert SEEN not in said and "@example.com" in said and person.split()[0] in said
     assert tab.request.get(f"{served.url}/media/none.csv").status == 403
-    tab.get_by_role("button", name="Sign out").wait_for()
 
 
 def test_files_are_for_who_is_signed_in(served: Server) -> None:
@@ -152,6 +152,7 @@ def test_a_wrong_set_up_says_what_to_do(tab: Any, place: Place, secrets: str | N
     try:
         tab.goto(f"{server.url}/kpi?kpi=k")
         tab.get_by_text(words).wait_for(timeout=40_000)
+        tab.get_by_text("Write into").wait_for(timeout=40_000)  # the last of the page
         said = tab.inner_text("body")
         assert "secrets.toml" in said and SEEN not in said and COOKIE_SECRET not in said
     finally:
