@@ -36,6 +36,7 @@ NAMED_ONLY = {
     "tests/catalog/test_catalogue.py",
     "tests/warehouse/duckdb/test_functions.py",
     "tests/test_clock.py",
+    "tests/operations/test_fuzz_definitions.py",
     "tests/test_moved_clocks.py",
     "tests/web/oidc.py",  # whose tokens a library judges, by the machine's clock
     "tests/test_runaways.py",

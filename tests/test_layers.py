@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import copied_demo
+
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("app", "cli", "ui", "pages", "jobs", "metrics", "connectors", "benchmarks", "tests")
 ALLOWED = {  # first match wins
@@ -172,9 +174,9 @@ for verb in {verbs!r}:
 """
 
 
-def test_data_verbs_load_no_streamlit(demo_folder: Path) -> None:
+def test_data_verbs_load_no_streamlit(demo_folder: Path, tmp_path: Path) -> None:
     """One verb after the other in one process: the first that loads it is named."""
-    code = LOADED.format(verbs=DATA_VERBS, folder=str(demo_folder))
+    code = LOADED.format(verbs=DATA_VERBS, folder=str(copied_demo(demo_folder, tmp_path / "demo")))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     told = [line.removeprefix("LOADED ") for line in done.stdout.splitlines() if line.startswith("LOADED ")]
     assert told == [f"{verb} 0 []" for verb, *_ in DATA_VERBS], done.stderr

@@ -84,16 +84,15 @@ def answer(
         gaps=tuple(str(gap) for gap in gaps(kpi, full) if gap.within(asked.start, asked.end if query.end else FAR)),
         begins=frames.begins(full, catalogue.datasets_of(kpi), grain),
         sql=tuple(scope.statements),
-        notes=(
-            *(
-                f"shown by the definition published last; {problem}"
-                for problem in catalogue.held_problems(kpi.name)[:1]
-            ),
-            *([behind_text(failure, catalogue, reader)] if failure else []),
-            *meant,
-        ),
+        notes=(*_notes(kpi, catalogue, reader, failure), *meant),
         meant=meant,
     )
+
+
+def _notes(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, failure: Failure | None) -> list[str]:
+    """Why the definition or the values are not those of now."""
+    held = [f"shown by the definition published last; {problem}" for problem in catalogue.held_problems(kpi.name)[:1]]
+    return [*held, *([behind_text(failure, catalogue, reader)] if failure else [])]
 
 
 def behind(query: Query, catalogue: Catalogue, reader: Reader) -> Failure | None:

@@ -17,27 +17,24 @@ import pytest
 from sqlalchemy import Engine, event
 
 from connectors.cage.cage import Cage, Worker
-from connectors.warehouse.duckdb.reader import Books, DuckReader
+from jobs.project.project import open_project
 from tests.conftest import copied_demo
 from tests.test_pages import PAGES, run
 from ui.shell.once import _made, once
 from ui.shell.plot import Plain
 from ui.shell.views import MARKS, MOST, Views
 
-READS = {
-    DuckReader: ("frame", "columns", "stored_values", "stored_series"),
-    Books: (
-        *("tables", "generations", "dataset_states", "published_files", "failures", "stored_definitions"),
-        *("all_stored_definitions", "quarantine"),
-    ),
-    Worker: ("ask",),
-    Cage: ("ask", "ask_all"),
-}
+READS = (
+    *("frame", "columns", "stored_values", "stored_series", "tables", "generations", "dataset_states"),
+    *("published_files", "failures", "stored_definitions", "all_stored_definitions", "quarantine"),
+)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def asked(monkeypatch: pytest.MonkeyPatch, own_demo: Path) -> Iterator[Counter[str]]:
     """What reaches the engine, its workers and the state store; it is answered all the same."""
+    engines: type[Any] = type(open_project(own_demo).warehouse.reader())
+    kinds: dict[type[Any], tuple[str, ...]] = {engines: READS, Worker: ("ask",), Cage: ("ask", "ask_all")}
     calls: Counter[str] = Counter()
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
         return ask
 
-    for kind, names in READS.items():
+    for kind, names in kinds.items():
         for name in names:
             monkeypatch.setattr(kind, name, counted(f"{kind.__name__}.{name}", getattr(kind, name)))
 
