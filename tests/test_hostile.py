@@ -414,6 +414,12 @@ def test_kpis_in_a_circle(shop: Builder) -> None:
     assert "refers to itself through 'worse'" in problems(shop)[0].message
 
 
+@pytest.mark.parametrize("text", ["dataset: &a [*a]", "dataset: t\nagg: &a {x: *a}", "&a [*a]"])
+def test_an_alias_of_what_it_is_part_of(shop: Builder, text: str) -> None:
+    shop.kpi("bad", text)
+    assert problems(shop)
+
+
 def test_a_yaml_bomb(shop: Builder) -> None:
     levels = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]

@@ -233,7 +233,7 @@ def _last_sync(project: Project, now: datetime) -> Told:
     if late:
         return WARNING, late, "kpi schedule prints the lines for a regular sync"
     finished = project.sync_log.read().get("finished_at", "")
-    return OK, f"finished {finished[:16].replace('T', ' ')}" if finished else "none yet", ""
+    return OK, f"finished {finished[:16].replace('T', ' ')} UTC" if finished else "none yet", ""
 
 
 def _megabytes(size: float) -> str:

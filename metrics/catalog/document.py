@@ -112,6 +112,9 @@ def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]
         except OverflowError:
             words = f"its aliases stand for more than {MOST_PLACES:,} values"
             return Document(shown_as, None, text), [Problem(shown_as, 0, "error", "yaml", words, "Write values out.")]
+        except RecursionError:  # `&a [*a]`: what was composed has no end
+            words = "is nested too deep to be read, or an alias stands for what it is part of"
+            return Document(shown_as, None, text), [Problem(shown_as, 0, "error", "yaml", words, "Write values out.")]
     return Document(shown_as, data, text, lines), []
 
 
