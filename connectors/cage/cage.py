@@ -75,6 +75,9 @@ class Worker:
         """
         if not self._started:
             self._started = self._connection.poll(STARTING) and self._heard() is None
+            if not self._started:
+                self.end()
+                raise QueryLimit(f"no process to compute it started within {STARTING:g} s", hint=BUSY_HINT)
         return self._answer(function, arguments, min(self._limits.seconds, most))
 
     def _heard(self) -> Any:
@@ -88,7 +91,6 @@ class Worker:
         try:
             self._connection.send((function, arguments, seconds))
             if not self._connection.poll(seconds):
-                self.end()
                 raise QueryLimit(f"took longer than {seconds:g} s", hint=TIME_HINT)
             kind, found, full = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # our own code wrote it
         except (EOFError, OSError) as error:
@@ -159,15 +161,6 @@ class Cage:
                 self.give_back(worker)
         finally:
             self._places.release()
-
-    def ask_all(self, function: str, *arguments: Any) -> None:
-        """Tell each worker that is free, such as to let go of a file."""
-        with self._lock:
-            free, self._free = self._free, []
-        for worker in free:
-            with suppress(KpiError, WorkerError):
-                worker.ask(function, *arguments)
-            self.give_back(worker)
 
     def take(self) -> Worker:
         """A worker of one's own, besides those that compute for others; `give_back` it."""

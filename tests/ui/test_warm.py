@@ -34,7 +34,7 @@ READS = (
 def asked(monkeypatch: pytest.MonkeyPatch, own_demo: Path) -> Iterator[Counter[str]]:
     """What reaches the engine, its workers and the state store; it is answered all the same."""
     engines: type[Any] = type(open_project(own_demo).warehouse.reader())
-    kinds: dict[type[Any], tuple[str, ...]] = {engines: READS, Worker: ("ask",), Cage: ("ask", "ask_all")}
+    kinds: dict[type[Any], tuple[str, ...]] = {engines: READS, Worker: ("ask",), Cage: ("ask",)}
     calls: Counter[str] = Counter()
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ variable, and what a statement reads is asked of the engine's own parser: our bo
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -62,16 +63,17 @@ def _connection(opening: Opening) -> duckdb.DuckDBPyConnection:
     if key not in _open:
         let_go(opening.path)
         with reader.refusal_told():
-            _open[key] = (_opened(path, opening), opening.spill)
+            spill = f"{opening.spill}-{os.getpid()}"  # of this worker alone: two would write into each other's files
+            _open[key] = (_opened(path, opening, spill), spill)
         while len(_open) > MOST_OPEN:
             _close(next(iter(_open)))
     _open.move_to_end(key)
     return _open[key][0]
 
 
-def _opened(path: str, opening: Opening) -> duckdb.DuckDBPyConnection:
+def _opened(path: str, opening: Opening, spill: str) -> duckdb.DuckDBPyConnection:
     config = reader.config(opening.memory, opening.threads)
-    connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": opening.spill})
+    connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": spill})
     for name, value in clock(opening.now).items():
         connection.execute(f"CREATE TEMP MACRO {name} AS {value}")
     for seal in reader.SEALS:

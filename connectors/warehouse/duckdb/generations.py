@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from connectors.errors import DiskFull, FolderError, SyncRunning
+from connectors.warehouse.duckdb.computing import SPILL
 from connectors.warehouse.duckdb.notes import SUM, digest_of, note, noted
 
 KEPT_BEFORE_LIVE = 2
@@ -206,6 +207,9 @@ class Generations:
                     path.unlink(missing_ok=True)
         for leftover in self.data.glob(".live-*"):
             leftover.unlink(missing_ok=True)
+        for spill in self.data.glob(f"{SPILL}*"):
+            if not _runs(spill.name.rpartition("-")[2]):  # of a worker that was killed
+                shutil.rmtree(spill, ignore_errors=True)
 
 
 def _age(path: Path) -> tuple[int, int]:
@@ -226,3 +230,14 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _runs(process: str) -> bool:
+    """Whether a process of this number is there."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

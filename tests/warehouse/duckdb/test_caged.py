@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.duckdb import caged
+from connectors.warehouse.duckdb.computing import SPILL, Opening
+from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.reader import BOOKS, CHANGED
+from tests.conftest import NOW
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +77,24 @@ def test_what_reads_loaded_tables_is_taken(engine: duckdb.DuckDBPyConnection, sq
 def test_what_reads_anything_else_is_refused(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
     with pytest.raises(WarehouseError):
         caged._refuse_books(engine, sql)
+
+
+def test_each_worker_spills_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Two that write into one would read each other's rows. What a killed one left goes at the next sync."""
+    file = tmp_path / "generations" / "g.duckdb"
+    file.parent.mkdir()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS id, hash(range)::VARCHAR AS a FROM range(3000000)")
+    opening = Opening(str(file), "100MB", 1, NOW, str(tmp_path / f"{SPILL}g"))
+    sql = "SELECT max(r) AS r FROM (SELECT row_number() OVER (ORDER BY a, id) AS r, a FROM t)"
+    assert caged.frame(opening, sql)["r"].iloc[0] == 3_000_000
+    set_to = caged._connection(opening).execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
+    assert set_to == f"{opening.spill}-{os.getpid()}"
+    caged.let_go(str(file))
+    assert not list(tmp_path.glob(f"{SPILL}*"))
+    (dead, alive) = (tmp_path / f"{SPILL}g-1-{number}" for number in (2**22 + 5, os.getpid()))
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "duckdb_temp_storage.tmp").write_bytes(b"x")
+    Generations(tmp_path).collect(None)
+    assert alive.exists() and not dead.exists()
