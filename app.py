@@ -12,6 +12,8 @@ from streamlit.starlette import App  # noqa: E402
 
 from ui.shell.logs import outside_of_a_page, server_logs  # noqa: E402
 from ui.shell.middleware import MIDDLEWARE  # noqa: E402
+from ui.shell.state import live  # noqa: E402
 
 server_logs()  # until the project's settings are read
+live.watch()
 app = App("ui/main.py", middleware=MIDDLEWARE, on_script_error=outside_of_a_page)

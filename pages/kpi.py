@@ -23,7 +23,7 @@ from ui.kpi.rule import chosen_rule, rule_controls
 from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
-from ui.shell.filters import both_widths, dimension_filters, draw_dimension_filters, segments_of
+from ui.shell.filters import dimension_filters, draw_dimension_filters, row, segments_of
 from ui.shell.plot import plot
 from ui.shell.templates import banner, line, render
 from ui.shell.words import literal
@@ -99,19 +99,16 @@ def page() -> None:
         line(found.so_far)
     options = {d: segments_of(name, d) for d in dimensions}
 
-    def controls(place: str) -> None:
-        url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain], place=place)
+    with row():
+        url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain])
         if len(found.grains) > 1:
-            grains = {g: f"By {g}" for g in found.grains}
-            url.choose("grain", "Grain", grains, kpi.grain, place=place)
-        url.choose("compare", "Comparison", COMPARISONS, "none", place=place)
+            url.choose("grain", "Grain", {g: f"By {g}" for g in found.grains}, kpi.grain)
+        url.choose("compare", "Comparison", COMPARISONS, "none")
         if dimensions:
             cuts = {"": "No breakdown", **{d: f"By {d.replace('_', ' ')}" for d in dimensions}}
-            url.choose("by", "Breakdown", cuts, "", place=place)
-            with st.popover(f"Filters ({len(where)})" if where else "Filters") if place == "wide_" else st.container():
-                draw_dimension_filters(options, where, place)
-
-    both_widths(controls)
+            url.choose("by", "Breakdown", cuts, "")
+            with st.popover(f"Filters ({len(where)})" if where else "Filters"):
+                draw_dimension_filters(options, where)
     _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
     rule_controls(kpi, where, shown)
     draw(found.shape)

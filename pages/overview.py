@@ -15,7 +15,7 @@ from metrics.kpi_views.status import LABELS
 from ui.kpi.cards import cards
 from ui.shell import state
 from ui.shell.empty import first_steps
-from ui.shell.filters import any_to_draw, area_and_segment, both_widths, draw_area_and_segment, parse_segment
+from ui.shell.filters import any_to_draw, area_and_segment, draw_area_and_segment, parse_segment, row
 from ui.shell.templates import banner, line, render
 from ui.shell.words import literal
 
@@ -52,7 +52,8 @@ def page() -> None:
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         render("kpi/counts", line=found.freshness.line(utc_now()), counts=counts)
         if any_to_draw():
-            both_widths(draw_area_and_segment)
+            with row():
+                draw_area_and_segment()
     if set(found.counts) == {"no_target"}:
         line("Write `targets` or `thresholds` into a KPI's file to see here what is off track.")
     opened = cards(found.cards, key="cards")

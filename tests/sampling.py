@@ -3,7 +3,7 @@
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
 a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
 case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, and all in
-`make slow` and `make prove`.
+`make slow` and `make prove`. So is a file of costly tests of one thing, as its `pytestmark`.
 """
 
 from __future__ import annotations
@@ -57,17 +57,16 @@ def narrowed(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pyte
     """What `make test` runs of tests that are marked `breadth`, and what it leaves to `make slow`."""
     if TIER != "fast":
         return list(items), []
-    broad: dict[str, list[str]] = {}
-    for item in items:
-        if item.get_closest_marker("breadth"):
-            broad.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
-    left = set()
-    for item in items:
-        marker, test = item.get_closest_marker("breadth"), item.nodeid.partition("[")[0]
-        if marker and test in broad:
-            ways = broad.pop(test)
-            few = random.Random(f"{SEED} {test}").sample(ways, min(marker.args[0], len(ways)))
-            left |= {*ways} - {*few}
+    left: set[str] = set()
+    for level in (pytest.Function, pytest.Module):  # the ways of one test first, then the tests of a file
+        broad: dict[str, tuple[int, list[str]]] = {}
+        for item in items:
+            few = [mark.args[0] for node, mark in item.iter_markers_with_node("breadth") if isinstance(node, level)]
+            if few and item.nodeid not in left:
+                name = item.nodeid.partition("[" if level is pytest.Function else "::")[0]
+                broad.setdefault(name, (few[0], []))[1].append(item.nodeid)
+        for name, (count, ways) in broad.items():
+            left |= {*ways} - {*random.Random(f"{SEED} {name}").sample(ways, min(count, len(ways)))}
     return [i for i in items if i.nodeid not in left], [i for i in items if i.nodeid in left]
 
 

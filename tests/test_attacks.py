@@ -21,6 +21,8 @@ from metrics.catalog.sql import SqlProblem, expression, select
 from metrics.catalog.sql_functions import ALLOWED
 from tests.conftest import Builder, run_cli
 
+pytestmark = pytest.mark.breadth(7)
+
 CANARY = "canary-7f3a"
 EXPRESSIONS = (
     "(SELECT content FROM read_text('{secret}'))",

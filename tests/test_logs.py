@@ -25,7 +25,10 @@ from connectors.secrets import hide, hide_address, mask
 from jobs.project.project import Project
 from tests.conftest import NOW, ROOT, Builder, deliver, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, make, messages, web
+from ui.shell import state
 from ui.shell.logs import SENTENCE, server_logs
+
+pytestmark = pytest.mark.breadth(5)
 
 __all__ = ["web"]  # the fixture of tests/jobs
 
@@ -145,6 +148,7 @@ def test_a_page(shop: Builder, told: Told, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(ROOT)
     with monkeypatch.context() as broken:
         failing(broken, "ui.shell.state.context")
+        state.changed()
         shown = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60).run()
         assert [error.value for error in shown.error] == [SENTENCE] and not shown.exception
         assert "boom" not in str(shown.main)

@@ -11,12 +11,17 @@ from streamlit.testing.v1 import AppTest
 from connectors.clock import set_clock, utc_now
 from tests.conftest import NOW, ROOT, Builder
 
+pytestmark = pytest.mark.breadth(8)
+
 PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, page: str) -> AppTest:
     import streamlit as st
 
+    from ui.shell import state
+
+    state.changed()  # one server shows one project; this process shows many
     st.cache_resource.clear()
     st.cache_data.clear()
     monkeypatch.setenv("KPI_PROJECT", str(folder))

@@ -23,6 +23,8 @@ from tests.conftest import NOW, Builder, run_cli
 from tests.runaways import SELECTS, VALUES
 from tests.sampling import SEED, cases
 
+pytestmark = pytest.mark.breadth(3)
+
 SETTINGS = "timezone: UTC\nquery_timeout: 3s\nquery_memory: 1GB\n"
 LIMITS = Limits(10**9, 3.0, 2)
 DRAW = random.Random(SEED)
@@ -218,6 +220,7 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.slow
 def test_a_transform_of_ones_own_has_the_same_limits(
     project: Builder, seen: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ def main() -> None:
     page = st.navigation(pages(), position="top")
     offer_undo()
     try:
-        state.warn(project)
+        state.warn()
         page.run()
     except DamagedData as error:
         if error.again:  # found in the middle of reading: the generation before it is whole

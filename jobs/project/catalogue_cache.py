@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.errors import StateError
 from connectors.settings import Settings
@@ -16,6 +16,10 @@ from metrics.catalog.catalogue import Catalogue
 if TYPE_CHECKING:
     from connectors.state.store import StateStore
 
+K = TypeVar("K")
+V = TypeVar("V")
+KEPT = 2
+
 
 class CatalogueCache:
     """All definitions, checked against what is loaded.
@@ -26,16 +30,16 @@ class CatalogueCache:
     def __init__(self, folder: Path, settings: Settings, shown_as: str, *, hold: bool) -> None:
         self._folder, self._settings, self._shown_as, self._hold = folder, settings, shown_as, hold
         self._lock = threading.RLock()
-        self._files: tuple[Any, Catalogue] | None = None
-        self._merged: tuple[tuple[int, ...], Catalogue] | None = None
+        self._files: dict[Any, Catalogue] = {}
+        self._merged: dict[Any, tuple[tuple[int, ...], Catalogue]] = {}
 
     def catalogue(self, reader: Reader | None, state: StateStore) -> Catalogue:
         """Every definition of files, and the launches that the state store keeps."""
         key = (reader.generation.id if reader else "", self.marks())
         with self._lock:
-            if self._files is None or self._files[0] != key:
-                self._files, self._merged = (key, self.load(reader)), None
-            return self._with_registered_launches(self._files[1], state)
+            if key not in self._files:
+                keep_newest(self._files, key, self.load(reader))
+            return self._with_registered_launches(key, state)
 
     def load(self, reader: Reader | None, *, only: str = "") -> Catalogue:
         """Definitions of files, read now. only: the KPI whose definitions are enough."""
@@ -57,14 +61,23 @@ class CatalogueCache:
         paths = [p for part in PARTS for p in (self._folder / part).glob("*.*")]
         return tuple((str(path), *_mark(path)) for path in sorted(paths))
 
-    def _with_registered_launches(self, catalogue: Catalogue, state: StateStore) -> Catalogue:
+    def _with_registered_launches(self, key: Any, state: StateStore) -> Catalogue:
         """With the launches of the state store, which were made on a page; a file of the same name wins."""
+        catalogue = self._files[key]
         if not state.exists():
             return catalogue
-        mark = state.mark()
-        if self._merged is None or self._merged[0] != mark:
-            self._merged = (mark, _merged(catalogue, state))
-        return self._merged[1]
+        mark, known = state.mark(), self._merged.get(key)
+        if known is None or known[0] != mark:
+            keep_newest(self._merged, key, known := (mark, _merged(catalogue, state)))
+        return known[1]
+
+
+def keep_newest(kept: dict[K, V], key: K, value: V) -> None:
+    """Keep this, and of the others the newest: pages may show one generation while another is made ready."""
+    kept.pop(key, None)
+    kept[key] = value
+    while len(kept) > KEPT:
+        del kept[next(iter(kept))]
 
 
 def _mark(path: Path) -> tuple[int, int]:

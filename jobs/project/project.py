@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +19,7 @@ from connectors.settings import Settings
 from connectors.warehouse.contract import Reader, Warehouse
 from connectors.warehouse.open import open_warehouse
 from connectors.warehouse.remembering import RememberingReader
-from jobs.project.catalogue_cache import CatalogueCache
+from jobs.project.catalogue_cache import CatalogueCache, keep_newest
 from jobs.project.health import require_no_history, warnings
 from jobs.project.settings_file import read_settings
 from jobs.project.sources_file import SourcesFile
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # loaded when first used: one question from a shell needs non
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER = REPOSITORY / "metrics" / "definitions"
+RETIRED = 2  # readers of generations that were live before; the older ones are closed
 
 
 @dataclass
@@ -43,8 +46,9 @@ class Project:
     hold: bool = True  # whether the version published last stands in for a file that is wrong
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, init=False)
     _reader: RememberingReader | None = field(default=None, repr=False, init=False)
-    _marked: tuple[str, int, Catalogue, Catalogue] | None = field(default=None, repr=False, init=False)
-    _retired: RememberingReader | None = field(default=None, repr=False, init=False)
+    _marked: dict[str, tuple[Catalogue, Catalogue]] = field(default_factory=dict, repr=False, init=False)
+    _retired: list[RememberingReader] = field(default_factory=list, repr=False, init=False)
+    _bound: threading.local = field(default_factory=threading.local, repr=False, init=False)
 
     @property
     def name(self) -> str:
@@ -103,18 +107,33 @@ class Project:
         return warnings(self)
 
     def reader(self) -> Reader:
-        """A reader of the live generation. Raises NoData before the first sync, DamagedData."""
+        """A reader of the live generation, or of the one that this thread is bound to. Raises NoData, DamagedData."""
+        bound: Reader | None = getattr(self._bound, "reader", None)
+        if bound is not None:
+            return bound
         with self._lock:
             live = self.warehouse.live()
             if live is None:
                 require_no_history(self)
             if self._reader is None or self._reader.generation.id != live:
                 fresh = self.warehouse.reader()
-                # Another thread may be in the middle of a query on the old reader: the one before it goes.
-                if self._retired is not None:
-                    self._retired.close()
-                self._retired, self._reader = self._reader, RememberingReader(fresh)
+                # Another thread may be in the middle of a query on the old reader, or bound to it.
+                if self._reader is not None:
+                    self._retired.append(self._reader)
+                while len(self._retired) > RETIRED:
+                    self._retired.pop(0).close()
+                self._reader = RememberingReader(fresh)
             return self._reader
+
+    @contextmanager
+    def bound(self, reader: Reader | None) -> Iterator[None]:
+        """In this thread, what is asked meanwhile is asked of this reader, although another generation may be live."""
+        before: Reader | None = getattr(self._bound, "reader", None)
+        self._bound.reader = reader
+        try:
+            yield
+        finally:
+            self._bound.reader = before
 
     def stood_in(self) -> tuple[str, ...]:
         """What is wrong with the live generation, if this process has read it: then another one stood in."""
@@ -135,11 +154,12 @@ class Project:
 
         catalogue = self.catalogue(reader)
         with self._lock:
-            if self._marked is None or self._marked[:2] != (reader.generation.id, id(catalogue)):
+            known = self._marked.get(reader.generation.id)
+            if known is None or known[0] is not catalogue:
                 waiting = uncomputed(catalogue, reader)
                 shown = dataclasses.replace(catalogue, uncomputed=waiting) if waiting else catalogue
-                self._marked = (reader.generation.id, id(catalogue), shown, catalogue)
-            return self._marked[2]
+                keep_newest(self._marked, reader.generation.id, known := (catalogue, shown))
+            return known[1]
 
     def context(self, now: datetime) -> DataContext:
         """What view models read, of the live generation. Raises NoData."""

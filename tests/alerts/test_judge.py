@@ -12,6 +12,8 @@ import pytest
 from jobs.alerts.replay import replay
 from tests.conftest import Builder
 
+pytestmark = pytest.mark.breadth(6)
+
 START = pd.Timestamp("2026-01-05")  # a Monday
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import Builder, run_cli, run_process
 
+pytestmark = pytest.mark.breadth(8)
+
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Open, settled
 
+pytestmark = pytest.mark.breadth(2)
+
 
 def shot(page: Any, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     page.screenshot(path=str(tmp_path_factory.getbasetemp() / f"{name}.png"))

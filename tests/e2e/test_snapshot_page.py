@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from pypdf import PdfReader
@@ -16,6 +17,8 @@ from jobs.snapshots.render import render
 from jobs.snapshots.take import document_of
 from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
+
+pytestmark = pytest.mark.breadth(2)
 
 LINK = "snapshots?snapshot=weekly&week=2026-W47"
 

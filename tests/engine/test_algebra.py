@@ -16,6 +16,8 @@ from tests.conftest import NOW, Builder
 from tests.engine.followed import KPIS as FOLLOWED
 from tests.engine.followed import draw
 
+pytestmark = pytest.mark.breadth(12)
+
 KPIS = {
     **{n: t for n, t in FOLLOWED.items() if n not in ("lowest", "csat", "stays", "to_pay")},
     "n": "dataset: events\nagg: count",

@@ -12,6 +12,8 @@ from connectors.errors import QueryRefused
 from jobs.sync import sync
 from tests.conftest import Builder, finished
 
+pytestmark = pytest.mark.breadth(2)
+
 ZONE = "Europe/Berlin"
 STARTS = {"week": "W-SUN", "month": "M", "quarter": "Q", "year": "Y"}
 AGGS = {

@@ -19,6 +19,8 @@ from tests.conftest import Builder
 from tests.engine.followed import KPIS as FOLLOWED
 from tests.engine.followed import draw
 
+pytestmark = pytest.mark.breadth(30)
+
 DIALECTS = ("postgres", "spark", "clickhouse")
 ZONE = "Europe/Berlin"
 KPIS = {

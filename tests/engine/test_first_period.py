@@ -19,6 +19,8 @@ from tests.conftest import Builder, known
 from tests.sampling import sampled
 from tests.snapshots.conftest import take
 
+pytestmark = pytest.mark.breadth(4)
+
 NOW = datetime(2026, 4, 1, 2, tzinfo=UTC)
 THURSDAY = pd.Timestamp("2026-01-08 10:30")
 LONG = "grain: week\ngrains: [week, month]"

@@ -20,6 +20,8 @@ from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
 from tests.sampling import limits, sampled
 
+pytestmark = pytest.mark.breadth(2)
+
 T0 = datetime(2026, 9, 28)
 KPIS = {
     "events": "dataset: events\nagg: count",

@@ -12,6 +12,8 @@ from connectors.errors import KpiError
 from metrics.engine.query import Filter
 from tests.conftest import NOW, Builder, run_cli
 
+pytestmark = pytest.mark.breadth(3)
+
 AT = pd.Timestamp("2026-11-02")
 
 

@@ -11,6 +11,8 @@ from connectors.errors import QueryRefused, UnknownName
 from metrics.engine.query import EntitySet, Filter
 from tests.conftest import Builder
 
+pytestmark = pytest.mark.breadth(8)
+
 
 def events(*rows: tuple[str, str, str | None, float]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["at", "user_id", "plan", "amount"])

@@ -21,6 +21,8 @@ from tests.conftest import Builder, known, run_cli
 from tests.sampling import sampled
 from tests.snapshots.conftest import take
 
+pytestmark = pytest.mark.breadth(6)
+
 FIRST = pd.Timestamp("2026-01-05")  # a Monday
 VALUES = [-100.0, -50.0, -75.0, 0.0, 10.0, -5.0]
 CHANGES = [math.nan, 0.5, -0.5, 1.0, math.nan, -1.5]

@@ -17,6 +17,8 @@ from tests.conftest import Builder, run_cli
 from tests.engine.test_first_period import state
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.breadth(4)
+
 NOW = datetime(2024, 1, 12, 2, tzinfo=UTC)
 DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
 REFUNDS = {"2024-01-03": 30.0, "2024-01-05": 5.0}

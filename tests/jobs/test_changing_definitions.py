@@ -15,6 +15,8 @@ from metrics.kpi_views.kpi_page import kpi_page
 from metrics.kpi_views.overview import overview
 from tests.conftest import NOW, Builder, run_cli
 
+pytestmark = pytest.mark.breadth(5)
+
 TOTAL = "label: Total\ndataset: orders\nagg: sum\nexpr: amount\ngrains: [day, week]\n"
 LARGE = TOTAL + "filter: amount > 5\n"
 

@@ -29,6 +29,8 @@ from jobs.project.project import Project
 from tests.conftest import KPI, ROOT, Builder, deliver, evaluate, known, run_cli
 from tests.jobs.conftest import GOOD, LOW, Web, day, events, make, messages
 
+pytestmark = pytest.mark.breadth(2)
+
 
 def test_mail_to_the_owner(project: Builder) -> None:
     got: list[Any] = []

@@ -20,6 +20,8 @@ from metrics.alerts.rules import rules_of
 from tests.conftest import Builder, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, START, Web, day, events, make, messages, write
 
+pytestmark = pytest.mark.breadth(5)
+
 
 def test_one_message_when_it_fires_and_one_when_it_is_over(project: Builder, web: Web) -> None:
     make(project, GOOD, LOW, contact=web.url, more="url: https://kpi.example.com\n")

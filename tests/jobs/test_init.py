@@ -26,6 +26,8 @@ from tests.conftest import ROOT, Builder, known, run_cli
 from tests.jobs.proposals import Made, errors, made_of
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.breadth(12)
+
 DAYS = [f"2026-09-{day:02d}" for day in range(1, 31)]
 
 

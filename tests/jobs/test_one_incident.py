@@ -19,6 +19,8 @@ from tests.conftest import Builder, evaluate
 from tests.jobs.conftest import START, Web, day
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.breadth(2)
+
 WHOLE = '{name: all, thresholds: {critical: "< 150"}%s}'
 PART = '{name: shops, thresholds: {critical: "< 50"}, by: [shop]%s}'
 Shops = dict[int, tuple[float, float]]

@@ -17,6 +17,8 @@ from metrics.engine import types
 from metrics.engine.query import Scope
 from tests.conftest import NOW, Builder
 
+pytestmark = pytest.mark.breadth(5)
+
 
 def frame(days: int) -> pd.DataFrame:
     return pd.DataFrame({"at": pd.date_range("2026-11-01", periods=days, freq="D"), "amount": range(days)})

@@ -13,6 +13,8 @@ from metrics.kpi_views.card import Card, card
 from metrics.kpi_views.kpi_page import kpi_page
 from tests.conftest import Builder
 
+pytestmark = pytest.mark.breadth(6)
+
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 KPI = "dataset: events\nagg: sum\nexpr: v\ngrain: day\nformat: number\n"
 LAUNCH = "name: editor\nlabel: New editor\non: 2026-11-04\nsuccess: [{kpi: k}]\n"

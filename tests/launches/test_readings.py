@@ -15,6 +15,8 @@ from metrics.launches.words import verdict
 from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts
 
+pytestmark = pytest.mark.breadth(3)
+
 DAY = pd.Timedelta(days=1)
 
 

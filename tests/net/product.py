@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from connectors.clock import set_clock
 from jobs.project.project import open_project
 from tests.conftest import COMMAND, NOW, ROOT, Builder, run_process
+from ui.shell import state
 
 ENTRY = ROOT / "ui" / "main.py"  # what `streamlit run` is given
 PAGES = ROOT / "pages"
@@ -58,4 +59,5 @@ def dashboard(patch: pytest.MonkeyPatch, folder: Path) -> Any:
     os.chdir(ROOT)
     st.cache_resource.clear()
     st.cache_data.clear()
+    state.changed()  # one server shows one project; this process shows several
     return AppTest.from_file(str(ENTRY), default_timeout=120).run()

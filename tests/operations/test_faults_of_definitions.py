@@ -13,6 +13,8 @@ import pytest
 
 from tests.operations.conftest import DAYS, Shop
 
+pytestmark = pytest.mark.breadth(5)
+
 AT_ONCE = 5  # seconds, on a busy machine
 
 

@@ -17,6 +17,8 @@ from connectors.errors import DiskFull, FolderError, SyncRunning
 from tests.conftest import NOW, REQUIRED, ROOT
 from tests.operations.conftest import DAYS, Shop
 
+pytestmark = pytest.mark.breadth(3)
+
 NOBODY = 65534
 AS_NOBODY = """
 import os, sys

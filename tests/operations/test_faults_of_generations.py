@@ -14,6 +14,8 @@ from jobs.operations.backup import backup
 from tests.conftest import NOW
 from tests.operations.conftest import DAYS, Shop, refused
 
+pytestmark = pytest.mark.breadth(6)
+
 
 def stood_in_for(shop: Shop, *words: str, kept: int = 1) -> None:
     """The generation before is read and that is said; a sync builds on it, and keeps what is damaged."""

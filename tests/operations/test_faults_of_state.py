@@ -18,6 +18,8 @@ from tests.conftest import NOW
 from tests.operations.conftest import DAYS, Shop
 from tests.test_pages import PAGES, run
 
+pytestmark = pytest.mark.breadth(8)
+
 NEEDS_THE_STORE = {"alerts", "launches", "snapshots"}
 
 
@@ -114,6 +116,7 @@ def held(path: Path) -> Iterator[None]:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_state_store_that_another_process_holds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "READ_SECONDS", 1)
     monkeypatch.setattr(store, "BUSY_SECONDS", 1)

@@ -14,6 +14,8 @@ from tests.conftest import NOW, Builder, run_cli
 from tests.operations.conftest import DAYS, Shop
 from tests.sampling import SEED, cases
 
+pytestmark = pytest.mark.breadth(1)
+
 CASES = cases(fast=8, slow=60, full=2_000)
 
 

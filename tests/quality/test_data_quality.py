@@ -12,6 +12,8 @@ from metrics.kpi_views.origin import origin
 from metrics.quality.data_page import data_page
 from tests.conftest import NOW, Builder
 
+pytestmark = pytest.mark.breadth(4)
+
 AT = pd.date_range("2026-10-12", periods=42 * 24, freq="h")
 
 

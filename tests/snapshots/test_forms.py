@@ -29,6 +29,8 @@ from metrics.snapshots.formats.sheet import Sheet, sheet
 from tests.conftest import Builder
 from tests.snapshots.conftest import END, NOW, kpi, orders, shop_of, take, write
 
+pytestmark = pytest.mark.breadth(4)
+
 LINK = "https://kpi.example/snapshots?snapshot=weekly&week=2026-W46&revision=1"
 NOTES = (Note(text="The sale began on Friday.", by="Ana", at=NOW),)
 

@@ -25,6 +25,8 @@ from tests.snapshots.conftest import (
     write,
 )
 
+pytestmark = pytest.mark.breadth(2)
+
 WEEKS = 10
 BEGUN = pd.Timestamp("2026-08-03")  # a shorter history: ten syncs are enough to wait for
 REDEFINED = "label: Revenue\ndataset: orders\nagg: sum\nexpr: amount\nfilter: paid\ngrain: week\nformat: currency EUR"

@@ -34,6 +34,8 @@ from tests.conftest import ROOT, Builder, deliver, known
 from tests.jobs.conftest import Web, web  # noqa: F401 (a fixture)
 from tests.snapshots.conftest import END, NOW, WEEKLY, answered, document, kpi, orders, shop_of, take, write
 
+pytestmark = pytest.mark.breadth(2)
+
 TO_TWO = f"{WEEKLY}recipients: [leads, boss@example.com]\n"
 
 

@@ -26,6 +26,8 @@ from tests.snapshots.conftest import (
     write,
 )
 
+pytestmark = pytest.mark.breadth(5)
+
 
 def between(frame: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
     return frame[(frame["at"] >= start) & (frame["at"] < end)]

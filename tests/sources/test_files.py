@@ -18,6 +18,8 @@ from connectors.sources.contract import FileScan, source_types
 from connectors.sources.files import file_format, header_delimiter
 from tests.conftest import Builder
 
+pytestmark = pytest.mark.breadth(6)
+
 ROWS = [("2026-11-02 10:00:00", "007", 1.5), ("2026-11-03 11:00:00", "008", 2.5)]
 DATASET = "name: t\nsource: t\ntime_dimension: at\ndimensions: [code]\n"
 

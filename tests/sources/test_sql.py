@@ -20,6 +20,8 @@ from connectors.sources.sql import SqlOptions
 from jobs.sync import Progress, SyncResult, sync
 from tests.conftest import NOW, REQUIRED, Builder, run_cli
 
+pytestmark = pytest.mark.breadth(8)
+
 T0 = datetime(2026, 11, 1, 10)
 
 

@@ -15,6 +15,8 @@ from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.breadth(8)
+
 Written = Callable[[datetime], str]
 EAST = timezone(timedelta(hours=5, minutes=30))
 

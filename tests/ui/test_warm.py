@@ -22,7 +22,9 @@ from tests.conftest import copied_demo
 from tests.test_pages import PAGES, run
 from ui.shell.once import _made, once
 from ui.shell.plot import Plain
-from ui.shell.views import MARKS, MOST, Views
+from ui.shell.views import MARKS, MOST, Key, Views
+
+pytestmark = pytest.mark.breadth(5)
 
 READS = (
     *("frame", "columns", "stored_values", "stored_series", "tables", "generations", "dataset_states"),
@@ -125,18 +127,24 @@ def test_what_is_made_of_a_view_goes_with_it() -> None:
     assert once("broken", lambda: 1.0, view) == 1.0, "what failed is tried again"
 
 
+def key(name: object) -> Key:
+    return str(name), "everyone", (), ()
+
+
 def test_views_of_older_marks_and_the_least_asked_ones_go() -> None:
-    views = Views()
+    views, one = Views(), key("one")
     for mark in "abc":
-        assert views.get(mark, "key", mark.upper) == mark.upper()
-    assert views.get("c", "key", lambda: "anew") == "C" and views.get("b", "key", lambda: "anew") == "B"
-    assert views.get("a", "key", lambda: "anew") == "anew" and MARKS == 2
+        assert views.get(mark, one, mark.upper) == mark.upper()
+    assert views.get("c", one, lambda: "anew") == "C" and views.get("b", one, lambda: "anew") == "B"
+    assert views.get("a", one, lambda: "anew") == "anew" and MARKS == 2
     for number in range(MOST + 1):
-        views.get("a", number, lambda: 0)
-    assert views.get("a", MOST, lambda: 1) == 0 and views.get("a", 0, lambda: 1) == 1
+        views.get("a", key(number), lambda: 0)
+    assert views.get("a", key(MOST), lambda: 1) == 0 and views.get("a", key(0), lambda: 1) == 1
     with pytest.raises(ZeroDivisionError):
-        views.get("a", "broken", lambda: 1 / 0)
-    assert views.get("a", "broken", lambda: 2) == 2
+        views.get("a", key("broken"), lambda: 1 / 0)
+    assert views.asked("a", within=60)[:2] == [key(0), key(MOST)], "what failed is no view"
+    assert views.asked("a", within=-1) == views.asked("no such mark", within=60) == []
+    assert views.get("a", key("broken"), lambda: 2) == 2
 
 
 def test_who_asks_for_a_view_that_is_being_made_waits_and_nobody_else_does() -> None:
@@ -148,12 +156,12 @@ def test_who_asks_for_a_view_that_is_being_made_waits_and_nobody_else_does() -> 
         return "done"
 
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(views.get("m", "slow", slow))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(views.get("m", key("slow"), slow))) for _ in range(4)]
     for thread in threads:
         thread.start()
     while not made:
         time.sleep(0.001)
-    assert views.get("m", "other", lambda: "at once") == "at once" and found == []
+    assert views.get("m", key("other"), lambda: "at once") == "at once" and found == []
     going.set()
     for thread in threads:
         thread.join(20)

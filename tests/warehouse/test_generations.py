@@ -19,6 +19,8 @@ from tests.conftest import ROOT, known
 from tests.warehouse.conftest import Opened
 from tests.warehouse.loads import AT, KEYED, amounts, count, load, options, publish, rows
 
+pytestmark = pytest.mark.breadth(14)
+
 
 def test_before_the_first_publish_there_is_nothing(warehouse: Warehouse) -> None:
     assert warehouse.live() is None and warehouse.live_files() is None

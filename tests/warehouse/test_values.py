@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from connectors.warehouse.contract import TOUCHED, DatasetState, Failure, Staging, StoredSeries, Warehouse
 from tests.warehouse.loads import AT
+
+pytestmark = pytest.mark.breadth(8)
 
 DAYS = pd.date_range("2026-11-01", periods=5)
 ALWAYS = (pd.Timestamp(0), pd.Timestamp("9999-01-01"))

@@ -12,6 +12,8 @@ import pytest
 from metrics.presentation.export import csv_text
 from tests.conftest import NOW, Builder, run_cli
 
+pytestmark = pytest.mark.breadth(8)
+
 NAMES = (
     "../../x", "../x", "/tmp/x", "a/b", "..", ".", "", "a\\b", "..\\x", "C:x", "con", "com1", "nul", "x" * 300, "a b",
     "a\nb", "a\0b", "~x", "$HOME", "%2e%2e%2fx", "Ä", "a.yml", "-x",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from metrics.kpi_views.change import ChangeBlock
-from ui.shell.templates import render
+from ui.shell.templates import render_once
 
 
 def show_change(blocks: Sequence[ChangeBlock], against: str) -> None:
@@ -15,4 +15,4 @@ def show_change(blocks: Sequence[ChangeBlock], against: str) -> None:
     if not blocks:
         return
     st.header("Where the change sits")
-    render("kpi/change", blocks=blocks, against=against)
+    render_once("kpi/change", blocks, against, blocks=blocks, against=against)

@@ -1,10 +1,11 @@
-"""Filters of the pages, each kept in the address. Inline on a wide screen, behind one button on a phone."""
+"""Filters of the pages, each kept in the address. One row, which a phone scrolls sideways."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
@@ -20,12 +21,9 @@ def any_to_draw() -> bool:
     return len(areas) > 2 or len(parts) > 1
 
 
-def both_widths(draw: Callable[[str], None]) -> None:
-    """Draw a row of filters for wide screens and again behind a button for phones; CSS shows one of them."""
-    with st.container(key="filters_wide", horizontal=True, horizontal_alignment="right", width="content"):
-        draw("wide_")
-    with st.container(key="filters_phone"), st.popover("Filters", width="stretch"):
-        draw("phone_")
+def row() -> DeltaGenerator:
+    """Where the filters of a page are drawn."""
+    return st.container(key="filters", horizontal=True, horizontal_alignment="right", width="content")
 
 
 @state.cached_view
@@ -58,13 +56,13 @@ def area_and_segment() -> tuple[str, str]:
     return url.read("area", list(areas), "all"), url.read("segment", list(parts), "all")
 
 
-def draw_area_and_segment(place: str) -> None:
+def draw_area_and_segment() -> None:
     """The widgets of the overview's filters."""
     areas, parts = overview_options()
     if len(areas) > 2:
-        url.choose("area", "Area", areas, "all", place=place)
+        url.choose("area", "Area", areas, "all")
     if len(parts) > 1:
-        url.choose("segment", "Segment", parts, "all", place=place)
+        url.choose("segment", "Segment", parts, "all")
 
 
 def parse_segment(slug: str) -> tuple[Filter, ...]:
@@ -90,11 +88,11 @@ def dimension_filters(kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ..
     return tuple(found)
 
 
-def draw_dimension_filters(options: Mapping[str, list[str]], chosen: tuple[Filter, ...], place: str) -> None:
+def draw_dimension_filters(options: Mapping[str, list[str]], chosen: tuple[Filter, ...]) -> None:
     """One multiple choice per dimension."""
     current = {f.dimension: list(f.values) for f in chosen}
     for dimension, values in options.items():
-        key = f"{place}filter_{dimension}"
+        key = f"filter_{dimension}"
         st.session_state[key] = current.get(dimension, [])
 
         def edited(dimension: str = dimension, key: str = key) -> None:

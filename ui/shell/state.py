@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from connectors.errors import KpiError
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.data_context import DataContext
 from ui.shell import logs
+from ui.shell.live import ASKED, Live, Shown
 from ui.shell.templates import banner
-from ui.shell.views import Views
+from ui.shell.views import Key, Views
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,39 +45,42 @@ def as_of() -> AsOf:
     return AsOf(project())
 
 
-def fingerprint() -> str:
-    """Changes whenever a view may: generation, files, last sync, state store, and what time alone changes.
-
-    Looked up at most once a second: a rerun asks several times, and looking stats every file.
-    """
-    global _seen
-    seen, now = _seen, time.monotonic()
-    if now - seen.at <= 1.0:
-        return seen.mark
+def _look() -> Shown:
+    """Looked up anew: generation, files, last sync, state store, and what time alone changes."""
     opened = project()
-    files = opened.definitions.marks(), opened.sources.mark(), (opened.state.mark(), opened.state.trouble())
-    marks = hash((files, opened.sync_log.read().get("finished_at")))
-    mark = f"{opened.folder}|{opened.warehouse.live() or ''}|{marks}|{as_of()(utc_now())}"
-    if _seen is seen:  # else a session has synced meanwhile, and looks for itself
-        _seen = Seen(now, mark)
-    return mark
+    files = hash((opened.definitions.marks(), opened.sources.mark()))
+    rest = hash(((opened.state.mark(), opened.state.trouble()), opened.sync_log.read().get("finished_at")))
+    reader = opened.reader() if opened.has_data() else None
+    generation = reader.generation.id if reader else ""
+    mark = f"{opened.folder}|{generation}|{files}|{rest}|{as_of()(utc_now())}"
+    return Shown(mark, files, partial(opened.bound, reader), opened.warnings())
+
+
+def _ready(old: Shown, new: Shown, until: float) -> None:
+    """Make the views that were asked for lately, as they are in `new`, while pages show `old`."""
+    for key in views().asked(old.mark, within=ASKED.total_seconds()):
+        function = _functions.get(key[0])
+        if time.monotonic() > until:
+            return
+        if function is not None and key[1] == role():
+            with suppress(Exception):  # whoever asks for it is told
+                _view(new, key, partial(function, *key[2], **dict(key[3])))
+
+
+live = Live(_look, _ready)
+_functions: dict[str, Callable[..., Any]] = {}  # of each view the newest: a page's run defines its own anew
+_making = threading.local()
+
+
+def shown() -> Shown:
+    """What the pages show. A view that is being made sees what it is made for. Raises DamagedData."""
+    making: Shown | None = getattr(_making, "shown", None)
+    return making or live.shown()
 
 
 def changed() -> None:
-    """Look again at once: this session has just synced."""
-    global _seen
-    _seen = Seen()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a look found, and when by the monotonic clock."""
-
-    at: float = -math.inf
-    mark: str = ""
-
-
-_seen = Seen()
+    """Look again at once: this session has just changed something."""
+    live.changed()
 
 
 @st.cache_resource
@@ -85,7 +90,7 @@ def views() -> Views:
 
 
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
-    """A view model, cached for all sessions by its arguments, the reader's role and `fingerprint`.
+    """A view model, cached for all sessions by its arguments, the reader's role and the mark of what is shown.
 
     View models are frozen values, so all sessions share one copy. Ages ("loaded 3 min ago") are no part of them: a view
     says since when, and the page how long that is.
@@ -93,19 +98,39 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
 
     # The file, not the module: Streamlit runs every page as __main__, and several have a `view`.
     name = f"{inspect.unwrap(function).__code__.co_filename}:{function.__qualname__}"
+    _functions[name] = function
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         key = (name, role(), args, tuple(sorted(kwargs.items())))
-        found: R = views().get(fingerprint(), key, lambda: function(*args, **kwargs))
+        found: R = _view(shown(), key, lambda: function(*args, **kwargs))
         return found
 
     return run
 
 
-def warn(opened: Project) -> None:
+def _view(of: Shown, key: Key, make: Callable[[], Any]) -> Any:
+    """A view of what is shown: all that it reads is of one generation."""
+
+    def bound() -> Any:
+        before = getattr(_making, "shown", None)
+        _making.shown = of
+        try:
+            with of.bound():
+                return make()
+        finally:
+            _making.shown = before
+
+    return views().get(of.mark, key, bound)
+
+
+def warn() -> None:
     """Say on every page what is wrong with the data folder."""
-    for words in opened.warnings():
+    try:
+        found = shown().warnings
+    except KpiError:  # the page says what cannot be read
+        found = project().warnings()
+    for words in found:
         banner(words)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import streamlit as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
+
+from ui.shell.once import once
 
 FOLDER = Path(__file__).resolve().parents[1] / "templates"
 WORDS_GO_ON = re.compile(r"(?<=[^>\s])\s*\n\s*(?=[^<\s])")
@@ -20,6 +22,11 @@ BREAK = re.compile(r"\s*\n\s*")
 def render(name: str, /, **values: object) -> None:
     """Draw a template, named as `room/name`. A value that it needs and does not get is an error."""
     st.html(markup(name, **values))
+
+
+def render_once(name: str, views: Sequence[object], words: str = "", /, **values: object) -> None:
+    """As `render`, of values that are made of these view models and words: the markup is kept as long as the models."""
+    st.html(once(f"{name} {words}", lambda: markup(name, **values), *views))
 
 
 def markup(name: str, /, **values: object) -> str:

@@ -24,23 +24,20 @@ def write(name: str, value: str, default: str) -> None:
         st.query_params[name] = value
 
 
-def choose(
-    name: str, label: str, options: Mapping[str, str], default: str, *, place: str = "", buttons: bool = False
-) -> str:
-    """One choice out of slug → label, kept in the address under `name`. place: tells twins apart."""
+def choose(name: str, label: str, options: Mapping[str, str], default: str, *, buttons: bool = False) -> str:
+    """One choice out of slug → label, kept in the address under `name`, which is the widget's key, too."""
     current = read(name, list(options), default)
-    key = f"{place}{name}"
-    st.session_state[key] = current  # the address decides; a widget only edits it
+    st.session_state[name] = current  # the address decides; a widget only edits it
 
     def edited() -> None:
-        write(name, st.session_state[key] or default, default)
+        write(name, st.session_state[name] or default, default)
 
     draw = partial(st.segmented_control, required=True) if buttons else partial(st.selectbox, width=190)
     draw(
         label,
         list(options),
         format_func=(lambda slug: literal(options[slug])) if buttons else options.__getitem__,
-        key=key,
+        key=name,
         on_change=edited,
         label_visibility="collapsed",
     )

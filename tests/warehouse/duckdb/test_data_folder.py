@@ -17,6 +17,8 @@ from connectors.warehouse.duckdb.reader import BOOKS
 from connectors.warehouse.open import open_warehouse
 from tests.conftest import NOW, Builder
 
+pytestmark = pytest.mark.breadth(2)
+
 
 def put(project: Builder, days: int) -> None:
     frame = pd.DataFrame({"at": pd.date_range("2026-11-01", periods=days, freq="D"), "amount": range(days)})
