@@ -57,7 +57,7 @@ unit: $(STAMP)
 	$(BIN)/python -m slipcover -m pytest -n 3 --durations=20  # the third fills the pauses in which the others wait
 
 slow: $(STAMP) ## What takes long, and more random cases of each property
-	KPI_CASES=slow $(BIN)/python -m pytest -n 2 --durations=20 -m "slow or sampled or breadth"
+	KPI_CASES=slow $(BIN)/python -m pytest -n 3 --durations=20 -m "slow or sampled or breadth"
 
 prove: $(STAMP) ## All random cases of an area, kept in docs/proofs: make prove engine (SEED=7)
 	$(BIN)/python benchmarks/prove.py $(or $(AREA),--help) $(if $(SEED),--seed $(SEED))

@@ -94,8 +94,9 @@ def sync(
     with project.warehouse.staging(now, anew=anew) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
-            for rows in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
-                yield Progress(index, steps, f"Pulling {name}" + (f": {rows:,} rows" if rows else ""))
+            source.kept = project.data / "pulls" / name
+            for reached in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
+                yield Progress(index, steps, f"Pulling {name}{reached}")
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
@@ -206,8 +207,8 @@ def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], projec
 
 def _pull(
     source: Source, staging: Loading, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
-) -> Iterator[int]:
-    """Pull one source and load it in one transaction; record how it fared. Yields rows so far. Raises DiskFull."""
+) -> Iterator[str]:
+    """Pull one source and load it in one transaction; record how it fared. Yields how far it is. Raises DiskFull."""
     options, started = source.options, time.monotonic()
     name, source.now = options.name, now
     last_full = staging.last_full(name)
@@ -216,13 +217,14 @@ def _pull(
     cursor: Mapping[str, str] = {} if anew else staging.cursor(name)
     reached: Mapping[str, str] | None = None
     rows = 0
-    yield rows
+    yield ""
     try:
         with staging.transaction():
             load = staging.begin_load(options, anew=anew, retype=full)
             for batch in source.pull(cursor):
                 rows, reached = rows + load.add(batch), batch.cursor
-                yield rows
+                to = f", to {batch.covered:%-d %b %Y %H:%M}" if batch.covered else ""
+                yield f": {rows:,} rows{to}"
             loaded = load.finish(reached)
     except DiskFull:
         raise
@@ -238,6 +240,7 @@ def _pull(
             last_success=success,
         )
         return
+    source.loaded()
     tally.changed |= anew or bool(loaded.rows or loaded.quarantined) or staging.changes(options.table) != ""
     status = "loaded" if loaded.rows or loaded.quarantined or staging.changes(options.table) != "" else "unchanged"
     tally.runs[name] = SourceRun(

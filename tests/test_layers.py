@@ -41,6 +41,7 @@ ALLOWED = {  # first match wins
     "connectors.sources": (
         "connectors.texts",
         "connectors.sources.contract",
+        "connectors.sources.rest",
         "connectors.reading",
         "connectors.secrets",
         "connectors.settings",

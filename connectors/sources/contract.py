@@ -24,12 +24,28 @@ MOST_COMMENTS = 100  # lines before a CSV's header
 
 
 @dataclass(frozen=True)
+class RecordField:
+    """Where a column's value stands in a JSON record, and what it is.
+
+    path: the keys that lead to it; none = the record in whole. type: a SQL type, or one of TIMES.
+    """
+
+    path: tuple[str, ...]
+    type: str = "VARCHAR"
+
+
+# Moments, all as UTC: text with an offset or without one (then it is UTC), and numbers since 1970.
+TIMES = ("utc", "epoch_s", "epoch_ms", "epoch_us")
+
+
+@dataclass(frozen=True)
 class FileScan:
     """Rows of one local file that the warehouse reads with its own readers.
 
     path: a local file, possibly gzipped. origin: the name users know it by.
     format: csv, json or parquet. delimiter, null_values, date_format, text_columns: csv only.
     decimal: the mark before decimals. types: column → SQL type that the analyst states. now: of the sync.
+    fields: of a file of JSON lines, column → where it stands; what is not named is left out, and nothing is guessed.
     """
 
     path: Path
@@ -42,6 +58,7 @@ class FileScan:
     types: Mapping[str, str] = field(default_factory=dict)
     decimal: str = "."
     now: datetime = field(default_factory=utc_now)
+    fields: Mapping[str, RecordField] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,7 @@ class Batch:
     rows: a FileScan, a pyarrow table or a pandas frame. restart: the table begins anew with this batch.
     types: column → SQL type its values must have; a row with one that has not goes to quarantine.
     whole: the batch has every column that the source has, so one that the table has and it has not is gone.
+    covered: the moment up to which the rows so far reach, for a line of progress; None = unknown.
     """
 
     table: str
@@ -59,6 +77,7 @@ class Batch:
     restart: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
+    covered: datetime | None = None
 
 
 class SourceOptions(BaseModel):
@@ -130,6 +149,7 @@ class Source:
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder
         self.now = utc_now()  # of the sync
+        self.kept: Path | None = None  # where copies of what was pulled may wait for the next attempt
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new since `cursor`, in an order that may be cut anywhere.
@@ -145,6 +165,9 @@ class Source:
     def probe(self) -> str:
         """Reach the outside world without pulling; say what is there. Raises SourceError."""
         raise NotImplementedError
+
+    def loaded(self) -> None:
+        """What was pulled is in the warehouse for good: copies that were kept for a next attempt may go."""
 
     def size(self) -> int:
         """Bytes of what a pull of everything brings; 0 = nobody knows beforehand."""
@@ -164,9 +187,9 @@ def source_type(name: str) -> type[Source]:
     known = sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract")
     require(name, known, kind="source type")
     module = importlib.import_module(f"connectors.sources.{name}")
-    found = [
+    own = f"{module.__name__}."  # what it imports from others is not its own
+    return next(
         item
         for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, Source) and item is not Source
-    ]
-    return found[0]
+        if isinstance(item, type) and issubclass(item, Source) and f"{item.__module__}.".startswith(own)
+    )

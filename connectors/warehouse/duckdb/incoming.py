@@ -19,7 +19,7 @@ import duckdb
 from connectors.errors import KpiError, SourceError, WarehouseError
 from connectors.sources.contract import MOST_COMMENTS, Batch, FileScan, SourceOptions
 from connectors.texts import dates, numbers
-from connectors.warehouse.duckdb import texts
+from connectors.warehouse.duckdb import records, texts
 from connectors.warehouse.duckdb.reader import described, disk_full, one
 from connectors.warehouse.names import quoted, text
 
@@ -293,6 +293,8 @@ def _csv_rejects(connection: duckdb.DuckDBPyConnection, types: Mapping[str, str]
 
 def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
     """JSON lines one by one, so that a broken line is quarantined; anything else as one document."""
+    if scan.fields:
+        return _records(connection, scan)
     path = text(str(scan.path))
     if not scan.origin.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
         relation = f"read_json({path}, sample_size=-1)"
@@ -317,6 +319,18 @@ def _json(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
         rejected=lambda: rejected,
         kept=kept,
     )
+
+
+def _records(connection: duckdb.DuckDBPyConnection, scan: FileScan) -> Reading:
+    """JSON lines as the columns that are stated for them."""
+    kept, rejected = None, list[Rejected]()
+    if not records.parsed(connection, scan.path, scan.fields):
+        kept, rejected = _good_lines(scan)
+        records.parsed(connection, Path(kept.name), scan.fields)
+    for column, record in records.misfits(connection):
+        rejected.append(Rejected(None, column, f"'{column}' is not {scan.fields[column].type}", record))
+    relation, columns = records.fitting(scan.fields)
+    return Reading(scan.origin, relation, columns, rejected=lambda: rejected, kept=kept)
 
 
 def _good_lines(scan: FileScan) -> tuple[IO[bytes], list[Rejected]]:
@@ -347,7 +361,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     if not wrong:
         return Reading(reading.origin, reading.relation, columns)
     # By way of text: not every type casts to every other, and what has no way is a misfit, not an error.
-    cast = {c: _cast(f"CAST({quoted(c)} AS VARCHAR)", kind) for c, kind in wrong.items()}
+    cast = {c: records.cast(f"CAST({quoted(c)} AS VARCHAR)", kind) for c, kind in wrong.items()}
     misfits = {c: f"({quoted(c)} IS NOT NULL AND {cast[c]} IS NULL)" for c in wrong}
     any_misfit = " OR ".join(misfits.values())
     which = " ".join(f"WHEN {condition} THEN {text(c)}" for c, condition in misfits.items())
@@ -359,12 +373,6 @@ def _typed(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mappi
     relation = f"(SELECT * REPLACE ({casts}) FROM {reading.relation} WHERE NOT ({any_misfit}))"
     rejected = [Rejected(None, c, f"'{c}' is not {wrong[c]}", raw) for c, raw in bad]
     return Reading(reading.origin, relation, columns, rejected=lambda: rejected)
-
-
-def _cast(value: str, kind: str) -> str:
-    """A text as this type; NULL where it is none. A number that is not whole is no whole number: the engine rounds."""
-    cast = f"TRY_CAST({value} AS {kind})"
-    return f"CASE WHEN TRY_CAST({value} AS DOUBLE) % 1 = 0 THEN {cast} END" if "INT" in kind else cast
 
 
 def header_line(scan: FileScan, columns: Collection[str]) -> int:

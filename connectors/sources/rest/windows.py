@@ -1,0 +1,90 @@
+"""Spans of time that are pulled one by one, some at once; those that are there in whole wait for the next attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Window:
+    """From `start` on, `end` not included."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.start:%Y%m%dT%H%M%S}-{self.end:%Y%m%dT%H%M%S}"
+
+
+def windows(start: datetime, end: datetime, step: timedelta) -> Iterator[Window]:
+    """From start to end in steps; the last one may be shorter."""
+    while start < end:
+        following = min(start + step, end)
+        yield Window(start, following)
+        start = following
+
+
+class Kept:
+    """Files of whole windows, in a folder that outlives a killed pull.
+
+    folder: None = they are gone at the end. mark: of all that decides what is in them (options, moment of a cursor);
+    files of another mark are removed. A file appears when it is whole (`Client.save`).
+    """
+
+    def __init__(self, folder: Path | None, mark: object) -> None:
+        digest = hashlib.sha256(repr(mark).encode()).hexdigest()[:16]
+        self._own = folder is None
+        base = Path(tempfile.mkdtemp(prefix="kpi-rest-")) if folder is None else folder
+        self.folder = base / digest
+        self._base = base
+
+    def __enter__(self) -> Self:
+        if self._base.is_dir():
+            for other in self._base.iterdir():
+                if other != self.folder:
+                    shutil.rmtree(other, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            shutil.rmtree(self._base, ignore_errors=True)
+
+    def fetched(
+        self, spans: Iterator[Window], fetch: Callable[[Window, Path], None], *, suffix: str, at_once: int = 1
+    ) -> Iterator[tuple[Window, Path]]:
+        """Each window with its file, in order, fetched unless it is there; up to `at_once` are fetched meanwhile.
+
+        fetch: leaves the window's file whole, or none, which means: nothing happened in it. Its errors end all.
+        """
+        with ThreadPoolExecutor(at_once) as pool:
+            ahead: deque[tuple[Window, Path, Future[None] | None]] = deque()
+            try:
+                for window in spans:
+                    path = self.folder / f"{window.name}{suffix}"
+                    ahead.append((window, path, None if path.exists() else pool.submit(fetch, window, path)))
+                    if len(ahead) > at_once:
+                        yield self._done(*ahead.popleft())
+                while ahead:
+                    yield self._done(*ahead.popleft())
+            finally:
+                for _, _, pending in ahead:
+                    if pending is not None:
+                        pending.cancel()
+
+    @staticmethod
+    def _done(window: Window, path: Path, pending: Future[None] | None) -> tuple[Window, Path]:
+        if pending is not None:
+            pending.result()
+        return window, path
