@@ -81,6 +81,26 @@ def source(
 
 
 @partial(verb, of=extend)
+def plan(
+    file: Annotated[str, typer.Argument(metavar="FILE.json", help="A tracking plan of Segment, or JSON Schemas.")],
+    dataset: Annotated[str, typer.Option(help="Dataset whose rows are the events.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the plan, and of its file; default the file's own.")] = "",
+    event: Annotated[str, typer.Option(help="Column that holds an event's name.")] = "event",
+    properties: Annotated[str, typer.Option(help="Column with the properties as JSON; default: a column each.")] = "",
+    project: ProjectOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a tracking plan from one that was exported elsewhere.
+
+    example: kpi add plan segment-plan.json --dataset events --project shop
+    """
+    from jobs.authoring.add_plan import add_plan
+
+    for line in add_plan(open_project_at(project), file, name, dataset, properties, event):
+        typer.echo(line)
+
+
+@partial(verb, of=extend)
 def kpi(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the KPI, and of its file.")],
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the definition.")] = None,

@@ -7,15 +7,21 @@ from typing import Any
 
 import pandas as pd
 
+from connectors.warehouse.contract import Reader
 from jobs.project.project import Project
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import Check, KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.presentation.export import period
+from metrics.quality.tracking_plan import breaches
 
 
 def check(project: Project, names: Sequence[str]) -> list[dict[str, Any]]:
-    """One row per check: kpi, check, ok, detail. Raises UnknownName, DefinitionError for a named KPI."""
+    """One row per check: kpi, check, ok, detail; of a tracking plan also plan and event.
+
+    Raises UnknownName, DefinitionError for a named KPI.
+    """
     reader = project.reader()
     catalogue = project.catalogue(reader)
     rows = []
@@ -25,6 +31,18 @@ def check(project: Project, names: Sequence[str]) -> list[dict[str, Any]]:
             series = answer(Query(name), catalogue, reader)
             done = series.frame[series.frame["complete"]]
             rows += [_row(kpi, item, done) for item in kpi.checks]
+    return rows if names else [*rows, *_planned(catalogue, reader)]
+
+
+def _planned(catalogue: Catalogue, reader: Reader) -> list[dict[str, Any]]:
+    """A row per event of the tracking plans, and one for each that is not planned. `kpi` is empty."""
+    rows: list[dict[str, Any]] = []
+    for plan in catalogue.plans:
+        found = breaches(plan, catalogue, reader)
+        for event in dict.fromkeys([*plan.events, *(breach.event for breach in found)]):
+            wrong = [breach.text for breach in found if breach.event == event]
+            told = {"ok": not wrong, "detail": "; ".join(wrong) or "as planned"}
+            rows.append({"kpi": "", "check": f"{event} as planned", **told, "plan": plan.name, "event": event})
     return rows
 
 

@@ -24,7 +24,7 @@ from metrics.presentation.format import iso
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-DEFINITIONS = ("settings.yml", "sources.yml", "datasets", "kpis", "launches", "transforms", "snapshots")
+DEFINITIONS = ("settings.yml", "sources.yml", "datasets", "kpis", "launches", "plans", "transforms", "snapshots")
 CHUNK = 1 << 20
 
 

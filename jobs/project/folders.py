@@ -1,3 +1,3 @@
 """The folders of a project. Importing this loads nothing: `kpi init` makes them and reads no definition."""
 
-PARTS = ("datasets", "kpis", "launches", "snapshots", "transforms")  # of definitions
+PARTS = ("datasets", "kpis", "launches", "plans", "snapshots", "transforms")  # of definitions

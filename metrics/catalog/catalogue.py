@@ -16,6 +16,7 @@ from metrics.catalog.document import Document
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.plan import Plan
 from metrics.catalog.models.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
 
@@ -68,6 +69,7 @@ class Catalogue:
     snapshots: tuple[Snapshot, ...] = ()
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     uncomputed: Mapping[str, str] = field(default_factory=dict)
+    plans: tuple[Plan, ...] = ()
 
     def today(self, now: datetime) -> date:
         """The date where the project is: east of Greenwich a launch's day begins before UTC's."""

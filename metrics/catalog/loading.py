@@ -17,11 +17,13 @@ from metrics.catalog.checks import joins as check_joins
 from metrics.catalog.checks import kpi as check
 from metrics.catalog.checks.joins import borrows, lenders_first
 from metrics.catalog.checks.launch import launch_problems
+from metrics.catalog.checks.plan import plan_problems
 from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, half_read, parse_document, read_document, validated
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.plan import Plan
 from metrics.catalog.models.snapshot import Snapshot
 from metrics.catalog.sql import SqlProblem
 from metrics.catalog.types import kpi_type, type_names
@@ -43,7 +45,7 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     published: Mapping[str, str] | None = None,
     limits: Limits = USUAL,
 ) -> Catalogue:
-    """Read datasets/, kpis/, launches/, snapshots/ and transforms/ of a project folder; never raises for a bad file.
+    """Read datasets/, kpis/, launches/, snapshots/, plans/ and transforms/ of a folder; never raises for a bad file.
 
     tables: what is loaded, with types; None before the first sync, then column names go unchecked.
     describe: columns of a SELECT (datasets written as SQL). shown_as: prefix of file names in problems.
@@ -70,9 +72,10 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
         {n: tuple(p) for n, p in reading.held.items()},
     )
     snapshots = reading.read_snapshots(plain) if not only else ()
+    plans = reading.read_plans() if not only else ()
     wrong = {name: tuple(found) for name, found in reading.broken_snapshots.items()}
     problems = tuple(sorted(set(reading.problems)))
-    return replace(plain, snapshots=snapshots, broken_snapshots=wrong, problems=problems)
+    return replace(plain, snapshots=snapshots, broken_snapshots=wrong, plans=plans, problems=problems)
 
 
 class _Reading:
@@ -279,6 +282,19 @@ class _Reading:
             else:
                 self.broken_snapshots[path.stem] = _errors(found)
         return tuple(snapshots)
+
+    def read_plans(self) -> tuple[Plan, ...]:
+        """Read and check plans/, after the datasets; by name."""
+        plans = []
+        for path in self._files("plans", None):
+            plan, document, found = self._one(path, Plan)
+            if plan is not None:
+                found += plan_problems(plan, document, {*self.datasets, *self._bad_datasets}, self._columns)
+                self.documents[f"plan:{path.stem}"] = document
+            self.problems += found
+            if plan is not None and not _errors(found) and plan.dataset in self.datasets:
+                plans.append(plan)
+        return tuple(plans)
 
     def _files(self, part: str, only: set[str] | None) -> list[Path]:
         folder = self.folder / part

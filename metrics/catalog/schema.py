@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.plan import Plan
 from metrics.catalog.models.snapshot import Snapshot
 from metrics.catalog.types import kpi_type, type_names
 
@@ -17,7 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, Any]:
-    """kpi, dataset, launch and snapshot as JSON Schema. What is parsed further (durations, thresholds) is a string."""
+    """Of kpi, dataset, launch, plan and snapshot. What is parsed further (durations, thresholds) is a string."""
     kinds = {name: _schema(model) for name, model in ((name, kpi_type(name)) for name in type_names())}
     definitions: dict[str, Any] = {}
     for name, kind in kinds.items():
@@ -39,7 +40,8 @@ def schemas() -> dict[str, Any]:
         "allOf": [plain, *chosen],
         "$defs": definitions,
     }
-    return {"kpi": kpi, "dataset": _schema(Dataset), "launch": _schema(Launch), "snapshot": _schema(Snapshot)}
+    others: dict[str, type[BaseModel]] = {"dataset": Dataset, "launch": Launch, "plan": Plan, "snapshot": Snapshot}
+    return {"kpi": kpi, **{name: _schema(model) for name, model in others.items()}}
 
 
 def write(folder: Path) -> None:

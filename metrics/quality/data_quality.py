@@ -15,12 +15,14 @@ from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Place
+from metrics.catalog.models.plan import Plan
 from metrics.engine import periods
 from metrics.engine.answer import default_scope
 from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
+from metrics.quality.tracking_plan import HELP, breaches
 
 MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
 CONSTANT = {"hour": 72, "day": 28, "week": 12, "month": 6, "quarter": 6, "year": 6}  # periods of one value
@@ -56,6 +58,8 @@ def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -
         )
         for check in checks:
             found += _told(catalogue, f"kpi:{name}", check)
+    for plan in catalogue.plans:
+        found += _told(catalogue, f"plan:{plan.name}", _as_planned(plan, catalogue, reader))
     return sorted(found)
 
 
@@ -126,6 +130,16 @@ def _compared(text: str) -> Iterator[tuple[str, str]]:
 
 def _columns(dataset: Dataset, reader: Reader) -> Columns:
     return reader.columns(dataset.select) if dataset.select else reader.tables()[dataset.source]
+
+
+def _as_planned(plan: Plan, catalogue: Catalogue, reader: Reader) -> Iterator[Finding]:
+    """What the tracking plan says and the events do not."""
+    for breach in breaches(plan, catalogue, reader):
+        place: Place = ("events", breach.event) if breach.event in plan.events else ("events",)
+        if breach.property_ in (plan.events[breach.event].properties if breach.event in plan.events else ()):
+            place = (*place, "properties", breach.property_)
+        asked = f" {breach.owner} looks after it." if breach.owner else ""
+        yield place, f"plan_{breach.kind}", breach.text, f"{HELP[breach.kind]}{asked}"
 
 
 def _untimed(
