@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     pass
 
 app = typer.Typer()
+LONGEST_VALUE = 24  # letters of a value that a dry run shows
 
 
 @partial(verb, of=app)
@@ -23,7 +24,7 @@ def sync(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
     project: ProjectOption = None,
     full: Annotated[bool, typer.Option("--full", help="Pull everything again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Pull and load, publish nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Pull, show the first rows, publish nothing.")] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin without what was published, where none of it can be read.")
     ] = False,
@@ -47,6 +48,12 @@ def sync(
         print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
         made = "published" if result.published else "nothing new; live stays"
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
+        for name, sample in result.samples.items():
+            typer.echo(f"\n{name}: {len(sample.columns)} columns, and its first rows")
+            first = [[row[column][:LONGEST_VALUE] for row in sample.rows] for column in sample.columns]
+            told = zip(sample.columns.items(), first, strict=True)
+            rows = [{"column": c, "type": kind, "first": " | ".join(values)} for (c, kind), values in told]
+            print_table(rows, ["column", "type", "first"])
     for words in result.warnings:
         warn(words)
     for run_ in result.sources:

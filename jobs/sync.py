@@ -15,6 +15,7 @@ from connectors.errors import DiskFull, KpiError, Problem, require
 from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
+from connectors.warehouse.names import quoted
 from jobs.project.health import remember_state
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
@@ -24,6 +25,7 @@ from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
 
 log = logging.getLogger(__name__)
+SAMPLE_ROWS = 3  # that a dry run shows
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
 
@@ -37,8 +39,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Columns of a source's table with their types, and its first rows, each a text per column."""
+
+    columns: Mapping[str, str]
+    rows: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True)
 class SyncResult:
-    """What a sync did. generation: what is live now; published: whether this sync made it."""
+    """What a sync did. generation: what is live now; published: whether this sync made it.
+
+    samples: of a dry run, source → what it would load.
+    """
 
     generation: str | None
     published: bool
@@ -48,6 +61,7 @@ class SyncResult:
     seconds: float = 0.0
     alerts: tuple[str, ...] = ()  # what an operator should know of the evaluation of alerts
     warnings: tuple[str, ...] = ()  # what was wrong with the data folder, and what came of it
+    samples: Mapping[str, Sample] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -57,7 +71,9 @@ class SyncResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         runs = [run.as_dict() for run in self.sources]
-        return {"generation": self.generation, "sources": runs, "warnings": list(self.warnings)}
+        found = {"generation": self.generation, "sources": runs, "warnings": list(self.warnings)}
+        samples = {name: {"columns": s.columns, "rows": list(s.rows)} for name, s in self.samples.items()}
+        return found | ({"samples": samples} if samples else {})
 
 
 @dataclass
@@ -97,6 +113,7 @@ def sync(
             source.kept = project.data / "pulls" / name
             for reached in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
+        samples = _samples(staging, chosen, tally) if dry_run else {}
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
@@ -104,7 +121,7 @@ def sync(
         result: SyncResult | None = None
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
-            result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()))
+            result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()), samples=samples)
         else:
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
@@ -129,6 +146,19 @@ def sync(
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
     yield result
+
+
+def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dict[str, Sample]:
+    """What the sources that answered have in their tables now."""
+    found, tables = {}, staging.tables()
+    for name, source in chosen.items():
+        table = source.options.table
+        if tally.runs[name].status != "failed" and table in tables:
+            columns = ", ".join(map(quoted, tables[table]))
+            rows = staging.rows(f"SELECT {columns} FROM {quoted(table)} LIMIT {SAMPLE_ROWS}")
+            texts = [{c: "" if v is None else str(v) for c, v in zip(tables[table], row, strict=True)} for row in rows]
+            found[name] = Sample(tables[table], tuple(texts))
+    return found
 
 
 def _afterwards(project: Project, told: list[str], steps: int, now: datetime) -> Iterator[Progress]:

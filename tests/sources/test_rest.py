@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connectors.sources.rest import client as rest_client
-from tests.conftest import NOW, Builder
+from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.plain import KEY, Plain
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
@@ -152,6 +153,19 @@ def test_a_token_that_ended_is_renewed_once(project: Builder, plain: Plain, serv
 
     plain.between = ended
     assert not project.sync().failed and table(project) == truth(plain) and len(plain.asked) == 2
+
+
+def test_a_dry_run_shows_columns_and_first_rows(project: Builder, plain: Plain, served: Fake) -> None:
+    project.source(source(served, "cursor"))
+    result = project.sync(dry_run=True)
+    sample = result.samples["orders"]
+    assert sample.columns == {"id": "BIGINT", "at": "TIMESTAMP", "plan": "VARCHAR", "amount": "DOUBLE"}
+    assert sample.rows[0] == {"id": "0", "at": "2026-11-01 00:00:00", "plan": "free", "amount": "0.5"}
+    assert len(sample.rows) == 3 and not result.published and project.open().warehouse.live() is None
+    assert result.as_dict()["samples"]["orders"]["rows"][1]["plan"] == "pro"
+    said = run_cli("sync", "--dry-run", "--project", str(project.folder))
+    assert said.returncode == 0 and "orders: 4 columns, and its first rows" in said.stdout
+    assert re.search(r"plan +VARCHAR +free \| pro \| free", said.stdout)
 
 
 @pytest.mark.parametrize("paging", [p for p in PAGINGS if p != "none"])
