@@ -14,6 +14,7 @@ from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock
 from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
+    from connectors.sources.contract import Question
     from jobs.authoring.init import Order
 
 DatesOption = Annotated[
@@ -63,21 +64,40 @@ def init(
 
 @partial(verb, of=extend)
 def source(
-    origin: Annotated[str, typer.Argument(metavar="FILE-or-URL", help="A file, a web or a database address.")],
+    origin: Annotated[
+        str, typer.Argument(metavar="FILE-or-URL-or-TYPE", help="A file, an address, or a type such as posthog.")
+    ],
     table: Annotated[str | None, typer.Option(help="Table of a database, maybe with its schema.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of source, table and dataset; default its own.")] = None,
     dates: DatesOption = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An answer; of a key, its variable's name.")
+    ] = None,
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Look at a file or table; add its source, a dataset and first KPIs.
+    """Look at a file or table, or ask a product's API; add its source, datasets and first KPIs.
 
     example: kpi add source refunds.csv --project shop
     """
     from jobs.authoring.add import add_source
+    from jobs.authoring.add_type import add_type, starters
 
+    if origin in starters() and not Path(origin).exists():
+        given = dict(pair.partition("=")[::2] for pair in set_ or [])
+        for line in add_type(
+            open_project_at(project), origin, given, answer if sys.stdin.isatty() else None, name or ""
+        ):
+            typer.echo(line)
+        return
     for line in add_source(open_project_at(project), origin, name, table, order_of_days(dates)):
         typer.echo(line)
+
+
+def answer(question: Question, proposal: str) -> str:
+    """Ask on the terminal. A secret is asked for by the name of the variable that holds it."""
+    words = f"{question.words}; name of the variable that holds it" if question.secret else question.words
+    return str(typer.prompt(words, default=proposal or None, err=True))
 
 
 @partial(verb, of=extend)

@@ -140,11 +140,45 @@ class SourceOptions(BaseModel):
         return self.load or ("merge" if self.primary_key else "replace")
 
 
+@dataclass(frozen=True)
+class Question:
+    """An option that who sets a source up is asked for. secret: it is read from a variable of the environment."""
+
+    option: str
+    words: str
+    default: str = ""
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class StarterTable:
+    """One entry of sources.yml with its dataset and first KPIs.
+
+    suffix: of the name of entry, table and dataset after the source's; "" = the source's own. options: of the entry,
+    beside what is asked. dataset: its YAML but name and source. kpis: name → its YAML but the name. In both `<suffix>`
+    stands for the dataset of that suffix, `<>` for the one without, `<kpi>` for a KPI of these.
+    """
+
+    suffix: str
+    options: Mapping[str, str]
+    dataset: str
+    kpis: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Starter:
+    """What `kpi add source TYPE` asks for and writes."""
+
+    questions: tuple[Question, ...]
+    tables: tuple[StarterTable, ...]
+
+
 class Source:
     """One configured source. Subclasses set `Options` and write `pull`; they never touch the warehouse."""
 
     Options: ClassVar[type[SourceOptions]] = SourceOptions
     watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
+    starter: ClassVar[Starter | None] = None
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder

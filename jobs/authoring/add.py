@@ -39,7 +39,7 @@ def add_source(
     if database and not table:
         raise ProjectError("which table?", hint="A database has many: --table NAME, maybe with its schema.")
     name = name or (slug(str(table).rpartition(".")[2]) if database else file_name(origin))
-    _require_name(name)
+    require_name(name)
     known = project.sources.all()
     if name in known or name in project.sources.by_table():
         raise ProjectError(f"source or table '{name}' already exists", hint="Choose another with --name.")
@@ -61,7 +61,7 @@ def add_source(
     taken = [file for file in files if (project.folder / file).exists()]
     if taken:
         raise ProjectError(f"{taken[0]} already exists", hint="Choose another name with --name.")
-    _write(project, {**files, "sources.yml": _extended(project.folder / "sources.yml", entry(name, lines, look))})
+    write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", entry(name, lines, look))})
     yield from understood(look, table or origin)
     yield f"Added source {name} to sources.yml, with {len(look.proposal.kpis)} KPIs:"
     yield from kpi_lines(look)
@@ -106,7 +106,7 @@ def _table_lines(url: str, table: str, name: str, look: Look) -> str:
 
 def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[str]:
     """Write kpis/NAME.yml from `key=value` texts, if it is valid. Raises ProjectError, DefinitionError."""
-    _require_name(name)
+    require_name(name)
     file = f"kpis/{name}.yml"
     if (project.folder / file).exists():
         raise ProjectError(f"{file} already exists", hint="Edit it, or choose another name.")
@@ -126,13 +126,13 @@ def add_kpi(project: Project, name: str, settings: Sequence[str]) -> Iterator[st
     ordered = sorted(keys, key=lambda k: LED.index(k) if k in LED else len(LED))
     text = "\n".join([f"name: {name}", *(f"{key}: {_scalar(key, keys[key])}" for key in ordered)]) + "\n"
     _check(project, name, text)
-    _write(project, {file: text})
+    write_all(project, {file: text})
     yield f"Wrote {file}:"
     yield text.rstrip()
     yield f"Next: kpi query {name} --project {project.folder}"
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
     """A name becomes a file's: no folder, no drive, nothing that a system keeps for itself. Raises ProjectError."""
     if len(name) > LONGEST_NAME:
         raise ProjectError(f"a name of {len(name)} letters is too long", hint=f"{LONGEST_NAME} are the most.")
@@ -170,8 +170,8 @@ def _check(project: Project, name: str, text: str) -> None:
             )
 
 
-def _extended(path: Path, entry: str) -> str:
-    """sources.yml with one more entry at its end; comments stay. Raises ProjectError if that is no list any more."""
+def extended(path: Path, entry: str, entries: int = 1) -> str:
+    """sources.yml with more at its end; comments stay. Raises ProjectError if that is no list any more."""
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     before = len(read_document(path, shown_as=path.name)[0].data or []) if path.exists() else 0
     new = old + ("\n" if old and not old.endswith("\n") else "") + entry
@@ -179,7 +179,7 @@ def _extended(path: Path, entry: str) -> str:
         copy = Path(scratch) / path.name
         copy.write_text(new, encoding="utf-8")
         document, problems = read_document(copy, shown_as=path.name)
-    if problems or not isinstance(document.data, list) or len(document.data) != before + 1:
+    if problems or not isinstance(document.data, list) or len(document.data) != before + entries:
         raise ProjectError(
             "sources.yml is not written as lines that start with `- `, so none can be added",
             hint=f"Add this by hand:\n{entry}",
@@ -187,7 +187,7 @@ def _extended(path: Path, entry: str) -> str:
     return new
 
 
-def _write(project: Project, files: dict[str, str]) -> None:
+def write_all(project: Project, files: dict[str, str]) -> None:
     """All files, each in one step, or none."""
     fresh: list[tuple[Path, Path]] = []
     try:

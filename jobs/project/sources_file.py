@@ -11,7 +11,7 @@ from connectors.errors import Problem, SettingsError, UnknownName
 from connectors.secrets import hide_address
 from connectors.settings import environment, expand_secrets
 from connectors.sources.contract import Source, source_type
-from metrics.catalog.document import Document, read_document, validated
+from metrics.catalog.document import Document, parse_document, read_document, validated
 
 PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^@\s]+@")  # one that is written out
 
@@ -41,6 +41,13 @@ class SourcesFile:
         if not self.path.exists():
             return {}, []
         document, problems = read_document(self.path, shown_as=f"{self._shown_as}sources.yml")
+        return self._of(document, problems)
+
+    def parsed(self, text: str) -> tuple[dict[str, Source], list[Problem]]:
+        """As `read`, of a text that is not in the file yet."""
+        return self._of(*parse_document(text, shown_as=f"{self._shown_as}sources.yml"))
+
+    def _of(self, document: Document, problems: list[Problem]) -> tuple[dict[str, Source], list[Problem]]:
         if problems:
             return {}, problems
         if document.data is not None and not isinstance(document.data, list):

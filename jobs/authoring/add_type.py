@@ -1,0 +1,155 @@
+"""add source TYPE: a product's source by a few answers: the connection tried, entries, datasets and KPIs written."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from connectors.errors import ProjectError
+from connectors.secrets import hide
+from connectors.sources.contract import FileScan, Question, Source, Starter, StarterTable, source_type, source_types
+from jobs.authoring.add import extended, require_name, write_all
+from jobs.authoring.names import flow
+from jobs.project.project import Project
+
+ROWS, LONGEST = 3, 160  # first records that are shown, and letters of each
+VARIABLE = re.compile(r"[A-Za-z_]\w*")
+
+
+def starters() -> dict[str, Starter]:
+    """Types that can be set up so."""
+    return {name: kind.starter for name, kind in source_types().items() if kind.starter is not None}
+
+
+def add_type(
+    project: Project, kind: str, given: Mapping[str, str], ask: Callable[[Question, str], str] | None, name: str = ""
+) -> Iterator[str]:
+    """Ask for what is missing, try the connection, write all files or none; yield what was done, a line each.
+
+    given: option → value; of a secret, the name of the variable that holds it. ask: a question and its proposal;
+    None = nobody can be asked. Raises ProjectError, SourceError; then nothing is written.
+    """
+    starter = _starter(kind)
+    name = name or kind
+    require_name(name)
+    answers = _answers(starter, given, ask, name, kind)
+    entries = {f"{name}{_tail(t)}": _entry(f"{name}{_tail(t)}", kind, answers, t) for t in starter.tables}
+    _refuse_taken(project, entries)
+    first, words = _tried(project, kind, starter, answers, name)
+    yield f"{kind} {words}"
+    yield from first
+    files = _files(project, starter, name)
+    text = "\n".join(entries.values())
+    write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", text, len(entries))})
+    kpis = [Path(file).stem for file in files if file.startswith("kpis/")]
+    yield f"Added {', '.join(entries)} to sources.yml, with {len(kpis)} KPIs: {', '.join(kpis)}"
+    yield f"Next:  kpi sync --project {project.folder}"
+
+
+def _starter(kind: str) -> Starter:
+    found = source_type(kind).starter
+    if found is None:
+        raise ProjectError(
+            f"source type '{kind}' is not set up by questions",
+            hint=f"Those are: {', '.join(starters())}. docs/sources.md shows an entry to write by hand.",
+        )
+    return found
+
+
+def _answers(
+    starter: Starter,
+    given: Mapping[str, str],
+    ask: Callable[[Question, str], str] | None,
+    name: str,
+    kind: str,
+) -> dict[str, str]:
+    """Option → text of sources.yml. Raises ProjectError."""
+    options = {question.option for question in starter.questions}
+    if wrong := sorted(set(given) - set(source_type(kind).Options.model_fields)):
+        raise ProjectError(f"{kind} has no option '{wrong[0]}'", hint=f"It asks for: {', '.join(sorted(options))}.")
+    found = {key: flow(value) for key, value in given.items() if key not in options}
+    for question in starter.questions:
+        proposal = f"{name}_{question.option}".upper() if question.secret else question.default
+        answer = given.get(question.option) or (ask(question, proposal) if ask else proposal)
+        if not answer:
+            raise ProjectError(f"{kind} needs `{question.option}`: {question.words}", hint=f"--set {question.option}=…")
+        found[question.option] = _secret(answer, question) if question.secret else flow(answer)
+    return found
+
+
+def _secret(variable: str, question: Question) -> str:
+    """How sources.yml has a secret. Raises ProjectError if the environment has none of that name."""
+    variable = variable.removeprefix("${").removesuffix("}")
+    if not VARIABLE.fullmatch(variable) or not os.environ.get(variable):
+        hide(variable)  # a key may have been given in place of a name
+        shown = variable if VARIABLE.fullmatch(variable) and variable.isupper() else "NAME"
+        raise ProjectError(
+            f"no variable of the environment holds `{question.option}`: {question.words}",
+            hint=f"export {shown}=…  and again with --set {question.option}={shown}; files hold its name only.",
+        )
+    return f'"${{{variable}}}"'
+
+
+def _tail(table: StarterTable) -> str:
+    return f"_{table.suffix}" if table.suffix else ""
+
+
+def _entry(name: str, kind: str, answers: Mapping[str, str], table: StarterTable) -> str:
+    lines = [f"- name: {name}", f"  type: {kind}", f"  table: {name}"]
+    lines += [f"  {key}: {value}" for key, value in {**answers, **table.options}.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _refuse_taken(project: Project, entries: Mapping[str, str]) -> None:
+    known = {*project.sources.all(), *project.sources.by_table()}
+    for name in entries:
+        if name in known or (project.folder / "datasets" / f"{name}.yml").exists():
+            raise ProjectError(f"source, table or dataset '{name}' already exists", hint="Choose another with --name.")
+
+
+def _tried(
+    project: Project, kind: str, starter: Starter, answers: Mapping[str, str], name: str
+) -> tuple[list[str], str]:
+    """The first records of the first table, a line each, and what the connection says. Raises SourceError."""
+    source = _made(project, kind, starter.tables[0], answers, name)
+    words = source.probe()
+    return [f"  {line}" for line in _first(source)], words
+
+
+def _made(project: Project, kind: str, table: StarterTable, answers: Mapping[str, str], name: str) -> Source:
+    entry = _entry(f"{name}{_tail(table)}", kind, answers, table)
+    sources, problems = project.sources.parsed(entry)
+    wrong = [problem for problem in problems if problem.level == "error"]
+    if wrong:
+        raise ProjectError(wrong[0].message, hint=wrong[0].hint)
+    return next(iter(sources.values()))
+
+
+def _first(source: Source) -> Iterator[str]:
+    """The first records that a pull brings, as they are."""
+    for batch in source.pull({}):
+        if isinstance(batch.rows, FileScan) and batch.rows.path.suffix != ".gz":
+            with batch.rows.path.open(encoding="utf-8", errors="replace") as file:
+                yield from (line.strip()[:LONGEST] for line in itertools.islice(file, ROWS))
+        return
+
+
+def _files(project: Project, starter: Starter, name: str) -> dict[str, str]:
+    """Datasets and KPIs, by their paths. A KPI of a name that is taken gets the source's before it."""
+    taken = {path.stem for path in (project.folder / "kpis").glob("*.yml")}
+    names = {t: (t if t not in taken else f"{name}_{t}") for table in starter.tables for t in table.kpis}
+    datasets = {table.suffix: f"{name}{_tail(table)}" for table in starter.tables}
+
+    def placed(text: str) -> str:
+        return re.sub(r"<(\w*)>", lambda found: datasets.get(found[1]) or names[found[1]], text)
+
+    found = {}
+    for table in starter.tables:
+        dataset = datasets[table.suffix]
+        found[f"datasets/{dataset}.yml"] = f"name: {dataset}\nsource: {dataset}\n{placed(table.dataset).strip()}\n"
+        for kpi, text in table.kpis.items():
+            found[f"kpis/{names[kpi]}.yml"] = f"name: {names[kpi]}\n{placed(text).strip()}\n"
+    return found
