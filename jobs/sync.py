@@ -252,7 +252,7 @@ def _pull(
         time.monotonic() - started,
         "",
         now.astimezone(UTC).isoformat(),
-        loaded.notes,
+        (*source.notes, *loaded.notes),
     )
 
 

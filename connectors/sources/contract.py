@@ -145,11 +145,13 @@ class Source:
 
     Options: ClassVar[type[SourceOptions]] = SourceOptions
     watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
+    example: ClassVar[str] = ""  # an entry of sources.yml, for `kpi sources`
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder
         self.now = utc_now()  # of the sync
         self.kept: Path | None = None  # where copies of what was pulled may wait for the next attempt
+        self.notes: list[str] = []  # what was odd about what was pulled, in sentences; told with the sync
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new since `cursor`, in an order that may be cut anywhere.
