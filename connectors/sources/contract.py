@@ -68,6 +68,8 @@ class Batch:
     rows: a FileScan, a pyarrow table or a pandas frame. restart: the table begins anew with this batch.
     types: column → SQL type its values must have; a row with one that has not goes to quarantine.
     whole: the batch has every column that the source has, so one that the table has and it has not is gone.
+    all_from: a column and a value of it: the pull has every row from there on, so those of the table that it has not
+    are gone from the source. For `load: merge`.
     covered: the moment up to which the rows so far reach, for a line of progress; None = unknown.
     """
 
@@ -78,6 +80,7 @@ class Batch:
     types: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     covered: datetime | None = None
+    all_from: tuple[str, date | datetime] | None = None
 
 
 class SourceOptions(BaseModel):

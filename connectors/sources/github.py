@@ -192,6 +192,7 @@ class Github(RestSource):
         """What changed since the last change that was seen, repository by repository."""
         options: GithubOptions = self.options
         done = dict(cursor)
+        anew = bool(cursor) and not any(key.startswith("issues ") for key in cursor)  # the table held releases
         for repo in options.repos:
             most = cursor.get(f"issues {repo}", "")
             for issues in self._changed(client, repo, most):
@@ -199,12 +200,12 @@ class Github(RestSource):
                     most = self._later(issue, most)
                     spool.add(_row(issue, repo))
                 if spool.full:
-                    yield Batch(options.table, spool.take(), dict(cursor), covered=_moment(most))
+                    yield Batch(options.table, spool.take(), dict(cursor), anew, covered=_moment(most))
             if most:
                 done[f"issues {repo}"] = most
         if not spool.empty or not cursor:
             reached = [at for value in done.values() if (at := _moment(value))]
-            yield Batch(options.table, spool.take(), done, covered=min(reached, default=None))
+            yield Batch(options.table, spool.take(), done, anew, covered=min(reached, default=None))
 
     def _changed(self, client: Client, repo: str, known: str) -> Iterator[Records]:
         """Issues from a moment on, oldest change first."""

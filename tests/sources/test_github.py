@@ -340,10 +340,19 @@ def test_a_repository_that_is_not_there_is_named(project: Builder, hub: GitHub, 
 
 def test_no_more_is_asked_than_github_allows(project: Builder, hub: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(github, "LIMITS", ((4, 0.3),))
-    with Fake(hub.app, budget=((4, 0.3),)) as fake:
+    with Fake(hub.app, budget=((4, 0.2),)) as fake:
         project.source(source(fake))
         assert not project.sync().failed and fake.too_many == 0 and len(fake.seen) == 6
     assert table(project) == truth(hub, "releases")
+
+
+def test_what_was_releases_does_not_become_issues_in_silence(project: Builder, hub: GitHub, served: Fake) -> None:
+    project.source(source(served))
+    project.sync()
+    path = project.folder / "sources.yml"
+    path.write_text(path.read_text().replace("resource: releases", "resource: issues"))
+    assert "is no longer in the source" in failed(project)
+    assert not project.sync(full=True).failed and table(project) == truth(hub, "issues")
 
 
 def test_without_a_key_public_repositories_are_read(project: Builder, hub: GitHub, served: Fake) -> None:
