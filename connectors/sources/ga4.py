@@ -123,10 +123,15 @@ class Ga4(RestSource):
     """Rows of a report. The cursor is the last day that had any, and which report it was."""
 
     Options = Ga4Options
-    example = (
-        "- {name: web, type: ga4, table: web, property_id: 123456789, start: 2026-01-01, dimensions: [country], "
-        "metrics: [activeUsers, sessions], auth: {type: google_service_account, key_file: ga4.json}}"
-    )
+    example = """\
+- name: web
+  type: ga4
+  table: web
+  property_id: 123456789
+  start: 2026-01-01
+  metrics: [activeUsers, sessions]
+  dimensions: [sessionDefaultChannelGroup]
+  auth: {type: google_service_account, key_file: ga4.json}"""
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield the days from the look-back on. Raises SourceError."""
