@@ -64,14 +64,20 @@ def status(
 
 @partial(verb, of=app)
 def sources(project: ProjectOption = None, json_: JsonOption = False, debug: DebugOption = False) -> None:
-    """List the source types and their options.
+    """List the source types, each with an example and its options.
 
     example: kpi sources
     """
-    from jobs.operations.status import source_options
+    from jobs.operations.source_types import by_type, source_options
 
     rows = source_options()
-    print_rows(rows, ["type", "option", "default", "description"], as_json=json_, data=True)
+    if json_:
+        print_json(rows, data=True)
+        return
+    for name, example, options in by_type(rows):
+        typer.echo(f"{name}\n{example}\n" if example else name)
+        print_table(options, ["option", "default", "description"], data=True)
+        typer.echo()
 
 
 @partial(verb, of=app)

@@ -282,7 +282,7 @@ def _pull(
         time.monotonic() - started,
         "",
         now.astimezone(UTC).isoformat(),
-        loaded.notes,
+        (*source.notes, *loaded.notes),
     )
 
 

@@ -68,6 +68,8 @@ class Batch:
     rows: a FileScan, a pyarrow table or a pandas frame. restart: the table begins anew with this batch.
     types: column → SQL type its values must have; a row with one that has not goes to quarantine.
     whole: the batch has every column that the source has, so one that the table has and it has not is gone.
+    all_from: a column and a value of it: the pull has every row from there on, so those of the table that it has not
+    are gone from the source. For `load: merge`.
     covered: the moment up to which the rows so far reach, for a line of progress; None = unknown.
     """
 
@@ -78,6 +80,7 @@ class Batch:
     types: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     covered: datetime | None = None
+    all_from: tuple[str, date | datetime] | None = None
 
 
 class SourceOptions(BaseModel):
@@ -179,11 +182,13 @@ class Source:
     Options: ClassVar[type[SourceOptions]] = SourceOptions
     watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
     starter: ClassVar[Starter | None] = None
+    example: ClassVar[str] = ""  # an entry of sources.yml, for `kpi sources`
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder
         self.now = utc_now()  # of the sync
         self.kept: Path | None = None  # where copies of what was pulled may wait for the next attempt
+        self.notes: list[str] = []  # what was odd about what was pulled, in sentences; told with the sync
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new since `cursor`, in an order that may be cut anywhere.

@@ -60,6 +60,7 @@ class Files(Source):
     """Rows of one file or of all files that a glob finds, in name order."""
 
     Options = FileOptions
+    example = "- {name: orders, type: files, table: orders, path: exports/orders-*.csv.gz}"
     watermark = "data"
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:

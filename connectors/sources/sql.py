@@ -98,6 +98,14 @@ class Sql(Source):
     """Rows of one table or query. The cursor is the greatest value of its column that was seen."""
 
     Options = SqlOptions
+    example = """\
+- name: app
+  type: sql
+  table: events
+  url: postgresql://reader:${DB_PASSWORD}@db.example.com/app
+  primary_key: event_id
+  cursor: updated_at
+  lookback: 2d"""
     watermark = "sync"
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:

@@ -394,4 +394,5 @@ class SourceRun:
             "cursor": dict(self.cursor),
             "seconds": round(self.seconds, 3),
             "error": self.error or None,
+            "notes": list(self.notes),
         }

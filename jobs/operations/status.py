@@ -1,11 +1,10 @@
-"""status, list and sources: what there is and how fresh it is."""
+"""status and list: what there is and how fresh it is."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from connectors.sources.contract import SourceOptions, source_types
 from jobs.project.project import Project
 from metrics.kpi_views.card import card
 from metrics.presentation.format import iso
@@ -88,17 +87,4 @@ def catalogue_rows(
                 "definition": catalogue.definition(name),
             }
         )
-    return rows
-
-
-def source_options() -> list[dict[str, Any]]:
-    """Every option of every source type, as its file declares them."""
-    rows = []
-    common = set(SourceOptions.model_fields)
-    for name, kind in source_types().items():
-        fields = kind.Options.model_fields
-        for option, field in sorted(fields.items(), key=lambda item: item[0] in common):
-            default = "required" if field.is_required() else field.get_default(call_default_factory=True)
-            shown = "" if default in (None, "", (), {}) else str(default)
-            rows.append({"type": name, "option": option, "default": shown, "description": field.description or ""})
     return rows

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from connectors.sources.contract import source_types
 from tests.conftest import Builder, run_cli, run_process
 
 pytestmark = pytest.mark.breadth(8)
@@ -176,6 +178,22 @@ def test_demo_is_idempotent(demo: str) -> None:
 def test_sources_lists_every_option() -> None:
     rows = read("sources", "--json")
     assert {"path", "delimiter", "text_columns", "primary_key"} <= {r["option"] for r in rows if r["type"] == "files"}
+    keys = {(k["kind"], k["key"]): k["default"] for r in rows if r["type"] == "rest" for k in r["keys"]}
+    known = {("bearer", "token"): "required", ("last_id", "size"): "100", ("none", ""): "", ("", "field"): "required"}
+    assert known.items() <= keys.items()
+    said = run_cli("sources").stdout
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "lookback 3d How many days back are read again: recent ones change." in lines
+    assert any(line.startswith("auth: oauth2 A token for") and "client_id (required)" in line for line in lines)
+    assert any(line.startswith("cursor.field required Where in a record") for line in lines)
+    assert said.count("Table of the warehouse that the rows go to.") == 1 and "0:00:00" not in said
+
+
+def test_sources_shows_an_example_of_each_type_that_its_options_take() -> None:
+    said = run_cli("sources").stdout
+    for name, kind in source_types().items():
+        (entry,) = YAML(typ="safe").load(kind.example)
+        assert kind.Options.model_validate(entry).type == name and kind.example in said
 
 
 @pytest.mark.breadth(2)

@@ -225,6 +225,7 @@ class MemoryLoad:
         self._rows: list[pd.DataFrame] = []
         self._quarantined = 0
         self._notes: tuple[str, ...] = ()
+        self._all_from: Any = None
         if self._anew:
             self._judge_anew()
 
@@ -232,6 +233,7 @@ class MemoryLoad:
         if batch.restart and not self._anew:
             self._anew = True
             self._judge_anew()
+        self._all_from = batch.all_from or self._all_from
         back = {new: old for old, new in self._options.columns.items() if new not in ("drop", "hash")}
         known = {} if self._retype else kinds(self._content.tables.get(self._options.table, pd.DataFrame()))
         origin = batch.rows.origin if isinstance(batch.rows, FileScan) else self._options.name
@@ -280,6 +282,10 @@ class MemoryLoad:
             keyed = new[new[keys].notna().all(axis=1)]
             replaced = old.set_index(keys).index.isin(keyed.set_index(keys).index)
             gone, old = old[replaced], old[~replaced]
+            if self._all_from is not None:
+                column, start = self._all_from
+                lost = (old[column] >= pd.Timestamp(start)) & ~old.set_index(keys).index.isin(self._come(keys))
+                gone, old = pd.concat([gone, old[lost]]), old[~lost]
         self._content.tables[table] = pd.concat([old, new], ignore_index=True).astype(
             {c: old[c].dtype for c in old if c in new and not new[c].isna().any()}
         )
@@ -287,6 +293,10 @@ class MemoryLoad:
         much = len(changed) > max(10, MOST_CHANGED * len(self._content.tables[table]))
         self._content.changed[table] = None if much else changed
         return len(new)
+
+    def _come(self, keys: list[str]) -> pd.Index:
+        """The keys of all rows that came."""
+        return pd.concat(self._rows).set_index(keys).index
 
     def _cast(self, rows: pd.DataFrame, column: str, kind: str, origin: str) -> pd.DataFrame:
         """Values as the type they must have; a row with one that cannot be goes to quarantine."""

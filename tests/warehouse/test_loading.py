@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,20 @@ def test_rows_that_do_not_come_with_everything_are_gone(warehouse: Warehouse) ->
         assert load(staging, KEYED, rows(*range(20)), anew=True).rows == 0 and staging.changes("events") == ""
         load(staging, KEYED, rows(*range(19)), anew=True)
         assert count(staging) == 19 and changed(staging) == [(19, 1.0)]
+
+
+def test_rows_that_are_gone_from_where_all_came_go(warehouse: Warehouse) -> None:
+    publish(warehouse, KEYED, rows(*range(20)))
+    with warehouse.staging(AT) as staging:
+        come = rows(*range(20)).iloc[[15, 16, 18, 19]].assign(amount=[1.0, 1.0, 5.0, 1.0])
+        start = ("at", datetime(2026, 11, 1, 15))
+        assert load(staging, KEYED, Batch("events", come, {}, all_from=start)).rows == 1
+        assert changed(staging) == [(17, 1.0), (18, 1.0), (18, 5.0)] and count(staging) == 19
+        assert load(staging, KEYED, Batch("events", come, {}, all_from=start)).rows == 0
+        assert staging.changes("events") == ""
+        fewer = Batch("events", come.iloc[:3], {}, all_from=start)
+        assert load(staging, KEYED, fewer).rows == 0 and changed(staging) == [(19, 1.0)]
+        assert list(amounts(staging)) == [*range(17), 18]
 
 
 def test_no_batch_changes_nothing_but_the_time(warehouse: Warehouse) -> None:

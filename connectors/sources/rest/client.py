@@ -32,7 +32,10 @@ MESSAGES = ("error", "message"), ("error", "detail"), ("message",), ("detail",),
 
 @dataclass(frozen=True)
 class Patience:
-    """attempts: of one request. first, most: seconds of the first and of the longest pause. whole: of one answer."""
+    """attempts: of one request. first, most: seconds of the first and of the longest pause. whole: of one answer.
+
+    limited: seconds to wait where a limit was reached and the server does not say for how long.
+    """
 
     attempts: int = 6
     first: float = 0.5
@@ -41,6 +44,7 @@ class Patience:
     connect: float = 20.0
     silence: float = 60.0
     whole: float = 3600.0
+    limited: float = 60.0
 
 
 USUAL = Patience()
@@ -58,11 +62,16 @@ class Answer:
 
 
 class Refused(Exception):
-    """An answer that is none. after: seconds that the server asks to wait."""
+    """An answer that is none. after: seconds that the server asks to wait. limit: too much was asked for."""
 
-    def __init__(self, status: int, words: str, after: float = 0.0) -> None:
+    def __init__(self, status: int, words: str, after: float = 0.0, *, limit: bool = False) -> None:
         super().__init__(words)
-        self.status, self.words, self.after = status, words, after
+        self.status, self.words, self.after, self.limit = status, words, after, limit
+
+    @property
+    def passing(self) -> bool:
+        """Whether another try may bring another answer."""
+        return self.limit or self.status in AGAIN
 
 
 class Client:
@@ -100,9 +109,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, missing: Collection[int] = ()) -> Answer:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        missing: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """The JSON at a path, or at an address of the same host. missing: statuses that mean: nothing there."""
-        return self.ask("GET", path, params=params, missing=missing)
+        return self.ask("GET", path, params=params, missing=missing, headers=headers)
 
     def ask(
         self,
@@ -112,11 +128,12 @@ class Client:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         missing: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The JSON answer to a request."""
+        """The JSON answer to a request. headers: of this one, such as If-None-Match."""
 
         def once() -> Answer:
-            with self._sent(method, path, params, body, missing) as response:
+            with self._sent(method, path, params, body, missing, headers) as response:
                 if response.status_code in missing:
                     return Answer(None, str(response.url), response.status_code, response.headers)
                 text = b"".join(self._read(response, MOST_ANSWER))
@@ -158,16 +175,26 @@ class Client:
 
     @contextmanager
     def _sent(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, missing: Collection[int]
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        missing: Collection[int],
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx.Response]:
         """An answer whose body is still to be read. Raises Refused, SourceError."""
         self._budget.take()
         url = self._address(path)
         asked = {k: v for k, v in (params or {}).items() if v is not None}
-        with self._http.stream(method, url, params=asked or None, json=body) as response:
+        with self._http.stream(method, url, params=asked or None, json=body, headers=headers) as response:
             if response.status_code // 100 != 2 and response.status_code not in missing:
                 words = _start(b"".join(self._read(response, MOST_ANSWER)))
-                raise Refused(response.status_code, words, _after(response.headers))
+                limit = _limited(response.status_code, response.headers, words)
+                after = _after(response.headers)
+                if limit and not after and "retry-after" not in response.headers and response.status_code == 403:
+                    after = self._patience.limited  # GitHub's secondary limits: at least a minute
+                raise Refused(response.status_code, words, after, limit=limit)
             yield response
 
     def _address(self, path: str) -> str:
@@ -222,7 +249,7 @@ class Client:
 
     def _may_help(self, error: BaseException) -> bool:
         if isinstance(error, Refused):
-            return (error.status in AGAIN or error.status // 100 == 2) and error.after <= self._patience.longest
+            return (error.passing or error.status // 100 == 2) and error.after <= self._patience.longest
         return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
@@ -234,13 +261,13 @@ class Client:
     def _told(self, error: Refused, place: str) -> SourceError:
         """What a refusal means, and what to do."""
         status, hint = error.status, "Nothing of this pull was loaded."
-        if status in (401, 403):
-            words = f"{self._host()} does not accept the key for {place} (HTTP {status})"
-            hint = f"It may be revoked, of another project, or lack a right. {self._rights}".strip()
-        elif status == 429:
-            words = f"{self._host()} asks to wait (HTTP 429)"
+        if error.limit:
+            words = f"{self._host()} asks to wait (HTTP {status})"
             hint = f"It answers again in {error.after:.0f} s. " if error.after else ""
             hint += "The next sync tries again; ask less often, or for less."
+        elif status in (401, 403):
+            words = f"{self._host()} does not accept the key for {place} (HTTP {status})"
+            hint = f"It may be revoked, of another project, or lack a right. {self._rights}".strip()
         elif status == 404:
             words = f"{self._host()} has no {place} (HTTP 404)"
             hint = "Compare the address and the names in sources.yml with the API's documentation."
@@ -253,7 +280,7 @@ class Client:
             f"{words}: {error.words}" if error.words else words,
             where=self._where,
             hint=hint,
-            retryable=status in AGAIN,
+            retryable=error.passing,
         )
 
     def _host(self) -> str:
@@ -267,20 +294,21 @@ def _start(text: bytes) -> str:
         body = json.loads(text)
     except ValueError:
         return plain[:MOST_WORDS]
-    for path in (
-        ("error", "message"),
-        ("error", "detail"),
-        ("message",),
-        ("detail",),
-        ("error_description",),
-        ("error",),
-    ):
+    for path in MESSAGES:
         found = body
         for key in path:
             found = found.get(key) if isinstance(found, Mapping) else None
         if isinstance(found, str) and found:
             return found[:MOST_WORDS]
     return plain[:MOST_WORDS]
+
+
+def _limited(status: int, headers: Mapping[str, str], words: str) -> bool:
+    """Whether too much was asked for. Some say so with 403, which else refuses a key."""
+    if status != 403:
+        return status == 429
+    told = "retry-after" in headers or headers.get("x-ratelimit-remaining", "").strip() == "0"
+    return told or "rate limit" in words.lower()
 
 
 def _after(headers: Mapping[str, str]) -> float:

@@ -96,6 +96,16 @@ class Rest(RestSource):
     """Records of one address. The cursor is the greatest value of its field that was seen."""
 
     Options = RestOptions
+    example = """\
+- name: tickets
+  type: rest
+  table: tickets
+  url: https://desk.example.com/api/v1/tickets
+  auth: {type: bearer, token: "${DESK_KEY}"}
+  records: data.items
+  paging: {type: page, size_param: per_page, size: 100}
+  primary_key: id
+  cursor: {field: updated_at, param: updated_since}"""
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield batches, page by page. Raises SourceError, retryable if the API was gone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 
@@ -32,6 +32,7 @@ from connectors.warehouse.duckdb.reader import CHANGED, described, one, recorded
 from connectors.warehouse.duckdb.text_columns import TextColumns
 from connectors.warehouse.names import quoted
 
+GONE = "bellwether_gone"
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
 UNTYPED = '"NULL"'
 # Beyond this many changed rows and this share of the table, its values are computed anew in whole.
@@ -71,6 +72,7 @@ class Load:
         self._pulled = self._inserted = 0  # rows; inserted: with those that were put aside
         self._notes: list[str] = []
         self._whole = False
+        self._all_from: tuple[str, date] | None = None
         self._fractional: set[str] = set()  # source columns of numbers that are not whole
         self._bad = Quarantine(connection, options, seen_at)
         self._texts = TextColumns(options, {} if retype else kept, seen_at)
@@ -93,6 +95,7 @@ class Load:
             self._anew = True
             self._bad.forget()
         self._whole |= batch.whole
+        self._all_from = batch.all_from or self._all_from
         scan = batch.rows if isinstance(batch.rows, FileScan) else None
         if scan:
             self._bad.forget(scan.origin)
@@ -351,17 +354,29 @@ class Load:
         self._keep_last()
         keys = " AND ".join(f"t.{quoted(k)} = i.{quoted(k)}" for k in self.options.primary_key)
         same = " AND ".join(f"t.{quoted(c)} IS NOT DISTINCT FROM i.{quoted(c)}" for c in self._columns)
+        gone = self._take_gone(keys)
         self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE {keys} AND {same}")
         if self._tell_keyless():  # they come again with every look back
             self._run(f"DELETE FROM {INCOMING} i USING {self._target} t WHERE ({self._keyless('i.')}) AND {same}")
         names = ", ".join(map(quoted, self._columns))
         changes = self._changed(
             f"SELECT {names} FROM {self._target} t WHERE EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys}) "
-            f"UNION ALL SELECT {names} FROM {INCOMING}"
+            f"UNION ALL SELECT {names} FROM {INCOMING}" + (f" UNION ALL SELECT {names} FROM {GONE}" if gone else "")
         )
         if changes.relation != "":
             self._run(f"DELETE FROM {self._target} t USING {INCOMING} i WHERE {keys}")
         return self._loaded(self._insert()), changes
+
+    def _take_gone(self, keys: str) -> bool:
+        """Move rows that the source no longer has to GONE. Returns whether it was told where all of them came."""
+        if self._all_from is None:
+            return False
+        column, start = self._all_from
+        name = quoted(self.options.columns.get(column, column))
+        lost = f"t.{name} >= ? AND NOT EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys})"
+        self._run(f"CREATE OR REPLACE TEMP TABLE {GONE} AS SELECT * FROM {self._target} t WHERE {lost}", [start])
+        self._run(f"DELETE FROM {self._target} t WHERE {lost}", [start])
+        return True
 
     def _keep_last(self) -> None:
         """Of rows with the same key the last one stays: files and cursors deliver in time order."""
