@@ -69,6 +69,7 @@ class Batch:
     types: column → SQL type its values must have; a row with one that has not goes to quarantine.
     whole: the batch has every column that the source has, so one that the table has and it has not is gone.
     covered: the moment up to which the rows so far reach, for a line of progress; None = unknown.
+    notes: what was odd about the pull, in sentences; told with the run.
     """
 
     table: str
@@ -78,6 +79,7 @@ class Batch:
     types: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     covered: datetime | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SourceOptions(BaseModel):

@@ -93,6 +93,7 @@ class Load:
             self._anew = True
             self._bad.forget()
         self._whole |= batch.whole
+        self._notes += batch.notes
         scan = batch.rows if isinstance(batch.rows, FileScan) else None
         if scan:
             self._bad.forget(scan.origin)
