@@ -28,10 +28,12 @@ class RecordField:
     """Where a column's value stands in a JSON record, and what it is.
 
     path: the keys that lead to it; none = the record in whole. type: a SQL type, or one of TIMES.
+    zone: of a number of TIMES that counts from 1970 by the clock of a zone, and not by UTC.
     """
 
     path: tuple[str, ...]
     type: str = "VARCHAR"
+    zone: str = ""
 
 
 # Moments, all as UTC: text with an offset or without one (then it is UTC), and numbers since 1970.

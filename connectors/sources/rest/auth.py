@@ -64,6 +64,7 @@ class Basic(Options):
 
     def auth(self, _place: Place, /) -> httpx.Auth:
         """The header."""
+        hide(self.password or self.user)
         return httpx.BasicAuth(self.user, self.password)
 
 
