@@ -91,6 +91,7 @@ class Amplitude(RestSource):
     """Events by the hour in which Amplitude got them. The cursor is the end of the last hour that was ready."""
 
     Options = AmplitudeOptions
+    behind = READY + HOUR
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield a batch for each window of hours. Raises SourceError."""

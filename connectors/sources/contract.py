@@ -147,6 +147,7 @@ class Source:
 
     Options: ClassVar[type[SourceOptions]] = SourceOptions
     watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
+    behind: ClassVar[timedelta] = timedelta(0)  # how far before a pull its rows may end, where it gives them later
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder

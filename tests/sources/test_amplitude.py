@@ -138,11 +138,11 @@ def test_whatever_fails_the_table_is_the_truth(project: Builder, vendor: Amplitu
     """Random histories: late events, clocks ahead, empty hours, exports that are too large, hours between syncs."""
     chance = random.Random(f"{SEED} amplitude {number}")
     served.faults.share, served.faults.chance = 0.3, chance
-    vendor.most, vendor.last_break = chance.choice([4, 20, 1000]), chance.random() < 0.5
+    vendor.most, vendor.last_break = chance.choice([14, 1000]), chance.random() < 0.5
     project.source(source(served, f"  window: {chance.choice(['5h', '1d', '9d'])}\n", start="2026-11-21"))
     count, now, before = 0, NOW - timedelta(hours=40), NOW - timedelta(hours=50)
     for _ in range(4):
-        for _ in range(chance.randrange(12)):
+        for _ in range(chance.randrange(12) if now - before > 5 * HOUR else 1):
             uploaded = before + (now - before) * chance.random()
             late = chance.choice([HOUR, 30 * DAY, -2 * DAY]) * chance.random()
             vendor.events.append(event(count, uploaded, late, properties={"n": count}))
@@ -253,3 +253,22 @@ def test_options_that_do_not_fit_are_told_with_their_line(project: Builder, line
     project.source(f"- name: a\n  type: amplitude\n  table: a\n  start: 2026-01-01\n  {line}\n")
     problems = project.open().sources.read()[1]
     assert any(words in f"{p.message} {p.hint}" and p.line >= 1 for p in problems), problems
+
+
+def test_a_day_is_complete_when_its_last_hour_can_be_exported(
+    project: Builder, vendor: Amplitude, served: Fake
+) -> None:
+    vendor.events = [event(n, NOW - n * 5 * HOUR) for n in range(20)]
+    project.source(source(served))
+    project.write("datasets", "events", "name: events\nsource: events\ntime_dimension: event_time")
+    project.kpi("signups", "type: simple\nlabel: Signups\ndataset: events\nagg: count")
+
+    def complete(now: datetime) -> bool:
+        vendor.now = now
+        assert not project.sync(now=now).failed
+        project.settings("timezone: UTC\n")  # the next question opens it anew
+        frame = project.ask("signups", grain="day").frame
+        return bool(frame[frame["period"] == "2026-11-22"]["complete"].iloc[0])
+
+    assert not complete(NOW), "what came from 23:00 on cannot be asked for before 2:00, nor is that sure"
+    assert complete(NOW + HOUR)

@@ -130,10 +130,10 @@ def test_whatever_fails_the_table_is_the_truth(project: Builder, vendor: Mixpane
             one = event(count, now - timedelta(days=late), plan=chance.choice(["pro", "free", None]))
             vendor.received.append(replace(one, insert_id="") if chance.random() < 0.1 else one)
             count += 1
-        keyed = [e for e in vendor.received if e.insert_id]
+        keyed = list({e.key: e for e in vendor.received if e.insert_id}.values())
         vendor.received += chance.sample(keyed, min(3, len(keyed)))  # sent twice
         if fresh := [e for e in keyed if e.at > now - timedelta(days=4.9)]:
-            last = {e.key: e for e in vendor.received}[chance.choice(fresh).key]
+            last = chance.choice(fresh)
             vendor.received.append(replace(last, more={**last.more, "plan": "team"}, processed=last.processed + 1))
         vendor.received.append(event(count, now + timedelta(days=chance.random() * 3)))  # a clock that is ahead
         count, vendor.now = count + 1, now
@@ -239,6 +239,25 @@ def test_times_count_by_the_clock_of_the_project(project: Builder, vendor: Mixpa
     wrong = Builder(project.folder.parent / "wrong")
     wrong.source(source(served, "  timezone: UTC", start="2026-07-01"))
     assert "to_date cannot be later than today" in wrong.sync().sources[0].error
+
+
+def test_kpis_read_its_columns_and_properties(project: Builder, vendor: Mixpanel, served: Fake) -> None:
+    vendor.received = [event(n, NOW - n * timedelta(hours=5), plan="pro" if n % 3 else "free") for n in range(40)]
+    vendor.received += vendor.received[:9]
+    project.source(source(served, start="2026-11-14"))
+    project.write(
+        "datasets",
+        "events",
+        "name: events\nsource: events\ntime_dimension: time\nentity: distinct_id\n"
+        "dimensions: {plan: \"properties ->> 'plan'\"}",
+    )
+    project.kpi("actives", "type: simple\nlabel: Actives\ndataset: events\nagg: count_distinct\nexpr: distinct_id")
+    assert not project.sync().problems
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for one in vendor.received:
+        wanted.setdefault((one.more["plan"], f"{one.at:%Y-%m-%d}"), set()).add(one.distinct_id)
+    values = {key: value for key, value in project.values("actives", by="plan", grain="day").items() if value}
+    assert values == {key: len(users) for key, users in wanted.items()}
 
 
 def test_some_events_only_and_a_property_that_comes_later(project: Builder, vendor: Mixpanel, served: Fake) -> None:
