@@ -299,12 +299,17 @@ def _states(
     fed = {
         s.options.table: Fed(
             s.watermark,
-            max([times[n] for times in (known, told) if n in times], default=None),
+            _reached([times[n] for times in (known, told) if n in times], s.behind),
             _instant(s.options.since, zone),
         )
         for n, s in sources.items()
     }
     return {s.name: s for s in dataset_states(staging, catalogue, fed, now)}
+
+
+def _reached(pulls: Sequence[datetime], behind: timedelta) -> datetime | None:
+    """The moment up to which the last pull brought what there is."""
+    return max(pulls) - behind if pulls else None
 
 
 def _instant(stated: date | datetime | None, zone: ZoneInfo) -> datetime | None:

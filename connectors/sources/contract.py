@@ -28,10 +28,12 @@ class RecordField:
     """Where a column's value stands in a JSON record, and what it is.
 
     path: the keys that lead to it; none = the record in whole. type: a SQL type, or one of TIMES.
+    zone: of a number of TIMES that counts from 1970 by the clock of a zone, and not by UTC.
     """
 
     path: tuple[str, ...]
     type: str = "VARCHAR"
+    zone: str = ""
 
 
 # Moments, all as UTC: text with an offset or without one (then it is UTC), and numbers since 1970.
@@ -183,6 +185,7 @@ class Source:
     watermark: ClassVar[str] = "sync"  # default of the datasets over this source, DESIGN "Watermark"
     starter: ClassVar[Starter | None] = None
     example: ClassVar[str] = ""  # an entry of sources.yml, for `kpi sources`
+    behind: ClassVar[timedelta] = timedelta(0)  # how far before a pull its rows may end, where it gives them later
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder

@@ -47,3 +47,11 @@ class Budget:
                 for sent in self._sent.values():
                     sent.append(now)
             return wait
+
+
+_shared: dict[tuple[object, ...], Budget] = {}
+
+
+def shared(api: str, key: str, *limits: tuple[int, float]) -> Budget:
+    """One for all that this process asks of an API with a key: an hour outlasts a pull, and sources may share a key."""
+    return _shared.setdefault((api, key, limits), Budget(*limits, where=api))

@@ -74,6 +74,14 @@ class Refused(Exception):
         return self.limit or self.status in AGAIN
 
 
+class StatusError(SourceError):
+    """An API that answers, but not with what was asked for. status: of HTTP. said: what the answer says."""
+
+    def __init__(self, message: str, *, where: str, hint: str, retryable: bool, status: int, said: str) -> None:
+        super().__init__(message, where=where, hint=hint, retryable=retryable)
+        self.status, self.said = status, said
+
+
 class Client:
     """One API, asked with one key.
 
@@ -153,8 +161,12 @@ class Client:
         params: Mapping[str, Any] | None = None,
         *,
         missing: Collection[int] = (),
+        wrong: Callable[[Path], str] = lambda _: "",
     ) -> int | None:
-        """Save an answer of any length as a file; it is there in whole or not at all. Bytes; None where missing."""
+        """Save an answer of any length as a file; it is there in whole or not at all. Bytes; None where missing.
+
+        wrong: says why a file is not whole, or not what was asked for; then it is asked for again. Empty = it is.
+        """
         part = target.with_name(f"{target.name}.part")
 
         def once() -> int | None:
@@ -165,6 +177,8 @@ class Client:
                 with part.open("wb") as file:
                     for chunk in self._read(response, 0):
                         size += file.write(chunk)
+            if words := wrong(part):
+                raise Refused(response.status_code, words)
             part.replace(target)
             return size
 
@@ -258,7 +272,7 @@ class Client:
         grown = min(self._patience.first * 2.0 ** (state.attempt_number - 1), self._patience.most)
         return asked + random.uniform(0.5, 1.0) * (min(grown, 1.0) if asked else grown)  # noqa: S311 (who waits how long)
 
-    def _told(self, error: Refused, place: str) -> SourceError:
+    def _told(self, error: Refused, place: str) -> StatusError:
         """What a refusal means, and what to do."""
         status, hint = error.status, "Nothing of this pull was loaded."
         if error.limit:
@@ -276,11 +290,13 @@ class Client:
             hint = "Write the address that it has now: the key is not sent on."
         else:
             words = f"{self._host()} answers {place} with HTTP {status}"
-        return SourceError(
+        return StatusError(
             f"{words}: {error.words}" if error.words else words,
             where=self._where,
             hint=hint,
             retryable=error.passing,
+            status=status,
+            said=error.words,
         )
 
     def _host(self) -> str:

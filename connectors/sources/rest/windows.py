@@ -88,3 +88,22 @@ class Kept:
         if pending is not None:
             pending.result()
         return window, path
+
+
+def received(
+    kept: Path | None,
+    mark: object,
+    spans: tuple[Iterator[Window], Iterator[Window]],
+    fetch: Callable[[Window, Path], None],
+    *,
+    suffix: str,
+    at_once: int,
+) -> Iterator[tuple[Window, Path]]:
+    """Windows of two kinds with their files: those in which nothing more comes, and those that may still fill.
+
+    Only files of the first kind wait in `kept` for the next attempt: it asks for the others again.
+    """
+    settled, open_ = spans
+    with Kept(kept, mark) as old, Kept(None, mark) as new:
+        yield from old.fetched(settled, fetch, suffix=suffix, at_once=at_once)
+        yield from new.fetched(open_, fetch, suffix=suffix, at_once=at_once)

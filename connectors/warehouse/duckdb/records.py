@@ -19,7 +19,7 @@ MOMENTS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}  # microsecon
 def parsed(connection: duckdb.DuckDBPyConnection, path: Path, fields: Mapping[str, RecordField]) -> bool:
     """Read the file into PARSED, a text that does not fit its type as NULL. Returns whether each line is an object."""
     paths = ", ".join(text("$" + "".join(f".{_key(key)}" for key in field.path)) for field in fields.values())
-    values = {column: cast(f"v[{n}]", field.type) for n, (column, field) in enumerate(fields.items(), 1)}
+    values = {column: cast(f"v[{n}]", field.type, field.zone) for n, (column, field) in enumerate(fields.items(), 1)}
     misfits = {
         column: f"v[{n}] IS NOT NULL AND {value} IS NULL"
         for n, (column, value) in enumerate(values.items(), 1)
@@ -54,12 +54,13 @@ def kind_of(type: str) -> str:
     return "TIMESTAMP" if type in MOMENTS or type == "utc" else type.upper()
 
 
-def cast(value: str, type: str) -> str:
+def cast(value: str, type: str, zone: str = "") -> str:
     """A text as a field's type; NULL where it is none."""
     if type == "utc":
         return f"timezone('UTC', TRY_CAST({value} AS TIMESTAMPTZ))"  # the session's zone is UTC
     if type in MOMENTS:
-        return f"make_timestamp(TRY_CAST(TRY_CAST({value} AS DOUBLE) * {MOMENTS[type]} AS BIGINT))"
+        at = f"make_timestamp(TRY_CAST(TRY_CAST({value} AS DOUBLE) * {MOMENTS[type]} AS BIGINT))"
+        return f"timezone('UTC', timezone({text(zone)}, {at}))" if zone else at
     kind = type.upper()
     if kind == "VARCHAR":
         return value
