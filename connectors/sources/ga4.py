@@ -339,6 +339,8 @@ def _is_report(body: Mapping[str, Any], dimensions: int, metrics: int) -> bool:
     headers, rows = body.get("metricHeaders"), body.get("rows", [])
     if not isinstance(headers, list) or len(headers) != metrics or not isinstance(rows, list):
         return False
+    if not all(isinstance(row, dict) for row in rows):
+        return False
     counts = {(len(row.get("dimensionValues", ())), len(row.get("metricValues", ()))) for row in rows}
     return str(body.get("rowCount", 0)).isdigit() and counts <= {(dimensions, metrics)}
 
