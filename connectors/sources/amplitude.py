@@ -15,12 +15,13 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, RecordField
+from connectors.sources.contract import Batch, FileScan, Question, RecordField, Starter
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client, StatusError
 from connectors.sources.rest.events import EventOptions, Properties, with_properties
 from connectors.sources.rest.source import RestSource
+from connectors.sources.rest.starting import START, events_table
 from connectors.sources.rest.windows import Window, received, windows
 
 LIMITS = ((2, 1.0), (600, 3600.0))  # the export has no documented limit; ours, below that of other calls
@@ -91,6 +92,23 @@ class Amplitude(RestSource):
     """Events by the hour in which Amplitude got them. The cursor is the end of the last hour that was ready."""
 
     Options = AmplitudeOptions
+    starter = Starter(
+        (
+            Question("api_key", "API key of the project", secret=True),
+            Question("secret_key", "Its secret key", secret=True),
+            Question("start", START),
+            Question("url", "The host of exports", "https://amplitude.com"),
+        ),
+        (
+            events_table(
+                time="event_time",
+                who="amplitude_id",
+                event="event_type",
+                key="uuid",
+                more={"platform": "platform", "country": "country"},
+            ),
+        ),
+    )
     behind = READY + HOUR
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:

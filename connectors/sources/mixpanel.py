@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, RecordField
+from connectors.sources.contract import Batch, FileScan, Question, RecordField, Starter
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.events import EventOptions, with_properties
 from connectors.sources.rest.source import RestSource
+from connectors.sources.rest.starting import START, events_table
 from connectors.sources.rest.windows import Window, received, windows
 
 LIMITS = ((3, 1.0), (60, 3600.0))  # requests in seconds; 100 at once are allowed
@@ -104,6 +105,16 @@ class Mixpanel(RestSource):
     """Events by day. The cursor is the last day of the project that was over when it was received."""
 
     Options = MixpanelOptions
+    starter = Starter(
+        (
+            Question("user", "User name of a service account"),
+            Question("password", "Its secret", secret=True),
+            Question("project_id", "Number of the project"),
+            Question("start", START),
+            Question("url", "The host of exports", "https://data.mixpanel.com"),
+        ),
+        (events_table(time="time", who="distinct_id", event="event", key="[event, distinct_id, time, insert_id]"),),
+    )
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield a batch for each window of days. Raises SourceError."""

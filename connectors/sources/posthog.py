@@ -14,13 +14,14 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, RecordField, SourceOptions
+from connectors.sources.contract import Batch, FileScan, Question, RecordField, SourceOptions, Starter
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.events import SAID, Properties, with_properties
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.starting import START, events_table
 from connectors.sources.rest.windows import Window, received, windows
 
 A_MINUTE = 240  # requests
@@ -133,6 +134,15 @@ class Posthog(RestSource):
     """Rows of one table of a project. The cursor of events is the moment up to which they were received."""
 
     Options = PosthogOptions
+    starter = Starter(
+        (
+            Question("project_id", "Number of the project"),
+            Question("api_key", "Personal API key with the scope Query Read", secret=True),
+            Question("start", START),
+            Question("url", "Where the project is", "https://us.posthog.com"),
+        ),
+        (events_table(time="timestamp", who="person_id", event="event", key="uuid"),),
+    )
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield batches: events by spans of time, anything else in whole. Raises SourceError."""

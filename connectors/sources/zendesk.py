@@ -13,7 +13,16 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from connectors.settings import Span
-from connectors.sources.contract import Batch, Cursor, FileScan, RecordField, SourceOptions
+from connectors.sources.contract import (
+    Batch,
+    Cursor,
+    FileScan,
+    Question,
+    RecordField,
+    SourceOptions,
+    Starter,
+    StarterTable,
+)
 from connectors.sources.rest.auth import Basic, Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
@@ -89,6 +98,45 @@ class Zendesk(RestSource):
     """Tickets by the export's own cursor, ratings by the moment of the newest change."""
 
     Options = ZendeskOptions
+    starter = Starter(
+        (
+            Question("url", "Address of the help desk, such as https://example.zendesk.com"),
+            Question("email", "E-mail address of the user whose API token it is"),
+            Question("token", "API token", secret=True),
+        ),
+        (
+            StarterTable(
+                "tickets",
+                {"resource": "tickets"},
+                "sql: SELECT * FROM <tickets> WHERE status != 'deleted'\ntime_dimension: created_at\n"
+                "entity: requester_id\nprimary_key: id\ndimensions: [channel, priority, status]",
+                {
+                    "new_tickets": "label: New tickets\narea: Support\ndataset: <tickets>\nagg: count\n"
+                    "direction: down_is_good",
+                    "first_reply_minutes": "label: First reply (median minutes)\narea: Support\ndataset: <tickets>\n"
+                    "agg: median\nexpr: first_reply_minutes\ngrain: week\ndirection: down_is_good",
+                    "solved_share": "label: Solved share\narea: Support\ntype: ratio\n"
+                    "numerator: {dataset: <tickets>, agg: count, filter: solved_at IS NOT NULL}\n"
+                    "denominator: {dataset: <tickets>, agg: count}\ngrain: week\nformat: percent",
+                    "tickets_per_requester": "label: Tickets per requester\narea: Support\ntype: ratio\n"
+                    "numerator: {dataset: <tickets>, agg: count}\n"
+                    "denominator: {dataset: <tickets>, agg: count_distinct, expr: requester_id}\ngrain: week\n"
+                    "direction: down_is_good",
+                },
+            ),
+            StarterTable(
+                "ratings",
+                {"resource": "satisfaction_ratings"},
+                "time_dimension: updated_at\nentity: requester_id\nprimary_key: id",
+                {
+                    "csat": "label: CSAT\narea: Support\ntype: ratio\n"
+                    "numerator: {dataset: <ratings>, agg: count, filter: \"score IN ('good', 'good_with_comment')\"}\n"
+                    "denominator: {dataset: <ratings>, agg: count, filter: \"score IN ('good', 'good_with_comment', "
+                    "'bad', 'bad_with_comment')\"}\ngrain: week\nformat: percent",
+                },
+            ),
+        ),
+    )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """What changed since the cursor. Raises SourceError, retryable if Zendesk was gone."""

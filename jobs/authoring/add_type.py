@@ -149,7 +149,8 @@ def _files(project: Project, starter: Starter, name: str) -> dict[str, str]:
     found = {}
     for table in starter.tables:
         dataset = datasets[table.suffix]
-        found[f"datasets/{dataset}.yml"] = f"name: {dataset}\nsource: {dataset}\n{placed(table.dataset).strip()}\n"
+        source = "" if table.dataset.startswith("sql:") else f"source: {dataset}\n"
+        found[f"datasets/{dataset}.yml"] = f"name: {dataset}\n{source}{placed(table.dataset).strip()}\n"
         for kpi, text in table.kpis.items():
             found[f"kpis/{names[kpi]}.yml"] = f"name: {names[kpi]}\n{placed(text).strip()}\n"
     return found

@@ -98,7 +98,7 @@ class Amplitude:
             "server_upload_time": written(one.uploaded),
             "user_id": one.user_id,
             "device_id": "d-1",
-            "amplitude_id": 9_876_543_210,
+            "amplitude_id": int.from_bytes((one.user_id or "nobody").encode()[:6], "big"),
             "session_id": -1,
             "country": "France",
             "event_properties": one.properties,
