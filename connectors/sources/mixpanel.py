@@ -181,9 +181,9 @@ def _label(day: date) -> datetime:
 def _not_whole(path: Path) -> str:
     """Why a file is no whole export: one that breaks off says so in its last line, under status 200."""
     with path.open("rb") as file:
-        start = file.read(1)
+        first = file.readline(END)
         file.seek(max(0, path.stat().st_size - END))
         last = file.read().strip().rpartition(b"\n")[2]
-    if not last or (start == b"{" and last.endswith(b"}")):
+    if not last or (first.startswith(b"{") and b'"event"' in first and last.endswith(b"}")):
         return ""
     return f"an export that is not whole; it ends with: {last[-100:].decode('utf-8', 'replace')}"

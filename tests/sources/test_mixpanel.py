@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,7 @@ from connectors.sources import mixpanel
 from connectors.sources.rest import budget
 from connectors.sources.rest import client as rest_client
 from connectors.warehouse.names import quoted
-from tests.conftest import NOW, Builder
+from tests.conftest import KPI, NOW, Builder
 from tests.fakes.mixpanel import PASSWORD, PROJECT, SECRET, USER, Event, Mixpanel
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
@@ -172,6 +174,25 @@ def test_a_pull_that_fails_goes_on_where_it_stopped(project: Builder, vendor: Mi
     assert not list((project.folder / "data" / "pulls").glob("*"))
 
 
+@pytest.mark.slow
+def test_a_pull_that_is_killed_goes_on_where_it_stopped(project: Builder, vendor: Mixpanel, served: Fake) -> None:
+    vendor.received = [event(n, NOW - n * timedelta(hours=11)) for n in range(110)]
+    project.source(source(served, start="2026-10-01"))
+    command = [*KPI, "sync", "--project", str(project.folder)]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waiting = project.folder / "data" / "pulls"
+    while len(list(waiting.rglob("*.jsonl"))) < 3:
+        assert killed.poll() is None
+        time.sleep(0.005)
+    killed.kill()
+    killed.wait()
+    there, before = {path.stem for path in waiting.rglob("*.jsonl")}, len(served.seen)
+    assert not project.sync().failed and held(project) == truth(vendor)
+    for first, last in asked(served, before):
+        end = f"{datetime.fromisoformat(last) + DAY:%Y%m%dT%H%M%S}"
+        assert f"{first.replace('-', '')}T000000-{end}" not in there
+
+
 def test_a_revoked_key_is_told_in_words_and_is_nowhere(project: Builder, vendor: Mixpanel, served: Fake) -> None:
     project.source(source(served))
     vendor.received = [event(1, NOW - DAY)]
@@ -268,6 +289,13 @@ def test_some_events_only_and_a_property_that_comes_later(project: Builder, vend
     vendor.received.append(event(7, NOW, **{"plan.name": "gold"}))
     project.sync(now=NOW + timedelta(minutes=1))
     assert {row[0] for row in table(project, "tier")} == {None, "gold"}
+
+
+def test_an_answer_without_events_is_told(project: Builder) -> None:
+    app = Starlette(routes=[Route("/api/2.0/export", lambda _: PlainTextResponse('{"status": 1, "error": "busy"}'))])
+    with Fake(app) as served:
+        project.source(source(served))
+        assert 'it ends with: {"status": 1, "error": "busy"}' in project.sync().sources[0].error
 
 
 @pytest.mark.parametrize(
