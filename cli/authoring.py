@@ -6,7 +6,7 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +14,6 @@ from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock
 from cli.output import print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
-    from connectors.sources.contract import Question
     from jobs.authoring.init import Order
 
 DatesOption = Annotated[
@@ -94,7 +93,7 @@ def source(
         typer.echo(line)
 
 
-def answer(question: Question, proposal: str) -> str:
+def answer(question: Any, proposal: str) -> str:
     """Ask on the terminal. A secret is asked for by the name of the variable that holds it."""
     words = f"{question.words}; name of the variable that holds it" if question.secret else question.words
     return str(typer.prompt(words, default=proposal or None, err=True))

@@ -154,7 +154,7 @@ def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dic
     for name, source in chosen.items():
         table = source.options.table
         if tally.runs[name].status != "failed" and table in tables:
-            columns = ", ".join(map(quoted, tables[table]))
+            columns = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in tables[table])
             rows = staging.rows(f"SELECT {columns} FROM {quoted(table)} LIMIT {SAMPLE_ROWS}")
             texts = [{c: "" if v is None else str(v) for c, v in zip(tables[table], row, strict=True)} for row in rows]
             found[name] = Sample(tables[table], tuple(texts))
