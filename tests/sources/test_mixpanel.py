@@ -174,6 +174,17 @@ def test_a_pull_that_fails_goes_on_where_it_stopped(project: Builder, vendor: Mi
     assert not list((project.folder / "data" / "pulls").glob("*"))
 
 
+def test_days_that_may_still_fill_do_not_wait(project: Builder, vendor: Mixpanel, served: Fake) -> None:
+    """What came late between an attempt that failed and the next one is there, however much later that is."""
+    vendor.received = [event(n, NOW - n * timedelta(hours=11)) for n in range(25)]
+    project.source(source(served, "  window: 1d", start="2026-11-10"))
+    served.faults.next = [""] * 10 + ["500"] * 60
+    assert project.sync().failed and ("2026-11-18", "2026-11-18") in asked(served)
+    served.faults.next, vendor.now = [], NOW + 6 * DAY
+    vendor.received.append(event(99, NOW - 4.5 * DAY))
+    assert not project.sync(now=vendor.now).failed and held(project) == truth(vendor)
+
+
 @pytest.mark.slow
 def test_a_pull_that_is_killed_goes_on_where_it_stopped(project: Builder, vendor: Mixpanel, served: Fake) -> None:
     vendor.received = [event(n, NOW - n * timedelta(hours=11)) for n in range(110)]
