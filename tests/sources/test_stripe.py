@@ -294,6 +294,29 @@ def test_events_of_one_second_leave_the_record_as_it_is(project: Builder, vendor
     assert not pulled(project, vendor).failed and same(project, vendor, "subscriptions")
 
 
+def test_what_is_edited_and_deleted_within_a_second_is_deleted(project: Builder, vendor: Stripe, served: Fake) -> None:
+    made = [vendor.create("customers", **_new("customers", random.Random(n)))["id"] for n in range(8)]
+    project.source(source(served, "customers"))
+    pulled(project, vendor)
+    vendor.now += 10
+    for key in made:
+        vendor.edit("customers", key, email="last@example.com")
+        vendor.delete("customers", key)
+    assert not pulled(project, vendor).failed and same(project, vendor, "customers")
+
+
+def test_a_subscription_that_ended_long_ago_is_there(project: Builder, vendor: Stripe, served: Fake) -> None:
+    key = vendor.create("subscriptions", **subscription(item(500)))["id"]
+    vendor.edit("subscriptions", key, status="canceled")
+    vendor.now += 60 * DAY
+    project.source(source(served, "subscriptions"))
+    assert not pulled(project, vendor).failed and same(project, vendor, "subscriptions")
+    assert (table(project, "subscriptions")[key]["mrr"], table(project, "subscriptions")[key]["monthly_amount"]) == (
+        0,
+        5,
+    )
+
+
 def test_an_event_that_comes_late_is_seen(project: Builder, vendor: Stripe, served: Fake) -> None:
     record = vendor.create("charges", **_new("charges", random.Random(1)))
     vendor.now += 1000
