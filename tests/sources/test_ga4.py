@@ -19,7 +19,7 @@ from connectors.sources.rest import client as rest_client
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.ga4 import Analytics
-from tests.fakes.server import Fake
+from tests.fakes.server import FAULTS, Fake
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(4)
@@ -129,6 +129,16 @@ def test_the_documented_answer_is_read(
     assert analytics.asked[0]["metrics"] == [{"name": "activeUsers"}, {"name": "totalRevenue"}]
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_token_that_is_not_given_at_once_is_asked_for_again(
+    project: Builder, analytics: Analytics, served: Fake, fault: str
+) -> None:
+    source(project, served)
+    served.faults.next = [fault, fault]  # the first requests are for the token
+    synced(project)
+    assert table(project) == truth(analytics) and [one.path for one in served.seen[:3]] == ["/token"] * 3
+
+
 @pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
 def test_whatever_fails_the_table_is_the_truth(
     project: Builder, analytics: Analytics, served: Fake, number: int
@@ -138,8 +148,9 @@ def test_whatever_fails_the_table_is_the_truth(
     analytics.zone = chance.choice(("Pacific/Honolulu", "UTC", "Pacific/Auckland"))
     served.faults.share, served.faults.chance = 0.3, chance
     source(project, served)
+    now = NOW
     for step in range(3):
-        now = NOW + timedelta(days=step * chance.choice((0, 1, 2)))
+        now += timedelta(days=chance.choice((0, 0, 1, 2)) if step else 0)
         set_clock(now)
         recent = [key for key in analytics.events if day(2, now) <= key[0]]
         for key in chance.sample(recent, min(len(recent), chance.randrange(4))):

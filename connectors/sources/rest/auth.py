@@ -232,12 +232,17 @@ class Token(Renewed):
     def _fetched(self) -> tuple[str, float]:
         """Raises SourceError; httpx.TransportError, after which the request is tried again."""
         answer = httpx.post(self._url, data=self._asked(), timeout=SECONDS, headers={"Accept": "application/json"})
-        if answer.status_code >= 500:
+        if answer.status_code >= 500 or answer.status_code == 429:
             raise httpx.RemoteProtocolError(f"HTTP {answer.status_code} where tokens are given")
         try:
             found = answer.json()
+        except ValueError:
+            if answer.status_code == 200:  # a page of a proxy, or half an answer
+                raise httpx.RemoteProtocolError("no JSON where tokens are given") from None
+            found = None
+        try:
             return str(found["access_token"]), float(found.get("expires_in", 3600))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError):
             raise SourceError(
                 f"no token is given for the key (HTTP {answer.status_code})",
                 where=self._where,
