@@ -92,6 +92,10 @@ class Amplitude(RestSource):
     """Events by the hour in which Amplitude got them. The cursor is the end of the last hour that was ready."""
 
     Options = AmplitudeOptions
+    example = (
+        '- {name: amplitude, type: amplitude, table: events, api_key: "${AMPLITUDE_API_KEY}", '
+        'secret_key: "${AMPLITUDE_SECRET_KEY}", start: 2026-01-01}'
+    )
     starter = Starter(
         (
             Question("api_key", "API key of the project", secret=True),

@@ -105,6 +105,10 @@ class Mixpanel(RestSource):
     """Events by day. The cursor is the last day of the project that was over when it was received."""
 
     Options = MixpanelOptions
+    example = (
+        "- {name: mixpanel, type: mixpanel, table: events, user: kpi.1a2b3c.mp-service-account, "
+        'password: "${MIXPANEL_PASSWORD}", project_id: 4711, start: 2026-01-01}'
+    )
     starter = Starter(
         (
             Question("user", "User name of a service account"),

@@ -103,6 +103,9 @@ class Stripe(RestSource):
     """Records of one list. The cursor is the moment of the newest event, and a digest of the events before it."""
 
     Options = StripeOptions
+    example = (
+        '- {name: subscriptions, type: stripe, table: subscriptions, resource: subscriptions, key: "${STRIPE_KEY}"}'
+    )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """All records, or those that events since the cursor name. Raises SourceError, retryable if Stripe was gone."""

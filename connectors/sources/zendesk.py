@@ -98,6 +98,10 @@ class Zendesk(RestSource):
     """Tickets by the export's own cursor, ratings by the moment of the newest change."""
 
     Options = ZendeskOptions
+    example = (
+        "- {name: tickets, type: zendesk, table: tickets, resource: tickets, url: https://example.zendesk.com, "
+        'email: ana@example.com, token: "${ZENDESK_TOKEN}"}'
+    )
     starter = Starter(
         (
             Question("url", "Address of the help desk, such as https://example.zendesk.com"),
