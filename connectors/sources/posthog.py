@@ -134,7 +134,10 @@ class Posthog(RestSource):
     """Rows of one table of a project. The cursor of events is the moment up to which they were received."""
 
     Options = PosthogOptions
-    example = '- {name: posthog, type: posthog, table: events, api_key: "${POSTHOG_API_KEY}", project_id: 42, start: 2026-01-01}'
+    example = (
+        '- {name: posthog, type: posthog, table: events, api_key: "${POSTHOG_API_KEY}", project_id: 42, '
+        "start: 2026-01-01}"
+    )
     starter = Starter(
         (
             Question("project_id", "Number of the project"),
