@@ -113,6 +113,11 @@ def _never_hangs() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+def next_case() -> None:
+    """A test of many cases has the time anew for each."""
+    signal.alarm(LONGEST)
+
+
 def refused(shop: Shop, *words: str) -> None:
     """No reader and no sync goes on as if nothing had been there; they say what to do."""
     for ask in (shop.total, shop.open().has_data, shop.builder.sync):

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.errors import KpiError
 from tests.conftest import NOW, Builder, run_cli
-from tests.operations.conftest import DAYS, Shop
+from tests.operations.conftest import DAYS, Shop, next_case
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(1)
@@ -70,6 +70,7 @@ def quietly(shop: Shop, *verb: str) -> None:
 def test_whatever_is_spoiled_nothing_is_lost(tmp_path: Path, made: Path, part: int) -> None:
     parts = cases(fast=2, slow=4, full=20)
     for case in range(part, CASES, parts):
+        next_case()
         draw = random.Random(f"{SEED} {case}")
         folder = tmp_path / str(case)
         shop = Shop(copied(made, folder))

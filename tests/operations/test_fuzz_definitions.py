@@ -15,6 +15,7 @@ from jobs.project.project import open_project
 from metrics.catalog import loading
 from metrics.catalog.catalogue import Catalogue
 from tests.conftest import Builder, run_cli
+from tests.operations.conftest import next_case
 from tests.operations.test_fuzz import mutated
 from tests.sampling import SEED, cases
 
@@ -102,6 +103,7 @@ def test_whatever_a_file_says_the_others_are_read(demo_folder: Path, tmp_path: P
     known = {path: path.read_bytes() for name in PARTS for path in sorted((tmp_path / name).glob("*.yml"))}
     assert len(known) > 20
     for case in range(part, CASES, cases(fast=2, slow=4, full=16)):
+        next_case()
         draw = random.Random(f"{SEED} {case}")
         path = draw.choice(list(known))
         path.write_bytes(respelled(known[path].decode(), draw))
@@ -155,6 +157,7 @@ def test_a_sync_publishes_the_others(project: Builder) -> None:
     project.sync()
     assert len(project.open().catalogue(project.open().reader()).kpis) == 6
     for case in range(SYNCS):
+        next_case()
         draw = random.Random(f"{SEED} sync {case}")
         name = draw.choice(list(SMALL))
         (project.folder / name).write_bytes(respelled(SMALL[name], draw))
