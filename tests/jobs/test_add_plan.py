@@ -13,6 +13,8 @@ from jobs.authoring.add_plan import add_plan
 from jobs.authoring.check import check
 from tests.conftest import NOW, Builder
 
+pytestmark = pytest.mark.breadth(4)
+
 PROPERTIES = {
     "type": "object",
     "properties": {

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import KpiError, ProjectError
+from connectors.sources import amplitude as amplitude_source
 from connectors.sources import mixpanel as mixpanel_source
 from connectors.sources.contract import Question
 from connectors.sources.rest import client as rest_client
@@ -22,7 +23,7 @@ from tests.fakes import amplitude, mixpanel, posthog, zendesk
 from tests.fakes.server import Fake
 from tests.sampling import SEED
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 DAYS = 40
 KEYS = {
     "posthog": {"POSTHOG_API_KEY": posthog.KEY},
@@ -42,7 +43,8 @@ EVENTS = ("posthog", "mixpanel", "amplitude")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
-    monkeypatch.setattr(mixpanel_source, "LIMITS", ((100_000, 1.0),))
+    for source in (mixpanel_source, amplitude_source):
+        monkeypatch.setattr(source, "LIMITS", ((100_000, 1.0),))
     for variables in KEYS.values():
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

@@ -15,6 +15,8 @@ from metrics.quality.tracking_plan import Breach, breaches, similarity
 from tests.conftest import NOW, Builder
 from tests.sampling import SEED, cases
 
+pytestmark = pytest.mark.breadth(5)
+
 DAYS = 60
 PLAN = """name: product
 dataset: events

@@ -26,7 +26,7 @@ from tests.fakes.amplitude import API_KEY, SECRET_KEY, Amplitude, Event
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EXAMPLE = {
     "server_received_time": "2026-11-22 11:02:02.500000",

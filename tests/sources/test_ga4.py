@@ -22,7 +22,7 @@ from tests.fakes.ga4 import Analytics
 from tests.fakes.server import FAULTS, Fake
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 KEY = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 # The documented shape, of our own making.
 ANSWER = {

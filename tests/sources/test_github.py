@@ -19,7 +19,7 @@ from tests.fakes.github import REPO, TOKEN, GitHub
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 AGAIN = NOW + timedelta(minutes=5)
 
 # The documented shape, of our own making.

@@ -27,7 +27,7 @@ from tests.fakes.mixpanel import PASSWORD, PROJECT, SECRET, USER, Event, Mixpane
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 DAY = timedelta(days=1)
 EXAMPLE = """\
 {"event":"Signed Up","properties":{"time":1794045661,"distinct_id":"u-77","$insert_id":"aB3","mp_processing_time_ms":\

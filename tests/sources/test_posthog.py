@@ -24,7 +24,7 @@ from tests.fakes.posthog import KEY, PROJECT, Event, Posthog
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EXAMPLE = {
     "cache_key": "cache_1",

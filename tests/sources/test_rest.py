@@ -21,6 +21,8 @@ from tests.fakes.plain import KEY, Plain
 from tests.fakes.server import Fake
 from tests.sampling import SEED, cases
 
+pytestmark = pytest.mark.breadth(10)
+
 PAGINGS = {
     "none": ("[]", "{type: none}"),
     "link_header": ("", "{type: link_header, size_param: size, size: 4}"),

@@ -21,7 +21,7 @@ from tests.fakes.server import Fake
 from tests.fakes.stripe import DAY, KEY, NAMES, Stripe
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 NUMBERS = itertools.count()
 START = int((NOW - timedelta(days=12)).timestamp())
 

@@ -24,7 +24,7 @@ from tests.fakes.server import Fake
 from tests.fakes.zendesk import EMAIL, OAUTH, TOKEN, Zendesk
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 START = int((NOW - timedelta(days=40)).timestamp())
 SETTLED = 61  # seconds after which a change is in the export
 RESOURCES = ("tickets", "satisfaction_ratings")
