@@ -110,7 +110,6 @@ def sync(
     with project.warehouse.staging(now, anew=anew) as staging:
         steps = len(chosen) + 2
         for index, (name, source) in enumerate(chosen.items()):
-            source.kept = project.data / "pulls" / name
             for reached in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
         samples = _samples(staging, chosen, tally) if dry_run else {}
@@ -138,6 +137,7 @@ def sync(
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), staging.written)
         if not dry_run:
             wrong += filter(None, [project.sync_log.write(runs, now, odd, result.generation)])
+            _let_go(chosen, tally)
     if not dry_run and project.has_data():
         told: list[str] = []
         yield from _afterwards(project, told, steps, now)
@@ -146,6 +146,13 @@ def sync(
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
     yield result
+
+
+def _let_go(chosen: Mapping[str, Source], tally: _Run) -> None:
+    """What sources kept of their pulls is published. Not before: a sync that ends in between pulls nothing again."""
+    for name, run in tally.runs.items():
+        if run.status != "failed":
+            chosen[name].loaded()
 
 
 def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dict[str, Sample]:
@@ -258,19 +265,19 @@ def _pull(
             loaded = load.finish(reached)
     except DiskFull:
         raise
-    except KpiError as error:
+    except (KpiError, OSError) as error:  # a full disk, or a folder that may not be written, is this source's failure
         log.warning("source %s failed", name, exc_info=error)
+        words = str(error) if isinstance(error, KpiError) else mask(f"source {name}: {error.strerror or error}")
         success = earlier.last_success if earlier else ""
         tally.runs[name] = SourceRun(
             name,
             "failed",
             cursor=staging.cursor(name),
             seconds=time.monotonic() - started,
-            error=str(error),
+            error=words,
             last_success=success,
         )
         return
-    source.loaded()
     tally.changed |= anew or bool(loaded.rows or loaded.quarantined) or staging.changes(options.table) != ""
     status = "loaded" if loaded.rows or loaded.quarantined or staging.changes(options.table) != "" else "unchanged"
     tally.runs[name] = SourceRun(

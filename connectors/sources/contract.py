@@ -18,6 +18,7 @@ from connectors.settings import Span
 from connectors.texts import dates, numbers
 
 Cursor = Mapping[str, str]
+FUTURE = timedelta(days=1)  # clocks and zones differ; a cursor beyond it is wrong
 
 
 MOST_COMMENTS = 100  # lines before a CSV's header

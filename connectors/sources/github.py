@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, Cursor, RecordField, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, Cursor, RecordField, SourceOptions
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
@@ -31,7 +31,6 @@ LIMITS = ((900, 60.0), (5_000, 3_600.0))  # requests of one key: the secondary a
 OPEN_LIMITS = ((60, 3_600.0),)  # without a key
 GONE = (404, 410, 451)  # not there, or not to be seen; issues are switched off; taken down
 NOT_CHANGED = 304
-FUTURE = timedelta(days=1)  # clocks differ; beyond it a time is wrong
 SECOND = timedelta(seconds=1)  # how fine GitHub's times are
 ROUNDS = 3  # of listing pages that change meanwhile
 RIGHTS = (

@@ -19,10 +19,9 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
 from connectors.settings import Span
-from connectors.sources.contract import Batch, Cursor, Source, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, Cursor, Source, SourceOptions
 
 ROWS = 50_000  # rows of one batch
-FUTURE = timedelta(days=1)  # clocks and zones differ; beyond it a time is wrong
 PRESETS = {
     # Event tables of a customer data platform: an id may come twice, the loader's clock is the one that only rises.
     "segment": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from connectors.settings import Span
-from connectors.sources.contract import Batch, Cursor, RecordField, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, Cursor, RecordField, SourceOptions
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
@@ -30,7 +30,6 @@ Reads = str | Callable[[Record], Any]
 RATE = ((25, 1.0),)  # requests, seconds: of a sandbox, and of one endpoint of a live account, which may be asked 100
 PAGE = 100  # records, the most that Stripe gives
 REMEMBERED = timedelta(days=29)  # how far back events are asked for; Stripe keeps them 30 days
-FUTURE = timedelta(days=1)  # clocks differ; beyond it a time is wrong
 AHEAD = timedelta(days=1)  # that this machine's clock may be before Stripe's
 
 # https://docs.stripe.com/currencies: all others have two decimals, ISK and UGX too, in which Stripe counts hundredths.

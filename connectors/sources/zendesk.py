@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from connectors.settings import Span
 from connectors.sources.contract import (
+    FUTURE,
     Batch,
     Cursor,
     FileScan,
@@ -37,7 +38,6 @@ RATINGS = "api/v2/satisfaction_ratings.json"
 TICKETS, PAGE = 1000, 100  # of one answer, the most that Zendesk gives
 MINUTE = 60.0  # seconds, over which requests are counted
 RATE = 200  # requests of others than the export that the smallest plan allows in a minute
-FUTURE = timedelta(days=1)  # clocks differ; beyond it a time is wrong
 
 
 class ZendeskOptions(SourceOptions):

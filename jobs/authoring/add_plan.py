@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from connectors.errors import ProjectError
+from connectors.errors import ProjectError, require
+from connectors.reading import read_regular
 from jobs.authoring.names import flow, slug
 from jobs.project.project import Project
 
@@ -28,6 +29,8 @@ def add_plan(project: Project, file: str, name: str, dataset: str, properties: s
         raise ProjectError(
             "which dataset has the events?", hint=f"--dataset NAME. Known: {', '.join(known) or 'none'}."
         )
+    if dataset:
+        require(dataset, known, kind="dataset")
     target = project.folder / "plans" / f"{name}.yml"
     if target.exists():
         raise ProjectError(f"plans/{name}.yml already exists", hint="Choose another with --name.")
@@ -97,8 +100,6 @@ def _lines(events: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _read(path: Path) -> Any:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ProjectError(f"{path} is larger than {MOST_BYTES >> 20} MB", hint="Export one tracking plan alone.")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(read_regular(path, most=MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
         raise ProjectError(f"{path} cannot be read as JSON: {error}", hint="Export the plan as JSON.") from None

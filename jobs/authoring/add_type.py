@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import os
 import re
@@ -76,16 +77,18 @@ def _answers(
         answer = given.get(question.option) or (ask(question, proposal) if ask else proposal)
         if not answer:
             raise ProjectError(f"{kind} needs `{question.option}`: {question.words}", hint=f"--set {question.option}=…")
-        found[question.option] = _secret(answer, question) if question.secret else flow(answer)
+        found[question.option] = _secret(answer, question, proposal) if question.secret else flow(answer)
     return found
 
 
-def _secret(variable: str, question: Question) -> str:
+def _secret(variable: str, question: Question, proposal: str) -> str:
     """How sources.yml has a secret. Raises ProjectError if the environment has none of that name."""
     variable = variable.removeprefix("${").removesuffix("}")
     if not VARIABLE.fullmatch(variable) or not os.environ.get(variable):
-        hide(variable)  # a key may have been given in place of a name
-        shown = variable if VARIABLE.fullmatch(variable) and variable.isupper() else "NAME"
+        named = variable == proposal or (VARIABLE.fullmatch(variable) and variable.isupper() and "_" in variable)
+        if not named:
+            hide(variable)  # a key was given in place of a name
+        shown = variable if named else proposal
         raise ProjectError(
             f"no variable of the environment holds `{question.option}`: {question.words}",
             hint=f"export {shown}=…  and again with --set {question.option}={shown}; files hold its name only.",
@@ -131,8 +134,9 @@ def _made(project: Project, kind: str, table: StarterTable, answers: Mapping[str
 def _first(source: Source) -> Iterator[str]:
     """The first records that a pull brings, as they are."""
     for batch in source.pull({}):
-        if isinstance(batch.rows, FileScan) and batch.rows.path.suffix != ".gz":
-            with batch.rows.path.open(encoding="utf-8", errors="replace") as file:
+        if isinstance(batch.rows, FileScan):
+            opener = gzip.open if batch.rows.path.suffix == ".gz" else open
+            with opener(batch.rows.path, "rt", encoding="utf-8", errors="replace") as file:
                 yield from (line.strip()[:LONGEST] for line in itertools.islice(file, ROWS))
         return
 

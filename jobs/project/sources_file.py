@@ -101,4 +101,9 @@ class SourcesFile:
         if PASSWORD.search(str(item.get("url", ""))):
             hint = "Write it as ${NAME} and set that in the environment: files are read, copied and committed."
             bad.append(document.problem((index, "url"), "secret", "the address holds a password", hint, "warning"))
-        return (kind(options, folder=self._folder), bad) if options is not None else (None, bad)
+        if options is None:
+            return None, bad
+        source = kind(options, folder=self._folder)
+        # What lies there is removed in whole one day, so no name may lead out of it.
+        source.kept = self._data / "pulls" / re.sub(r"\W+", "_", options.name)
+        return source, bad

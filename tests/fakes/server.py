@@ -10,13 +10,15 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
+
+from connectors.sources.rest import client
 
 # What can go wrong with one answer, whichever API it is of.
 FAULTS = ("429", "500", "503", "cut", "html", "hang up")
@@ -53,6 +55,11 @@ class Faults:
             return self.chance.choice(self.kinds)
         self._row = 0
         return ""
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients pause for milliseconds, so that a fault costs no time."""
+    monkeypatch.setattr(client, "USUAL", replace(client.USUAL, first=0.002, most=0.01, limited=0.05))
 
 
 class Fake:
@@ -140,6 +147,3 @@ async def answer(send: Send, status: int, body: bytes, headers: dict[str, str] |
         }
     )
     await send({"type": "http.response.body", "body": body})
-
-
-Truth = Callable[[], list[dict[str, Any]]]

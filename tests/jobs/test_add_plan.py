@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from connectors.errors import ProjectError
+from connectors.errors import ProjectError, UnknownName
 from jobs.authoring.add_plan import add_plan
 from jobs.authoring.check import check
 from tests.conftest import NOW, Builder
@@ -81,10 +81,19 @@ def test_what_is_no_plan_writes_nothing(shop: Builder, document: Any) -> None:
     assert not (shop.folder / "plans").exists()
 
 
-def test_an_unknown_dataset_is_told(shop: Builder) -> None:
-    added(shop, SEGMENT, dataset="event")
-    opened = shop.open()
-    assert [p.code for p in opened.catalogue(opened.reader()).problems] == ["unknown_dataset"]
+def test_an_unknown_dataset_writes_nothing(shop: Builder) -> None:
+    with pytest.raises(UnknownName, match="event"):
+        added(shop, SEGMENT, dataset="event")
+    assert not (shop.folder / "plans").exists()
+
+
+def test_what_is_not_known_yet_is_not_as_planned(project: Builder) -> None:
+    project.rows("events", pd.DataFrame({"at": pd.to_datetime([]), "event": [], "properties": []}))
+    project.sync(now=NOW)
+    added(project, SEGMENT)
+    assert [(row["ok"], row["detail"]) for row in check(project.open(), ())] == [
+        (False, "not known yet: events has no complete day")
+    ] * 2
 
 
 def test_a_plan_that_is_there_stays(shop: Builder) -> None:

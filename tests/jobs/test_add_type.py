@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +15,10 @@ from connectors.errors import KpiError, ProjectError
 from connectors.sources import amplitude as amplitude_source
 from connectors.sources import mixpanel as mixpanel_source
 from connectors.sources.contract import Question
-from connectors.sources.rest import client as rest_client
 from jobs.authoring.add_type import add_type, starters
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes import amplitude, mixpanel, posthog, zendesk
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED
 
 pytestmark = pytest.mark.breadth(2)
@@ -42,7 +40,7 @@ EVENTS = ("posthog", "mixpanel", "amplitude")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     for source in (mixpanel_source, amplitude_source):
         monkeypatch.setattr(source, "LIMITS", ((100_000, 1.0),))
     for variables in KEYS.values():

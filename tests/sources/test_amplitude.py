@@ -8,7 +8,6 @@ import json
 import random
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,11 +18,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.sources import amplitude
-from connectors.sources.rest import client as rest_client
 from connectors.warehouse.names import quoted
 from tests.conftest import NOW, Builder
 from tests.fakes.amplitude import API_KEY, SECRET_KEY, Amplitude, Event
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
@@ -56,7 +54,7 @@ EXAMPLE = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, and no budget but where it is what is tested."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(amplitude, "LIMITS", ((100_000, 1.0),))
 
 

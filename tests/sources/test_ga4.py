@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,11 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from connectors.clock import set_clock
 from connectors.sources import ga4
-from connectors.sources.rest import client as rest_client
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.ga4 import Analytics
-from tests.fakes.server import FAULTS, Fake
+from tests.fakes.server import FAULTS, Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
@@ -47,7 +45,7 @@ ANSWER = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, and pages of seven rows."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(ga4, "PAGE", 7)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +12,9 @@ import pandas as pd
 import pytest
 
 from connectors.sources import github
-from connectors.sources.rest import client as rest_client
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.github import REPO, TOKEN, GitHub
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
@@ -65,7 +63,7 @@ ISSUE = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, and pages of three records."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01, limited=0.05))
+    impatient(monkeypatch)
     monkeypatch.setattr(github, "PAGE", 3)
 
 

@@ -20,11 +20,10 @@ from starlette.routing import Route
 
 from connectors.sources import mixpanel
 from connectors.sources.rest import budget
-from connectors.sources.rest import client as rest_client
 from connectors.warehouse.names import quoted
 from tests.conftest import KPI, NOW, Builder
 from tests.fakes.mixpanel import PASSWORD, PROJECT, SECRET, USER, Event, Mixpanel
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
@@ -40,7 +39,7 @@ EXAMPLE = """\
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, and no budget but where it is what is tested."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(mixpanel, "LIMITS", ((100_000, 1.0),))
 
 

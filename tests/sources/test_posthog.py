@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,11 +16,10 @@ from starlette.routing import Route
 
 from connectors.sources import posthog
 from connectors.sources.rest import budget
-from connectors.sources.rest import client as rest_client
 from connectors.warehouse.names import quoted
 from tests.conftest import NOW, Builder
 from tests.fakes.posthog import KEY, PROJECT, Event, Posthog
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
@@ -54,7 +52,7 @@ EXAMPLE = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, and no budget but where it is what is tested."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(posthog, "A_MINUTE", 100_000)
 
 

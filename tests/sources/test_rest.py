@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from connectors.sources.rest import client as rest_client
+from connectors.sources.rest.spool import Spool
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.plain import KEY, Plain
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(10)
@@ -37,8 +37,7 @@ PAGINGS = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, so that a fault costs no time."""
-    quickly = replace(rest_client.USUAL, first=0.002, most=0.01)
-    monkeypatch.setattr(rest_client, "USUAL", quickly)
+    impatient(monkeypatch)
 
 
 @pytest.fixture
@@ -310,3 +309,42 @@ def test_options_that_do_not_fit_are_told_with_their_line(project: Builder, line
     project.source(text)
     problems = project.open().sources.read()[1]
     assert any(words in f"{p.message} {p.hint}" and p.line >= 1 for p in problems), (key, problems)
+
+
+def test_a_full_disk_is_that_sources_failure(project: Builder, monkeypatch: pytest.MonkeyPatch, served: Fake) -> None:
+    project.source(source(served, "cursor"))
+    project.rows("others", pd.DataFrame({"at": [pd.Timestamp("2026-11-20")]}))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Spool, "add", full)
+    runs = {run.name: run for run in project.sync().sources}
+    assert runs["orders"].status == "failed" and "No space left on device" in runs["orders"].error
+    assert runs["others"].status == "loaded"
+
+
+def test_what_waits_goes_when_it_is_published(project: Builder, monkeypatch: pytest.MonkeyPatch, served: Fake) -> None:
+    project.source(source(served, "cursor"))
+    waiting = project.folder / "data" / "pulls" / "orders" / "window.jsonl"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_text("{}")
+    project.sync(dry_run=True)
+    assert waiting.exists(), "a dry run publishes nothing"
+    monkeypatch.setattr("jobs.sync.refresh", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        project.sync()
+    assert waiting.exists(), "it died before it published"
+    monkeypatch.undo()
+    project.sync()
+    assert not waiting.exists()
+
+
+@pytest.mark.parametrize("name", ["..", "../../kpis", "/", ".", "a/../../b"])
+def test_no_name_of_a_source_leads_out_of_the_folder_that_is_removed(project: Builder, served: Fake, name: str) -> None:
+    project.source(source(served, "cursor").replace("- name: orders", f"- name: {name}"))
+    project.kpi("stays", "dataset: none")
+    made = next(iter(project.open().sources.all().values()))
+    assert made.kept is not None and made.kept.resolve().parent == (project.folder / "data" / "pulls").resolve()
+    project.sync()
+    assert (project.folder / "kpis" / "stays.yml").exists() and (project.folder / "data" / "live").exists()

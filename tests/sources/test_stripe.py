@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +13,9 @@ import pandas as pd
 import pytest
 
 from connectors.sources import stripe
-from connectors.sources.rest import client as rest_client
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.fakes.stripe import DAY, KEY, NAMES, Stripe
 from tests.sampling import SEED, cases
 
@@ -29,7 +27,7 @@ START = int((NOW - timedelta(days=12)).timestamp())
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, so that a fault costs no time; pages of three, so that there are many."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(stripe, "PAGE", 3)
     monkeypatch.setattr(stripe, "RATE", ())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.sources import zendesk
-from connectors.sources.rest import client as rest_client
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
-from tests.fakes.server import Fake
+from tests.fakes.server import Fake, impatient
 from tests.fakes.zendesk import EMAIL, OAUTH, TOKEN, Zendesk
 from tests.sampling import SEED, cases
 
@@ -33,7 +31,7 @@ RESOURCES = ("tickets", "satisfaction_ratings")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds, so that a fault costs no time; small pages, so that there are many; short minutes."""
-    monkeypatch.setattr(rest_client, "USUAL", replace(rest_client.USUAL, first=0.002, most=0.01))
+    impatient(monkeypatch)
     monkeypatch.setattr(zendesk, "TICKETS", 3)
     monkeypatch.setattr(zendesk, "PAGE", 3)
     monkeypatch.setattr(zendesk, "MINUTE", 0.001)

@@ -38,6 +38,14 @@ class World:
         self.made.append((old.mark, new.mark))
         assert self.going.wait(20)
 
+    def stepping(self) -> threading.Thread:
+        """A step of the watcher that is in the middle of making views."""
+        step = threading.Thread(target=self.live.step)
+        step.start()
+        while not self.made:
+            time.sleep(0.001)
+        return step
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
@@ -50,10 +58,7 @@ def test_the_new_is_shown_when_its_views_are_made(world: World) -> None:
     world.now = Shown("b", "files")
     assert world.live.shown().mark == "a" and world.made == []
     world.going.clear()
-    step = threading.Thread(target=world.live.step)
-    step.start()
-    while not world.made:
-        time.sleep(0.001)
+    step = world.stepping()
     assert world.live.shown().mark == "a", "the new is being made"
     world.going.set()
     step.join(20)
@@ -73,10 +78,7 @@ def test_what_a_session_changed_while_views_were_made_stays(world: World) -> Non
     world.live.shown()
     world.now = Shown("b", "files")
     world.going.clear()
-    step = threading.Thread(target=world.live.step)
-    step.start()
-    while not world.made:
-        time.sleep(0.001)
+    step = world.stepping()
     world.now = Shown("c", "files")
     world.live.changed()
     assert world.live.shown().mark == "c"
@@ -97,10 +99,7 @@ def test_views_that_take_too_long_keep_nobody_waiting(monkeypatch: pytest.Monkey
     world.live.shown()
     world.now = Shown("b", "files")
     world.going.clear()
-    step = threading.Thread(target=world.live.step)
-    step.start()
-    while not world.made:
-        time.sleep(0.001)
+    step = world.stepping()
     time.sleep(0.06)
     assert world.live.shown().mark == "b"
     world.going.set()

@@ -18,12 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.clock import utc_now
 from connectors.errors import SourceError
+from connectors.reading import read_regular
 from connectors.secrets import hide
 
 RENEWED = timedelta(seconds=60)  # before a token ends
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
 SECONDS = 20
+MOST_KEY = 1 << 20  # bytes of a key's file
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Place:
 
     where: str
     folder: Path
+
+    def read(self, name: str) -> str:
+        """A key's file. Raises OSError for what is no plain file, UnicodeDecodeError."""
+        return read_regular(self.folder / Path(name).expanduser(), most=MOST_KEY).decode()
 
 
 class Options(BaseModel):
@@ -114,7 +120,7 @@ class ServiceAccount(Options):
     def auth(self, place: Place, /) -> httpx.Auth:
         """A token for an assertion that the key signs."""
         try:
-            text = self.key_json or (place.folder / self.key_file).read_text(encoding="utf-8")
+            text = self.key_json or place.read(self.key_file)
             account: Mapping[str, Any] = json.loads(text)
             hide(str(account["private_key"]))
             key = RSAKey.import_key(str(account["private_key"]))
@@ -148,7 +154,7 @@ class SignedToken(Options):
     def auth(self, place: Place, /) -> httpx.Auth:
         """A token that is signed anew before it ends."""
         try:
-            text = self.key or (place.folder / self.key_file).read_text(encoding="utf-8")
+            text = self.key or place.read(self.key_file)
             hide(text)
             key = ECKey.import_key(text)
         except (OSError, ValueError, TypeError, JoseError) as error:

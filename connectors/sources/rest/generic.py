@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from connectors.errors import SourceError, did_you_mean
 from connectors.settings import Span
-from connectors.sources.contract import Batch, RecordField, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, RecordField, SourceOptions
 from connectors.sources.rest.auth import Auth, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
@@ -19,7 +19,6 @@ from connectors.sources.rest.paging import AnyPaging, Asked, Paging, at, pages
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 
-FUTURE = timedelta(days=1)  # clocks and zones differ; beyond it a time is wrong
 Written = Literal["iso", "date", "epoch_s", "epoch_ms", "number", "text"]
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
