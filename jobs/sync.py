@@ -116,7 +116,7 @@ def sync(
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
-        states = _states(staging, catalogue, sources, runs, now)
+        states, failing = _states(staging, catalogue, sources, runs, now)
         result: SyncResult | None = None
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
@@ -127,7 +127,7 @@ def sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            for index, one in enumerate(refresh(staging, catalogue, states, kpis=catalogue.kpis)):
+            for index, one in enumerate(refresh(staging, catalogue, states, failing, kpis=catalogue.kpis)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
@@ -299,7 +299,7 @@ def _states(
     sources: Mapping[str, Source],
     runs: Mapping[str, SourceRun],
     now: datetime,
-) -> dict[str, DatasetState]:
+) -> tuple[dict[str, DatasetState], dict[str, KpiError]]:
     known = staging.pulled_at()  # a sync that died after it published has told nobody of its runs
     told = {n: datetime.fromisoformat(run.last_success) for n, run in runs.items() if run.last_success}
     zone = ZoneInfo(catalogue.timezone)
@@ -311,7 +311,8 @@ def _states(
         )
         for n, s in sources.items()
     }
-    return {s.name: s for s in dataset_states(staging, catalogue, fed, now)}
+    states, failing = dataset_states(staging, catalogue, fed, now)
+    return {s.name: s for s in states}, failing
 
 
 def _reached(pulls: Sequence[datetime], behind: timedelta) -> datetime | None:

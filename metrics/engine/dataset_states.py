@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlglot import exp
 
+from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import DatasetState, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
@@ -18,6 +20,8 @@ from metrics.engine.invalidation import tables
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,28 @@ class Fed:
     since: datetime | None = None
 
 
-def dataset_states(staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime) -> list[DatasetState]:
-    """The state of every dataset. fed: table → what its source says of it.
+def dataset_states(
+    staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime
+) -> tuple[list[DatasetState], dict[str, KpiError]]:
+    """The state of every dataset, and why nothing is known of those whose SQL fails on this data or takes too much.
+
+    fed: table → what its source says of it.
 
     A source that is complete to some day is so for every dataset over its table: refunds end with the orders that they
     come in one file with, not with the last refund.
     """
     read = {name: tables(d, staging) for name, d in catalogue.datasets.items()}
     kinds = {name: _kind(d, [fed.get(t, Fed("data")) for t in read[name]]) for name, d in catalogue.datasets.items()}
-    own = {n: _state(d, kinds[n], staging, catalogue, fed, now) for n, d in catalogue.datasets.items()}
+    own: dict[str, DatasetState] = {}
+    failing: dict[str, KpiError] = {}
+    for name, dataset in catalogue.datasets.items():
+        try:
+            own[name] = _state(dataset, kinds[name], staging, catalogue, fed, now)
+        except DiskFull:
+            raise
+        except KpiError as error:
+            log.warning("nothing is known of dataset %s", name, exc_info=error)
+            failing[name] = error
     # A column that reaches into the future, as due dates do, says nothing of when the file was made.
     alone = {n: s for n, s in own.items() if len(read[n]) == 1 and not s.future_rows}
 
@@ -54,7 +71,8 @@ def dataset_states(staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed
         near = [[other for other in others if not (stated and kinds[other] == "sync")] for others in over]
         return _reached(state, [[alone[other] for other in others] for others in near])
 
-    return [shared(name, state) for name, state in own.items()]
+    states = [shared(name, state) for name, state in own.items()]
+    return [*states, *(DatasetState(name, None, None, None, 0, 0) for name in failing)], failing
 
 
 def _begun(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:

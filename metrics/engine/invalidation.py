@@ -12,7 +12,7 @@ from datetime import datetime
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import WarehouseError
+from connectors.errors import QueryLimit, WarehouseError
 from connectors.warehouse.contract import DatasetState, Staging
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
@@ -68,7 +68,7 @@ def dataset_ranges(
             scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
             try:
                 found += _changed_days(dataset, table, relation, scope)
-            except WarehouseError:  # the changed rows lack a column that the dataset reads
+            except (WarehouseError, QueryLimit):  # such as changed rows that lack a column, or held what it cannot read
                 return None
     return merged(found)
 

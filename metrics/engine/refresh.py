@@ -35,22 +35,32 @@ class Refreshed:
 
 
 def refresh(
-    staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState], *, kpis: Mapping[str, KpiCommon]
+    staging: Staging,
+    catalogue: Catalogue,
+    states: Mapping[str, DatasetState],
+    failing: Mapping[str, KpiError],
+    *,
+    kpis: Mapping[str, KpiCommon],
 ) -> Iterator[Refreshed]:
     """Compute and store the values of each KPI that this sync touched; of a new definition all.
+
+    failing: datasets of which nothing is known, and why: their KPIs fail for that.
 
     One that fails is reported, its values end, and the others go on. One that takes too much keeps the values that it
     has: they are told to be of an earlier generation, and all of it is computed anew next time.
     """
     published = staging.generations()
     before = staging.dataset_states(published[-1].sequence) if published else {}
-    days = {d.name: dataset_ranges(d, staging, catalogue, states, before) for d in catalogue.datasets.values()}
+    whole = {name: d for name, d in catalogue.datasets.items() if name not in failing}
+    days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
     live = staging.live_definitions()
     memo: dict[Any, pd.DataFrame] = {}
     failed = staging.failures()
     for name, kpi in kpis.items():
         try:
             definition = catalogue.definition(name)
+            if wrong := next((d for d in catalogue.datasets_of(kpi) if d in failing), ""):
+                raise failing[wrong]
             changed = (
                 types.dirty_ranges(kpi, catalogue, days)
                 if live.get(name) == definition and name not in failed

@@ -169,3 +169,38 @@ def test_a_fault_of_ours_in_one_kpi_harms_no_other(
         "kpis/other.yml" in problem.file and "unexpected TypeError" in problem.message and "secret" not in str(problem)
     )
     assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "CAST(a AS INTEGER) > 0",
+        "length(array_to_string(range(1000000000), ',')) > id",
+        "error(a) IS NULL",
+    ],
+)
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_dataset_whose_select_fails_is_its_kpis_end_and_no_other(project: Builder, where: str, stated: bool) -> None:
+    """Not even where nothing of it is needed to know when it was observed."""
+    project.settings("timezone: UTC\nquery_timeout: 3s\nquery_memory: 1GB\n")
+    at = pd.date_range("2026-11-01", periods=10, freq="D")
+    project.rows("t", pd.DataFrame({"at": at, "id": range(10), "a": "x"}))
+    mark = "watermark: sync\n" if stated else ""
+    project.write("datasets", "bad", f"name: bad\ntime_dimension: at\n{mark}sql: SELECT * FROM t WHERE {where}\n")
+    project.kpi("good", "dataset: t\nagg: count")
+    project.kpi("failing", "dataset: bad\nagg: count")
+    result = project.sync()
+    assert result.published and not result.failed
+    assert project.values("good", grain="total") == {"total": 10}
+    told = [p for p in result.problems if p.level == "error"]
+    assert len(told) == 1 and "failing" in told[0].file, told
+    states = {s.name: s for s in project.open().reader().dataset_states(1).values()}
+    assert states["bad"].watermark is None and states["t"].rows == 10
+    assert not project.sync(now=NOW + timedelta(days=1)).failed, "and again"
+    mended = pd.DataFrame({"at": at, "id": range(10), "a": "1"})
+    mended.to_parquet(project.folder / "files" / "t.parquet", index=False)
+    project.write(
+        "datasets", "bad", f"name: bad\ntime_dimension: at\n{mark}sql: SELECT * FROM t WHERE a::INTEGER > 0\n"
+    )
+    project.sync(now=NOW + timedelta(days=2))
+    assert project.values("failing", grain="total") == {"total": 10}
