@@ -68,7 +68,7 @@ class Breach:
 def breaches(plan: Plan, catalogue: Catalogue, reader: Reader) -> list[Breach]:
     """Everything that is not as the plan says, in its order; what is not planned comes last.
 
-    What stays away is judged at the end of the last complete day. Raises KpiError.
+    What stays away is judged at the end of the last complete day; before the first one nothing is. Raises KpiError.
     """
     states = reader.dataset_states(reader.generation.sequence)
     state = states.get(plan.dataset)
@@ -106,6 +106,8 @@ class _Seen:
 
     def stopped(self, event: str, end: pd.Timestamp) -> bool:
         """Whether rows stay away that were due: by the fewest of the same weekdays, or by its longest gap."""
+        if pd.Timestamp(self.ever.loc[event, "last"]) >= end:
+            return False  # it came on the running day
         if event not in self.days:
             return True
         counts = self.days[event]
@@ -135,7 +137,7 @@ def _seen(plan: Plan, scope: Scope) -> _Seen:
             exp.Max(this=local.copy()).as_("last"),
         ),
         dataset,
-    )
+    ).where(exp.LT(this=local.copy(), expression=trees.moment(scope.end + pd.Timedelta(days=1))))
     rows = trees.run(ever.group_by(exp.Literal.number(1)), scope).dropna(subset=["e"])
     daily = exp.select(event.as_("e"), trees.period(local, scope).as_("d"), exp.Count(this=exp.Star()).as_("n"))
     daily = trees.from_dataset(daily, dataset).where(trees.in_range(local, scope.start, scope.end))

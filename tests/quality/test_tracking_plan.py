@@ -216,6 +216,18 @@ def test_a_breach_in_json_is_told(project: Builder, name: str) -> None:
     assert found == {wanted, *more}
 
 
+def test_an_event_of_the_running_day_has_come(world: World) -> None:
+    """First sent today, or again today; what lies in the future has not come yet."""
+    _drop(world, "exported", 99)
+    _drop(world, "signed_up", 3)
+    today = pd.Timestamp(NOW.date()) + pd.Timedelta(hours=1)
+    world.rows += [{**row(event, today, world.chance), "at": today} for event in ("exported", "signed_up")]
+    assert world.synced() == []
+    _drop(world, "paid", 3)
+    world.rows.append({**row("paid", today, world.chance), "at": today + pd.Timedelta(days=400)})
+    assert told(world.synced(NOW + timedelta(hours=1))) == {("stopped", "paid", "")}
+
+
 def test_it_names_what_it_breaks(world: World) -> None:
     _drop(world, "signed_up", 2)
     _drop(world, "paid", 2)
