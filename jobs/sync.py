@@ -16,6 +16,7 @@ from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
 from connectors.warehouse.names import quoted
+from jobs.identity import identify
 from jobs.project.health import remember_state
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
@@ -103,8 +104,7 @@ def sync(
     for name in names:
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
-    earlier, tally = project.sync_log.runs(), _Run()
-    wrong = [*project.warnings()]
+    earlier, tally, wrong = project.sync_log.runs(), _Run(), [*project.warnings()]
     if not anew:
         project.has_data()
     with project.warehouse.staging(now, anew=anew) as staging:
@@ -112,6 +112,7 @@ def sync(
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
+        tally.changed |= identify(staging, sources, tally.runs)
         samples = _samples(staging, chosen, tally) if dry_run else {}
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, Question, RecordField, Starter
+from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, Starter
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client, StatusError
@@ -114,6 +114,10 @@ class Amplitude(RestSource):
         ),
     )
     behind = READY + HOUR
+
+    def id_links(self) -> tuple[IdLink, ...]:
+        """Devices of users: a device is the user's who logged in on it first."""
+        return (IdLink(("user_id",), ("device_id",), "event_time"),)
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield a batch for each window of hours. Raises SourceError."""

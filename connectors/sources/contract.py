@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from connectors.clock import utc_now
 from connectors.errors import require
@@ -86,6 +86,50 @@ class Batch:
     all_from: tuple[str, date | datetime] | None = None
 
 
+@dataclass(frozen=True)
+class IdLink:
+    """Rows of a source's table that say whose an id is.
+
+    known, other: where the two ids stand: a column, then the keys within its JSON. at: column of when it was said.
+    merges: both are one person; else `other` is anonymous, of the first known id that it comes with. event: column
+    and the value that it has in such rows; none = all rows. prefix: what events have before the anonymous id.
+    """
+
+    known: tuple[str | int, ...]
+    other: tuple[str | int, ...]
+    at: str = ""
+    merges: bool = False
+    event: tuple[str, str] | None = None
+    prefix: str = ""
+
+
+class Identity(BaseModel):
+    """Which ids are one person, as a source's rows say. Without `known` by the rules of the source's type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Table of whose each id is; sources may share it.")
+    known: str = Field("", description="Column of the id of somebody who is known, such as user_id.")
+    anonymous: str = Field("", description="Column of an anonymous id; it is the person it came with first.")
+    alias: str = Field("", description="Column of another id of the same person.")
+    at: str = Field("", description="Column of when it was said.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Identity:
+        if bool(self.known) != bool(self.anonymous or self.alias) or (self.at and not self.known):
+            raise ValueError(
+                "a rule has `known` and `anonymous` or `alias`\n"
+                "Such as {table: people, known: user_id, anonymous: anonymous_id, at: received_at}."
+            )
+        return self
+
+    @property
+    def links(self) -> tuple[IdLink, ...]:
+        """As stated; none where the type knows."""
+        told = ((self.anonymous, False), (self.alias, True))
+        return tuple(IdLink((self.known,), (other,), self.at, merges) for other, merges in told if other)
+
+
 class SourceOptions(BaseModel):
     """Options that every source of sources.yml has."""
 
@@ -109,6 +153,11 @@ class SourceOptions(BaseModel):
         None, description="From when on it holds all there was, such as 2026-01-01; default: its first row."
     )
 
+    identity: Identity | None = Field(
+        None,
+        description="Table of whose each id is, such as `people`, by the type's own rules; or a rule with `known` and "
+        "`anonymous` or `alias`.",
+    )
     dates: dict[str, str] = Field(
         default_factory=dict,
         description="Source column → how its dates are written: "
@@ -134,6 +183,11 @@ class SourceOptions(BaseModel):
         if wrong:
             raise ValueError("; ".join(wrong))
         return value
+
+    @field_validator("identity", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"table": value} if isinstance(value, str) else value
 
     @field_validator("primary_key", mode="before")
     @classmethod
@@ -208,6 +262,10 @@ class Source:
     def probe(self) -> str:
         """Reach the outside world without pulling; say what is there. Raises SourceError."""
         raise NotImplementedError
+
+    def id_links(self) -> tuple[IdLink, ...]:
+        """How its rows say which ids are one person, where `identity` states no rule."""
+        return ()
 
     def loaded(self) -> None:
         """What was pulled is in the warehouse for good: copies that were kept for a next attempt may go."""

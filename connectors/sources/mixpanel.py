@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, Question, RecordField, Starter
+from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, Starter
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
@@ -119,6 +119,16 @@ class Mixpanel(RestSource):
         ),
         (events_table(time="time", who="distinct_id", event="event", key="[event, distinct_id, time, insert_id]"),),
     )
+
+    def id_links(self) -> tuple[IdLink, ...]:
+        """Of the simplified merge, devices of users; of the original one, what its three kinds of events say."""
+        first, second = [("properties", "$distinct_ids", place) for place in (0, 1)]
+        return (
+            IdLink(("user_id",), ("device_id",), "time", prefix="$device:"),
+            IdLink(("properties", "$identified_id"), ("properties", "$anon_id"), "time", event=("event", "$identify")),
+            IdLink(("distinct_id",), ("properties", "alias"), "time", merges=True, event=("event", "$create_alias")),
+            IdLink(first, second, "time", merges=True, event=("event", "$merge")),
+        )
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield a batch for each window of days. Raises SourceError."""

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, FileScan, Question, RecordField, SourceOptions, Starter
+from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, SourceOptions, Starter
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
@@ -147,6 +147,21 @@ class Posthog(RestSource):
         ),
         (events_table(time="timestamp", who="person_id", event="event", key="uuid"),),
     )
+
+    def id_links(self) -> tuple[IdLink, ...]:
+        """Of distinct_ids, PostHog's own persons; of events, what clients said."""
+        if self.options.resource == "distinct_ids":
+            return (IdLink(("person_id",), ("distinct_id",), merges=True),)
+        if self.options.resource == "persons":
+            return ()
+        anonymous = IdLink(
+            ("distinct_id",), ("properties", "$anon_distinct_id"), "timestamp", event=("event", "$identify")
+        )
+        merged = [
+            IdLink(("distinct_id",), ("properties", "alias"), "timestamp", merges=True, event=("event", name))
+            for name in ("$create_alias", "$merge_dangerously")
+        ]
+        return anonymous, *merged
 
     def pull(self, cursor: Mapping[str, str]) -> Iterator[Batch]:
         """Yield batches: events by spans of time, anything else in whole. Raises SourceError."""

@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
 from connectors.settings import Span
-from connectors.sources.contract import FUTURE, Batch, Cursor, Source, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, Cursor, IdLink, Source, SourceOptions
 
 ROWS = 50_000  # rows of one batch
 PRESETS = {
@@ -27,6 +27,10 @@ PRESETS = {
     "segment": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
     "rudderstack": {"primary_key": ("id",), "cursor": "uuid_ts", "lookback": "1d"},
 }
+SAID_BY_EVENTS = (  # of the tables of a preset; `aliases` alone has previous_id
+    IdLink(("user_id",), ("anonymous_id",), "timestamp"),
+    IdLink(("user_id",), ("previous_id",), "timestamp", merges=True),
+)
 DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -106,6 +110,10 @@ class Sql(Source):
   cursor: updated_at
   lookback: 2d"""
     watermark = "sync"
+
+    def id_links(self) -> tuple[IdLink, ...]:
+        """Of a customer data platform: anonymous ids that came with a user's, and aliases."""
+        return SAID_BY_EVENTS if self.options.preset else ()
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield batches in the order of the cursor column. Raises SourceError, retryable if a server was gone."""

@@ -66,6 +66,7 @@ class SourcesFile:
                 else:
                     sources[name], fed[table] = source, name
             problems += bad
+        problems += [p for index, item in enumerate(document.data or []) for p in _identity(document, index, item, fed)]
         return sources, problems
 
     def mark(self) -> tuple[int, int]:
@@ -104,6 +105,21 @@ class SourcesFile:
         if options is None:
             return None, bad
         source = kind(options, folder=self._folder)
+        if options.identity is not None and not (options.identity.links or source.id_links()):
+            text = f"a source of type {options.type} does not say by itself whose an id is"
+            hint = "State it: identity: {table: people, known: user_id, anonymous: anonymous_id, at: received_at}."
+            bad.append(document.problem((index, "identity"), "missing_key", text, hint))
+            return None, bad
         # What lies there is removed in whole one day, so no name may lead out of it.
         source.kept = self._data / "pulls" / re.sub(r"\W+", "_", options.name)
         return source, bad
+
+
+def _identity(document: Document, index: int, item: Any, fed: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the table of identities that an entry names: a source's own table may not be it."""
+    stated = item.get("identity") if isinstance(item, Mapping) else None
+    table = stated.get("table") if isinstance(stated, Mapping) else stated
+    if not isinstance(table, str) or table not in fed:
+        return []
+    text = f"table '{table}' is fed by source '{fed[table]}', so it cannot hold whose each id is"
+    return [document.problem((index, "identity"), "twice", text, "Choose another name, such as people.")]

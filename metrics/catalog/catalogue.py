@@ -200,4 +200,7 @@ class Catalogue:
 def _numbers_of(dataset: Dataset) -> dict[str, Any]:
     """What of a dataset changes numbers. A dimension that is a column of its own name changes none by being listed."""
     computed = {name: text for name, text in dataset.dimensions.items() if text.strip('"') != name}
-    return {**dataset.model_dump(mode="json", exclude=WORDS), "dimensions": computed}
+    found = {**dataset.model_dump(mode="json", exclude=WORDS), "dimensions": computed}
+    if dataset.identity:
+        return {**found, "id": dataset.id}
+    return {key: value for key, value in found.items() if key != "identity"}  # hashes are of before there was one

@@ -192,7 +192,7 @@ class _Reading:
             found += more
         elif half is not None:
             found += check.only_names(check_dataset.dataset(half, document, self.tables, self.describe)[1])
-        return (None if _errors(found) else dataset), found
+        return (dataset.identified() if dataset is not None and not _errors(found) else None), found
 
     def read_kpis(self, only: set[str] | None) -> None:
         """Read and check kpis/, after the datasets. A file that is wrong is stood in for by what was published."""

@@ -58,7 +58,8 @@ def dataset_ranges(
         mark = periods.on_clock(min(old.watermark, new.watermark), "day", catalogue.timezone)
         found.append((periods.floor(mark, "day"), FAR))
     own = tables(dataset, staging)
-    borrowed = [t for other in dataset.lenders().values() for t in tables(other, staging)]
+    lenders = dataset.lenders().values()
+    borrowed = [t for other in lenders for t in [*tables(other, staging), *filter(None, [other.identity])]]
     for table in dict.fromkeys([*own, *borrowed]):
         relation = staging.changes(table)
         foreign = table not in own  # of a dataset that dimensions are borrowed of
@@ -70,7 +71,24 @@ def dataset_ranges(
                 found += _changed_days(dataset, table, relation, scope)
             except (WarehouseError, QueryLimit):  # such as changed rows that lack a column, or held what it cannot read
                 return None
+    if dataset.identity:
+        relation = staging.changes(dataset.identity)
+        if relation is None:
+            return None
+        if relation:
+            found += _moved_days(dataset, relation, Scope(catalogue, staging, states, "day", *[pd.Timestamp(0)] * 2))
     return merged(found)
+
+
+def _moved_days(dataset: Dataset, relation: str, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """One range for each day with a row of an id that is another person's now."""
+    local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
+    ids = exp.select(exp.column("id", quoted=True)).from_(exp.to_table(relation, dialect="duckdb"))
+    query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
+    query = trees.from_dataset(query, dataset)
+    query = query.where(exp.cast(exp.column(dataset.id, quoted=True), "TEXT").isin(query=ids))
+    days = trees.run(query, scope)[trees.PERIOD].dropna()
+    return [(day, day + DAY) for day in days]
 
 
 def _beginning(state: DatasetState) -> tuple[datetime | None, ...]:

@@ -9,7 +9,7 @@ from connectors.warehouse.contract import Columns
 from metrics.catalog import sql
 from metrics.catalog.checks.fields import expression
 from metrics.catalog.document import Document
-from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.dataset import PERSON, Dataset
 
 TIMES = ("DATE", "TIMESTAMP")
 
@@ -40,6 +40,9 @@ def dataset(
     except KpiError as error:
         return None, [document.problem((key,), "sql", error.message)]
     found = _dataset_columns(item, document, columns) if columns is not None else []
+    if item.identity:
+        found += _identity(item, document, columns, tables)
+        columns = {**columns, PERSON: "VARCHAR"} if columns is not None else None
     for name, text in item.dimensions.items():
         found += expression(document, ("dimensions", name), text, columns)
     return columns, found
@@ -62,3 +65,25 @@ def _dataset_columns(item: Dataset, document: Document, columns: Columns) -> lis
             hint = f"Seconds or milliseconds since 1970? sql: SELECT *, epoch_ms({name}) AS happened_at FROM …"
         found.append(document.problem(("time_dimension",), "not_a_time", text, hint))
     return found
+
+
+def _identity(
+    item: Dataset, document: Document, columns: Columns | None, tables: Mapping[str, Columns] | None
+) -> list[Problem]:
+    """What is wrong with the table of whose each id is."""
+    if not item.entity:
+        hint = "Write the column of the id in `entity`, such as entity: distinct_id."
+        return [document.problem(("identity",), "missing_key", "`identity` says whose the `entity` is", hint)]
+    if columns is not None and PERSON in columns:
+        text = f"the dataset has a column '{PERSON}' already, which `identity` would bring"
+        return [document.problem(("identity",), "twice", text, "Rename it in sources.yml, or in the dataset's `sql`.")]
+    if tables is None:
+        return []
+    if item.identity not in tables:
+        hint = f"Sources make it that have `identity: {item.identity}` in sources.yml; run `kpi sync`."
+        return [document.problem(("identity",), "unknown_table", f"unknown table '{item.identity}'", hint)]
+    lacking = [column for column in ("id", PERSON) if column not in tables[item.identity]]
+    if lacking:
+        text = f"table '{item.identity}' has no column '{lacking[0]}'"
+        return [document.problem(("identity",), "unknown_column", text, "It has id and person, both texts.")]
+    return []

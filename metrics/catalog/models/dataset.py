@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 from metrics.catalog.models.values import Duration
 
 NAME = r"^[a-z][a-z0-9_]*$"
+PERSON = "person"  # the column that `identity` brings
 
 
 class Join(BaseModel):
@@ -39,6 +40,10 @@ class Dataset(BaseModel):
     time_dimension: str = Field(description="Column that says when a row happened.")
     timezone: str = Field("UTC", description="Zone of naive timestamps.")
     entity: str = Field("", description="Column of who is counted.")
+    identity: str = Field(
+        "",
+        description="Table of whose each `entity` is (columns id, person): who is counted is then the column `person`.",
+    )
     dimensions: dict[str, str] = Field(default_factory=dict, description="Name → column or expression.")
     watermark: Literal["sync", "data", "whole_days"] | None = Field(
         None, description="Complete up to the last pull, the latest event, or the end of its day. Default by source."
@@ -51,6 +56,20 @@ class Dataset(BaseModel):
     _lenders: dict[str, Dataset] = PrivateAttr(default_factory=dict)
     _borrowed: dict[str, tuple[Join, Dataset]] = PrivateAttr(default_factory=dict)
     _unused: frozenset[str] = PrivateAttr(default=frozenset())
+    _id: str = PrivateAttr(default="")
+
+    @property
+    def id(self) -> str:
+        """Column of the id that `identity` knows the person of; empty without one."""
+        return self._id
+
+    def identified(self) -> Dataset:
+        """This dataset with the column `person`, who is its entity. Without `identity` itself."""
+        if not self.identity:
+            return self
+        found = self.model_copy(update={"entity": PERSON})
+        found._id = self.entity
+        return found
 
     def joined(self, others: Mapping[str, Dataset], columns: Collection[str] = ()) -> Dataset:
         """This dataset with the dimensions that it borrows of `others`, as columns of their names.

@@ -12,7 +12,7 @@ from sqlglot import exp
 from connectors.errors import QueryRefused
 from connectors.warehouse.contract import NONE_SEGMENT
 from metrics.catalog import sql
-from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.dataset import PERSON, Dataset
 from metrics.catalog.models.kpi import Measure
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import EntitySet, Filter, Scope
@@ -48,11 +48,13 @@ def body(dataset: Dataset) -> exp.Query | None:
     """
     own = sql.select(dataset.select, None) if dataset.select else None
     borrowed = dataset.borrowed()
-    if not borrowed:
+    if not borrowed and not dataset.identity:
         return own
     rows = exp.Subquery(this=own) if own is not None else _table(dataset)
     rows.set("alias", exp.TableAlias(this=exp.to_identifier("own")))
     query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("own"))).from_(rows)
+    if dataset.identity:
+        query = _with_person(query, dataset)
     for index, join in enumerate(dataset.join):
         brought = [(name, other) for name, (by, other) in borrowed.items() if by is join]
         if not brought:
@@ -70,6 +72,16 @@ def body(dataset: Dataset) -> exp.Query | None:
         query = query.join(lookup.subquery(alias), on=on, join_type="left")
         query = query.select(*(exp.column(name, alias, quoted=True) for name, _ in brought))
     return query
+
+
+def _with_person(query: exp.Select, dataset: Dataset) -> exp.Select:
+    """`query` over rows called own, with whose their id is: of one that nobody is known of, the id itself."""
+    people = exp.to_table(dataset.identity, quoted=True)
+    people.set("alias", exp.TableAlias(this=exp.to_identifier("people")))
+    own = exp.cast(exp.column(dataset.id, "own", quoted=True), "TEXT")
+    person = exp.Coalesce(this=exp.column(PERSON, "people", quoted=True), expressions=[own])
+    on = exp.EQ(this=exp.column("id", "people", quoted=True), expression=own.copy())
+    return query.select(person.as_(PERSON, quoted=True)).join(people, on=on, join_type="left")
 
 
 def _table(dataset: Dataset) -> exp.Table:

@@ -1,0 +1,257 @@
+"""Ids that are one person: through a sync, from each kind of source, and merges that come later than the events."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.conftest import NOW, Builder
+from tests.engine.test_identity import walked
+from tests.engine.test_incremental import BASE, FOLLOWING, KPIS, T0, History, operations
+from tests.fakes import amplitude, mixpanel, posthog
+from tests.fakes.server import Fake
+from tests.sampling import sampled
+
+COUNTED = {"users": KPIS["users"], "weekly_users": KPIS["weekly_users"], "back": FOLLOWING["back"]}
+COUNTED |= {name: FOLLOWING[name] for name in ("convert", "funnel", "life")}
+
+
+class Identified(History):
+    """Events by an id, and a table of who logged in on which device, or took another name."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, kpis={n: text.replace("expr: user_id", "expr: person") for n, text in COUNTED.items()})
+        self.db.execute("CREATE TABLE logins (id INTEGER, known TEXT, device TEXT, former TEXT, at DATETIME)")
+        self.project.source(
+            "- {name: logins, type: sql, url: 'sqlite:///app.db', table: logins, primary_key: id, cursor: id,\n"
+            "   identity: {table: persons, known: known, anonymous: device, alias: former, at: at}}"
+        )
+        path = self.project.folder / "datasets" / "events.yml"
+        path.write_text(path.read_text() + "identity: persons\n")
+        self.links: list[tuple[str, str, Any, bool]] = []
+
+    def link(self, known: int, other: int, hour: int, *, merges: bool) -> None:
+        """u1 … u5 are known in a link of theirs; those are the ids of events."""
+        at = T0 + timedelta(hours=hour)
+        row = [len(self.links), f"u{known}", None if merges else f"u{other}", f"u{other}" if merges else None, f"{at}"]
+        self.db.execute("INSERT INTO logins VALUES (?, ?, ?, ?, ?)", row)
+        self.links.append((f"u{known}", f"u{other}", pd.Timestamp(at, tz="UTC"), merges))
+
+    def check(self) -> None:
+        """As a sync from scratch, and as pandas counts who was there."""
+        super().check()
+        people = walked(self.links)
+        rows = self.project.open().reader().frame("SELECT user_id, happened FROM events")
+        local = rows["happened"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+        rows["day"] = local.dt.tz_localize(None).dt.floor("D")
+        rows["person"] = rows["user_id"].map(lambda one: people.get(one, one))
+        truth = {f"{day:%Y-%m-%d}": n for day, n in rows.groupby("day")["person"].nunique().items()}
+        self.project._opened = None
+        found = self.project.values("users", grain="day")
+        assert {day: n for day, n in found.items() if n} == {day: n for day, n in truth.items() if day in found}
+
+
+links = st.tuples(st.just("link"), st.integers(1, 3), st.integers(1, 5), st.integers(0, 600), st.booleans())
+moves = st.lists(
+    st.tuples(st.lists(st.one_of(operations, links), max_size=6), st.sampled_from([0.5, 1, 2])), min_size=2, max_size=4
+)
+
+
+@sampled(fast=0, slow=5, full=100, shrink=False)
+@given(moves)
+@example([([("link", 1, 4, 50, False)], 1), ([("link", 1, 2, 60, True), ("insert", 91, 8, 4, "web", 1.0)], 1)])
+def test_merges_that_come_late_restate_the_past_as_a_sync_from_scratch_counts_it(moves: list[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        history = Identified(Path(folder) / "project")
+        try:
+            for operation in BASE:
+                history.apply(operation)
+            history.sync(timedelta(0))
+            for changes, days in moves:
+                for kind, *change in changes:
+                    if kind == "link":
+                        history.link(*change[:3], merges=change[3])
+                    else:
+                        history.apply((kind, *change))
+                history.sync(timedelta(days=days))
+                history.check()
+            history.check_published()
+        finally:
+            history.close()
+
+
+def test_who_is_another_person_now_is_told_once_and_what_is_as_it_was_publishes_nothing(tmp_path: Path) -> None:
+    history = Identified(tmp_path / "project")
+    for operation in BASE:
+        history.apply(operation)
+    history.link(1, 4, 3, merges=False)
+    history.sync(timedelta(0))
+    history.link(2, 4, 9, merges=False)  # the device is u1's, who came first
+    history.link(1, 3, 9, merges=True)
+    history.db.commit()
+    result = history.project.sync(now=history.now + timedelta(minutes=1))
+    notes = next(run.notes for run in result.sources if run.name == "logins")
+    assert notes == (
+        "persons: 1 anonymous id came with more than one person; each counts for the first",
+        "persons: 1 id is another person's than before; what was done by it counts for that person from the first row "
+        "on, as late data does",
+    )
+    again = history.project.sync(now=history.now + timedelta(minutes=2))
+    assert not again.published
+    assert next(run.notes for run in again.sources if run.name == "logins") == notes[:1]
+    history.close()
+
+
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        ("identity: people", "a source of type files does not say by itself whose an id is"),
+        ("identity: {table: people, known: user_id}", "a rule has `known` and `anonymous` or `alias`"),
+        ("identity: {table: people, anonymous: d}", "a rule has `known` and `anonymous` or `alias`"),
+        ("identity: {table: t, known: a, anonymous: b}", "table 't' is fed by source 't', so it cannot hold whose"),
+    ],
+)
+def test_a_rule_that_says_nothing_is_refused(project: Builder, identity: str, words: str) -> None:
+    project.source(f"- name: t\n  type: files\n  table: t\n  path: files/t.csv\n  {identity}")
+    assert words in " ".join(f"{problem}" for problem in project.open().sources.read()[1])
+
+
+def shop(project: Builder, rows: str, dataset: str) -> None:
+    (project.folder / "files" / "t.csv").write_text(rows)
+    rule = "{table: people, known: user_id, anonymous: device, at: at}"
+    project.source(f"- name: t\n  type: files\n  table: t\n  path: files/t.csv\n  identity: {rule}")
+    project.write("datasets", "t", f"name: t\nsource: t\ntime_dimension: at\n{dataset}")
+    project.kpi("people", "dataset: t\nagg: count_distinct\nexpr: person")
+
+
+ROWS = "at,user_id,device,who\n2026-11-02,,d1,d1\n2026-11-03,u1,d1,u1\n2026-11-03,null,d9,null\n2026-11-03,null,d8,d8\n"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("identity: people\n", "`identity` says whose the `entity` is"),
+        ("entity: who\nidentity: persons\n", "unknown table 'persons'"),
+        ("entity: who\nidentity: t\n", "table 't' has no column 'id'"),
+        ("sql: SELECT *, who AS person FROM t\nentity: who\nidentity: people\n", "has a column 'person' already"),
+    ],
+)
+def test_a_dataset_says_what_is_wrong_with_its_identity(project: Builder, dataset: str, words: str) -> None:
+    shop(project, ROWS, dataset)
+    project.sync()
+    text = (project.folder / "datasets" / "t.yml").read_text()
+    if "sql:" in dataset:
+        project.write("datasets", "t", text.replace("source: t\n", ""))
+    assert words in " ".join(map(str, project.open().catalogue().problems))
+
+
+def test_a_text_that_is_no_id_makes_nobody_one_person_and_segments_and_filters_go_by_person(project: Builder) -> None:
+    shop(project, ROWS, "entity: who\nidentity: people\ndimensions: {kind: \"CASE WHEN person = 'u1' THEN 'a' END\"}\n")
+    result = project.sync()
+    assert result.sources[0].notes[-1].startswith("people: 2 pairs of ids have a text in place of an id")
+    assert project.values("people", grain="month") == {"2026-11-01": 3.0}  # u1, d8, and whom nobody knows
+    assert project.values("people", grain="month", by="kind") == {
+        ("a", "2026-11-01"): 1.0,
+        ("(none)", "2026-11-01"): 2.0,
+    }
+
+
+# ---- what types of sources know by themselves
+
+
+def people(project: Builder, table: str = "people") -> dict[str, str]:
+    frame = project.open().reader().frame(f"SELECT id, person FROM {table}")
+    return dict(zip(frame["id"], frame["person"], strict=True))
+
+
+def test_tables_of_a_customer_data_platform_say_it_by_user_id_and_aliases(project: Builder) -> None:
+    database = sqlite3.connect(project.folder / "segment.db")
+    database.execute("CREATE TABLE tracks (id TEXT, anonymous_id TEXT, user_id TEXT, timestamp TEXT, uuid_ts TEXT)")
+    database.execute("CREATE TABLE aliases (id TEXT, previous_id TEXT, user_id TEXT, timestamp TEXT, uuid_ts TEXT)")
+    at = "2026-11-01 09:00:00"
+    rows = [("1", "an1", None, at, at), ("2", "an1", "u1", at, at), ("3", "an2", "u2", at, at)]
+    database.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?)", rows)
+    database.execute("INSERT INTO aliases VALUES ('9', 'u1', 'u2', ?, ?)", (at, at))
+    database.commit()
+    database.close()
+    for table in ("tracks", "aliases"):
+        project.source(
+            f"- {{name: {table}, type: sql, preset: segment, url: 'sqlite:///segment.db', table: {table}, "
+            "identity: people}"
+        )
+    assert not project.sync().failed
+    assert people(project) == {"an1": "u1", "an2": "u1", "u2": "u1"}
+
+
+def test_mixpanel_says_it_by_devices_and_by_its_three_events(project: Builder) -> None:
+    vendor = mixpanel.Mixpanel(NOW)
+
+    def happened(number: int, event: str, distinct_id: str, **more: Any) -> None:
+        at = NOW - timedelta(hours=100 - number)
+        vendor.received.append(mixpanel.Event(event, at.replace(microsecond=0), distinct_id, f"i{number}", more))
+
+    happened(1, "view", "$device:d1", **{"$device_id": "d1"})
+    happened(2, "login", "u1", **{"$device_id": "d1", "$user_id": "u1"})
+    happened(3, "login", "u2", **{"$device_id": "d1", "$user_id": "u2"})  # a tablet of two
+    happened(4, "$identify", "u3", **{"$identified_id": "u3", "$anon_id": "a3"})
+    happened(5, "$create_alias", "u3", alias="mail3")
+    happened(6, "$merge", "u4", **{"$distinct_ids": ["u4", "u5"]})
+    with Fake(vendor.app) as served:
+        project.source(
+            f"- {{name: t, type: mixpanel, table: t, url: '{served.url}', start: 2026-11-15, identity: people, "
+            f"user: {mixpanel.USER}, password: {mixpanel.PASSWORD}, project_id: {mixpanel.PROJECT}}}"
+        )
+        result = project.sync()
+    assert result.sources[0].notes == (
+        "people: 1 anonymous id came with more than one person; each counts for the first",
+    )
+    assert people(project) == {"$device:d1": "u1", "a3": "u3", "mail3": "u3", "u5": "u4"}
+
+
+def test_posthog_says_it_by_its_events_and_by_its_distinct_ids(project: Builder) -> None:
+    vendor = posthog.Posthog()
+
+    def happened(number: int, event: str, distinct_id: str, **more: Any) -> None:
+        at = NOW - timedelta(hours=100 - number)
+        vendor.events.append(posthog.Event(f"uuid-{number}", at, event, distinct_id, "p", more))
+
+    happened(1, "$pageview", "a1")
+    happened(2, "$identify", "ana", **{"$anon_distinct_id": "a1"})
+    happened(3, "$identify", "ben", **{"$anon_distinct_id": "ana"})  # PostHog does not merge who is known
+    happened(4, "$create_alias", "ana", alias="ana@example.com")
+    happened(5, "$merge_dangerously", "ana", alias="old ana")
+    vendor.ids = {"ana": "p-1", "a7": "p-1", "ben": "p-2"}
+    entry = (
+        "- {{name: {0}, type: posthog, table: {0}, url: '{1}', project_id: {2}, api_key: {3}, resource: {0}, "
+        "identity: {4}}}"
+    )
+    with Fake(vendor.app) as served:
+        told = served.url, posthog.PROJECT, posthog.KEY
+        project.source(entry.format("events", *told, "people, start: 2026-11-15"))
+        project.source(entry.format("distinct_ids", *told, "ids"))
+        result = project.sync()
+    assert people(project) == {"a1": "ana", "ana@example.com": "ana", "old ana": "ana"}
+    assert people(project, "ids") == {"ana": "p-1", "a7": "p-1", "ben": "p-2"}
+    assert "1 pair of ids says that a known person is another known one without a merge" in result.sources[0].notes[0]
+
+
+def test_amplitude_says_it_by_devices(project: Builder) -> None:
+    vendor = amplitude.Amplitude(NOW)
+    for number, user in enumerate([None, "u1", "u2"]):
+        at = NOW - timedelta(hours=50 - number)
+        vendor.events.append(amplitude.Event(f"uuid-{number}", at, at, user_id=user))
+    with Fake(vendor.app) as served:
+        project.source(
+            f"- {{name: t, type: amplitude, table: t, url: '{served.url}', start: 2026-11-15, "
+            f"api_key: {amplitude.API_KEY}, secret_key: {amplitude.SECRET_KEY}, identity: people}}"
+        )
+        project.sync()
+    assert people(project) == {"d-1": "u1"}
