@@ -35,6 +35,7 @@ def page() -> None:
             banner(words)
     _section("", found.firing)
     _section("Data is late", found.late)
+    _section("Not as the tracking plan says", found.unplanned)
     _section("Pending", found.pending)
     _section("Silenced", found.silenced)
     _waiting(found.waiting)

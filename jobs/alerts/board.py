@@ -9,6 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from connectors.state.alerts import Incident, StandingRow
+from jobs.alerts.data_alerts import TRACKING_PLAN, owners_of, title_of_data
 from jobs.alerts.evaluate import is_silenced, normals_of
 from jobs.alerts.incidents import AlertState, read_state
 from jobs.project.health import without_store
@@ -30,7 +31,8 @@ def board(project: Project, *, now: datetime) -> Board:
     firing = [i for i in loud if i.kpi and i.incident and i.state in ("firing", "recovering")]
     pending = [i for i in loud if i.state == "pending"]
     waiting = [i for i in loud if i.kpi and i.state in ("stale", "error", "no_data")]
-    late = [i for i in loud if not i.kpi]
+    late = [i for i in loud if not i.kpi and i.rule != TRACKING_PLAN]
+    unplanned = [i for i in loud if i.rule == TRACKING_PLAN and not i.kpi]
     dead = tuple(
         f"{c.name} does not answer: {c.error}" + (f" {c.waiting} messages wait." if c.waiting else "")
         for c in state.contacts
@@ -43,6 +45,7 @@ def board(project: Project, *, now: datetime) -> Board:
         tuple(firing),
         tuple(pending),
         tuple(late),
+        tuple(unplanned),
         tuple(waiting),
         tuple(i for i in items if i.silenced),
         sum(1 for i in loud if i.state == "ok"),
@@ -76,7 +79,7 @@ def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> 
 
 
 def items_of(catalogue: Catalogue, state: AlertState, now: datetime) -> list[AlertItem]:
-    """Every rule and segment, and every late source; critical first."""
+    """Every rule and segment, and every late source and event that is not as planned; critical first."""
     open_ = {(i.rule_key, i.segment): i for i in state.open}
     rules = {rule.key: rule for kpi in catalogue.kpis.values() for rule in rules_of(kpi)}
     found = [
@@ -140,7 +143,7 @@ def _source(item: Incident, state: AlertState) -> AlertItem:
         item.rule,
         "",
         item.segment,
-        f"Source {item.segment}",
+        title_of_data(item),
         "firing",
         item.severity,
         "",
@@ -171,7 +174,7 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
                 "Opened": fmt.period_text(pd.Timestamp(start), grain, now.year)
                 if start
                 else fmt.day_text(item.opened_at),
-                "What": title_of(kpi, item.segment) if kpi else f"Source {item.segment}",
+                "What": title_of(kpi, item.segment) if kpi else title_of_data(item),
                 "Rule": item.rule,
                 "Severity": item.severity,
                 "Lasted": length if item.closed_at else f"{length} so far",
@@ -191,6 +194,7 @@ def _untold(project: Project, catalogue: Catalogue) -> str:
     if not project.settings.contact_points:
         return "No one is notified yet: settings.yml has no contact points."
     names = {name for kpi in catalogue.kpis.values() for rule in rules_of(kpi) for name in rule.contacts}
+    names |= {name for plan in catalogue.plans for name in owners_of(plan, catalogue)}
     missing = sorted(name for name in names if project.settings.contact(name) is None)
     return f"No one is notified for {', '.join(missing)}: settings.yml has no such contact point." if missing else ""
 

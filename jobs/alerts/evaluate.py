@@ -16,12 +16,13 @@ from connectors.errors import KpiError
 from connectors.secrets import mask
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
+from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, told_to
 from jobs.alerts.standings import Found, blank, changed, grouped, peaked, row_of, standing_of
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import SEVERITIES, Judgement
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
-from metrics.alerts.message import Happened, Notice, notice, source_notice
+from metrics.alerts.message import Happened, Notice, notice
 from metrics.alerts.message import grouped as grouped_notices
 from metrics.alerts.notification_policy import NotificationState, notification_due
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
@@ -29,11 +30,10 @@ from metrics.alerts.place import place_of
 from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
 from metrics.engine.data_context import DataContext
-from metrics.presentation.freshness import dataset_late, late_reasons
+from metrics.presentation.freshness import late_reasons
 
 log = logging.getLogger(__name__)
 
-FRESHNESS = "freshness"  # the rule of every source
 LOOK_BACK = timedelta(days=366)  # incidents found in the past when a rule is first evaluated
 MOST_PLACES = 25  # incidents of one evaluation whose place is looked for
 
@@ -46,15 +46,6 @@ class RuleJudgement:
     judged: tuple[Judgement, ...] = ()
     stale: str = ""
     error: str = ""
-
-
-@dataclass(frozen=True)
-class Late:
-    """A source whose data is late: why, and the titles of the KPIs that wait."""
-
-    source: str
-    reason: str
-    waiting: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,9 +64,9 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
     render: of the messages that are due. Raises NoData, StateError.
     """
     context = project.context(now)
-    late = late_sources(context)
+    alerts = data_alerts(context)
     has_rules = any(rules_of(kpi) for kpi in context.catalogue.kpis.values())
-    if not (has_rules or late or project.state.exists()):
+    if not (has_rules or alerts.firing or project.state.exists()):
         return Evaluation()
     looked = look(context, normals_of(project))
     with project.state.writing() as connection:
@@ -85,7 +76,7 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             for item in looked:
                 ledger.record(item)
             ledger.store_incidents()
-            ledger.record_sources(late)
+            ledger.record_data(alerts)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
     log.info("alerts: %d rules judged, %d events", len(looked), len(ledger.events))
@@ -138,22 +129,6 @@ def look(context: DataContext, normals: Mapping[str, Normals]) -> list[RuleJudge
     return found
 
 
-def late_sources(context: DataContext) -> list[Late]:
-    """Each source (or dataset without one) whose data is late, once."""
-    states = context.reader.dataset_states(context.reader.generation.sequence)
-    reasons: dict[str, tuple[str, set[str]]] = {}
-    for name, dataset in context.catalogue.datasets.items():
-        why = dataset_late(name, context.catalogue, states, context.runs, context.table_sources, context.now)
-        if why:
-            source = context.table_sources.get(dataset.source, name)
-            reasons.setdefault(source, (why, set()))[1].add(name)
-    found = []
-    for source, (why, names) in sorted(reasons.items()):
-        kpis = [k.title for k in context.catalogue.kpis.values() if names & set(context.catalogue.datasets_of(k))]
-        found.append(Late(source, why, tuple(sorted(kpis))))
-    return found
-
-
 @dataclass
 class _Ledger:
     """One evaluation's reads and writes, inside one transaction."""
@@ -168,7 +143,7 @@ class _Ledger:
     _live: dict[tuple[str, str], tuple[Rule, Judgement]] = field(default_factory=dict)
     _found: list[Found] = field(default_factory=list)
     _joined: list[tuple[Found, Found]] = field(default_factory=list)  # with the one that stands for it
-    _late: dict[str, Late] = field(default_factory=dict)
+    _data: DataAlerts = field(default_factory=lambda: DataAlerts({}))
     _closed: list[Incident] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -280,18 +255,21 @@ class _Ledger:
             self.events.append((incident.id, *key, str(incident.closed_why)))
         return incident
 
-    def record_sources(self, late: Sequence[Late]) -> None:
-        """One incident per source that is late, however many KPIs wait for it."""
-        self._late = {item.source: item for item in late}
-        for item in late:
-            key = (f"source:{item.source}", item.source)
-            if key not in self._open:
-                incident = Incident(*key, "", FRESHNESS, "warning", self.now, place=item.reason)
+    def record_data(self, alerts: DataAlerts) -> None:
+        """One incident per source that is late, however many KPIs wait for it, and per event that is not as planned."""
+        self._data = alerts
+        for key, alert in alerts.firing.items():
+            incident = self._open.get(key)
+            if incident is None:
+                incident = Incident(*key, "", alert.rule, "warning", self.now, place=alert.reason)
                 incident = replace(incident, id=store.add_incident(self.connection, incident))
                 self._open[key] = incident
                 self.events.append((incident.id, *key, "opened"))
+            elif incident.place != alert.reason:
+                self._open[key] = replace(incident, place=alert.reason)
+                store.change_incident(self.connection, incident.id, place=alert.reason)
         for key, incident in list(self._open.items()):
-            if incident.rule == FRESHNESS and not incident.kpi and incident.segment not in self._late:
+            if not incident.kpi and key not in alerts.firing and key[0] not in alerts.unknown:
                 self._end(key, "resolved")
 
     def close_gone(self, rules: set[str]) -> None:
@@ -377,10 +355,9 @@ class _Ledger:
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         base = self.project.settings.address
         if not incident.kpi:
-            late = self._late.get(incident.segment)
-            reason, waiting = (late.reason, late.waiting) if late else ("", ())
-            names = self.project.settings.operators or ("default",)
-            return names, source_notice(event, incident.segment, reason, waiting, base)
+            alert = self._data.firing.get((incident.rule_key, incident.segment))
+            names = told_to(incident, self.context.catalogue, self.project.settings.operators)
+            return names, data_notice(event, incident, alert, base)
         rule, judged = self._live.get((incident.rule_key, incident.segment), (None, None))
         if rule is None or judged is None or not len(judged.periods):
             return None  # its data is late or gone: it waits

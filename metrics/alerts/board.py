@@ -63,13 +63,17 @@ class AlertItem:
 
 @dataclass(frozen=True)
 class Board:
-    """The page Alerts. late: sources. dead: contact points that do not answer, in sentences."""
+    """The page Alerts. late: sources. unplanned: events that are not as the tracking plan says.
+
+    dead: contact points that do not answer, in sentences.
+    """
 
     headline: str
     evaluated_at: datetime | None
     firing: tuple[AlertItem, ...]
     pending: tuple[AlertItem, ...]
     late: tuple[AlertItem, ...]
+    unplanned: tuple[AlertItem, ...]
     waiting: tuple[AlertItem, ...]
     silenced: tuple[AlertItem, ...]
     quiet: int

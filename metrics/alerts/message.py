@@ -111,17 +111,20 @@ def link(base: str, rule: Rule, segment: str) -> str:
     return f"{base.rstrip('/')}/kpi?{urlencode({'kpi': rule.kpi, 'rule': rule.name, **filters}, quote_via=quote)}"
 
 
-def source_notice(event: str, source: str, reason: str, waiting: Sequence[str], base: str) -> Notice:
-    """A source that is late or failed, and the KPIs that wait for it."""
+def source_notice(event: str, source: str, said: Sequence[str], base: str) -> Notice:
+    """A source that is late or failed. said: why, and what waits for it."""
+    link = f"{base.rstrip('/')}/data"
     if event != "opened" and event != "reminder":
-        return Notice(event, "warning", f"Data is back: {source}", (f"{base.rstrip('/')}/data",))
-    names = ", ".join(waiting) if waiting else "no KPI"
-    return Notice(
-        event,
-        "warning",
-        f"{WORDS[event]}Data is late: {source}",
-        (reason, f"Waiting for it: {names}.", f"{base.rstrip('/')}/data"),
-    )
+        return Notice(event, "warning", f"Data is back: {source}", (link,))
+    return Notice(event, "warning", f"{WORDS[event]}Data is late: {source}", (*said, link))
+
+
+def plan_notice(event: str, plan: str, what: str, said: Sequence[str], base: str) -> Notice:
+    """An event that is not as the tracking plan says. said: what is wrong about it, a sentence each."""
+    link = f"{base.rstrip('/')}/data"
+    if event != "opened" and event != "reminder":
+        return Notice(event, "warning", f"As planned again: {what} ({plan})", (link,))
+    return Notice(event, "warning", f"{WORDS[event]}Not as planned: {what} ({plan})", (*said, link))
 
 
 def grouped(notices: Sequence[Notice], project: str) -> tuple[str, str]:
