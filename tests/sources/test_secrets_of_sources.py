@@ -38,6 +38,7 @@ PLACES = {
     "files": "- {name: files, type: files, table: files, path: 'http://ana:${CANARY_A}@ADDRESS/a.csv?k=${CANARY_B}'}",
     "sql": "- {name: sql, type: sql, table: sql, url: 'postgresql://ana:${CANARY_A}@ADDRESS/db?password=${CANARY_B}'}",
 }
+USUAL = ("host", "accept", "accept-encoding", "connection", "user-agent")
 REFUSALS = ("401", "403", "404", "500")
 ODD = ("html", "json")  # answers of status 200 that are none; of a file they would be its rows
 VERBS = (("sync", "--debug", "--json", "--events"), ("status", "--json"), ("doctor", "--json"), ("validate", "--json"))
@@ -55,7 +56,8 @@ class Echo:
     async def answer(self, request: Request) -> Response:
         """All of the request."""
         body = (await request.body()).decode("utf-8", "replace")
-        said = f"no: {request.url} {dict(request.headers)} {body}"
+        own = {k: v for k, v in request.headers.items() if k not in USUAL and not k.startswith("content")}
+        said = f"{own} {request.url.query} {body} {request.url}"  # an error shows the first letters
         self.heard.append(said)
         if self.kind == "html":
             return PlainTextResponse(f"<html>{said}</html>")
