@@ -202,12 +202,16 @@ class SourceOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Question:
-    """An option that who sets a source up is asked for. secret: it is read from a variable of the environment."""
+    """An option that who sets a source up is asked for. secret: it is read from a variable of the environment.
+
+    inside: of a key of an option of several keys, what the entry says, with {} for the answer: `auth: {file: {}}`.
+    """
 
     option: str
     words: str
     default: str = ""
     secret: bool = False
+    inside: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,14 +219,16 @@ class StarterTable:
     """One entry of sources.yml with its dataset and first KPIs.
 
     suffix: of the name of entry, table and dataset after the source's; "" = the source's own. options: of the entry,
-    beside what is asked. dataset: its YAML but name and source. kpis: name → its YAML but the name. In both `<suffix>`
-    stands for the dataset of that suffix, `<>` for the one without, `<kpi>` for a KPI of these.
+    beside what is asked. dataset: its YAML but name and source. kpis: name → its YAML but the name. datasets: suffix →
+    YAML of others made of tables. In all `<suffix>` stands for the dataset of that suffix, `<>` for the one without,
+    `<kpi>` for a KPI of these.
     """
 
     suffix: str
     options: Mapping[str, str]
     dataset: str
     kpis: Mapping[str, str]
+    datasets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,13 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import Batch, Cursor, RecordField, SourceOptions
+from connectors.sources.contract import Batch, Cursor, Question, RecordField, SourceOptions, Starter, StarterTable
 from connectors.sources.rest.auth import OAuth2, Place, ServiceAccount
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.starting import START, shown
 from connectors.sources.rest.windows import Kept, Window, windows
 
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
@@ -44,6 +45,43 @@ RIGHTS = (
     "must be switched on in its Google Cloud project."
 )
 NAME = re.compile(r"[A-Za-z]\w*(:\w+)?")
+
+
+def _daily(label: str, metric: str) -> str:
+    """Users of one row of a report: they do not add up over days, so there is no other grain."""
+    return shown(label, f"dataset: <users>\nagg: sum\nexpr: {metric}\ngrain: day\ngrains: [day]")
+
+
+def _share(label: str, over: str, under: str, more: str = "grain: week") -> str:
+    return shown(label, f"type: ratio\nnumerator: {over}\ndenominator: {under}\n{more}")
+
+
+def _sum(dataset: str, metric: str) -> str:
+    return f"{{dataset: <{dataset}>, agg: sum, expr: {metric}}}"
+
+
+USERS = {
+    "daily_active_users": _daily("Daily active users", "activeUsers"),
+    "active_users_7_days": _daily("Active users of 7 days", "active7DayUsers"),
+    "active_users_28_days": _daily("Active users of 28 days", "active28DayUsers"),
+    "stickiness": _share(
+        "Stickiness (1 of 28 days)",
+        _sum("users", "activeUsers"),
+        _sum("users", "active28DayUsers"),
+        "grain: day\ngrains: [day]\nformat: percent",
+    ),
+    "new_users": shown("New users", "dataset: <users>\nagg: sum\nexpr: newUsers\ngrain: week"),
+    "sessions_per_user": _share("Sessions per user and day", _sum("users", "sessions"), _sum("users", "activeUsers")),
+}
+CHANNELS = {
+    "sessions": shown("Sessions", "dataset: <channels>\nagg: sum\nexpr: sessions\ngrain: week"),
+    "engagement_rate": _share(
+        "Engagement rate",
+        _sum("channels", "engagedSessions"),
+        _sum("channels", "sessions"),
+        "grain: week\nformat: percent",
+    ),
+}
 
 
 class Ga4Options(SourceOptions):
@@ -132,6 +170,34 @@ class Ga4(RestSource):
   metrics: [activeUsers, sessions]
   dimensions: [sessionDefaultChannelGroup]
   auth: {type: google_service_account, key_file: ga4.json}"""
+    starter = Starter(
+        (
+            Question("property_id", "Number of the property"),
+            Question(
+                "key_file",
+                "File of the service account's key, in the project folder or with its whole path",
+                "ga4.json",
+                inside="auth: {type: google_service_account, key_file: {}}",
+            ),
+            Question("start", START),
+            Question("url", "Address of the API", "https://analyticsdata.googleapis.com"),
+        ),
+        (
+            StarterTable(
+                "users",
+                {"metrics": "[activeUsers, active7DayUsers, active28DayUsers, newUsers, sessions]"},
+                "time_dimension: date\nprimary_key: date\nlag: 2d",
+                USERS,
+            ),
+            StarterTable(
+                "channels",
+                {"metrics": "[sessions, engagedSessions, keyEvents]", "dimensions": "[sessionDefaultChannelGroup]"},
+                "time_dimension: date\nprimary_key: [date, sessionDefaultChannelGroup]\nlag: 2d\n"
+                "dimensions: {channel: sessionDefaultChannelGroup}",
+                CHANNELS,
+            ),
+        ),
+    )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield the days from the look-back on. Raises SourceError."""

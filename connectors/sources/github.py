@@ -18,7 +18,16 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError
 from connectors.settings import Span
-from connectors.sources.contract import FUTURE, Batch, Cursor, RecordField, SourceOptions
+from connectors.sources.contract import (
+    FUTURE,
+    Batch,
+    Cursor,
+    Question,
+    RecordField,
+    SourceOptions,
+    Starter,
+    StarterTable,
+)
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
@@ -76,6 +85,38 @@ FIELDS = {
 }
 
 
+def _delivery(label: str, text: str) -> str:
+    return f"label: {label}\narea: Delivery\n{text}"
+
+
+def _median_days(label: str, dataset: str, end: str) -> str:
+    days = f"date_diff('second', created_at, {end}) / 86400.0"
+    return _delivery(label, f"dataset: <{dataset}>\nagg: median\nexpr: {days}\ngrain: week\ndirection: down_is_good")
+
+
+# Datasets of the table of issues, by other moments than that of opening.
+CHANGES = {
+    "closed": "sql: SELECT * FROM <issues> WHERE NOT is_pull_request AND closed_at IS NOT NULL\n"
+    "time_dimension: closed_at\nentity: author\nprimary_key: id\ndimensions: [repo, state_reason]",
+    "merged": "sql: SELECT * FROM <issues> WHERE is_pull_request AND merged_at IS NOT NULL\n"
+    "time_dimension: merged_at\nentity: author\nprimary_key: id\ndimensions: [repo]",
+    "moves": "sql: |\n  SELECT created_at AS at, repo, 1 AS change FROM <issues> WHERE NOT is_pull_request\n"
+    "  UNION ALL SELECT closed_at, repo, -1 FROM <issues> WHERE NOT is_pull_request AND closed_at IS NOT NULL\n"
+    "time_dimension: at\ndimensions: [repo]",
+}
+ISSUES = {
+    "open_issues": _delivery(
+        "Open issues",
+        "type: cumulative\ndataset: <moves>\nmeasure: {agg: sum, expr: change}\ngrain: day\ndirection: down_is_good",
+    ),
+    "opened_issues": _delivery("Opened issues", "dataset: <issues>\nagg: count\ngrain: week\ndirection: neutral"),
+    "closed_issues": _delivery("Closed issues", "dataset: <closed>\nagg: count\ngrain: week"),
+    "days_to_close": _median_days("Days to close (median)", "closed", "closed_at"),
+    "merged_pull_requests": _delivery("Merged pull requests", "dataset: <merged>\nagg: count\ngrain: week"),
+    "days_to_merge": _median_days("Days to merge (median)", "merged", "merged_at"),
+}
+
+
 class GithubOptions(SourceOptions):
     """Options of `type: github`."""
 
@@ -111,6 +152,34 @@ class Github(RestSource):
 
     Options = GithubOptions
     example = '- {name: releases, type: github, table: releases, repos: octo-org/shop, token: "${GITHUB_TOKEN}"}'
+    starter = Starter(
+        (
+            Question("repos", "Repository as owner/name"),
+            Question("token", "Token that may read Contents and Issues", secret=True),
+            Question("url", "Address of the API", "https://api.github.com"),
+        ),
+        (
+            StarterTable(
+                "issues",
+                {"resource": "issues"},
+                "sql: SELECT * FROM <issues> WHERE NOT is_pull_request\ntime_dimension: created_at\nentity: author\n"
+                "primary_key: id\ndimensions: [repo, author_association]",
+                ISSUES,
+                CHANGES,
+            ),
+            StarterTable(
+                "releases",
+                {"resource": "releases"},
+                "sql: SELECT * FROM <releases> WHERE NOT draft\ntime_dimension: published_at\nentity: author\n"
+                "primary_key: id\ndimensions: [repo, prerelease]",
+                {
+                    "releases": _delivery(
+                        "Releases", "dataset: <releases>\nagg: count\nfilter: NOT prerelease\ngrain: month"
+                    )
+                },
+            ),
+        ),
+    )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield what is new, or all releases if any of them changed. Raises SourceError."""

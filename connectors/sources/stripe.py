@@ -15,13 +15,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from connectors.settings import Span
-from connectors.sources.contract import FUTURE, Batch, Cursor, RecordField, SourceOptions
+from connectors.sources.contract import FUTURE, Batch, Cursor, Question, RecordField, SourceOptions, Starter
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Asked, LastId, Page, at, pages
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.subscriptions import subscription_tables
 
 Row = dict[str, Any]
 Record = Mapping[str, Any]
@@ -104,6 +105,13 @@ class Stripe(RestSource):
     Options = StripeOptions
     example = (
         '- {name: subscriptions, type: stripe, table: subscriptions, resource: subscriptions, key: "${STRIPE_KEY}"}'
+    )
+    starter = Starter(
+        (
+            Question("key", "Restricted key with Read for Events, Subscriptions, Customers and Charges", secret=True),
+            Question("url", "Address of the API", "https://api.stripe.com"),
+        ),
+        subscription_tables(),
     )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:

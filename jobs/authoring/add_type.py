@@ -6,7 +6,7 @@ import gzip
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from connectors.errors import ProjectError
@@ -17,6 +17,7 @@ from jobs.authoring.names import flow
 from jobs.project.project import Project
 
 ROWS, LONGEST = 3, 160  # first records that are shown, and letters of each
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -38,7 +39,7 @@ def add_type(
     require_name(name)
     answers = _answers(starter, given, ask, name, kind)
     entries = {f"{name}{_tail(t)}": _entry(f"{name}{_tail(t)}", kind, answers, t) for t in starter.tables}
-    _refuse_taken(project, entries)
+    _refuse_taken(project, [*entries, *(f"{name}_{suffix}" for t in starter.tables for suffix in t.datasets)])
     first, words = _tried(project, kind, starter, answers, name)
     yield f"{kind} {words}"
     yield from first
@@ -69,7 +70,7 @@ def _answers(
 ) -> dict[str, str]:
     """Option → text of sources.yml. Raises ProjectError."""
     options = {question.option for question in starter.questions}
-    if wrong := sorted(set(given) - set(source_type(kind).Options.model_fields)):
+    if wrong := sorted(set(given) - options - set(source_type(kind).Options.model_fields)):
         raise ProjectError(f"{kind} has no option '{wrong[0]}'", hint=f"It asks for: {', '.join(sorted(options))}.")
     found = {key: flow(value) for key, value in given.items() if key not in options}
     for question in starter.questions:
@@ -77,7 +78,11 @@ def _answers(
         answer = given.get(question.option) or (ask(question, proposal) if ask else proposal)
         if not answer:
             raise ProjectError(f"{kind} needs `{question.option}`: {question.words}", hint=f"--set {question.option}=…")
-        found[question.option] = _secret(answer, question, proposal) if question.secret else flow(answer)
+        written = _secret(answer, question, proposal) if question.secret else flow(answer)
+        option, _, rest = question.inside.partition(": ")
+        found[option or question.option] = rest.replace("{}", written) if option else written
+    if "start" in options and "since" not in found and DAY.fullmatch(found["start"].strip("'\"")):
+        found["since"] = found["start"]  # all there was is pulled from then on, so its first periods are whole
     return found
 
 
@@ -91,7 +96,7 @@ def _secret(variable: str, question: Question, proposal: str) -> str:
         shown = variable if named else proposal
         raise ProjectError(
             f"no variable of the environment holds `{question.option}`: {question.words}",
-            hint=f"export {shown}=…  and again with --set {question.option}={shown}; files hold its name only.",
+            hint=f"Export it as {shown}, or name another variable with --set; files hold its name only.",
         )
     return f'"${{{variable}}}"'
 
@@ -106,9 +111,9 @@ def _entry(name: str, kind: str, answers: Mapping[str, str], table: StarterTable
     return "\n".join(lines) + "\n"
 
 
-def _refuse_taken(project: Project, entries: Mapping[str, str]) -> None:
+def _refuse_taken(project: Project, names: Iterable[str]) -> None:
     known = {*project.sources.all(), *project.sources.by_table()}
-    for name in entries:
+    for name in names:
         if name in known or (project.folder / "datasets" / f"{name}.yml").exists():
             raise ProjectError(f"source, table or dataset '{name}' already exists", hint="Choose another with --name.")
 
@@ -117,9 +122,9 @@ def _tried(
     project: Project, kind: str, starter: Starter, answers: Mapping[str, str], name: str
 ) -> tuple[list[str], str]:
     """The first records of the first table, a line each, and what the connection says. Raises SourceError."""
-    source = _made(project, kind, starter.tables[0], answers, name)
-    words = source.probe()
-    return [f"  {line}" for line in _first(source)], words
+    made = [_made(project, kind, table, answers, name) for table in starter.tables]
+    words = [source.probe() for source in made]  # a key may have the right to one table and not to another
+    return [f"  {line}" for line in _first(made[0])], words[0]
 
 
 def _made(project: Project, kind: str, table: StarterTable, answers: Mapping[str, str], name: str) -> Source:
@@ -146,6 +151,7 @@ def _files(project: Project, starter: Starter, name: str) -> dict[str, str]:
     taken = {path.stem for path in (project.folder / "kpis").glob("*.yml")}
     names = {t: (t if t not in taken else f"{name}_{t}") for table in starter.tables for t in table.kpis}
     datasets = {table.suffix: f"{name}{_tail(table)}" for table in starter.tables}
+    datasets |= {suffix: f"{name}_{suffix}" for table in starter.tables for suffix in table.datasets}
 
     def placed(text: str) -> str:
         return re.sub(r"<(\w*)>", lambda found: datasets.get(found[1]) or names[found[1]], text)
@@ -155,6 +161,8 @@ def _files(project: Project, starter: Starter, name: str) -> dict[str, str]:
         dataset = datasets[table.suffix]
         source = "" if table.dataset.startswith("sql:") else f"source: {dataset}\n"
         found[f"datasets/{dataset}.yml"] = f"name: {dataset}\n{source}{placed(table.dataset).strip()}\n"
+        for suffix, text in table.datasets.items():
+            found[f"datasets/{datasets[suffix]}.yml"] = f"name: {datasets[suffix]}\n{placed(text).strip()}\n"
         for kpi, text in table.kpis.items():
             found[f"kpis/{names[kpi]}.yml"] = f"name: {names[kpi]}\n{placed(text).strip()}\n"
     return found

@@ -9,19 +9,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connectors.clock import set_clock
 from connectors.sources import ga4
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, run_cli
-from tests.fakes.ga4 import Analytics
+from tests.fakes.ga4 import Analytics, key_file, private_key
 from tests.fakes.server import FAULTS, Fake, impatient
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
-KEY = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 # The documented shape, of our own making.
 ANSWER = {
     "dimensionHeaders": [{"name": "date"}, {"name": "country"}, {"name": "customEvent:plan"}],
@@ -73,8 +70,7 @@ def happen(analytics: Analytics, on: str, country: str, users: float, plan: str 
 
 
 def source(project: Builder, served: Fake, more: str = "", start: str = "2026-11-12") -> None:
-    account = {"client_email": "kpi@x.iam.gserviceaccount.com", "private_key": KEY, "token_uri": f"{served.url}/token"}
-    (project.folder / "ga4.json").write_text(json.dumps(account))
+    (project.folder / "ga4.json").write_text(key_file(served.url))
     lines = f"""
 - name: web
   type: ga4
@@ -284,7 +280,7 @@ def test_a_revoked_right_says_so_and_no_key_stands_anywhere(
     analytics.no_token = True
     said += failed(project)
     assert "no token is given for the key" in said
-    secrets = [KEY.splitlines()[1], "ya29."]
+    secrets = [private_key().splitlines()[1], "ya29."]
     assert not [word for word in secrets if word in said]
     written = [p for p in (project.folder / "data").rglob("*") if p.is_file()]
     assert written and not [p for p in written for word in secrets if word.encode() in p.read_bytes()]

@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from connectors.sources.rest.spool import Spool
 from tests.conftest import NOW, Builder, run_cli
@@ -251,6 +254,15 @@ def test_a_revoked_key_says_so_and_nothing_is_lost(project: Builder, plain: Plai
     said = failed(project)
     assert "does not accept the key for /orders/cursor (HTTP 401): no such key" in said and KEY not in said
     assert table(project) == truth(plain)
+
+
+@pytest.mark.parametrize("said", ['{"error": {"message": "%s"}}', "<html>%s</html>"])
+def test_an_error_does_not_end_within_a_key(project: Builder, said: str) -> None:
+    """What an API says is cut at 200 letters."""
+    answer = said % ("x" * 185 + f" {KEY}")
+    with Fake(Starlette(routes=[Route("/orders/cursor", lambda _: PlainTextResponse(answer, 400))])) as served:
+        project.source(source(served, "cursor"))
+        assert "xxx" in failed(project) and KEY[:6] not in failed(project)
 
 
 @pytest.mark.parametrize(

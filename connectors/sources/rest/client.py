@@ -19,7 +19,7 @@ import tenacity
 
 from connectors.clock import utc_now
 from connectors.errors import SourceError
-from connectors.secrets import hide_address
+from connectors.secrets import hide_address, mask
 from connectors.sources.rest.budget import Budget
 
 T = TypeVar("T")
@@ -304,8 +304,9 @@ class Client:
 
 
 def _start(text: bytes) -> str:
-    """What an answer says, short: the message of an error, else how it begins."""
-    plain = " ".join(text[:4_000].decode("utf-8", "replace").split())
+    """What an answer says, short: the message of an error, else how it begins. Masked before it is cut: half a key is
+    not known for one."""
+    plain = mask(" ".join(text[:4_000].decode("utf-8", "replace").split()))
     try:
         body = json.loads(text)
     except ValueError:
@@ -315,7 +316,7 @@ def _start(text: bytes) -> str:
         for key in path:
             found = found.get(key) if isinstance(found, Mapping) else None
         if isinstance(found, str) and found:
-            return found[:MOST_WORDS]
+            return mask(found)[:MOST_WORDS]
     return plain[:MOST_WORDS]
 
 

@@ -21,15 +21,15 @@ def events_table(*, time: str, who: str, event: str, key: str, more: Mapping[str
             "daily_active_users": _people("Daily active users", who, "day"),
             "weekly_active_users": _people("Weekly active users", who, "week"),
             "monthly_active_users": _people("Monthly active users", who, "month"),
-            "stickiness": _shown(
+            "stickiness": shown(
                 "Stickiness", "type: stickiness\ndataset: <>\nshort: day\nlong: week\ngrain: week\nformat: percent"
             ),
-            "week_1_retention": _shown(
+            "week_1_retention": shown(
                 "Week-1 retention",
                 "type: retention\ndataset: <>\nreturn: {dataset: <>}\nunit: week\nat: 1\ngrain: week\nformat: percent",
             ),
-            "quick_ratio": _shown("Quick ratio", "type: lifecycle\ndataset: <>\ngrain: week"),
-            "events_per_user": _shown(
+            "quick_ratio": shown("Quick ratio", "type: lifecycle\ndataset: <>\ngrain: week"),
+            "events_per_user": shown(
                 "Events per active user",
                 f"type: ratio\nnumerator: {{dataset: <>, agg: count}}\n"
                 f"denominator: {{dataset: <>, agg: count_distinct, expr: {who}}}\ngrain: week",
@@ -39,8 +39,9 @@ def events_table(*, time: str, who: str, event: str, key: str, more: Mapping[str
 
 
 def _people(label: str, who: str, grain: str) -> str:
-    return _shown(label, f"dataset: <>\nagg: count_distinct\nexpr: {who}\ngrain: {grain}")
+    return shown(label, f"dataset: <>\nagg: count_distinct\nexpr: {who}\ngrain: {grain}")
 
 
-def _shown(label: str, text: str) -> str:
+def shown(label: str, text: str) -> str:
+    """A KPI of the area Engagement."""
     return f"label: {label}\narea: Engagement\n{text}"
