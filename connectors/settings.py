@@ -17,6 +17,7 @@ from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
 LOCAL = "http://127.0.0.1:8501"
+EVERYBODY = "everybody"  # among the editors
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -99,6 +100,9 @@ class Settings(BaseModel):
     url: str = Field("", description="Address of the dashboard, for links in messages; default http://127.0.0.1:8501.")
     contact_points: tuple[ContactPoint, ...] = ()
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
+    editors: tuple[str, ...] = Field(
+        (), description="Who may add sources on the page Data: names as they sign in, or `everybody`; default nobody."
+    )
     roles: tuple[Role, ...] = Field((), description="Not taken yet: nothing would be hidden from anybody.")
     log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
@@ -165,6 +169,10 @@ class Settings(BaseModel):
     def address(self) -> str:
         """Where the dashboard is, without a slash at its end."""
         return (self.url or LOCAL).rstrip("/")
+
+    def may_edit(self, who: str) -> bool:
+        """Whether somebody may change what the project pulls. who: as they signed in; empty = they did not."""
+        return EVERYBODY in self.editors or (bool(who) and who in self.editors)
 
     def contact(self, name: str) -> ContactPoint | None:
         """The contact point of a name; of an owner, the one whose address has {owner}; else `default`; else None."""

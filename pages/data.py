@@ -8,6 +8,7 @@ from jobs.project.clock import utc_now
 from metrics.presentation.export import csv_text
 from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, data_page
+from ui.data.source_form import source_form
 from ui.shell import state
 from ui.shell.empty import first_steps
 from ui.shell.sync_now import last_result, sync_now
@@ -27,6 +28,7 @@ def page() -> None:
     """Headline, button, datasets, sources, quarantine, problems."""
     if not state.project().has_data():
         first_steps(state.project())
+        source_form()
         return
     found = view()
     st.title(literal(found.headline))
@@ -63,6 +65,7 @@ def page() -> None:
                     f"{problem.file}:{problem.line}: {problem.message}" + (f"\n{problem.hint}" if problem.hint else "")
                 )
             )
+    source_form()
     st.header("Use your own data")
     st.write("A new project folder from a file, in three lines:")
     st.code(OWN, language="shell")

@@ -74,7 +74,7 @@ def _answers(
         raise ProjectError(f"{kind} has no option '{wrong[0]}'", hint=f"It asks for: {', '.join(sorted(options))}.")
     found = {key: flow(value) for key, value in given.items() if key not in options}
     for question in starter.questions:
-        proposal = f"{name}_{question.option}".upper() if question.secret else question.default
+        proposal = proposed(question, name)
         answer = given.get(question.option) or (ask(question, proposal) if ask else proposal)
         if not answer:
             raise ProjectError(f"{kind} needs `{question.option}`: {question.words}", hint=f"--set {question.option}=…")
@@ -84,6 +84,11 @@ def _answers(
     if "start" in options and "since" not in found and DAY.fullmatch(found["start"].strip("'\"")):
         found["since"] = found["start"]  # all there was is pulled from then on, so its first periods are whole
     return found
+
+
+def proposed(question: Question, name: str) -> str:
+    """What a question is answered with where nothing else is said; of a secret, the name of a variable."""
+    return f"{name}_{question.option}".upper() if question.secret else question.default
 
 
 def _secret(variable: str, question: Question, proposal: str) -> str:

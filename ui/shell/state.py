@@ -146,6 +146,11 @@ def who() -> str:
     return os.environ.get("USER") or "local user"
 
 
+def may_edit() -> bool:
+    """Whether the reader is an editor. The machine's user stands for whoever opens a page that needs no sign-in."""
+    return project().settings.may_edit(who() if st.user.get("is_logged_in", False) else "")
+
+
 @cached_view
 def catalogue() -> Catalogue:
     """The definitions as the pages show them: reading them again is looking at every file. Raises NoData."""
