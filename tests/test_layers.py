@@ -38,7 +38,9 @@ ALLOWED = {  # first match wins
         "connectors.errors",
     ),
     "connectors.texts": (),
+    "connectors.buckets": ("connectors.errors", "connectors.secrets"),
     "connectors.sources": (
+        "connectors.buckets",
         "connectors.texts",
         "connectors.sources.contract",
         "connectors.sources.rest",

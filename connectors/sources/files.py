@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
+from connectors.buckets import Access, Bucket, Found, is_bucket
 from connectors.errors import SourceError
 from connectors.reading import refusal
 from connectors.secrets import mask
@@ -44,7 +45,11 @@ TIMEOUT_SECONDS = 60
 class FileOptions(SourceOptions):
     """Options of `type: files`."""
 
-    path: str = Field(description="File, glob or http(s) address; relative to the project folder or absolute.")
+    path: str = Field(
+        description="File or glob, relative to the project folder or absolute; an http(s) address; or a glob of an "
+        "object store: s3://, gs:// or az://."
+    )
+    access: Access = Field(default_factory=Access, description="Of an object store: its keys, region or endpoint.")
     delimiter: str = Field("", description="Separator of CSV columns; default found in the header line.")
     encoding: str = Field("utf-8", description="Any encoding Python knows, such as latin-1.")
     null_values: tuple[str, ...] = Field(("",), description="CSV texts that mean unknown.")
@@ -73,10 +78,7 @@ class Files(Source):
             yield from self._pull_address(cursor)
             return
         found = self._found()
-        marks = {}
-        for name, path in found.items():
-            with _told(path, self.options.name):
-                marks[name] = content_mark(path, cursor.get(name, ""))
+        marks = {name: self._mark(place, cursor.get(name, "")) for name, place in found.items()}
         gone = [name for name in cursor if name not in marks]
         changed = [name for name, mark in marks.items() if not _same(cursor.get(name, ""), mark)]
         restart = self.options.load_mode == "replace" and (bool(gone) or any(name in cursor for name in changed))
@@ -91,28 +93,41 @@ class Files(Source):
         if self.options.path.startswith(("http://", "https://")):
             yield from self.pull({})
             return
-        for name, path in sorted(self._found().items()):
-            yield from self._batches(name, path, {})
+        for name, place in sorted(self._found().items()):
+            yield from self._batches(name, place, {})
 
     def probe(self) -> str:
         """How many files there are. An address is not asked."""
         if self.options.path.startswith(("http://", "https://")):
             return "an address; it is asked at the next sync"
         found = self._found()
-        for path in found.values():
-            with _told(path, self.options.name), path.open("rb") as file:
-                file.read(1)
+        for place in found.values():
+            if isinstance(place, Path):
+                with _told(place, self.options.name), place.open("rb") as file:
+                    file.read(1)
         return f"{len(found)} files"
 
     def size(self) -> int:
-        """Bytes of its files. Those that are packed, or at an address, are not known."""
-        if self.options.path.startswith(("http://", "https://")):
+        """Bytes of its files. Those that are packed, at an address or in an object store, are not known."""
+        if "://" in self.options.path:
             return 0
-        paths = self._found().values()
+        paths = [place for place in self._found().values() if isinstance(place, Path)]
         packed = any(path.suffix == ".gz" or file_format(path) == "parquet" for path in paths)
         return 0 if packed else sum(path.stat().st_size for path in paths)
 
-    def _found(self) -> dict[str, Path]:
+    def _bucket(self) -> Bucket:
+        return Bucket(self.options.path, self.options.access, where=f"source {self.options.name}")
+
+    def _mark(self, place: Path | Found, previous: str) -> str:
+        """Of an object its size and time are the digest, too: it is never changed, but written anew."""
+        if isinstance(place, Found):
+            return f"{place.mark}:{place.mark.replace(':', '-')}"
+        with _told(place, self.options.name):
+            return content_mark(place, previous)
+
+    def _found(self) -> Mapping[str, Path | Found]:
+        if is_bucket(self.options.path):
+            return self._bucket().files()
         pattern = str(self.folder / Path(self.options.path).expanduser())
         matches = sorted(Path(p) for p in glob.glob(pattern, recursive=True))
         for path in matches:
@@ -126,12 +141,22 @@ class Files(Source):
             )
         return {_name(path, self.folder): path for path in paths}
 
-    def _batches(self, name: str, path: Path, cursor: Cursor, *, restart: bool = False) -> Iterator[Batch]:
+    def _batches(self, name: str, place: Path | Found, cursor: Cursor, *, restart: bool = False) -> Iterator[Batch]:
         """The one batch of a file, whose readable copy is there until the next is asked for."""
-        with self._readable(path) as readable:
+        with self._near(place) as path, self._readable(path) as readable:
             with _told(path, self.options.name):
                 scan = self._scan(readable, name)
             yield Batch(self.options.table, scan, cursor, restart)
+
+    @contextmanager
+    def _near(self, place: Path | Found) -> Iterator[Path]:
+        """A file of this machine: the one, or a copy of an object."""
+        if isinstance(place, Path):
+            yield place
+            return
+        name = place.path.rpartition("/")[2]
+        with tempfile.TemporaryDirectory() as folder, self._bucket().copy(place, Path(folder) / name) as path:
+            yield path
 
     def _scan(self, path: Path, origin: str) -> FileScan:
         kind = file_format(Path(origin), where=f"source {self.options.name}")

@@ -187,6 +187,8 @@ class StateStore:
             raise self._troubled(told) from error
         except SQLAlchemyError as error:
             raise StateError(f"the state store failed: {error}", where=self._shown) from error
+        except UnicodeDecodeError as error:  # its damage is in what SQLite says of it, or in a text that it holds
+            raise self._troubled(StateError("the state store is malformed", where=self._shown, hint=DAMAGED)) from error
         except Timeout:
             told = StateError("the state store is held by another process", where=self._shown, hint=LOCKED)
             raise self._troubled(told) from None

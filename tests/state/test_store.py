@@ -123,3 +123,20 @@ def test_a_broken_store_never_fails_a_sync(project: Builder) -> None:
     result = project.sync(full=True)
     assert result.published and "alerts were not evaluated" in result.alerts[0]
     assert not result.failed
+
+
+@pytest.mark.parametrize("place", [b"CREATE TABLE alembic_version", b"CREATE TABLE alert_silences"])
+def test_damage_in_a_text_of_the_schema_is_told_as_damage(tmp_path: Path, place: bytes) -> None:
+    path = tmp_path / "state.sqlite"
+    store = StateStore(f"sqlite:///{path}")
+    with store.writing() as connection:
+        alerts.add_silence(connection, alerts.Silence("k.low", None, NOW, "ana", NOW))
+    with store.reading() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = path.read_bytes()
+    assert place in content
+    path.write_bytes(content.replace(place, b"\xff\xfe\xfd" + place[3:]))
+    damaged = StateStore(f"sqlite:///{path}")
+    with pytest.raises(StateError, match="malformed"), damaged.reading() as connection:
+        alerts.silences(connection, NOW)
+    assert "malformed" in damaged.trouble()

@@ -1,0 +1,153 @@
+"""Files in object stores, s3://, gs:// and az://: what matches a pattern, and copies of them. Arrow's own clients."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.errors import SourceError
+from connectors.secrets import hide, mask
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+SCHEMES = ("s3", "gs", "az")
+ATTEMPTS, PATIENCE = 4, timedelta(seconds=30)  # of S3's and of Google's client
+PIECE = 1 << 22
+
+
+class Access(BaseModel):
+    """How an object store is reached. Without keys by those of the machine: its environment, files or role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: str = Field("", description="S3: region of the bucket.")
+    access_key: str = Field("", description="S3: access key id, as ${NAME}.")
+    secret_key: str = Field("", description="S3: its secret, as ${NAME}.")
+    account: str = Field("", description="Azure: name of the storage account.")
+    account_key: str = Field("", description="Azure: its key, as ${NAME}.")
+    sas_token: str = Field("", description="Azure: a shared access signature, as ${NAME}, in place of the key.")
+    anonymous: bool = Field(False, description="S3, Google: a public bucket, asked without a key.")
+    endpoint: str = Field("", description="Address of a store that speaks like one of them, such as http://minio:9000.")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of a bucket. path: bucket and key. mark: another one when its content was written anew."""
+
+    path: str
+    mark: str
+
+
+def is_bucket(path: str) -> bool:
+    """Whether a path is one of an object store."""
+    return path.partition("://")[0] in SCHEMES and "://" in path
+
+
+class Bucket:
+    """What a pattern such as s3://shop/exports/**/*.csv names."""
+
+    def __init__(self, pattern: str, access: Access, *, where: str) -> None:
+        self._scheme, _, self._pattern = pattern.partition("://")
+        self._access, self._where = access, where
+        for key in (access.secret_key, access.account_key, access.sas_token):
+            hide(key)
+
+    def files(self) -> dict[str, Found]:
+        """Address → file, of those that match, by name. Raises SourceError, also where none does."""
+        from pyarrow.fs import FileSelector, FileType
+
+        parts = self._pattern.split("/")
+        fixed = next((n for n, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
+        base = "/".join(parts[: max(fixed, 1)])
+        with self._told():
+            listed = self._store().get_file_info(FileSelector(base, recursive=True, allow_not_found=True))
+        found = {
+            f"{self._scheme}://{item.path}": Found(item.path, f"{item.size}:{item.mtime_ns}")
+            for item in sorted(listed, key=lambda item: item.path)
+            if item.type == FileType.File and _matches(item.path.split("/"), parts)
+        }
+        if not found:
+            raise SourceError(
+                f"no file matches {self._scheme}://{self._pattern}",
+                where=self._where,
+                hint=f"Looked below {self._scheme}://{base}, where {len(listed)} things are.",
+            )
+        return found
+
+    @contextmanager
+    def copy(self, found: Found, path: Path) -> Iterator[Path]:
+        """A copy of one file at `path` until the block ends. Raises SourceError, retryable."""
+        with self._told(), self._store().open_input_stream(found.path) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, PIECE)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        from pyarrow import ArrowException
+
+        try:
+            yield
+        except (OSError, ArrowException) as error:
+            raise SourceError(
+                f"{self._scheme}://{self._pattern} cannot be read: {mask(str(error))[:300]}",
+                where=self._where,
+                hint="Look at the bucket's name and region, and whether the key may list and read it.",
+                retryable=True,
+            ) from None
+
+    def _store(self) -> FileSystem:
+        """Raises SourceError for an account that is missing."""
+        from pyarrow import fs
+
+        access, address = self._access, urlsplit(self._access.endpoint)
+        scheme, place = (address.scheme or None), (address.netloc or None)
+        if self._scheme == "s3":
+            retry = fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
+            keys = {"access_key": access.access_key, "secret_key": access.secret_key} if access.access_key else {}
+            return fs.S3FileSystem(
+                **keys,
+                anonymous=access.anonymous,
+                region=access.region or None,
+                scheme=scheme,
+                endpoint_override=place,
+                retry_strategy=retry,
+            )
+        if self._scheme == "gs":
+            return fs.GcsFileSystem(
+                anonymous=access.anonymous, scheme=scheme, endpoint_override=place, retry_time_limit=PATIENCE
+            )
+        if not access.account:
+            raise SourceError(
+                "az:// needs the storage account", where=self._where, hint="Write `access: {account: …}`."
+            )
+        own = {"account_key": access.account_key} if access.account_key else {}
+        own |= {"sas_token": access.sas_token} if access.sas_token else {}
+        placed = {
+            f"{kind}_storage_{what}": said
+            for kind in ("blob", "dfs")
+            for what, said in (("authority", place), ("scheme", scheme))
+            if said
+        }
+        return fs.AzureFileSystem(access.account, **own, **placed)
+
+
+def _matches(path: list[str], pattern: list[str]) -> bool:
+    """Whether a path matches, part by part; ** is any number of parts."""
+    if not pattern or not path:
+        return not path and all(part == "**" for part in pattern)
+    if pattern[0] == "**":
+        return _matches(path, pattern[1:]) or _matches(path[1:], pattern)
+    return fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])
