@@ -36,6 +36,7 @@ HINTS = {
     "locked": LOCKED,
     "not a database": DAMAGED,
     "malformed": DAMAGED,
+    "Could not decode": DAMAGED,
     "readonly": RIGHTS,
     "unable to open": RIGHTS,
     "full": "Make room on its disk; then it goes on by itself.",
