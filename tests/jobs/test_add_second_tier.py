@@ -1,0 +1,114 @@
+"""From `kpi add source TYPE` to filled KPIs for the second tier, against the fakes; values against plain pandas."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from jobs.authoring.add_type import add_type
+from tests.conftest import NOW, Builder, run_cli
+from tests.fakes import intercom
+from tests.fakes.server import Fake, impatient
+from tests.sampling import SEED
+
+pytestmark = pytest.mark.breadth(2)
+WEEKS = 6
+KEYS = {"intercom": {"INTERCOM_TOKEN": intercom.TOKEN}}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    for variables in KEYS.values():
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+
+def conversations() -> intercom.Intercom:
+    """Conversations of six weeks before NOW, some of them answered, rated and closed."""
+    chance = random.Random(f"{SEED} intercom")
+    made = intercom.Intercom(int(NOW.timestamp()) - WEEKS * 7 * 86_400)
+    for _ in range(80):
+        key = made.open(contact=f"c{chance.randrange(20)}")
+        if chance.random() < 0.8:
+            made.reply(key, chance.randrange(30, 9000))
+        if chance.random() < 0.5:
+            made.rate(key, chance.randrange(1, 6), "words")
+        if chance.random() < 0.5:
+            said = {**(made.conversations[key]["statistics"] or {}), "first_close_at": made.now}
+            made.change(key, state="closed", statistics=said)
+        made.now += 40_000
+    made.now = int(NOW.timestamp())
+    return made
+
+
+MADE: dict[str, Callable[[], Any]] = {"intercom": conversations}
+
+
+@contextmanager
+def vendor(kind: str, folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A fake that holds what happened, and what is answered to the questions; keys of files are in the folder."""
+    made = MADE[kind]()
+    with Fake(made.app) as fake:
+        yield made, {"url": fake.url}
+
+
+def weekly(at: pd.Series) -> pd.Series:
+    return at.dt.tz_localize(None).dt.to_period("W").dt.start_time
+
+
+def known(values: dict[str, Any]) -> dict[pd.Timestamp, Any]:
+    return {pd.Timestamp(week): value for week, value in values.items() if value is not None}
+
+
+def filled(project: Builder, kind: str, count: int) -> Any:
+    """The vendor whose KPIs are set up and synced."""
+    with vendor(kind, project.folder) as (made, given):
+        said = list(add_type(project.open(), kind, given, None))
+        assert not project.sync(now=NOW).failed
+    opened = project.open()
+    assert opened.catalogue(opened.reader()).problems == () and f"{count} KPIs" in " ".join(said)
+    return made
+
+
+def test_values_of_conversations_equal_a_count_by_pandas(project: Builder) -> None:
+    made = filled(project, "intercom", 5)
+    rows = pd.DataFrame(made.conversations.values())
+    rows["week"] = weekly(pd.to_datetime(rows["created_at"], unit="s"))
+    rows["reply"] = rows["statistics"].map(lambda s: (s or {}).get("time_to_admin_reply")).astype(float)
+    rows["rating"] = rows["conversation_rating"].map(lambda r: (r or {}).get("rating")).astype(float)
+    rows["closed"] = rows["statistics"].map(lambda s: "first_close_at" in (s or {}))
+    assert sum(v for v in project.values("new_conversations").values() if v) == 80
+    for week, value in known(project.values("first_reply_minutes")).items():
+        assert value == pytest.approx(rows[rows["week"] == week]["reply"].median() / 60)
+    for week, value in known(project.values("closed_share")).items():
+        assert value == pytest.approx(rows[rows["week"] == week]["closed"].mean())
+    rated = rows["rating"].dropna()
+    assert project.values("csat", grain="total")["total"] == pytest.approx((rated >= 4).mean())
+    people = rows["contacts"].map(lambda c: c["contacts"][0]["id"])
+    for week, value in known(project.values("conversations_per_contact")).items():
+        assert value == pytest.approx((rows["week"] == week).sum() / people[rows["week"] == week].nunique())
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_four_typed_lines_fill_the_overview(
+    project: Builder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    folder = str(tmp_path / "new")
+    monkeypatch.setenv("KPI_NOW", NOW.isoformat())
+    assert run_cli("init", folder).returncode == 0
+    with vendor(kind, tmp_path / "new") as (_, given):
+        answers = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+        for line in (["add", "source", kind, *answers, "--project", folder], ["sync", "--project", folder]):
+            done = run_cli(*line)
+            assert done.returncode == 0, done.stderr
+    listed = run_cli("list", "--json", "--project", folder)
+    assert listed.returncode == 0 and listed.stdout.count('"name"') >= 3
+    written = "".join(p.read_text() for p in (tmp_path / "new").rglob("*.yml"))
+    assert not [value for value in KEYS[kind].values() if value in written], "no key is in a file"

@@ -1,0 +1,158 @@
+"""What the suite of the second tier asks of a vendor's fake: a truth that changes, and its entry of sources.yml."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+from connectors.sources import intercom
+from tests.conftest import NOW
+from tests.fakes.intercom import TOKEN, Intercom
+
+NOW_S = int(NOW.timestamp())
+HOUR, DAY = 3600, 86_400
+Rows = dict[str, dict[str, Any]]
+
+
+class Vendor:
+    """A source type over its fake. page: module and name of its page size; secrets: what nothing may show."""
+
+    type = ""
+    page: tuple[Any, str] = (None, "")
+    secrets: tuple[str, ...] = ()
+    tells_deletions = False
+    key = "id"
+    app: Starlette
+    fake: Any
+
+    def entry(self, url: str, folder: Path) -> str:
+        """Its entry of sources.yml; keys go to files of the folder."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """What there is at the first sync: more than three pages of three."""
+        raise NotImplementedError
+
+    def go_on(self) -> None:
+        """Something new, something edited, and something deleted where the API tells."""
+        raise NotImplementedError
+
+    def delete(self) -> None:
+        """Something goes that was there at the first sync."""
+        raise NotImplementedError
+
+    def truth(self) -> Rows:
+        """The key → columns and values that the table must have; moments as ISO texts."""
+        raise NotImplementedError
+
+    def tick(self, seconds: int) -> datetime:
+        """Time passes at the vendor; what time it is then."""
+        self.fake.now += seconds
+        return datetime.fromtimestamp(self.fake.now, UTC)
+
+
+def iso(seconds: int) -> str:
+    """A moment as `Vendor.truth` has it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Conversations(Vendor):
+    """Intercom's conversations."""
+
+    type = "intercom"
+    page = (intercom, "PAGE")
+    secrets = (TOKEN,)
+
+    def __init__(self) -> None:
+        self.fake = Intercom(NOW_S - 10 * DAY)
+        self.app = self.fake.app
+
+    def entry(self, url: str, folder: Path) -> str:
+        return f"- {{name: it, type: intercom, table: it, url: '{url}', token: {TOKEN}}}"
+
+    def begin(self) -> None:
+        for number in range(11):
+            key = self.fake.open(contact=f"c{number % 4}")
+            self.fake.now += (number % 3) * 500  # several of one second
+            if number % 2:
+                self.fake.reply(key, 60 * number)
+
+    def go_on(self) -> None:
+        self.fake.now += HOUR * 30
+        self.fake.rate("2", 4, "é & <b>fine</b>")
+        self.fake.change("5", state="closed", open=False)
+        self.fake.now += 1
+        self.fake.open(source={"type": "email", "subject": "Bill", "body": "<p>a</p><p>b&amp;c</p>"})
+        for _ in range(4):
+            self.fake.open()
+            self.fake.now += 40
+
+    def delete(self) -> None:
+        del self.fake.conversations["3"]
+
+    def truth(self) -> Rows:
+        return {key: self._row(c) for key, c in self.fake.conversations.items()}
+
+    @staticmethod
+    def _row(c: dict[str, Any]) -> dict[str, Any]:
+        rating, said = c["conversation_rating"] or {}, c["statistics"] or {}
+        texts = {"<p>a</p><p>b&amp;c</p>": "a\nb&c"}
+        body = c["source"]["body"]
+        return {
+            "created_at": iso(c["created_at"]),
+            "updated_at": iso(c["updated_at"]),
+            "state": c["state"],
+            "channel": c["source"]["type"],
+            "body": texts.get(body, body.removeprefix("<p>").removesuffix("</p>")),
+            "contact_id": c["contacts"]["contacts"][0]["id"],
+            "rating": rating.get("rating"),
+            "rating_remark": rating.get("remark"),
+            "first_reply_seconds": said.get("time_to_admin_reply"),
+        }
+
+
+class Contacts(Vendor):
+    """Intercom's contacts."""
+
+    type = "intercom"
+    page = (intercom, "PAGE")
+    secrets = (TOKEN,)
+
+    def __init__(self) -> None:
+        self.fake = Intercom(NOW_S - 10 * DAY)
+        self.app = self.fake.app
+
+    def entry(self, url: str, folder: Path) -> str:
+        return f"- {{name: it, type: intercom, resource: contacts, table: it, url: '{url}', token: {TOKEN}}}"
+
+    def begin(self) -> None:
+        for number in range(11):
+            self.fake.contact(f"c{number}", email=f"{number}@example.com", custom_attributes={"plan": "pro"})
+            self.fake.now += number * 4000
+
+    def go_on(self) -> None:
+        self.fake.now += HOUR
+        self.fake.contact("c2", name="Ana")
+        self.fake.now += 1
+        for number in range(20, 25):
+            self.fake.contact(f"c{number}")
+            self.fake.now += 40
+
+    def delete(self) -> None:
+        del self.fake.contacts["c3"]
+
+    def truth(self) -> Rows:
+        return {key: self._row(c) for key, c in self.fake.contacts.items()}
+
+    @staticmethod
+    def _row(c: dict[str, Any]) -> dict[str, Any]:
+        moments = {name: iso(c[name]) for name in ("created_at", "updated_at")}
+        attributes = json.dumps(c["custom_attributes"], separators=(",", ":")) if "custom_attributes" in c else None
+        return {**moments, "email": c.get("email"), "name": c.get("name"), "custom_attributes": attributes}
+
+
+VENDORS: dict[str, type[Vendor]] = {"conversations": Conversations, "contacts": Contacts}
