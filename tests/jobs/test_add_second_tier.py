@@ -13,21 +13,19 @@ import pytest
 
 from jobs.authoring.add_type import add_type
 from tests.conftest import NOW, Builder, run_cli
-from tests.fakes import intercom
+from tests.fakes import app_store, intercom
 from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED
 
 pytestmark = pytest.mark.breadth(2)
 WEEKS = 6
-KEYS = {"intercom": {"INTERCOM_TOKEN": intercom.TOKEN}}
+SECRETS = {"intercom": intercom.TOKEN, "app_store": app_store.KEY.splitlines()[1]}
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
-    for variables in KEYS.values():
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INTERCOM_TOKEN", intercom.TOKEN)
 
 
 def conversations() -> intercom.Intercom:
@@ -48,7 +46,18 @@ def conversations() -> intercom.Intercom:
     return made
 
 
-MADE: dict[str, Callable[[], Any]] = {"intercom": conversations}
+def reviews() -> app_store.AppStore:
+    """Reviews of six weeks before NOW."""
+    chance = random.Random(f"{SEED} app_store")
+    made = app_store.AppStore(int(NOW.timestamp()) - WEEKS * 7 * 86_400)
+    for _ in range(80):
+        made.review(chance.randrange(1, 6), territory=chance.choice(["USA", "DEU"]))
+        made.now += 40_000
+    made.now = int(NOW.timestamp())
+    return made
+
+
+MADE: dict[str, Callable[[], Any]] = {"intercom": conversations, "app_store": reviews}
 
 
 @contextmanager
@@ -56,7 +65,12 @@ def vendor(kind: str, folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
     """A fake that holds what happened, and what is answered to the questions; keys of files are in the folder."""
     made = MADE[kind]()
     with Fake(made.app) as fake:
-        yield made, {"url": fake.url}
+        given = {"url": fake.url}
+        if kind == "app_store":
+            (folder / "AuthKey.p8").write_text(app_store.KEY)
+            own = {"app_id": app_store.APP, "issuer": app_store.ISSUER, "key_id": app_store.KEY_ID}
+            given |= {**own, "key_file": "AuthKey.p8"}
+        yield made, given
 
 
 def weekly(at: pd.Series) -> pd.Series:
@@ -64,7 +78,9 @@ def weekly(at: pd.Series) -> pd.Series:
 
 
 def known(values: dict[str, Any]) -> dict[pd.Timestamp, Any]:
-    return {pd.Timestamp(week): value for week, value in values.items() if value is not None}
+    found = {pd.Timestamp(week): value for week, value in values.items() if value is not None}
+    assert len(found) >= WEEKS - 1
+    return found
 
 
 def filled(project: Builder, kind: str, count: int) -> Any:
@@ -96,6 +112,22 @@ def test_values_of_conversations_equal_a_count_by_pandas(project: Builder) -> No
         assert value == pytest.approx((rows["week"] == week).sum() / people[rows["week"] == week].nunique())
 
 
+def means(project: Builder, rows: pd.DataFrame) -> None:
+    """KPIs of reviews, with columns week and rating."""
+    assert sum(v for v in project.values("new_reviews").values() if v) == len(rows)
+    for week, value in known(project.values("average_rating")).items():
+        assert value == pytest.approx(rows[rows["week"] == week]["rating"].mean())
+    for week, value in known(project.values("poor_reviews")).items():
+        assert value == pytest.approx((rows[rows["week"] == week]["rating"] <= 2).mean())
+
+
+def test_values_of_app_store_reviews_equal_a_count_by_pandas(project: Builder) -> None:
+    made = filled(project, "app_store", 3)
+    rows = pd.DataFrame(made.reviews.values())
+    rows["week"] = weekly(pd.to_datetime(rows["createdDate"], utc=True))
+    means(project, rows)
+
+
 @pytest.mark.parametrize("kind", MADE)
 def test_four_typed_lines_fill_the_overview(
     project: Builder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
@@ -111,4 +143,4 @@ def test_four_typed_lines_fill_the_overview(
     listed = run_cli("list", "--json", "--project", folder)
     assert listed.returncode == 0 and listed.stdout.count('"name"') >= 3
     written = "".join(p.read_text() for p in (tmp_path / "new").rglob("*.yml"))
-    assert not [value for value in KEYS[kind].values() if value in written], "no key is in a file"
+    assert SECRETS[kind] not in written, "no key is in a file"

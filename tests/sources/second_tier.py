@@ -9,8 +9,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from connectors.sources import intercom
+from connectors.sources import app_store, intercom
 from tests.conftest import NOW
+from tests.fakes.app_store import APP, ISSUER, KEY, KEY_ID, AppStore
 from tests.fakes.intercom import TOKEN, Intercom
 
 NOW_S = int(NOW.timestamp())
@@ -155,4 +156,53 @@ class Contacts(Vendor):
         return {**moments, "email": c.get("email"), "name": c.get("name"), "custom_attributes": attributes}
 
 
-VENDORS: dict[str, type[Vendor]] = {"conversations": Conversations, "contacts": Contacts}
+class AppStoreReviews(Vendor):
+    """Reviews of App Store Connect."""
+
+    type = "app_store"
+    page = (app_store, "PAGE")
+    secrets = (KEY, KEY.splitlines()[1])
+    tells_deletions = True
+
+    def __init__(self) -> None:
+        self.fake = AppStore(NOW_S - 20 * DAY)
+        self.app = self.fake.app
+
+    def entry(self, url: str, folder: Path) -> str:
+        (folder / "AuthKey.p8").write_text(KEY)
+        own = f"app_id: {APP}, issuer: {ISSUER}, key_id: {KEY_ID}, key_file: AuthKey.p8"
+        return f"- {{name: it, type: app_store, table: it, url: '{url}', {own}}}"
+
+    def begin(self) -> None:
+        for number in range(11):
+            self.fake.review(number % 5 + 1, body=f"é {number}")
+            self.fake.now += (number % 3) * 40_000
+
+    def go_on(self) -> None:
+        self.fake.now += HOUR
+        keys = list(self.fake.reviews)
+        self.fake.reviews[keys[4]] |= {"rating": 1, "body": "edited"}  # its date stays
+        self.fake.answer(keys[9], "Thanks!")
+        for _ in range(4):
+            self.fake.now += 40
+            self.fake.review(5)
+
+    def delete(self) -> None:
+        del self.fake.reviews[list(self.fake.reviews)[3]]
+
+    def truth(self) -> Rows:
+        return {key: self._row(key, review) for key, review in self.fake.reviews.items()}
+
+    def _row(self, key: str, review: dict[str, Any]) -> dict[str, Any]:
+        answer = self.fake.answers.get(key, {})
+        created = datetime.fromisoformat(review["createdDate"]).astimezone(UTC)
+        plain = {name: review[name] for name in ("rating", "title", "body", "territory")}
+        said = {"response": answer.get("responseBody"), "response_state": answer.get("state")}
+        return {"created_at": f"{created:%Y-%m-%dT%H:%M:%SZ}", "reviewer": review["reviewerNickname"], **plain, **said}
+
+
+VENDORS: dict[str, type[Vendor]] = {
+    "conversations": Conversations,
+    "contacts": Contacts,
+    "app_store": AppStoreReviews,
+}
