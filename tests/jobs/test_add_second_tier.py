@@ -13,13 +13,17 @@ import pytest
 
 from jobs.authoring.add_type import add_type
 from tests.conftest import NOW, Builder, run_cli
-from tests.fakes import app_store, intercom
+from tests.fakes import app_store, google, google_play, intercom
 from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED
 
 pytestmark = pytest.mark.breadth(2)
 WEEKS = 6
-SECRETS = {"intercom": intercom.TOKEN, "app_store": app_store.KEY.splitlines()[1]}
+SECRETS = {
+    "intercom": intercom.TOKEN,
+    "app_store": app_store.KEY.splitlines()[1],
+    "google_play": google.KEY.splitlines()[1],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +61,22 @@ def reviews() -> app_store.AppStore:
     return made
 
 
-MADE: dict[str, Callable[[], Any]] = {"intercom": conversations, "app_store": reviews}
+def reviews_of_a_week() -> google_play.GooglePlay:
+    """Reviews of the week before NOW: there are no others."""
+    chance = random.Random(f"{SEED} google_play")
+    made = google_play.GooglePlay(int(NOW.timestamp()) - 6 * 86_400)
+    for _ in range(60):
+        made.review(chance.randrange(1, 6), reviewerLanguage=chance.choice(["en", "de"]))
+        made.now += 6_000
+    made.now = int(NOW.timestamp())
+    return made
+
+
+MADE: dict[str, Callable[[], Any]] = {
+    "intercom": conversations,
+    "app_store": reviews,
+    "google_play": reviews_of_a_week,
+}
 
 
 @contextmanager
@@ -70,6 +89,9 @@ def vendor(kind: str, folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
             (folder / "AuthKey.p8").write_text(app_store.KEY)
             own = {"app_id": app_store.APP, "issuer": app_store.ISSUER, "key_id": app_store.KEY_ID}
             given |= {**own, "key_file": "AuthKey.p8"}
+        if kind == "google_play":
+            (folder / "play.json").write_text(google.account(fake.url))
+            given |= {"package": google_play.PACKAGE, "key_file": "play.json"}
         yield made, given
 
 
@@ -77,9 +99,9 @@ def weekly(at: pd.Series) -> pd.Series:
     return at.dt.tz_localize(None).dt.to_period("W").dt.start_time
 
 
-def known(values: dict[str, Any]) -> dict[pd.Timestamp, Any]:
+def known(values: dict[str, Any], least: int = WEEKS - 1) -> dict[pd.Timestamp, Any]:
     found = {pd.Timestamp(week): value for week, value in values.items() if value is not None}
-    assert len(found) >= WEEKS - 1
+    assert len(found) >= least
     return found
 
 
@@ -112,12 +134,12 @@ def test_values_of_conversations_equal_a_count_by_pandas(project: Builder) -> No
         assert value == pytest.approx((rows["week"] == week).sum() / people[rows["week"] == week].nunique())
 
 
-def means(project: Builder, rows: pd.DataFrame) -> None:
+def means(project: Builder, rows: pd.DataFrame, least: int = WEEKS - 1) -> None:
     """KPIs of reviews, with columns week and rating."""
     assert sum(v for v in project.values("new_reviews").values() if v) == len(rows)
-    for week, value in known(project.values("average_rating")).items():
+    for week, value in known(project.values("average_rating"), least).items():
         assert value == pytest.approx(rows[rows["week"] == week]["rating"].mean())
-    for week, value in known(project.values("poor_reviews")).items():
+    for week, value in known(project.values("poor_reviews"), least).items():
         assert value == pytest.approx((rows[rows["week"] == week]["rating"] <= 2).mean())
 
 
@@ -126,6 +148,27 @@ def test_values_of_app_store_reviews_equal_a_count_by_pandas(project: Builder) -
     rows = pd.DataFrame(made.reviews.values())
     rows["week"] = weekly(pd.to_datetime(rows["createdDate"], utc=True))
     means(project, rows)
+
+
+def test_values_of_google_play_reviews_equal_a_count_by_pandas(project: Builder) -> None:
+    made = filled(project, "google_play", 3)
+    rows = pd.DataFrame({"at": google_play.changed(r), "rating": rating(r)} for r in made.reviews.values())
+    rows["week"] = weekly(pd.to_datetime(rows["at"], unit="s"))
+    means(project, rows, least=1)
+
+
+def rating(review: dict[str, Any]) -> int:
+    return int(review["comments"][0]["userComment"]["starRating"])
+
+
+def test_reviews_of_two_stores_have_kpis_of_their_own(project: Builder) -> None:
+    for kind in ("app_store", "google_play"):
+        with vendor(kind, project.folder) as (_, given):
+            list(add_type(project.open(), kind, given, None))
+            assert not project.sync(now=NOW, names=[kind]).failed
+    opened = project.open()
+    assert opened.catalogue(opened.reader()).problems == ()
+    assert {"average_rating", "google_play_average_rating"} <= {p.stem for p in (project.folder / "kpis").glob("*")}
 
 
 @pytest.mark.parametrize("kind", MADE)

@@ -9,9 +9,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from connectors.sources import app_store, intercom
+from connectors.sources import app_store, google_play, intercom
 from tests.conftest import NOW
+from tests.fakes import google
 from tests.fakes.app_store import APP, ISSUER, KEY, KEY_ID, AppStore
+from tests.fakes.google_play import PACKAGE, GooglePlay
 from tests.fakes.intercom import TOKEN, Intercom
 
 NOW_S = int(NOW.timestamp())
@@ -201,8 +203,61 @@ class AppStoreReviews(Vendor):
         return {"created_at": f"{created:%Y-%m-%dT%H:%M:%SZ}", "reviewer": review["reviewerNickname"], **plain, **said}
 
 
+class GooglePlayReviews(Vendor):
+    """Reviews of Google Play, which is asked within a week of each."""
+
+    type = "google_play"
+    page = (google_play, "PAGE")
+    secrets = (google.KEY, google.KEY.splitlines()[1], google.TOKEN)
+
+    def __init__(self) -> None:
+        self.fake = GooglePlay(NOW_S - 10 * DAY)
+        self.app = self.fake.app
+        self.gone: Rows = {}  # the API does not tell: their rows stay
+
+    def entry(self, url: str, folder: Path) -> str:
+        (folder / "play.json").write_text(google.account(url))
+        return f"- {{name: it, type: google_play, table: it, url: '{url}', package: {PACKAGE}, key_file: play.json}}"
+
+    def begin(self) -> None:
+        for number in range(11):
+            self.fake.review(number % 5 + 1, reviewerLanguage="en", appVersionName="1.2.3", thumbsUpCount=number)
+            self.fake.now += (number % 3) * 4000
+
+    def go_on(self) -> None:
+        self.fake.now += HOUR
+        self.fake.edit("gp:4", starRating=1, text="Title\tworse")
+        self.fake.reply("gp:9", "Thanks!")
+        for _ in range(4):
+            self.fake.now += 40
+            self.fake.review(5)
+
+    def delete(self) -> None:
+        self.gone["gp:3"] = self.truth()["gp:3"]
+        del self.fake.reviews["gp:3"]
+
+    def truth(self) -> Rows:
+        return {**self.gone, **{key: self._row(review["comments"]) for key, review in self.fake.reviews.items()}}
+
+    @staticmethod
+    def _row(comments: list[dict[str, Any]]) -> dict[str, Any]:
+        user = comments[0]["userComment"]
+        reply = comments[1]["developerComment"] if len(comments) > 1 else None
+        return {
+            "modified_at": iso(int(user["lastModified"]["seconds"])),
+            "rating": user["starRating"],
+            "text": user["text"].strip(),
+            "language": user.get("reviewerLanguage"),
+            "app_version": user.get("appVersionName"),
+            "thumbs_up": user.get("thumbsUpCount"),
+            "reply": reply and reply["text"],
+            "replied_at": reply and iso(int(reply["lastModified"]["seconds"])),
+        }
+
+
 VENDORS: dict[str, type[Vendor]] = {
     "conversations": Conversations,
     "contacts": Contacts,
     "app_store": AppStoreReviews,
+    "google_play": GooglePlayReviews,
 }
