@@ -14,6 +14,7 @@ from tests.conftest import NOW
 from tests.fakes import google
 from tests.fakes.app_store import APP, ISSUER, KEY, KEY_ID, AppStore
 from tests.fakes.google_play import PACKAGE, GooglePlay
+from tests.fakes.google_sheets import SHEET, GoogleSheets
 from tests.fakes.intercom import TOKEN, Intercom
 
 NOW_S = int(NOW.timestamp())
@@ -255,9 +256,62 @@ class GooglePlayReviews(Vendor):
         }
 
 
+class Range(Vendor):
+    """A range of a Google Sheet, which is written as in Germany."""
+
+    type = "google_sheets"
+    secrets = (google.KEY, google.KEY.splitlines()[1], google.TOKEN)
+    tells_deletions = True
+
+    def __init__(self) -> None:
+        self.fake = GoogleSheets(NOW_S - 10 * DAY)
+        self.app = self.fake.app
+        self.rows: Rows = {}
+
+    def entry(self, url: str, folder: Path) -> str:
+        (folder / "sheets.json").write_text(google.account(url))
+        own = f"spreadsheet: {SHEET}, range: 'Plan 2026!A1:D', key_file: sheets.json"
+        read = "dates: {day: dmy}, numbers: {revenue: '1.234,56'}, text_columns: [id]"
+        return f"- {{name: it, type: google_sheets, table: it, url: '{url}', {own}, {read}}}"
+
+    def put(self, key: str, day: int, revenue: float | None, note: str | None) -> None:
+        """A row of the sheet."""
+        self.rows[key] = {"day": f"2026-11-{day:02}T00:00:00Z", "revenue": revenue, "note": note}
+        self.fill()
+
+    def fill(self) -> None:
+        """The tab, as Google shows it."""
+        shown = [
+            [key, f"{row['day'][8:10]}.11.2026", german(row["revenue"]), row["note"] or ""]
+            for key, row in self.rows.items()
+        ]
+        self.fake.tabs["Plan 2026"] = [["id", "day", "revenue", "note"], *shown]
+
+    def begin(self) -> None:
+        for number in range(11):
+            self.put(f"{number:03}", number + 1, 1234.5 * number, None if number % 2 else f'é "{number}"\nb')
+
+    def go_on(self) -> None:
+        self.put("004", 5, None, "changed")
+        self.put("100", 13, 0.25, None)
+
+    def delete(self) -> None:
+        del self.rows["003"]
+        self.fill()
+
+    def truth(self) -> Rows:
+        return dict(self.rows)
+
+
+def german(number: float | None) -> str:
+    """1.234,50 €"""
+    return "" if number is None else f"{number:,.2f} €".replace(",", "x").replace(".", ",").replace("x", ".")
+
+
 VENDORS: dict[str, type[Vendor]] = {
     "conversations": Conversations,
     "contacts": Contacts,
     "app_store": AppStoreReviews,
     "google_play": GooglePlayReviews,
+    "google_sheets": Range,
 }
