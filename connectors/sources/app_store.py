@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -24,7 +25,7 @@ from connectors.sources.contract import (
     StarterTable,
 )
 from connectors.sources.rest.auth import Place, SignedToken
-from connectors.sources.rest.budget import Budget
+from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Asked, NextUrl, Page, at, pages
 from connectors.sources.rest.source import RestSource
@@ -35,6 +36,10 @@ LIMIT = (3_500, 3_600.0)  # requests of one key, as the documentation has it; ea
 RIGHTS = (
     "A team key (Users and Access, Integrations) needs the role Customer Support, App Manager or Admin; `issuer` and "
     "`key_id` stand there, too."
+)
+PASSED = (
+    "reviews were taken away while pages were read, so one that stood behind them may have been passed over: "
+    "a full pull (`kpi sync NAME --full`) finds it"
 )
 FIELDS: Mapping[str, RecordField] = {
     "id": RecordField(("id",)),
@@ -128,10 +133,10 @@ class AppStore(RestSource):
         known = _moment(cursor.get(options.app_id))
         first, newest = self._first(known), known
         anew = known is None
-        totals: set[Any] = set()
+        totals: list[Any] = []
         with self._client() as client, Spool(options.name, FIELDS, self.now) as spool:
-            for number, page in enumerate(self._pages(client, first), 1):
-                totals.add(at(page.answer.body, "meta.paging.total") or f"page {number}")
+            for page in self._pages(client, first):
+                totals.append(at(page.answer.body, "meta.paging.total"))
                 for review in _answered(page):
                     created = _moment(at(review, "attributes.createdDate"))
                     if first is None or created is None or created >= first:
@@ -142,8 +147,9 @@ class AppStore(RestSource):
                     anew = False
             done = {} if newest is None else {options.app_id: newest.isoformat()}
             # A review that goes while pages are read moves another to a page that was read: nobody is told gone then.
-            whole = first is not None and len(totals) == 1
-            gone = ("created_at", first.replace(tzinfo=None)) if first and whole else None
+            gone = ("created_at", first.replace(tzinfo=None)) if first and _steady(totals) else None
+            if known is None and _fell(totals):
+                self.notes.append(PASSED)
             yield Batch(options.table, spool.take(), done, anew, covered=newest, all_from=gone)
 
     def probe(self) -> str:
@@ -162,7 +168,7 @@ class AppStore(RestSource):
             options.url,
             where=self.where,
             auth=signed.auth(Place(self.where, self.folder)),
-            budget=Budget(LIMIT, where=self.where),
+            budget=shared(options.url, options.key_id, LIMIT),
             rights=RIGHTS,
         )
 
@@ -192,6 +198,17 @@ class AppStore(RestSource):
         if created is None or created > self.now + FUTURE:
             return newest
         return created if newest is None else max(newest, created)
+
+
+def _steady(totals: list[Any]) -> bool:
+    """Whether each page tells of the same number of reviews in all."""
+    return len(totals) == 1 or (len(set(totals)) == 1 and None not in totals)
+
+
+def _fell(totals: list[Any]) -> bool:
+    """Whether a page tells of fewer reviews than the one before it."""
+    told = [total for total in totals if isinstance(total, int)]
+    return any(after < before for before, after in pairwise(told))
 
 
 def _answered(page: Page) -> Iterator[dict[str, Any]]:

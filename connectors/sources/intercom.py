@@ -26,7 +26,7 @@ from connectors.sources.contract import (
     StarterTable,
 )
 from connectors.sources.rest.auth import Bearer, Place
-from connectors.sources.rest.budget import Budget
+from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Records, at, records_of
 from connectors.sources.rest.source import RestSource
@@ -133,7 +133,7 @@ class Intercom(RestSource):
             where=self.where,
             auth=Bearer(token=options.token).auth(Place(self.where, self.folder)),
             headers={"Accept": "application/json", "Intercom-Version": VERSION},
-            budget=Budget(LIMIT, where=self.where),
+            budget=shared(options.url, options.token, LIMIT),
             rights=RIGHTS,
         )
 

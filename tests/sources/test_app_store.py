@@ -67,6 +67,18 @@ def test_a_review_that_goes_while_pages_are_read_takes_no_other_with_it(
     assert not pulled(project, vendor).failed and table(project, vendor) == vendor.truth()
 
 
+def test_a_first_pull_that_may_have_passed_one_over_says_so(
+    project: Builder, vendor: AppStoreReviews, served: Fake
+) -> None:
+    vendor.begin()
+    newest = list(vendor.fake.reviews)[-1]
+    vendor.fake.between = lambda: vendor.fake.reviews.pop(newest, None)
+    (note,) = pulled(project, vendor).sources[0].notes
+    assert "may have been passed over" in note and len(table(project, vendor)) == 10
+    vendor.fake.between = None
+    assert pulled(project, vendor, full=True).sources[0].notes == () and table(project, vendor) == vendor.truth()
+
+
 def test_a_review_of_the_future_moves_no_cursor(project: Builder, vendor: AppStoreReviews, served: Fake) -> None:
     vendor.begin()
     vendor.fake.review(5, createdDate="2027-11-01T08:10:34-08:00")
