@@ -113,7 +113,7 @@ class GoogleSheets(RestSource):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "sheet.csv"
             with path.open("w", encoding="utf-8", newline="", errors="replace") as file:
-                # All in quotes, so that a name such as `# of users` is no comment.
+                # All in quotes, so that the reader need not guess what a quote or a # at the start of a line means.
                 csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([sheet.header, *sheet.rows])
             yield Batch(options.table, self._scan(path), {"digest": sheet.digest}, restart=True)
 

@@ -83,6 +83,22 @@ def test_what_no_name_stands_over_is_told_each_time(project: Builder, sheets: Go
     assert columns(project) == {"# of users": "BIGINT"} and rows(project) == [(4,), (5,)]
 
 
+def test_what_looks_like_a_comment_is_none(project: Builder, sheets: GoogleSheets, served: Fake) -> None:
+    sheets.tabs["KPI"] = [["# tag", "n"], ["#a", "1"], ["# b, c", "2"], ["#d", "3"]]
+    entry(project, served)
+    assert synced(project) == ("", ()) and rows(project) == [("#a", 1), ("# b, c", 2), ("#d", 3)]
+    assert list(columns(project)) == ["# tag", "n"]
+
+
+def test_a_sheet_that_is_as_it_was_is_not_loaded_again(project: Builder, sheets: GoogleSheets, served: Fake) -> None:
+    sheets.tabs["KPI"] = [["n"], *([str(n)] for n in range(20)), ["many"]]
+    entry(project, served, ", types: {n: BIGINT}")
+    first = project.sync()
+    assert first.published and (first.sources[0].rows, first.sources[0].quarantined) == (20, 1)
+    again = project.sync()
+    assert not again.published and again.sources[0].quarantined == 0 and len(rows(project)) == 20
+
+
 def test_a_renamed_column_is_told_and_changes_nothing(project: Builder, sheets: GoogleSheets, served: Fake) -> None:
     sheets.tabs["KPI"] = [["week", "nps"], ["2026-11-02", "41"]]
     entry(project, served)
