@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from starlette.applications import Starlette
 
 from connectors.sources import app_store, google_play, intercom
-from tests.conftest import NOW
+from jobs.sync import SyncResult
+from tests.conftest import NOW, Builder
 from tests.fakes import google
 from tests.fakes.app_store import APP, ISSUER, KEY, KEY_ID, AppStore
 from tests.fakes.google_play import PACKAGE, GooglePlay
@@ -315,3 +317,23 @@ VENDORS: dict[str, type[Vendor]] = {
     "google_play": GooglePlayReviews,
     "google_sheets": Range,
 }
+
+
+def pulled(project: Builder, vendor: Vendor, later: int = 600, **options: Any) -> SyncResult:
+    return project.sync(now=vendor.tick(later), **options)
+
+
+def table(project: Builder, vendor: Vendor) -> Rows:
+    """Key → row, what is empty as None, and only what the truth names."""
+    frame = project.open().reader().frame("SELECT * FROM it")
+    rows = {str(row[vendor.key]): {c: plain(v) for c, v in row.items()} for row in frame.to_dict("records")}
+    truth = vendor.truth()
+    columns = next(iter(truth.values())).keys()
+    assert len(rows) == len(frame), "a row is there twice"
+    return {key: {c: row[c] for c in columns} for key, row in rows.items()}
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return None if value is None or value is pd.NaT or value != value else value

@@ -15,8 +15,7 @@ from connectors.sources import app_store
 from tests.conftest import Builder
 from tests.fakes.app_store import APP
 from tests.fakes.server import Fake, impatient
-from tests.sources.second_tier import DAY, AppStoreReviews
-from tests.sources.test_second_tier import pulled, table
+from tests.sources.second_tier import DAY, AppStoreReviews, pulled, table
 
 
 @pytest.fixture(autouse=True)

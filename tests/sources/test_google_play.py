@@ -16,8 +16,7 @@ from tests.conftest import Builder, run_cli
 from tests.fakes.google import account
 from tests.fakes.google_play import PACKAGE
 from tests.fakes.server import Fake, impatient
-from tests.sources.second_tier import DAY, GooglePlayReviews
-from tests.sources.test_second_tier import pulled, table
+from tests.sources.second_tier import DAY, GooglePlayReviews, pulled, table
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,7 @@ from connectors.sources.intercom import plain
 from tests.conftest import Builder
 from tests.fakes.intercom import TOKEN
 from tests.fakes.server import Fake, impatient
-from tests.sources.second_tier import Contacts, Conversations, Vendor
-from tests.sources.test_second_tier import pulled, table
+from tests.sources.second_tier import Contacts, Conversations, Vendor, pulled, table
 
 
 @pytest.fixture(autouse=True)

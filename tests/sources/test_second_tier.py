@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-import pandas as pd
 import pytest
 
-from jobs.sync import SyncResult
 from tests.conftest import ROOT, Builder
 from tests.fakes.server import FAULTS, Fake, impatient
-from tests.sources.second_tier import VENDORS, Rows, Vendor
+from tests.sources.second_tier import VENDORS, Vendor, pulled, table
 
 pytestmark = pytest.mark.breadth(2)
 SMALL = 3  # records of a page
@@ -34,26 +31,6 @@ def served(vendor: Vendor, project: Builder) -> Iterator[Fake]:
     with Fake(vendor.app) as fake:
         project.source(vendor.entry(fake.url, project.folder))
         yield fake
-
-
-def pulled(project: Builder, vendor: Vendor, later: int = 600, **options: Any) -> SyncResult:
-    return project.sync(now=vendor.tick(later), **options)
-
-
-def table(project: Builder, vendor: Vendor) -> Rows:
-    """Key → row, what is empty as None, and only what the truth names."""
-    frame = project.open().reader().frame("SELECT * FROM it")
-    rows = {str(row[vendor.key]): {c: plain(v) for c, v in row.items()} for row in frame.to_dict("records")}
-    truth = vendor.truth()
-    columns = next(iter(truth.values())).keys()
-    assert len(rows) == len(frame), "a row is there twice"
-    return {key: {c: row[c] for c in columns} for key, row in rows.items()}
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return None if value is None or value is pd.NaT or value != value else value
 
 
 def test_table_is_the_truth_at_each_sync(project: Builder, vendor: Vendor, served: Fake) -> None:
