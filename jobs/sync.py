@@ -27,6 +27,7 @@ from metrics.quality.data_quality import data_quality_warnings
 
 log = logging.getLogger(__name__)
 SAMPLE_ROWS = 3  # that a dry run shows
+KEPT = "its rows stay: the source gives only what is recent, so nothing was pulled anew"
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
 
 
@@ -251,14 +252,15 @@ def _pull(
     name, source.now = options.name, now
     last_full = staging.last_full(name)
     due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
-    anew = full or due or last_full is None
+    stays = source.forgets and last_full is not None
+    anew = last_full is None or ((full or due) and not stays)
     cursor: Mapping[str, str] = {} if anew else staging.cursor(name)
     reached: Mapping[str, str] | None = None
     rows = 0
     yield ""
     try:
         with staging.transaction():
-            load = staging.begin_load(options, anew=anew, retype=full)
+            load = staging.begin_load(options, anew=anew, retype=full and not stays)
             for batch in source.pull(cursor):
                 rows, reached = rows + load.add(batch), batch.cursor
                 to = f", to {batch.covered:%-d %b %Y %H:%M}" if batch.covered else ""
@@ -290,7 +292,7 @@ def _pull(
         time.monotonic() - started,
         "",
         now.astimezone(UTC).isoformat(),
-        (*source.notes, *loaded.notes),
+        (*source.notes, *loaded.notes, *((KEPT,) if full and stays else ())),
     )
 
 

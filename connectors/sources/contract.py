@@ -247,6 +247,7 @@ class Source:
     starter: ClassVar[Starter | None] = None
     example: ClassVar[str] = ""  # an entry of sources.yml, for `kpi sources`
     behind: ClassVar[timedelta] = timedelta(0)  # how far before a pull its rows may end, where it gives them later
+    forgets: ClassVar[bool] = False  # it gives what is recent only: rows stay, and no pull begins the table anew
 
     def __init__(self, options: Any, *, folder: Path) -> None:
         self.options, self.folder = options, folder

@@ -304,20 +304,29 @@ class Client:
 
 
 def _start(text: bytes) -> str:
-    """What an answer says, short: the message of an error, else how it begins. Masked before it is cut: half a key is
-    not known for one."""
+    """What an answer says, short: the message of an error or of the first one, else how it begins.
+
+    Masked before it is cut: half a key is not known for one.
+    """
     plain = mask(" ".join(text[:4_000].decode("utf-8", "replace").split()))
     try:
         body = json.loads(text)
     except ValueError:
         return plain[:MOST_WORDS]
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return (_message(body) or _message(first) or plain)[:MOST_WORDS]
+
+
+def _message(body: Any) -> str:
+    """What one of MESSAGES leads to."""
     for path in MESSAGES:
         found = body
         for key in path:
             found = found.get(key) if isinstance(found, Mapping) else None
         if isinstance(found, str) and found:
-            return mask(found)[:MOST_WORDS]
-    return plain[:MOST_WORDS]
+            return mask(found)
+    return ""
 
 
 def _limited(status: int, headers: Mapping[str, str], words: str) -> bool:
