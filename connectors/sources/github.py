@@ -31,7 +31,7 @@ from connectors.sources.contract import (
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
-from connectors.sources.rest.paging import Records, records_of
+from connectors.sources.rest.paging import Records, awaited, records_of
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 
@@ -247,12 +247,20 @@ class Github(RestSource):
         tags: list[str] = []
         kept = {field.path[0] for field in FIELDS["releases"].values()}
         while True:
-            answer = self._asked(client, repo, {"per_page": PAGE, "page": len(tags) + 1})
+            answer = self._page(client, repo, len(tags) + 1, tags[-1:])
             found = self._records(answer)
             releases += [{key: value for key, value in one.items() if key in kept} for one in found]
             tags.append(answer.headers.get("etag", ""))
             if "next" not in answer.links:
                 return releases, tags, len(found) >= PAGE
+
+    def _page(self, client: Client, repo: str, number: int, before: list[str]) -> Answer:
+        """One page of releases. before: the ETag of the one before it, which must not come once more."""
+        return awaited(
+            lambda: self._asked(client, repo, {"per_page": PAGE, "page": number}),
+            lambda answer: answer.headers.get("etag") in before,
+            where=self.where,
+        )
 
     # ---- issues
 

@@ -15,7 +15,6 @@ from connectors.sources import github
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.github import REPO, TOKEN, GitHub
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 AGAIN = NOW + timedelta(minutes=5)
@@ -153,30 +152,6 @@ def changed(hub: GitHub, resource: str, chance: random.Random, hours: float) -> 
     if resource == "releases":
         for row in chance.sample(rows, min(len(rows), chance.randrange(3))):
             rows.remove(row)
-
-
-@pytest.mark.parametrize("resource", ["releases", "issues"])
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, hub: GitHub, served: Fake, resource: str, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Random histories and faults; several issues change in one second; then a sync of nothing new."""
-    chance = random.Random(f"{SEED} {resource} {number}")
-    hub.inclusive = chance.random() < 0.5
-    served.faults.share, served.faults.chance = 0.3, chance
-    project.source(source(served, resource))
-    for step in range(2):
-        result = project.sync()
-        assert not result.failed, result.sources
-        assert table(project) == truth(hub, resource)
-        changed(hub, resource, chance, 20 + step)
-    assert not project.sync().failed and table(project) == truth(hub, resource)
-    if resource == "issues":
-        monkeypatch.setattr(github, "PAGE", 100)  # as it is: what changed lately is one page
-    served.faults.share, before = 0, len(served.seen)
-    again = project.sync(now=AGAIN)
-    assert not again.published and again.sources[0].rows == 0
-    assert resource == "releases" or len(served.seen) - before == 1
 
 
 @pytest.mark.parametrize("resource", ["releases", "issues"])
