@@ -75,6 +75,7 @@ class Fake:
         self.seen: list[Seen] = []
         self.too_many = 0  # requests beyond the budget
         self.faults = Faults()
+        self.streams = False  # answers go as they are made, without faults of pages
         self._lock = threading.Lock()
         self._pages: dict[str, list[Message]] = {}  # listing → its last answer
 
@@ -119,6 +120,8 @@ class Fake:
             await answer(send, 200, b"<html>maintenance</html>")
         elif fault in ("cut", "hang up"):
             await self._cut(scope, receive, send, nothing=fault == "hang up")
+        elif self.streams:
+            await self._app(scope, receive, send)
         else:
             await self._page(scope, receive, send, fault)
 
