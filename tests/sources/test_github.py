@@ -212,6 +212,18 @@ def test_an_issue_that_changes_between_two_pages_hides_no_other(project: Builder
     assert table(project) == truth(hub, "issues") and len(table(project)) == 10
 
 
+def test_a_long_pull_of_issues_goes_on_where_it_stopped(project: Builder, hub: GitHub, served: Fake) -> None:
+    hub.issues[REPO] = [issue(n, n) for n in range(1, 21)]
+    project.source(source(served, "issues"))
+    served.faults.next = [""] * 4 + ["500"] * 6
+    assert project.sync().failed
+    hub.issues[REPO][0] |= {"updated_at": moment(30), "comments": 5}
+    hub.issues[REPO].append(issue(21, 31))
+    asked, before = [one.query for one in served.seen[:4]], len(served.seen)
+    assert not project.sync().failed and table(project) == truth(hub, "issues")
+    assert not {*asked} & {one.query for one in served.seen[before:]}
+
+
 def test_more_issues_of_one_second_than_a_page_holds(project: Builder, hub: GitHub, served: Fake) -> None:
     hub.issues[REPO] = [*(issue(n, 5) for n in range(1, 9)), *(issue(n, 6) for n in range(9, 12))]
     project.source(source(served, "issues"))

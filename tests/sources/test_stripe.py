@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from connectors.sources import stripe
+from connectors.sources.rest.money import real
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
 from tests.fakes.server import Fake, impatient
@@ -349,6 +350,29 @@ def test_a_pull_that_fails_leaves_everything_as_it_was(project: Builder, vendor:
     assert not pulled(project, vendor).failed and same(project, vendor, "charges")
 
 
+@pytest.mark.parametrize("gone", ["", "last", "long ago"])
+def test_a_first_list_goes_on_where_it_broke_off(project: Builder, vendor: Stripe, served: Fake, gone: str) -> None:
+    """With what was created, edited and deleted since; from its beginning where it cannot go on."""
+    made = [vendor.create("customers", **new("customers", random.Random(n)))["id"] for n in range(20)]
+    project.source(source(served, "customers"))
+
+    def breaks(_: str) -> None:
+        if served.counted()["/v1/customers"] == 4:
+            served.faults.next = ["500"] * 6
+
+    vendor.between = breaks
+    assert pulled(project, vendor).failed
+    vendor.between, before = None, len(served.seen)
+    vendor.now += 100
+    vendor.create("customers", **new("customers", random.Random(99)))
+    vendor.edit("customers", made[17], email="new@example.com")
+    vendor.delete("customers", made[8] if gone == "last" else made[16])  # the record after which it would go on
+    assert not pulled(project, vendor, 31 * DAY if gone == "long ago" else 5).failed
+    lists = [one for one in served.seen[before:] if one.path == "/v1/customers"]
+    assert len(lists) == (3 if not gone else 7) and same(project, vendor, "customers", gone=not gone)
+    assert not (project.folder / "data" / "pulls" / "customers").exists()
+
+
 def test_a_revoked_key_is_told_and_is_nowhere(project: Builder, vendor: Stripe, served: Fake, caplog: Any) -> None:
     vendor.create("refunds", **new("refunds", random.Random(1)))
     project.source(source(served, "refunds"))
@@ -431,7 +455,7 @@ def test_what_earns_nothing_has_no_mrr(status: str) -> None:
     ],
 )
 def test_real_amounts(minor: int | None, currency: str | None, wanted: float | None) -> None:
-    assert stripe.real(minor, currency) == wanted
+    assert real(minor, currency) == wanted
 
 
 def test_a_newer_version_of_the_api_says_the_same(project: Builder, vendor: Stripe, served: Fake) -> None:
