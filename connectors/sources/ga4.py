@@ -25,6 +25,7 @@ from connectors.sources.contract import Batch, Cursor, Question, RecordField, So
 from connectors.sources.rest.auth import OAuth2, Place, ServiceAccount
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
+from connectors.sources.rest.paging import MOST_PAGES
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 from connectors.sources.rest.starting import START, shown
@@ -34,7 +35,7 @@ SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 PAGE = 50_000  # rows of one answer; it may have 250,000
 STEP = timedelta(days=30)  # of one report
 DAY = timedelta(days=1)
-ROUNDS = 3  # of reading a report that changes meanwhile
+ROUNDS = 6  # of reading a report that changes meanwhile, or whose pages are not the ones that were asked for
 MOST_DIMENSIONS, MOST_METRICS = 9, 10
 LIMITS = ((10, 1.0),)  # GA4 counts tokens, not requests; this keeps from haste
 # Tokens of a standard property; of what is left of them it is told below a tenth.
@@ -299,17 +300,22 @@ class Ga4(RestSource):
 
     @staticmethod
     def _written(report: Callable[[int], Mapping[str, Any]], part: Path) -> bool:
-        """Whether the pages of a report that were written are all of it, by what each says."""
-        seen, totals = 0, set()
+        """Whether the pages of a report that were written are all of it, by what each says, each row once."""
+        seen, totals, known = 0, set(), set[int]()
         with part.open("w", encoding="utf-8") as file:
-            while True:
+            for _ in range(MOST_PAGES):
                 body = report(seen)
+                rows = _digests(body)
+                if rows and rows <= known:
+                    return False  # a page once more in the place of the next
                 file.write(json.dumps(body, ensure_ascii=False) + "\n")
                 found, total = len(body.get("rows", ())), int(body.get("rowCount", 0))
                 seen += found
+                known |= rows
                 totals.add(total)
                 if seen >= total or not found:
-                    return totals == {seen}
+                    break
+        return totals == {seen} and len(known) == seen
 
     def _report(self, client: Client, days: Mapping[str, str], offset: int, limit: int | None = None) -> dict[str, Any]:
         """One page. Raises SourceError."""
@@ -409,6 +415,11 @@ def _is_report(body: Mapping[str, Any], dimensions: int, metrics: int) -> bool:
         return False
     counts = {(len(row.get("dimensionValues", ())), len(row.get("metricValues", ()))) for row in rows}
     return str(body.get("rowCount", 0)).isdigit() and counts <= {(dimensions, metrics)}
+
+
+def _digests(body: Mapping[str, Any]) -> set[int]:
+    """A number for the day and dimensions of each row; a report has them once."""
+    return {hash(tuple(cell.get("value") for cell in row["dimensionValues"])) for row in body.get("rows", ())}
 
 
 def _pages_of(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -31,9 +32,10 @@ from connectors.sources.contract import (
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
-from connectors.sources.rest.paging import Records, records_of
+from connectors.sources.rest.paging import Records, awaited, records_of
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.windows import Kept, listed
 
 PAGE = 100  # records of one answer, the most there may be
 LIMITS = ((900, 60.0), (5_000, 3_600.0))  # requests of one key: the secondary and the primary limit
@@ -247,12 +249,20 @@ class Github(RestSource):
         tags: list[str] = []
         kept = {field.path[0] for field in FIELDS["releases"].values()}
         while True:
-            answer = self._asked(client, repo, {"per_page": PAGE, "page": len(tags) + 1})
+            answer = self._page(client, repo, len(tags) + 1, tags[-1:])
             found = self._records(answer)
             releases += [{key: value for key, value in one.items() if key in kept} for one in found]
             tags.append(answer.headers.get("etag", ""))
             if "next" not in answer.links:
                 return releases, tags, len(found) >= PAGE
+
+    def _page(self, client: Client, repo: str, number: int, before: list[str]) -> Answer:
+        """One page of releases. before: the ETag of the one before it, which must not come once more."""
+        return awaited(
+            lambda: self._asked(client, repo, {"per_page": PAGE, "page": number}),
+            lambda answer: answer.headers.get("etag") in before,
+            where=self.where,
+        )
 
     # ---- issues
 
@@ -261,39 +271,42 @@ class Github(RestSource):
         options: GithubOptions = self.options
         done = dict(cursor)
         anew = bool(cursor) and not any(key.startswith("issues ") for key in cursor)  # the table held releases
-        for repo in options.repos:
-            most = cursor.get(f"issues {repo}", "")
-            for issues in self._changed(client, repo, most):
-                for issue in issues:
-                    most = self._later(issue, most)
-                    spool.add(_row(issue, repo))
-                if spool.full:
-                    yield Batch(options.table, spool.take(), dict(cursor), anew, covered=_moment(most))
-            if most:
-                done[f"issues {repo}"] = most
+        with Kept(self.kept, (options.url, options.repos, sorted(cursor.items()))) as kept:
+            for number, repo in enumerate(options.repos):
+                most = cursor.get(f"issues {repo}", "")
+                for issues in listed(kept.folder / f"{number}", partial(self._changed, client, repo, most)):
+                    for issue in issues:
+                        most = self._later(issue, most)
+                        spool.add(_row(issue, repo))
+                    if spool.full:
+                        yield Batch(options.table, spool.take(), dict(cursor), anew, covered=_moment(most))
+                if most:
+                    done[f"issues {repo}"] = most
         if not spool.empty or not cursor:
             reached = [at for value in done.values() if (at := _moment(value))]
             yield Batch(options.table, spool.take(), done, anew, covered=min(reached, default=None))
 
-    def _changed(self, client: Client, repo: str, known: str) -> Iterator[Records]:
-        """Issues from a moment on, oldest change first."""
+    def _changed(self, client: Client, repo: str, known: str, position: str) -> Iterator[tuple[Records, str]]:
+        """Issues from a moment on, oldest change first, and the moment from which the page after them is asked for."""
         options: GithubOptions = self.options
         order = {"state": "all", "sort": "updated", "direction": "asc", "per_page": PAGE}
         last = _moment(known)
-        since = last - options.lookback if last else None
+        since = _moment(position) or (last - options.lookback if last else None)
         answer = self._asked(client, repo, {**order, "since": _written(since)})
         while True:
             found = self._records(answer)
-            yield found
             if not found or "next" not in answer.links:
+                yield found, ""
                 return
             end = _moment(found[-1].get("updated_at"))
             # Others of its second may follow; whether `since` holds its own moment, GitHub does not say.
             edge = end - SECOND if end else None
             if edge and (since is None or edge > since):
                 since = edge
+                yield found, f"{_written(since)}"
                 answer = self._asked(client, repo, {**order, "since": _written(since)})
             else:  # more of one second than a page holds
+                yield found, f"{_written(since) or ''}"
                 answer = self._asked(client, repo, {}, address=answer.links["next"])
 
     def _later(self, issue: Mapping[str, Any], most: str) -> str:

@@ -19,6 +19,7 @@ from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.events import SAID, Properties, with_properties
+from connectors.sources.rest.paging import awaited
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 from connectors.sources.rest.starting import START, events_table
@@ -225,16 +226,21 @@ class Posthog(RestSource):
         """Rows as objects, page by page. Raises SourceError."""
         after: tuple[Any, ...] = ()
         while True:
-            rows, more = self._page(client, conditions, after, self.options.page)
+            rows, more = self._following(client, conditions, after)
             yield from rows
             if not more:
                 return
-            following = self._position(rows[-1])
-            if following == after:
-                raise SourceError(
-                    "PostHog sends the same page again and again", where=self.where, hint="Tell us of it."
-                )
-            after = following
+            after = self._position(rows[-1])
+
+    def _following(
+        self, client: Client, conditions: list[str], after: tuple[Any, ...]
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """A page whose rows stand after a position, and whether there are more. Raises SourceError."""
+        return awaited(
+            lambda: self._page(client, conditions, after, self.options.page),
+            lambda page: bool(after and page[0]) and self._position(page[0][0]) <= after,
+            where=self.where,
+        )
 
     def _page(
         self, client: Client, conditions: list[str], after: tuple[Any, ...], size: int

@@ -6,10 +6,14 @@ A Stripe object does not say when it was edited, and lists know no deletions; ev
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -19,10 +23,12 @@ from connectors.sources.contract import FUTURE, Batch, Cursor, Question, RecordF
 from connectors.sources.rest.auth import Basic, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
+from connectors.sources.rest.money import decimal, real
 from connectors.sources.rest.paging import Asked, LastId, Page, at, pages
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 from connectors.sources.rest.subscriptions import subscription_tables
+from connectors.sources.rest.windows import Kept, listed, position_in
 
 Row = dict[str, Any]
 Record = Mapping[str, Any]
@@ -32,10 +38,6 @@ RATE = ((25, 1.0),)  # requests, seconds: of a sandbox, and of one endpoint of a
 PAGE = 100  # records, the most that Stripe gives
 REMEMBERED = timedelta(days=29)  # how far back events are asked for; Stripe keeps them 30 days
 AHEAD = timedelta(days=1)  # that this machine's clock may be before Stripe's
-
-# https://docs.stripe.com/currencies: all others have two decimals, ISK and UGX too, in which Stripe counts hundredths.
-NO_DECIMALS = {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
-THREE_DECIMALS = {"BHD", "JOD", "KWD", "OMR", "TND"}
 
 # Interval of a price → how many of them a month has, the year of 365 days.
 A_MONTH = {"day": Decimal(365) / 12, "week": Decimal(365) / 84, "month": Decimal(1), "year": Decimal(1) / 12}
@@ -120,7 +122,7 @@ class Stripe(RestSource):
         forgotten = bool(since) and since < (self.now - REMEMBERED).timestamp()
         with self._client() as client:
             if not since or forgotten:
-                yield from self._everything(client, "" if not forgotten else _told(since))
+                yield from self._everything(client, since, "" if not forgotten else _told(since))
             else:
                 yield from self._changes(client, since, cursor.get("digest", ""))
 
@@ -133,25 +135,52 @@ class Stripe(RestSource):
 
     # ---- all records
 
-    def _everything(self, client: Client, note: str) -> Iterator[Batch]:
-        """Every record, newest first. What changes meanwhile has an event after the newest one of now: next time."""
+    def _everything(self, client: Client, since: int, note: str) -> Iterator[Batch]:
+        """Every record, newest first. What changes meanwhile has an event after the newest one of the beginning.
+
+        Whole pages wait, with that beginning, for an attempt that goes on after them; it takes the events since, too.
+        """
         options: StripeOptions = self.options
+        self.notes += [note] if note else []
+        with Kept(self.kept, (options.url, options.key, options.resource, options.start, since)) as kept:
+            done, goes_on = self._beginning(client, kept.folder)
+            covered = datetime.fromtimestamp(int(done["value"]), UTC)
+            restart = True
+            with Spool(options.name, self._resource.fields(), self.now) as spool:
+                for rows in listed(kept.folder, partial(self._listed, client)):
+                    for row in rows:
+                        spool.add(row)
+                    if spool.full:
+                        yield Batch(options.table, spool.take(), {}, restart, covered=covered)
+                        restart = False
+                yield Batch(options.table, spool.take(), done, restart, covered=covered)
+        if goes_on:
+            yield from self._changes(client, int(done["value"]), done["digest"])
+
+    def _beginning(self, client: Client, folder: Path) -> tuple[dict[str, str], bool]:
+        """The cursor of when the list was begun, and whether pages of it wait. They count no longer where events do not
+        reach back to then, or the record is gone after which Stripe is asked to go on."""
+        options: StripeOptions = self.options
+        begun, last = folder / "begun", position_in(folder)
+        if last and begun.exists():
+            known: dict[str, str] = json.loads(begun.read_text())
+            there = client.get(f"v1/{options.resource}/{last}", missing=(404,)).body
+            if int(known["value"]) > (self.now - REMEMBERED).timestamp() and there and not there.get("deleted"):
+                return known, True
+        shutil.rmtree(folder)
+        folder.mkdir()
         newest = next(self._pages(client, "v1/events", self._of_events(), size=1)).records
         until = self._until(0, newest)
-        before = self._events(client, until - int(options.lookback.total_seconds()))
-        done = _cursor(until, before, options.lookback)
-        params = {**self._resource.params, **self._started()}
-        covered = datetime.fromtimestamp(until, UTC)
-        restart = True
-        self.notes += [note] if note else []
-        with Spool(options.name, self._resource.fields(), self.now) as spool:
-            for page in self._pages(client, f"v1/{options.resource}", params):
-                for record in page.records:
-                    spool.add(self._row(client, record))
-                if spool.full:
-                    yield Batch(options.table, spool.take(), {}, restart, covered=covered)
-                    restart = False
-            yield Batch(options.table, spool.take(), done, restart, covered=covered)
+        done = _cursor(until, self._events(client, until - int(options.lookback.total_seconds())), options.lookback)
+        begun.write_text(json.dumps(done))
+        return done, False
+
+    def _listed(self, client: Client, last: str) -> Iterator[tuple[list[Any], str]]:
+        """Rows after a record, page by page, each page with its last record's id where more follow."""
+        params = {**self._resource.params, **self._started(), **({"starting_after": last} if last else {})}
+        for page in self._pages(client, f"v1/{self.options.resource}", params):
+            more = bool(page.answer.body.get("has_more")) and bool(page.records)
+            yield [self._row(client, record) for record in page.records], page.records[-1]["id"] if more else ""
 
     def _started(self) -> dict[str, Any]:
         return {"created[gte]": self._start()} if self.options.start else {}
@@ -297,24 +326,6 @@ def _currency(record: Record) -> Any:
     return str(record["currency"]).upper() if record.get("currency") else None
 
 
-def real(minor: Any, currency: Any) -> float | None:
-    """An amount in a currency's smallest unit as an amount: 1000 of USD is 10.0, of JPY 1000.0, of KWD 1.0."""
-    found = _decimal(minor)
-    return None if found is None or not currency else float(found.scaleb(-decimals(str(currency))))
-
-
-def decimals(currency: str) -> int:
-    """How many decimals Stripe's smallest unit of a currency stands for."""
-    return 0 if currency.upper() in NO_DECIMALS else 3 if currency.upper() in THREE_DECIMALS else 2
-
-
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(str(value))
-    except InvalidOperation:
-        return None
-
-
 def monthly_amount(subscription: Record) -> float:
     """What its items cost a month, before discounts and taxes, whatever its status.
 
@@ -327,7 +338,7 @@ def monthly_amount(subscription: Record) -> float:
 def _monthly(item: Record) -> Decimal:
     """Of one item, in the smallest unit."""
     price = item.get("price") or {}
-    amount = _decimal(_first(price, "unit_amount_decimal | unit_amount"))
+    amount = decimal(_first(price, "unit_amount_decimal | unit_amount"))
     recurring = price.get("recurring") or {}
     if amount is None or recurring.get("usage_type") == "metered" or recurring.get("interval") not in A_MONTH:
         return Decimal(0)

@@ -27,7 +27,7 @@ from connectors.sources.contract import (
 from connectors.sources.rest.auth import Basic, Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
-from connectors.sources.rest.paging import Asked, pages, records_of
+from connectors.sources.rest.paging import Asked, awaited, pages, records_of
 from connectors.sources.rest.paging import Cursor as AfterCursor
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
@@ -185,7 +185,11 @@ class Zendesk(RestSource):
             told = json.loads(waits.read_text(encoding="utf-8"))
             return Exported(path, told["after"], told["rows"], last=False, covered=told["covered"])
         asked = {"cursor": after} if after else {"start_time": self._start()}
-        body = client.get(EXPORT, {**asked, "per_page": TICKETS, "include": "metric_sets"}).body
+        body = awaited(
+            lambda: client.get(EXPORT, {**asked, "per_page": TICKETS, "include": "metric_sets"}).body,
+            lambda found: bool(after) and found.get("after_cursor") == after and not found.get("end_of_stream"),
+            where=self.where,
+        )
         tickets = records_of(body, "tickets", self.where)
         with path.open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(json.dumps(_with_fields(ticket), ensure_ascii=False) + "\n" for ticket in tickets)

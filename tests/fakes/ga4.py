@@ -70,6 +70,7 @@ class Analytics:
         self.tokens = 0
         self.asked: list[dict[str, Any]] = []
         self.between: Any = None  # called after each page, to change the truth
+        self.shifted: list[int] = []  # of the next pages after a first one: so many pages further than asked for
         self.app = Starlette(
             routes=[
                 Route("/token", self.token, methods=["POST"]),
@@ -107,6 +108,7 @@ class Analytics:
             return refused(400, "A dateRange's startDate is after its endDate.", "INVALID_ARGUMENT")
         rows = self._rows(dimensions, metrics, start, end, asked.get("orderBys", []))
         offset, limit = int(asked.get("offset", 0)), int(asked.get("limit", 10_000))
+        offset += limit * self.shifted.pop(0) if offset and self.shifted else 0
         answer = self._answer(dimensions, metrics, rows, offset, min(limit, 250_000))
         if asked.get("returnPropertyQuota"):
             status = {"consumed": 3, "remaining": self.left}

@@ -23,6 +23,7 @@ KEY, PROJECT = "phx_p3rsonal-key-of-the-fake", "42"
 LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
 TIMES = ("timestamp", "created_at")
 MOST = 50_000
+AFTER = re.compile(r" (AND|WHERE) \(?(timestamp|toString\(id\)|distinct_id) > .*(?= ORDER BY)")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,14 @@ class Posthog:
         self.zone, self.revoked, self.most = ZoneInfo(zone), False, MOST
         self.between: Any = None  # called after each answer, to change the truth
         self.kept: dict[str, Any] = {}
+        self.again = 0
+        self._pages: dict[str, Any] = {}  # query without where its page begins → its last answer
         self.app = Starlette(routes=[Route("/api/projects/{project}/query/", self.query, methods=["POST"])])
+
+    def repeat(self, count: int) -> None:
+        """So many of the next pages are the one before, once more; a pull begins."""
+        self.again = count
+        self._pages.clear()
 
     async def query(self, request: Request) -> Response:
         """The answer to one query."""
@@ -68,7 +76,11 @@ class Posthog:
             answer = self._answer(sql)
         except sqlite3.Error as error:
             return self._wrong(str(error))
-        self.kept[sql] = answer
+        query = AFTER.sub("", sql)
+        if self.again and query != sql and query in self._pages:
+            self.again -= 1
+            return JSONResponse(self._pages[query])
+        self.kept[sql] = self._pages[query] = answer
         if self.between is not None:
             self.between()
         return JSONResponse(answer)

@@ -6,12 +6,14 @@ spoils answers: see FAULTS.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
+from urllib.parse import parse_qs
 
 import pytest
 import uvicorn
@@ -22,6 +24,9 @@ from connectors.sources.rest import client
 
 # What can go wrong with one answer, whichever API it is of.
 FAULTS = ("429", "500", "503", "cut", "html", "hang up")
+# What can go wrong with a page of JSON: the one before comes once more in its place; every object has a new key.
+OF_PAGES = ("again", "new key")
+PAGED = ("starting_after", "after", "page", "page[after]", "cursor", "offset")  # parameters that choose a page
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ class Fake:
         self.seen: list[Seen] = []
         self.too_many = 0  # requests beyond the budget
         self.faults = Faults()
+        self.streams = False  # answers go as they are made, without faults of pages
         self._lock = threading.Lock()
+        self._pages: dict[str, list[Message]] = {}  # listing → its last answer
 
     def __enter__(self) -> Self:
         config = uvicorn.Config(
@@ -113,8 +120,33 @@ class Fake:
             await answer(send, 200, b"<html>maintenance</html>")
         elif fault in ("cut", "hang up"):
             await self._cut(scope, receive, send, nothing=fault == "hang up")
-        else:
+        elif self.streams:
             await self._app(scope, receive, send)
+        else:
+            await self._page(scope, receive, send, fault)
+
+    def forget(self) -> None:
+        """A pull begins: no page of one before comes again."""
+        self._pages.clear()
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send, fault: str) -> None:
+        """The right answer, or that of the page before it in the same list."""
+        asked = parse_qs(scope["query_string"].decode())
+        listing = f"{scope['path']} {sorted((k, v) for k, v in asked.items() if k not in PAGED)}"
+        sent: list[Message] = []
+
+        async def taken(message: Message) -> None:
+            sent.append(message)
+
+        paged = any(name in asked for name in PAGED)
+        if fault == "again" and scope["method"] == "GET" and paged and listing in self._pages:
+            sent = self._pages[listing]
+        else:
+            await self._app(scope, receive, taken)
+            if sent[0]["status"] == 200:
+                self._pages[listing] = sent
+        for message in with_new_keys(sent) if fault == "new key" else sent:
+            await send(message)
 
     async def _cut(self, scope: Scope, receive: Receive, send: Send, *, nothing: bool) -> None:
         """The right answer's head, and half of its body or nothing; then the connection ends."""
@@ -134,6 +166,23 @@ class Fake:
         await send(
             {"type": "http.response.body", "body": b"" if nothing else body[: len(body) // 2], "more_body": True}
         )
+
+
+def with_new_keys(sent: list[Message]) -> list[Message]:
+    """An answer of JSON in which every object has a key more, as a newer version of an API has it."""
+
+    def grown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {**{key: grown(inner) for key, inner in value.items()}, "new_key": {"a": [1]}}
+        return [grown(inner) for inner in value] if isinstance(value, list) else value
+
+    body = b"".join(message.get("body", b"") for message in sent)
+    headers = [(k, v) for k, v in sent[0]["headers"] if k.lower() != b"content-length"]
+    if not any(k.lower() == b"content-type" and b"json" in v for k, v in headers):
+        return sent
+    made = json.dumps(grown(json.loads(body))).encode()
+    head = {**sent[0], "headers": [*headers, (b"content-length", str(len(made)).encode())]}
+    return [head, {"type": "http.response.body", "body": made}]
 
 
 async def answer(send: Send, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,6 @@ from connectors.clock import set_clock
 from connectors.sources.contract import source_type
 from connectors.sources.rest import client
 from connectors.sources.rest.source import RestSource
-from connectors.warehouse.duckdb import generations, staging
 from jobs.project.project import open_project
 from jobs.sync import sync
 
@@ -46,17 +46,18 @@ def _syncs(step: str, folder: str, kind: str, now: datetime, tuned: Any) -> None
     ):
         setattr(importlib.import_module(module), name, value)
     set_clock(now)
-    _places(kind)[step]()
-    list(sync(open_project(folder), now=now))
+    project = open_project(folder)
+    _places(kind, type(project.warehouse))[step]()
+    list(sync(project, now=now))
 
 
-def _places(kind: str) -> dict[str, Callable[[], None]]:
+def _places(kind: str, warehouse: Any) -> dict[str, Callable[[], None]]:
     return {
         "first request": lambda: setattr(client.Client, "_sent", _dies),
         "mid-stream": _in_an_answer,
         "pulled": lambda: _when_all_is_pulled(source_type(kind)),
-        "loaded": lambda: setattr(staging.DuckStaging, "settle", _dies),
-        "publish": lambda: setattr(staging.DuckStaging, "publish", _dies),
+        "loaded": lambda: _instead_of("settle", warehouse),
+        "publish": lambda: _instead_of("publish", warehouse),
         "pointer": _at_the_pointer,
         "published": lambda: setattr(RestSource, "loaded", _dies),
     }
@@ -85,6 +86,19 @@ def _when_all_is_pulled(kind: Any) -> None:
     kind.pull = pull
 
 
+def _instead_of(what: str, warehouse: Any) -> None:
+    """Of the generation in the making."""
+    real = warehouse.staging
+
+    @contextmanager
+    def staging(self: Any, now: datetime, *, anew: bool = False) -> Iterator[Any]:
+        with real(self, now, anew=anew) as made:
+            setattr(made, what, _dies)
+            yield made
+
+    warehouse.staging = staging
+
+
 def _at_the_pointer() -> None:
     real = os.replace
 
@@ -93,4 +107,4 @@ def _at_the_pointer() -> None:
             _dies()
         real(source, target, **more)
 
-    generations.os.replace = moved  # type: ignore[attr-defined]
+    os.replace = moved  # type: ignore[assignment]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import random
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -22,7 +21,6 @@ from connectors.warehouse.names import quoted
 from tests.conftest import NOW, Builder
 from tests.fakes.amplitude import API_KEY, SECRET_KEY, Amplitude, Event
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -129,29 +127,6 @@ def test_the_documented_answer_is_read(project: Builder) -> None:
     assert (str(row[3]), str(row[4])) == ("2026-11-22 09:00:00.123000", "2026-11-22 11:02:03")
     assert row[5:11] == (123456789012, 1795338000000, 9.5, "a", "pro", "France")
     assert json.loads(row[11]) == EXAMPLE["event_properties"]
-
-
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(project: Builder, vendor: Amplitude, served: Fake, number: int) -> None:
-    """Random histories: late events, clocks ahead, empty hours, exports that are too large, hours between syncs."""
-    chance = random.Random(f"{SEED} amplitude {number}")
-    served.faults.share, served.faults.chance = 0.3, chance
-    vendor.most, vendor.last_break = chance.choice([14, 1000]), chance.random() < 0.5
-    project.source(source(served, f"  window: {chance.choice(['5h', '1d', '9d'])}\n", start="2026-11-21"))
-    count, now, before = 0, NOW - timedelta(hours=40), NOW - timedelta(hours=50)
-    for _ in range(4):
-        for _ in range(chance.randrange(12) if now - before > 5 * HOUR else 1):
-            uploaded = before + (now - before) * chance.random()
-            late = chance.choice([HOUR, 30 * DAY, -2 * DAY]) * chance.random()
-            vendor.events.append(event(count, uploaded, late, properties={"n": count}))
-            count += 1
-        vendor.now, before = now, now
-        result = project.sync(now=now)
-        assert not result.failed, result.sources[0].error
-        hour = (now - 2 * HOUR).replace(minute=0, second=0, microsecond=0)
-        assert result.sources[0].cursor == {"hour": hour.isoformat()}
-        assert held(project) == truth(vendor)
-        now += chance.choice([0.3, 1, 7, 20]) * HOUR
 
 
 def test_nothing_new_asks_nothing_and_publishes_nothing(project: Builder, vendor: Amplitude, served: Fake) -> None:

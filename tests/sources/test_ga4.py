@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,7 +15,6 @@ from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.ga4 import Analytics, key_file, private_key
 from tests.fakes.server import FAULTS, Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 # The documented shape, of our own making.
@@ -131,34 +129,6 @@ def test_a_token_that_is_not_given_at_once_is_asked_for_again(
     served.faults.next = [fault, fault]  # the first requests are for the token
     synced(project)
     assert table(project) == truth(analytics) and [one.path for one in served.seen[:3]] == ["/token"] * 3
-
-
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, analytics: Analytics, served: Fake, number: int
-) -> None:
-    """Random histories and faults: recent days change, lose rows and gain some, while the days go on."""
-    chance = random.Random(f"{SEED} {number}")
-    analytics.zone = chance.choice(("Pacific/Honolulu", "UTC", "Pacific/Auckland"))
-    served.faults.share, served.faults.chance = 0.3, chance
-    source(project, served)
-    now = NOW
-    for step in range(3):
-        now += timedelta(days=chance.choice((0, 0, 1, 2)) if step else 0)
-        set_clock(now)
-        recent = [key for key in analytics.events if day(2, now) <= key[0]]
-        for key in chance.sample(recent, min(len(recent), chance.randrange(4))):
-            del analytics.events[key]
-        for _ in range(chance.randrange(9)):
-            on = min(day(chance.randrange(3), now), analytics.today())
-            happen(analytics, on, chance.choice(("Japan", "Chile", "")), chance.randrange(99), chance.choice("ab"))
-        analytics.events = {key: value for key, value in analytics.events.items() if key[0] <= analytics.today()}
-        synced(project, now)
-        assert table(project) == truth(analytics)
-    served.faults.share, before = 0, len(analytics.asked)
-    again = synced(project, now + timedelta(minutes=5))
-    assert not again.published and again.sources[0].rows == 0 and table(project) == truth(analytics)
-    assert len(analytics.asked) - before <= -(-len(truth(analytics)) // 7)
 
 
 def test_nothing_new_is_one_request_and_its_token(

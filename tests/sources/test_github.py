@@ -15,7 +15,6 @@ from connectors.sources import github
 from tests.conftest import NOW, Builder, run_cli
 from tests.fakes.github import REPO, TOKEN, GitHub
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 AGAIN = NOW + timedelta(minutes=5)
@@ -156,30 +155,6 @@ def changed(hub: GitHub, resource: str, chance: random.Random, hours: float) -> 
 
 
 @pytest.mark.parametrize("resource", ["releases", "issues"])
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, hub: GitHub, served: Fake, resource: str, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Random histories and faults; several issues change in one second; then a sync of nothing new."""
-    chance = random.Random(f"{SEED} {resource} {number}")
-    hub.inclusive = chance.random() < 0.5
-    served.faults.share, served.faults.chance = 0.3, chance
-    project.source(source(served, resource))
-    for step in range(2):
-        result = project.sync()
-        assert not result.failed, result.sources
-        assert table(project) == truth(hub, resource)
-        changed(hub, resource, chance, 20 + step)
-    assert not project.sync().failed and table(project) == truth(hub, resource)
-    if resource == "issues":
-        monkeypatch.setattr(github, "PAGE", 100)  # as it is: what changed lately is one page
-    served.faults.share, before = 0, len(served.seen)
-    again = project.sync(now=AGAIN)
-    assert not again.published and again.sources[0].rows == 0
-    assert resource == "releases" or len(served.seen) - before == 1
-
-
-@pytest.mark.parametrize("resource", ["releases", "issues"])
 def test_nothing_new_is_one_request(project: Builder, hub: GitHub, served: Fake, resource: str) -> None:
     hub.releases[REPO] = hub.releases[REPO][:2]
     project.source(source(served, resource))
@@ -235,6 +210,18 @@ def test_an_issue_that_changes_between_two_pages_hides_no_other(project: Builder
     hub.between = commented
     project.sync()
     assert table(project) == truth(hub, "issues") and len(table(project)) == 10
+
+
+def test_a_long_pull_of_issues_goes_on_where_it_stopped(project: Builder, hub: GitHub, served: Fake) -> None:
+    hub.issues[REPO] = [issue(n, n) for n in range(1, 21)]
+    project.source(source(served, "issues"))
+    served.faults.next = [""] * 4 + ["500"] * 6
+    assert project.sync().failed
+    hub.issues[REPO][0] |= {"updated_at": moment(30), "comments": 5}
+    hub.issues[REPO].append(issue(21, 31))
+    asked, before = [one.query for one in served.seen[:4]], len(served.seen)
+    assert not project.sync().failed and table(project) == truth(hub, "issues")
+    assert not {*asked} & {one.query for one in served.seen[before:]}
 
 
 def test_more_issues_of_one_second_than_a_page_holds(project: Builder, hub: GitHub, served: Fake) -> None:

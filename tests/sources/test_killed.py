@@ -12,36 +12,43 @@ from tests.conftest import Builder
 from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED
 from tests.sources.dying import AFTER, STEPS, killed
-from tests.sources.vendors import VENDORS, Vendor
+from tests.sources.vendors import FAMILIES, Vendor
 
 pytestmark = pytest.mark.breadth(1)
+# Each way of pulling: those of stripe, and those of rest, are one.
+SOURCES = [
+    (kind, held)
+    for kind, sources in FAMILIES.items()
+    for held in list(sources)[: 1 if kind in ("stripe", "rest") else None]
+]
 SOON = ("first request", "mid-stream", "pulled", "loaded")  # before there is any generation
 
 
-def dies(step: str, project: Builder, name: str, vendor: Vendor) -> None:
-    code = killed(step, str(project.folder), name.partition(" ")[0], vendor.now, vendor.tuned)
+def dies(step: str, project: Builder, kind: str, vendor: Vendor) -> None:
+    code = killed(step, str(project.folder), kind, vendor.now, vendor.tuned)
     assert code == -signal.SIGKILL, (step, code)
 
 
-@pytest.mark.parametrize("name", VENDORS)
+@pytest.mark.parametrize(("kind", "held"), SOURCES)
 def test_killed_at_each_step_nothing_is_lost(
-    project: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    project: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, held: str
 ) -> None:
     impatient(monkeypatch)
-    vendor, chance = VENDORS[name](), random.Random(f"{SEED} {name}")
+    chance = random.Random(f"{SEED} {kind}")
+    vendor = FAMILIES[kind][held](chance)
     for module, constant, value in vendor.tuned:
         monkeypatch.setattr(f"{module}.{constant}", value)
     with Fake(vendor.app) as served:
         vendor.happen(chance)
         vendor.entry(project, served)
         for step in SOON:
-            dies(step, project, name, vendor)
+            dies(step, project, kind, vendor)
             assert project.open().warehouse.live() is None, step
         assert not project.sync(now=vendor.now).failed and vendor.same(project, vendor.now)
         for step in STEPS:
             before, moment = project.open().warehouse.live(), vendor.now
             vendor.happen(chance)
-            dies(step, project, name, vendor)
+            dies(step, project, kind, vendor)
             assert (project.open().warehouse.live() != before) == (step in AFTER), step
             if step in AFTER:
                 assert vendor.same(project, vendor.now), step

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,7 +22,6 @@ from connectors.warehouse.names import quoted
 from tests.conftest import KPI, NOW, Builder
 from tests.fakes.mixpanel import PASSWORD, PROJECT, SECRET, USER, Event, Mixpanel
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 DAY = timedelta(days=1)
@@ -115,34 +112,6 @@ def test_the_documented_answer_is_read(project: Builder) -> None:
     assert second[0] == "Viewed Report" and second[2:6] == ("cD4", None, None, None)
     read = project.open().reader().frame("SELECT properties ->> 'plan' AS plan FROM events ORDER BY \"time\"")
     assert read["plan"][0] == "pro"
-
-
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(project: Builder, vendor: Mixpanel, served: Fake, number: int) -> None:
-    """Random histories: new and late events, duplicates, edits by import, no $insert_id, clocks ahead, days between."""
-    chance = random.Random(f"{SEED} mixpanel {number}")
-    zone = chance.choice(["UTC", "Europe/Berlin", "America/Los_Angeles"])
-    vendor.zone, served.faults.share, served.faults.chance = ZoneInfo(zone), 0.3, chance
-    project.source(source(served, f"  timezone: {zone}\n  window: {chance.choice([1, 3, 7])}d\n  properties: [plan]"))
-    count, now = 0, NOW - timedelta(days=12)
-    for _ in range(4):
-        for _ in range(chance.randrange(30)):
-            late = chance.choice([0.0, 0.0, 0.5, 4.9]) * chance.random() if now > NOW - timedelta(days=11) else 5
-            one = event(count, now - timedelta(days=late), plan=chance.choice(["pro", "free", None]))
-            vendor.received.append(replace(one, insert_id="") if chance.random() < 0.1 else one)
-            count += 1
-        keyed = list({e.key: e for e in vendor.received if e.insert_id}.values())
-        vendor.received += chance.sample(keyed, min(3, len(keyed)))  # sent twice
-        if fresh := [e for e in keyed if e.at > now - timedelta(days=4.9)]:
-            last = chance.choice(fresh)
-            vendor.received.append(replace(last, more={**last.more, "plan": "team"}, processed=last.processed + 1))
-        vendor.received.append(event(count, now + timedelta(days=chance.random() * 3)))  # a clock that is ahead
-        count, vendor.now = count + 1, now
-        result = project.sync(now=now)
-        assert not result.failed, result.sources[0].error
-        assert result.sources[0].cursor == {"day": f"{(now.astimezone(vendor.zone) - DAY):%Y-%m-%d}"}
-        assert held(project) == truth(vendor)
-        now += timedelta(hours=chance.choice([1, 20, 24, 50, 100]))
 
 
 def test_nothing_new_asks_once_and_publishes_nothing(project: Builder, vendor: Mixpanel, served: Fake) -> None:

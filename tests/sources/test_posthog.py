@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from starlette.applications import Starlette
@@ -20,7 +18,6 @@ from connectors.warehouse.names import quoted
 from tests.conftest import NOW, Builder
 from tests.fakes.posthog import KEY, PROJECT, Event, Posthog
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -121,32 +118,6 @@ def test_the_documented_answer_is_read(project: Builder) -> None:
     assert (str(row[2]), str(row[3])) == ("2026-11-22 08:00:00.120000", "2026-11-22 08:00:02")
     read = project.open().reader().frame("SELECT properties ->> '$.\"$current_url\"' AS url FROM events")
     assert read["url"][0] == "https://example.com/"
-
-
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(project: Builder, vendor: Posthog, served: Fake, number: int) -> None:
-    """Random histories: events of one moment, late ones, rows that come twice, clocks ahead, answers that are short."""
-    chance = random.Random(f"{SEED} posthog {number}")
-    vendor.zone = ZoneInfo(chance.choice(["UTC", "Europe/Berlin", "America/Los_Angeles"]))
-    vendor.most = chance.choice([2, 50_000])
-    served.faults.share, served.faults.chance = 0.3, chance
-    project.source(source(served, f"  page: {chance.choice([3, 5, 1000])}\n  window: {chance.choice([1, 3])}d\n"))
-    count, now, before = 0, NOW - 3 * DAY, NOW - 8 * DAY
-    for _ in range(3):
-        for _ in range(chance.randrange(25)):
-            at = before + (now - before) * chance.random() if chance.random() < 0.7 else before
-            late = chance.choice([0, 0, 1.9]) * chance.random() if before > NOW - 4 * DAY else 0
-            vendor.events.append(event(count, at - late * DAY, properties={"n": count, "it's": "a \\ 'quote'"}))
-            count += 1
-        vendor.events += chance.sample(vendor.events, min(2, len(vendor.events)))  # not yet merged by the engine
-        vendor.events.append(event(count, now + chance.random() * 3 * DAY))  # a clock that is ahead
-        count, before = count + 1, now
-        chance.shuffle(vendor.events)
-        result = project.sync(now=now)
-        assert not result.failed, result.sources[0].error
-        assert result.sources[0].cursor == {"until": now.isoformat()}
-        assert held(project) == truth(vendor, now)
-        now += chance.choice([1, 20, 36]) * HOUR
 
 
 def test_nothing_new_asks_once_and_publishes_nothing(project: Builder, vendor: Posthog, served: Fake) -> None:

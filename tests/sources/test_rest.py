@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import random
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -19,10 +17,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from connectors.sources.rest.spool import Spool
-from tests.conftest import NOW, Builder, run_cli
+from tests.conftest import Builder, run_cli
 from tests.fakes.plain import KEY, Plain
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(10)
 
@@ -170,34 +167,6 @@ def test_a_dry_run_shows_columns_and_first_rows(project: Builder, plain: Plain, 
     said = run_cli("sync", "--dry-run", "--project", str(project.folder))
     assert said.returncode == 0 and "orders: 4 columns, and its first rows" in said.stdout
     assert re.search(r"plan +VARCHAR +free \| pro \| free", said.stdout)
-
-
-@pytest.mark.parametrize("paging", [p for p in PAGINGS if p != "none"])
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, plain: Plain, served: Fake, paging: str, number: int
-) -> None:
-    """Random histories and faults: inserts and edits between syncs, answers that fail, a second sync of nothing new."""
-    chance = random.Random(f"{SEED} {paging} {number}")
-    served.faults.share, served.faults.chance = 0.3, chance
-    cursor = "  cursor: {field: updated_at, param: since, written: iso}\n  lookback: 2h"
-    project.source(source(served, paging, cursor if chance.random() < 0.7 else ""))
-    for _ in range(3):
-        for _ in range(chance.randrange(8)):
-            newest = max(int(o["id"]) for o in plain.orders)
-            plain.orders.append(order(newest + 1))
-        edited = chance.randrange(len(plain.orders))
-        latest = max(o["updated_at"] for o in plain.orders)
-        plain.orders[edited] = {**plain.orders[edited], "amount": chance.random(), "updated_at": latest}
-        if paging not in ("offset", "page", "cursor", "next_url", "link_header"):  # those shift: see the next test
-            chance.shuffle(plain.orders)
-        assert not project.sync().failed, served.seen
-        assert table(project) == truth(plain)
-    served.faults.share = 0
-    before = len(served.seen)
-    again = project.sync(now=NOW + timedelta(minutes=5))
-    assert not again.published and not again.failed and again.sources[0].rows == 0
-    assert len(served.seen) - before <= (2 if "lookback" in (project.folder / "sources.yml").read_text() else 99)
 
 
 def test_a_record_that_comes_between_two_pages_is_there_once(project: Builder, plain: Plain, served: Fake) -> None:

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from connectors.sources import stripe
+from connectors.sources.rest.money import real
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
 from tests.fakes.server import Fake, impatient
 from tests.fakes.stripe import DAY, KEY, NAMES, Stripe
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 NUMBERS = itertools.count()
@@ -91,7 +91,7 @@ def something(vendor: Stripe, resource: str, chance: random.Random) -> None:
     vendor.now += chance.choice([0, 0, 1, 50, 4000])
     known = list(vendor.objects[resource])
     if not known or chance.random() < 0.5:
-        vendor.create(resource, **_new(resource, chance))
+        vendor.create(resource, **new(resource, chance))
         return
     key = chance.choice(known)
     record = vendor.objects[resource][key]
@@ -125,7 +125,7 @@ def something(vendor: Stripe, resource: str, chance: random.Random) -> None:
         vendor.edit(resource, key, status=chance.choice(["succeeded", "failed", "canceled"]))
 
 
-def _new(resource: str, chance: random.Random) -> dict[str, Any]:
+def new(resource: str, chance: random.Random) -> dict[str, Any]:
     currency, amount = chance.choice(["usd", "eur", "jpy", "kwd", "isk"]), chance.randrange(100_000)
     if resource == "customers":
         return {
@@ -234,37 +234,10 @@ def test_the_documented_answer_is_read(project: Builder, vendor: Stripe, served:
     }
 
 
-@pytest.mark.parametrize("resource", NAMES)
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, vendor: Stripe, served: Fake, resource: str, number: int
-) -> None:
-    """Random histories and faults over several syncs; then a sync of nothing new."""
-    chance = random.Random(f"{SEED} {resource} {number}")
-    served.faults.share, served.faults.chance = 0.3, chance
-    for _ in range(chance.randrange(12)):
-        vendor.create(resource, **_new(resource, chance))
-        vendor.now += chance.choice([0, 9, 5000])
-    project.source(source(served, resource))
-    for _ in range(2):
-        assert not pulled(project, vendor).failed, served.seen
-        assert same(project, vendor, resource)
-        for _ in range(chance.randrange(15)):
-            something(vendor, resource, chance)
-    vendor.create(resource, **_new(resource, chance))  # what changes no row is not published, nor its cursor
-    assert not pulled(project, vendor, 60).failed and same(project, vendor, resource)
-    served.faults.share = 0
-    before = len(served.seen)
-    with pytest.MonkeyPatch.context() as real:
-        real.setattr(stripe, "PAGE", 100)
-        again = pulled(project, vendor, 300)
-    assert not again.published and not again.failed and again.sources[0].rows == 0 and len(served.seen) - before <= 2
-
-
 def test_what_happens_while_it_is_pulled_is_there_after_the_next_pull(
     project: Builder, vendor: Stripe, served: Fake
 ) -> None:
-    made = [vendor.create("customers", **_new("customers", random.Random(n)))["id"] for n in range(10)]
+    made = [vendor.create("customers", **new("customers", random.Random(n)))["id"] for n in range(10)]
     project.source(source(served, "customers"))
     pages: list[str] = []
 
@@ -272,7 +245,7 @@ def test_what_happens_while_it_is_pulled_is_there_after_the_next_pull(
         pages.append(name)
         if pages.count("customers") == 2 and name == "customers":
             vendor.now += 5
-            vendor.create("customers", **_new("customers", random.Random(99)))
+            vendor.create("customers", **new("customers", random.Random(99)))
             vendor.edit("customers", made[9], email="new@example.com")
             vendor.delete("customers", made[8])
 
@@ -293,7 +266,7 @@ def test_events_of_one_second_leave_the_record_as_it_is(project: Builder, vendor
 
 
 def test_what_is_edited_and_deleted_within_a_second_is_deleted(project: Builder, vendor: Stripe, served: Fake) -> None:
-    made = [vendor.create("customers", **_new("customers", random.Random(n)))["id"] for n in range(8)]
+    made = [vendor.create("customers", **new("customers", random.Random(n)))["id"] for n in range(8)]
     project.source(source(served, "customers"))
     pulled(project, vendor)
     vendor.now += 10
@@ -316,9 +289,9 @@ def test_a_subscription_that_ended_long_ago_is_there(project: Builder, vendor: S
 
 
 def test_an_event_that_comes_late_is_seen(project: Builder, vendor: Stripe, served: Fake) -> None:
-    record = vendor.create("charges", **_new("charges", random.Random(1)))
+    record = vendor.create("charges", **new("charges", random.Random(1)))
     vendor.now += 1000
-    vendor.create("charges", **_new("charges", random.Random(2)))
+    vendor.create("charges", **new("charges", random.Random(2)))
     project.source(source(served, "charges"))
     pulled(project, vendor)
     record |= {"refunded": True}
@@ -327,17 +300,17 @@ def test_an_event_that_comes_late_is_seen(project: Builder, vendor: Stripe, serv
 
 
 def test_an_event_of_the_future_moves_no_cursor(project: Builder, vendor: Stripe, served: Fake) -> None:
-    record = vendor.create("charges", **_new("charges", random.Random(1)))
+    record = vendor.create("charges", **new("charges", random.Random(1)))
     vendor.tell("charge.updated", record, at=vendor.now + 400 * DAY)
     project.source(source(served, "charges"))
     assert pulled(project, vendor).sources[0].cursor["value"] == str(START)
     vendor.now += 60
-    vendor.create("charges", **_new("charges", random.Random(2)))
+    vendor.create("charges", **new("charges", random.Random(2)))
     assert not pulled(project, vendor).failed and same(project, vendor, "charges")
 
 
 def test_a_cursor_older_than_the_events_pulls_everything_again(project: Builder, vendor: Stripe, served: Fake) -> None:
-    made = [vendor.create("customers", **_new("customers", random.Random(n)))["id"] for n in range(7)]
+    made = [vendor.create("customers", **new("customers", random.Random(n)))["id"] for n in range(7)]
     project.source(source(served, "customers"))
     pulled(project, vendor)
     vendor.edit("customers", made[0], email="new@example.com")
@@ -349,7 +322,7 @@ def test_a_cursor_older_than_the_events_pulls_everything_again(project: Builder,
 
 def test_a_quiet_month_is_not_too_long(project: Builder, vendor: Stripe, served: Fake) -> None:
     """Refunds are rare: the cursor moves with the days, as soon as anything is published."""
-    vendor.create("refunds", **_new("refunds", random.Random(1)))
+    vendor.create("refunds", **new("refunds", random.Random(1)))
     project.source(source(served, "refunds"))
     project.write("datasets", "refunds", "name: refunds\nsource: refunds\ntime_dimension: created_at\n")
     for _ in range(3):
@@ -359,7 +332,7 @@ def test_a_quiet_month_is_not_too_long(project: Builder, vendor: Stripe, served:
 
 def test_a_pull_that_fails_leaves_everything_as_it_was(project: Builder, vendor: Stripe, served: Fake) -> None:
     for n in range(10):
-        vendor.create("charges", **_new("charges", random.Random(n)))
+        vendor.create("charges", **new("charges", random.Random(n)))
     project.source(source(served, "charges"))
     vendor.between = lambda name: served.faults.next.extend(["500"] * 6) if name == "charges" else None
     assert pulled(project, vendor).failed
@@ -367,7 +340,7 @@ def test_a_pull_that_fails_leaves_everything_as_it_was(project: Builder, vendor:
     assert not pulled(project, vendor).failed and same(project, vendor, "charges")
     before, cursor = table(project, "charges"), pulled(project, vendor).sources[0].cursor
     for n in range(5):
-        vendor.create("charges", **_new("charges", random.Random(n)))
+        vendor.create("charges", **new("charges", random.Random(n)))
     vendor.between = lambda _: served.faults.next.extend(["cut", "500", "hang up", "503", "429", "html"])
     vendor.now += 100
     failed = pulled(project, vendor)
@@ -377,8 +350,31 @@ def test_a_pull_that_fails_leaves_everything_as_it_was(project: Builder, vendor:
     assert not pulled(project, vendor).failed and same(project, vendor, "charges")
 
 
+@pytest.mark.parametrize("gone", ["", "last", "long ago"])
+def test_a_first_list_goes_on_where_it_broke_off(project: Builder, vendor: Stripe, served: Fake, gone: str) -> None:
+    """With what was created, edited and deleted since; from its beginning where it cannot go on."""
+    made = [vendor.create("customers", **new("customers", random.Random(n)))["id"] for n in range(20)]
+    project.source(source(served, "customers"))
+
+    def breaks(_: str) -> None:
+        if served.counted()["/v1/customers"] == 4:
+            served.faults.next = ["500"] * 6
+
+    vendor.between = breaks
+    assert pulled(project, vendor).failed
+    vendor.between, before = None, len(served.seen)
+    vendor.now += 100
+    vendor.create("customers", **new("customers", random.Random(99)))
+    vendor.edit("customers", made[17], email="new@example.com")
+    vendor.delete("customers", made[8] if gone == "last" else made[16])  # the record after which it would go on
+    assert not pulled(project, vendor, 31 * DAY if gone == "long ago" else 5).failed
+    lists = [one for one in served.seen[before:] if one.path == "/v1/customers"]
+    assert len(lists) == (3 if not gone else 7) and same(project, vendor, "customers", gone=not gone)
+    assert not (project.folder / "data" / "pulls" / "customers").exists()
+
+
 def test_a_revoked_key_is_told_and_is_nowhere(project: Builder, vendor: Stripe, served: Fake, caplog: Any) -> None:
-    vendor.create("refunds", **_new("refunds", random.Random(1)))
+    vendor.create("refunds", **new("refunds", random.Random(1)))
     project.source(source(served, "refunds"))
     first = pulled(project, vendor)
     vendor.revoked = True
@@ -394,7 +390,7 @@ def test_a_revoked_key_is_told_and_is_nowhere(project: Builder, vendor: Stripe, 
 
 def test_no_more_is_asked_than_stripe_allows(project: Builder, vendor: Stripe, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(20):
-        vendor.create("charges", **_new("charges", random.Random(n)))
+        vendor.create("charges", **new("charges", random.Random(n)))
     monkeypatch.setattr(stripe, "RATE", ((5, 0.3),))
     with Fake(vendor.app, budget=((5, 0.25),)) as fake:
         project.source(source(fake, "charges"))
@@ -403,16 +399,16 @@ def test_no_more_is_asked_than_stripe_allows(project: Builder, vendor: Stripe, m
 
 
 def test_from_a_day_on(project: Builder, vendor: Stripe, served: Fake) -> None:
-    old = vendor.create("charges", **_new("charges", random.Random(1)))["id"]
+    old = vendor.create("charges", **new("charges", random.Random(1)))["id"]
     vendor.now += 2 * DAY
-    new = vendor.create("charges", **_new("charges", random.Random(2)))["id"]
+    later = vendor.create("charges", **new("charges", random.Random(2)))["id"]
     day = datetime.fromtimestamp(vendor.now, UTC).date()
     project.source(source(served, "charges", f", start: {day}"))
     pulled(project, vendor)
     vendor.edit("charges", old, refunded=True)
-    vendor.edit("charges", new, refunded=True)
+    vendor.edit("charges", later, refunded=True)
     pulled(project, vendor, 5)
-    assert list(table(project, "charges")) == [new] and table(project, "charges")[new]["refunded"]
+    assert list(table(project, "charges")) == [later] and table(project, "charges")[later]["refunded"]
 
 
 @pytest.mark.parametrize(
@@ -459,7 +455,7 @@ def test_what_earns_nothing_has_no_mrr(status: str) -> None:
     ],
 )
 def test_real_amounts(minor: int | None, currency: str | None, wanted: float | None) -> None:
-    assert stripe.real(minor, currency) == wanted
+    assert real(minor, currency) == wanted
 
 
 def test_a_newer_version_of_the_api_says_the_same(project: Builder, vendor: Stripe, served: Fake) -> None:

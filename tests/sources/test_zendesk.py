@@ -20,7 +20,6 @@ from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
 from tests.fakes.server import Fake, impatient
 from tests.fakes.zendesk import EMAIL, OAUTH, TOKEN, Zendesk
-from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(2)
 START = int((NOW - timedelta(days=40)).timestamp())
@@ -116,28 +115,6 @@ def something(vendor: Zendesk, resource: str, chance: random.Random) -> None:
         lambda: vendor.delete(key),
     ]
     chance.choice(kinds)()
-
-
-@pytest.mark.parametrize("resource", RESOURCES)
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
-def test_whatever_fails_the_table_is_the_truth(
-    project: Builder, vendor: Zendesk, served: Fake, resource: str, number: int
-) -> None:
-    """Random histories and faults over several syncs; then a sync of nothing new."""
-    chance = random.Random(f"{SEED} {resource} {number}")
-    served.faults.share, served.faults.chance = 0.3, chance
-    vendor.again = chance.choice([0, 0, 2])
-    project.source(source(served, resource))
-    for _ in range(3):
-        for _ in range(chance.randrange(15)):
-            something(vendor, resource, chance)
-        assert not pulled(project, vendor).failed, served.seen
-        assert same(project, vendor, resource)
-    served.faults.share, before = 0, len(served.seen)
-    with pytest.MonkeyPatch.context() as real:
-        real.setattr(zendesk, "PAGE", 100)
-        again = pulled(project, vendor)
-    assert not again.published and not again.failed and again.sources[0].rows == 0 and len(served.seen) - before <= 2
 
 
 def answering(path: str, body: Any) -> Starlette:

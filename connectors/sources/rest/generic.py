@@ -112,7 +112,9 @@ class Rest(RestSource):
         known = cursor.get("value", "")
         most, restart = known, options.load_mode == "replace"
         with self.client() as client, Spool(options.name, options.fields, self.now) as spool:
-            for page in pages(client, self._asked(known), options.paging, options.records, where=self.where):
+            alike = not options.primary_key
+            asked = self._asked(known)
+            for page in pages(client, asked, options.paging, options.records, where=self.where, alike=alike):
                 for record in page.records:
                     row = self._row(record)
                     most = self._greatest(record, most)

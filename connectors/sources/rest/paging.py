@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.errors import SourceError
 from connectors.sources.rest.client import Answer, Client
 
+T = TypeVar("T")
 Records = list[Any]
 MOST_PAGES = 1_000_000
+ROUNDS = 4  # of asking for a page in whose place another comes
 
 
 @dataclass(frozen=True)
@@ -151,15 +153,35 @@ AnyPaging = Annotated[
 ]
 
 
-def pages(client: Client, asked: Asked, paging: Paging, records: str, *, where: str) -> Iterator[Page]:
+def awaited(ask: Callable[[], T], wrong: Callable[[T], bool], *, where: str) -> T:
+    """An answer that is not another page in its place, such as the one before once more: that is asked for again.
+
+    Raises SourceError where it stays wrong.
+    """
+    for _ in range(ROUNDS):
+        found = ask()
+        if not wrong(found):
+            return found
+    raise SourceError(
+        "the API sends a page once more in the place of the next",
+        where=where,
+        hint="The next sync tries again. If it stays so, compare `paging` with the API's documentation.",
+        retryable=True,
+    )
+
+
+def pages(
+    client: Client, asked: Asked, paging: Paging, records: str, *, where: str, alike: bool = False
+) -> Iterator[Page]:
     """All pages, the first with what `asked` has. records: where in an answer they are. Raises SourceError.
 
-    A GET sends what pages as parameters, a POST in its body.
+    A GET sends what pages as parameters, a POST in its body. alike: pages may be the same, as records have no key.
     """
     posted = asked.method == "POST"
     path = asked.path
     sent = {**((asked.body or {}) if posted else asked.params), **paging.first()}
     made: set[str] = set()
+    found: Records = []
     seen = 0
     for _ in range(MOST_PAGES):
         mark = json.dumps([path, sent], default=str, sort_keys=True)
@@ -171,7 +193,7 @@ def pages(client: Client, asked: Asked, paging: Paging, records: str, *, where: 
             )
         made.add(mark)
         params, body = (asked.params, sent) if posted else (sent, asked.body)
-        answer = client.ask(asked.method, path, params=params, body=body)
+        answer = _answered(client, Asked(path, params, asked.method, body), [] if alike else found, records, where)
         found = records_of(answer.body, records, where)
         seen += len(found)
         page = Page(found, answer, sent, seen)
@@ -184,6 +206,15 @@ def pages(client: Client, asked: Asked, paging: Paging, records: str, *, where: 
             asked = Asked(path, {}, asked.method, None)
         else:
             sent = following
+
+
+def _answered(client: Client, asked: Asked, before: Records, records: str, where: str) -> Answer:
+    """The answer to a request that does not have the records of the page before."""
+    return awaited(
+        lambda: client.ask(asked.method, asked.path, params=asked.params, body=asked.body),
+        lambda answer: bool(before) and records_of(answer.body, records, where) == before,
+        where=where,
+    )
 
 
 def records_of(body: Any, path: str, where: str) -> Records:

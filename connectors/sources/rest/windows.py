@@ -1,8 +1,9 @@
-"""Spans of time that are pulled one by one, some at once; those that are there in whole wait for the next attempt."""
+"""Spans of time that are pulled one by one, some at once, and pages of a list; whole ones wait for the next attempt."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from collections import deque
@@ -11,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,32 @@ def received(
     with Kept(kept, mark) as old, Kept(None, mark) as new:
         yield from old.fetched(settled, fetch, suffix=suffix, at_once=at_once)
         yield from new.fetched(open_, fetch, suffix=suffix, at_once=at_once)
+
+
+def listed(folder: Path, following: Callable[[str], Iterator[tuple[list[Any], str]]]) -> Iterator[list[Any]]:
+    """Records of a list page by page: those of pages that wait in a folder, then of those after them, which wait, too.
+
+    following: gives the pages after a position, "" being the start, each with the position after it; "" = that was the
+    last one, which does not wait: more may follow it by the next attempt.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = _waiting(folder)
+    for path in waiting:
+        yield json.loads(path.read_text(encoding="utf-8"))["records"]
+    for number, (records, after) in enumerate(following(position_in(folder)), len(waiting)):
+        if after:
+            part = folder / f"{number:06}.part"
+            told = json.dumps({"records": records, "position": after}, ensure_ascii=False, default=str)
+            part.write_text(told, encoding="utf-8", errors="replace")
+            part.replace(part.with_suffix(".json"))
+        yield records
+
+
+def position_in(folder: Path) -> str:
+    """The position after the pages that wait in a folder; "" where none do."""
+    waiting = _waiting(folder)
+    return str(json.loads(waiting[-1].read_text(encoding="utf-8"))["position"]) if waiting else ""
+
+
+def _waiting(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.json"))
