@@ -37,6 +37,13 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+PACKAGES = {  # of dialects that are not installed with this
+    "bigquery": "sqlalchemy-bigquery",
+    "snowflake": "snowflake-sqlalchemy",
+    "databricks": "databricks-sqlalchemy",
+    "clickhousedb": "clickhouse-connect",
+    "trino": "'trino[sqlalchemy]'",
+}
 WAITING = ("postgresql", "mysql", "mariadb")  # their drivers would wait for a silent host without end
 CONNECT_SECONDS = 20
 # PostgreSQL's type number → how it is selected; anything not listed is read as text.
@@ -159,7 +166,8 @@ class Sql(Source):
             raise SourceError(
                 f"no driver for {url.drivername}: {error}",
                 where=f"source {self.options.name}",
-                hint="Install its driver into .venv, such as pip install pymysql; docs/sources.md lists them.",
+                hint=f"Install it: .venv/bin/pip install {PACKAGES.get(url.get_backend_name(), 'its driver')}; "
+                "docs/sources.md lists them.",
             ) from None
 
     def _batches(self, connection: sa.Connection, since: Any, cursor: Cursor) -> Iterator[Batch]:

@@ -470,3 +470,14 @@ def test_a_number_that_is_not_whole_is_put_aside_where_whole_ones_are_stated(pro
     reader = project.open().reader()
     assert reader.tables()["orders"]["amount"] == "BIGINT"
     assert sorted(reader.frame("SELECT amount FROM orders")["amount"]) == sorted(int(value) for value in whole)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "package"), [("snowflake", "snowflake-sqlalchemy"), ("trino", "trino[sqlalchemy]")]
+)
+def test_a_warehouse_whose_driver_is_not_installed_is_told_with_its_package(
+    project: Builder, dialect: str, package: str
+) -> None:
+    project.source(f"- {{name: t, type: sql, table: t, url: '{dialect}://reader@host/db'}}")
+    error = project.sync().sources[0].error
+    assert f"no driver for {dialect}" in error and package in error
