@@ -48,13 +48,13 @@ def merged(text: str, was: Written, now: Written) -> Merged:
         return Merged(whole(now), (), dict(now))
     blocks = _blocks(text)
     found = dict(blocks)
-    kept, done = [], dict(was)
+    kept, done = list[str](), dict(was)
     for key in dict.fromkeys((*was, *now)):
         old, new = was.get(key), now.get(key)
         if old == new:
             continue
         if found.get(key) != old:
-            kept.append(key)
+            kept += [key] if found.get(key) != new else []
             continue
         done.pop(key, None)
         if new is None:

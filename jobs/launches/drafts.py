@@ -174,6 +174,7 @@ class _Planner:
         known = (*self._catalogue.drafts, *self._catalogue.launches)
         self._launches = {item.name: item for item in known}
         self._by_origin = {(x.origin.source, x.origin.id): x.name for x in reversed(known) if x.origin}
+        self._made: dict[tuple[str, str], str] = {}
         self._taken = {*self._texts, *(item.name for item in known), *(row.name for row in rows)}
 
     def steps(self, told: Mapping[str, list[Drafted]]) -> Iterator[_Step]:
@@ -270,7 +271,14 @@ class _Planner:
             "guardrails": [{"kpi": kpi} for kpi in guardrails],
             "links": {"Release" if item.on else "Flag": item.url} if item.url else {},
         }
-        return {key: as_text({key: value}) for key, value in values.items() if value not in ("", None, [], {})}
+        return {key: self._lines(key, value) for key, value in values.items() if value not in ("", None, [], {})}
+
+    def _lines(self, key: str, value: Any) -> str:
+        """A key as YAML. Most drafts share most of theirs, and writing YAML takes what time there is to take."""
+        seen = (key, repr(value))
+        if seen not in self._made:
+            self._made[seen] = as_text({key: value})
+        return self._made[seen]
 
 
 def _text(path: Any) -> str:

@@ -220,7 +220,7 @@ def test_the_table_is_the_truth_after_each_sync(project: Builder, vendor: Vendor
         behind = (NOW - now).total_seconds() / 3600
         for _ in range(chance.randrange(1, 14)):
             late = chance.uniform(0.01, 40) if not count else chance.uniform(0.01, 8)
-            at = behind + (late if chance.random() < 0.7 else 0.1 + 0.01 * (count % 5))
+            at = behind + (late if chance.random() < 0.4 else 0.1 + 0.01 * (count // 3 % 9))  # three of one moment
             change(vendor, count, at, chance.choice([0, 5, 50, 100]), flag=chance.choice(["checkout", "search"]))
             count += 1
         result = project.sync(now=now)
