@@ -29,7 +29,7 @@ from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.registered import parsed
-from metrics.launches.drafts import Drafted, Rule, columns_read, drafted, proposed
+from metrics.launches.drafts import MOMENTS, Drafted, Rule, columns_read, drafted, proposed
 from metrics.launches.readiness import stated
 
 MOST_BYTES = 1 << 20  # of a launch's file
@@ -137,13 +137,12 @@ def _told(project: Project, sources: list[Source], now: datetime) -> tuple[dict[
             notes.append(f"source {name}: nothing was pulled yet.")
             continue
         try:
-            columns = ", ".join(
-                f"CAST({quoted(c)} AS VARCHAR) AS {quoted(c)}" if c == "id" else quoted(c)
-                for c in columns_read(tables[table])
-            )
-            frame = reader.frame(f"SELECT {columns} FROM {quoted(table)}")
+            columns = columns_read(tables[table])
+            cells = (f"CAST({quoted(c)} AS VARCHAR) AS {quoted(c)}" if c == "id" else quoted(c) for c in columns)
+            frame = reader.frame(f"SELECT {', '.join(cells)} FROM {quoted(table)}")
             rules = [Rule(**rule.model_dump()) for rule in source.options.launches]
-            told = drafted(frame, rules, zone, pd.Timestamp(now))
+            whole_days = "DATE" in {tables[table].get(name) for name in MOMENTS}
+            told = drafted(frame, rules, "UTC" if whole_days else zone, pd.Timestamp(now))
         except KpiError as error:
             notes.append(f"source {name}: {error}")
             continue

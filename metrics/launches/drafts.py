@@ -24,6 +24,7 @@ RELEASES = ("id", "tag", "published_at")  # what a table of releases has at leas
 MORE_OF_RELEASES = ("repo", "name", "url", "draft", "prerelease", "updated_at")
 CHANGES = ("id", "flag", "environment", "changed_at", "is_on", "share")
 MORE_OF_CHANGES = ("project", "name", "url", "strategy", "constrained")
+MOMENTS = ("published_at", "changed_at")
 EVERYWHERE = "*"
 MOST_KPIS = 3  # proposed for success, and as guardrails
 LONGEST_ID = 200

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -397,6 +398,11 @@ def test_days_are_the_projects(shop: Builder) -> None:
     assert drafted(shop, [release(70, **at)])["shop_v1_70_0"]["on"] == date(2026, 10, 30)
 
 
+def test_a_day_without_a_time_is_that_day_everywhere(shop: Builder) -> None:
+    shop.settings("timezone: America/New_York\n")
+    assert drafted(shop, [release(70, published_at="2026-10-29")])["shop_v1_70_0"]["on"] == date(2026, 10, 29)
+
+
 def test_a_flag_that_goes_off_and_on_again(shop: Builder) -> None:
     at = datetime(2026, 10, 1, 8)
     rows = [
@@ -507,6 +513,17 @@ def test_a_sync_that_died_before_it_remembered_makes_no_second_file(shop: Builde
     }
     found = drafted(shop, [release(60, name="A"), release(61, name="B")])
     assert {item["label"] for item in found.values()} == {"A (v1.60.0)", "Mine"}
+
+
+def test_two_at_once_make_one_of_each(shop: Builder) -> None:
+    drafted(shop, [release(number) for number in range(60, 70)])
+    for file in (*(shop.folder / "launches").iterdir(), *(shop.folder / "data").glob("state.sqlite*")):
+        file.unlink()
+    shop.open().state.give_identity()
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: draft_launches(shop.open(), now=NOW), range(4)))
+    assert sum(change.action == "made" for run_ in runs for change in run_.changes) == 10
+    assert len(files(shop)) == 10 == len(by_origin(shop))
 
 
 def test_what_a_person_wrote_and_what_is_new_must_go_together(shop: Builder) -> None:
