@@ -95,16 +95,16 @@ def draft_launches(project: Project, *, now: datetime, dry_run: bool = False) ->
     sources = [source for source in project.sources.read()[0].values() if source.options.launches]
     if not sources:
         return DraftRun(notes=("No source says `launches:`, so there is nothing to draft from.",))
-    told, notes = _told(project, sources, now)
+    found, notes = _told(project, sources, now)
     rows = []
     if project.state.exists():
         with project.state.reading() as connection:
             rows = store.drafts(connection)
-    steps = list(_Planner(project, rows, now).steps(told))
+    steps = list(_Planner(project, rows, now).steps(found))
     if dry_run or not any(step.text is not None or step.gone or step.row for step in steps):
         return DraftRun(tuple(step.change for step in steps), tuple(notes))
     with project.state.writing() as connection:  # one at a time: files are looked at and written inside
-        steps = list(_Planner(project, store.drafts(connection), now).steps(told))
+        steps = list(_Planner(project, store.drafts(connection), now).steps(found))
         for step in steps:
             _apply(project, step)
             if step.row is not None:
@@ -142,12 +142,12 @@ def _told(project: Project, sources: list[Source], now: datetime) -> tuple[dict[
             frame = reader.frame(f"SELECT {', '.join(cells)} FROM {quoted(table)}")
             rules = [Rule(**rule.model_dump()) for rule in source.options.launches]
             whole_days = "DATE" in {tables[table].get(name) for name in MOMENTS}
-            told = drafted(frame, rules, "UTC" if whole_days else zone, pd.Timestamp(now))
+            tells = drafted(frame, rules, "UTC" if whole_days else zone, pd.Timestamp(now))
         except KpiError as error:
             notes.append(f"source {name}: {error}")
             continue
-        found[name] = list(told.drafts)
-        notes += [f"source {name}: {words}" for words in told.notes]
+        found[name] = list(tells.drafts)
+        notes += [f"source {name}: {words}" for words in tells.notes]
     return found, notes
 
 

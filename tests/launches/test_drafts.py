@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from connectors.state import launches as store
 from jobs.launches.draft_text import HEAD, merged, whole
 from jobs.launches.drafts import draft_launches
-from tests.conftest import NOW, Builder, run_cli
+from tests.conftest import NOW, ROOT, Builder, run_cli
 from tests.fakes.github import REPO, TOKEN, GitHub
 from tests.fakes.server import Fake, impatient
 from tests.sampling import SEED, cases
@@ -451,6 +451,43 @@ def test_of_two_contents_the_newer_counts_where_it_is_known(shop: Builder) -> No
         release(60, name="Old", updated_at="2026-11-01T00:00:00Z"),
     ]
     assert drafted(shop, rows)["shop_v1_60_0"]["label"] == "New (v1.60.0)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x\ndraft: false\non: 2020-01-01",
+        "a: b # c",
+        "'\"",
+        "- [x]: {y}",
+        "\u0007\u2028\ufeff\u0085",
+        "&a *b !!c %d @e",
+        "yes",
+        "0x10",
+        "…" * 400,
+    ],
+)
+def test_what_a_vendor_writes_is_text(shop: Builder, text: str) -> None:
+    """It cannot add keys, name a place outside of the folder, or make a file that is wrong."""
+    rows = [release(60, name=text, url=text), release(61, name=None, tag=f"../../{text}")]
+    rows += [release(62, repo=f"o/../{text}", tag="1")]
+    found = drafted(shop, rows)
+    assert len(found) == 3 and all(item["draft"] is True and item["area"] == "Checkout" for item in found.values())
+    assert [p for p in shop.open().catalogue().problems if p.file.startswith("launches")] == []
+    assert len(shop.open().catalogue().drafts) == 3
+    assert {path.parent.name for path in shop.folder.rglob("*v1*.yml")} == {"launches"}
+    again = {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()}
+    assert not [row for row in told(shop)["drafts"] if row["action"] != "same"]
+    assert {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()} == again
+
+
+def test_the_example_of_the_docs_is_valid(project: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "launches.md").read_text()
+    for name in ("GITHUB_TOKEN", "LAUNCHDARKLY_TOKEN"):
+        monkeypatch.setenv(name, "t0ken-of-a-test")
+    (project.folder / "sources.yml").write_text(text.partition("```yaml\n# sources.yml\n")[2].partition("```")[0])
+    sources, problems = project.open().sources.read()
+    assert problems == [] and [len(s.options.launches) for s in sources.values()] == [1, 2]
 
 
 def test_names_that_are_taken_are_left_alone(shop: Builder) -> None:
