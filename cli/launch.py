@@ -20,7 +20,7 @@ from cli.options import (
 )
 from cli.output import print_json, print_rows, print_table, verb
 
-app = typer.Typer(no_args_is_help=True, help="Launches: list, add, show the scorecard, decide.")
+app = typer.Typer(no_args_is_help=True, help="Launches: list, add, draft, show the scorecard, decide.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a launch.")]
 
 
@@ -196,6 +196,33 @@ def read(
         typer.echo(f"{len(done.readings)} readings, {done.sent.delivered} messages delivered")
     for line in told(done):
         typer.echo(f"kpi: {line}", err=True)
+
+
+@partial(verb, of=app)
+def draft(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Draft a launch for each release and flag rollout of sources with `launches:`. `kpi sync` does this, too.
+
+    example: kpi launch draft --dry-run
+    """
+    from jobs.launches.drafts import draft_launches
+
+    done = draft_launches(open_project_at(project), now=clock(now), dry_run=dry_run)
+    if json_:
+        print_json({"drafts": [change.as_dict() for change in done.changes], "notes": list(done.notes)})
+        return
+    rows = [
+        {**change.as_dict(), "of": change.of, "kept": ", ".join(change.kept), "missing": " ".join(change.missing)}
+        for change in done.changes
+    ]
+    print_table(rows, ["name", "action", "start", "of", "kept", "missing"])
+    for words in done.notes:
+        typer.echo(f"kpi: {words}", err=True)
 
 
 def _pairs(texts: list[str] | None, key: str) -> list[dict[str, str]]:

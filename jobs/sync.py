@@ -214,6 +214,15 @@ def _impacts(project: Project, now: datetime) -> Iterable[str]:
     return ()
 
 
+def _drafts(project: Project, now: datetime) -> Iterable[str]:
+    """Launches from releases and changes of flags, as drafts for a person to look at."""
+    if not any(source.options.launches for source in project.sources.read()[0].values()):
+        return ()
+    from jobs.launches.drafts import draft_launches, told  # the state store, which few syncs need
+
+    return told(draft_launches(project, now=now))
+
+
 def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     """Weeks that are complete, frozen and sent; after alerts and launches, which are in them."""
     catalogue = project.catalogue()
@@ -228,6 +237,7 @@ AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]]],
     ("Evaluating alerts", "alerts were not evaluated", _alerts),
     ("Evaluating launches", "launches were not evaluated", _launches),
     ("Measuring launches", "impacts of launches were not stored", _impacts),
+    ("Drafting launches", "launches were not drafted", _drafts),
     ("Taking snapshots", "snapshots were not taken", _snapshots),
 )
 

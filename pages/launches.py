@@ -28,7 +28,7 @@ def view() -> LaunchBoard:
 
 
 def page() -> None:
-    """Sentence, form, launches, time line."""
+    """Sentence, form, launches, drafts, time line."""
     if not state.project().has_data():
         first_steps(state.project())
         return
@@ -41,6 +41,10 @@ def page() -> None:
         render("launches/list", items=items)
     else:
         line(NONE_YET)
+    if found.drafts:
+        st.header("Drafts")
+        line(found.drafts_line)
+        render("launches/drafts", items=found.drafts)
     if found.bars:
         st.header("Time line")
         words = "Launches and marks by day. Small dots: read-outs on D+7, D+14 and D+28."

@@ -130,6 +130,24 @@ class Identity(BaseModel):
         return tuple(IdLink((self.known,), (other,), self.at, merges) for other, merges in told if other)
 
 
+class LaunchRule(BaseModel):
+    """Of which releases or flags of a source launches are drafted, and what is proposed for them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    area: str = Field(description="Area of the KPIs that they are meant to move: some of it are proposed.")
+    since: date = Field(description="First day of releases, and of rollouts' beginnings, such as 2026-10-01.")
+    only: tuple[str, ...] = Field((), description="Tags or flags by pattern, such as checkout-*; default all.")
+    owner: str = Field("", description="Who is told of the launch's verdicts.")
+    prereleases: bool = Field(False, description="Whether prereleases count.")
+    environment: str = Field("production", description="Environment in which a flag's rollout counts.")
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _one_pattern(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
 class SourceOptions(BaseModel):
     """Options that every source of sources.yml has."""
 
@@ -168,6 +186,11 @@ class SourceOptions(BaseModel):
         description="Source column → how its numbers are written: 1,234.56 or 1.234,56, with % at the end where 45.5% "
         "is 0.455; currencies and brackets are understood. Default for CSV: found over all rows.",
     )
+    launches: tuple[LaunchRule, ...] = Field(
+        (),
+        description="Launches are drafted from its releases or changes of flags: {area: Checkout, since: 2026-10-01}, "
+        "or a list of these, of which the first that fits counts.",
+    )
     max_quarantine: float = Field(
         0.1,
         ge=0,
@@ -188,6 +211,11 @@ class SourceOptions(BaseModel):
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         return {"table": value} if isinstance(value, str) else value
+
+    @field_validator("launches", mode="before")
+    @classmethod
+    def _one_rule(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, Mapping) else value
 
     @field_validator("primary_key", mode="before")
     @classmethod

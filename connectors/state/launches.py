@@ -1,4 +1,4 @@
-"""Launches, readings, breaches and decisions in the state store: plain reads and writes, no judgement."""
+"""Launches, drafts, readings, breaches and decisions in the state store: plain reads and writes, no judgement."""
 
 from __future__ import annotations
 
@@ -71,6 +71,24 @@ class Decision:
 DECISIONS = table("launch_decisions", Decision, Index("ix_launch_decisions_launch", "launch"))
 
 
+@dataclass(frozen=True)
+class DraftRow:
+    """A launch that was drafted from a release or flag: what was written, so that what a person changed is known.
+
+    It stays when the file is deleted, or it would be made again.
+    """
+
+    source: Label
+    origin: Label  # the vendor's id
+    name: Name  # of the file when it was written last
+    written: str  # key → its lines in the file, as JSON
+    made_at: Instant
+    changed_at: Instant
+
+
+DRAFTS = table("launch_drafts", DraftRow, PrimaryKeyConstraint("source", "origin"))
+
+
 def launches(connection: Connection) -> list[LaunchRow]:
     """All launches that are kept here, by name."""
     return read(connection, select(LAUNCHES).order_by(LAUNCHES.c.name), LaunchRow)
@@ -133,3 +151,21 @@ def add_decision(connection: Connection, decision: Decision) -> None:
     """Keep a decision; earlier ones stay."""
     admit(connection, DECISIONS, cells(decision), {"launch": decision.launch}, decision.decided_at)
     connection.execute(insert(DECISIONS).values(**cells(decision)))
+
+
+def drafts(connection: Connection) -> list[DraftRow]:
+    """Every draft that was made, whether or not its file is still there."""
+    return read(connection, select(DRAFTS).order_by(DRAFTS.c.source, DRAFTS.c.origin), DraftRow)
+
+
+def put_draft(connection: Connection, row: DraftRow) -> None:
+    """Insert what was written of a draft, or replace it."""
+    mine = (DRAFTS.c.source == row.source, DRAFTS.c.origin == row.origin)
+    values = {"name": row.name, "written": row.written, "changed_at": row.changed_at}
+    if not connection.execute(update(DRAFTS).where(*mine).values(**values)).rowcount:
+        connection.execute(insert(DRAFTS).values(**cells(row)))
+
+
+def drop_draft(connection: Connection, source: str, origin: str) -> None:
+    """Forget a draft whose release or flag is gone, and which no person had changed."""
+    connection.execute(delete(DRAFTS).where(DRAFTS.c.source == source, DRAFTS.c.origin == origin))

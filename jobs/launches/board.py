@@ -27,7 +27,7 @@ def board(project: Project, *, now: datetime) -> LaunchBoard:
             for item in store.decisions(connection):
                 decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
     catalogue = project.catalogue()
-    return launch_board(cards(project, now=now), catalogue.launches, decided, catalogue.today(now))
+    return launch_board(cards(project, now=now), catalogue, decided, catalogue.today(now))
 
 
 def page_of(project: Project, name: str, *, now: datetime) -> LaunchPage:

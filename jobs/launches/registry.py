@@ -32,6 +32,8 @@ def add(
     if launch is None:
         hint = "\n".join(map(str, problems))
         raise DefinitionError("this launch cannot be saved", hint=hint, problems=tuple(problems))
+    if launch.draft:
+        raise DefinitionError("a launch that is kept here is no draft", hint="Take `draft: true` out.")
     if from_page:
         _refuse_sql(launch)
     if launch.name in files_of(project):

@@ -41,8 +41,12 @@ def by_type(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str, list[dict[st
         # A common option stands with a type only where it has another default there.
         own = [row for row in mine if row["option"] not in COMMON or row["default"] != _default(COMMON[row["option"]])]
         yield name, mine[0]["example"], [line for row in own for line in (row, *_lines(row))]
-    shared = [{"option": o, "default": _default(f), "description": f.description or ""} for o, f in COMMON.items()]
-    yield "every type", "", shared
+    first = {row["option"]: row for row in rows if row["type"] == rows[0]["type"]}
+    shared = [
+        {**first[option], "default": _default(field), "description": field.description or ""}
+        for option, field in COMMON.items()
+    ]
+    yield "every type", "", [line for row in shared for line in (row, *_lines(row))]
 
 
 def _lines(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -70,13 +70,17 @@ class Catalogue:
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     uncomputed: Mapping[str, str] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
+    drafts: tuple[Launch, ...] = ()  # launches that no person has looked at: nothing is drawn, read or told of them
 
     def today(self, now: datetime) -> date:
         """The date where the project is: east of Greenwich a launch's day begins before UTC's."""
         return now.astimezone(ZoneInfo(self.timezone)).date()
 
     def launch(self, name: str) -> Launch:
-        """The launch or other mark. Raises UnknownName."""
+        """The launch or other mark. Raises UnknownName, DefinitionError for a draft."""
+        if name in {item.name for item in self.drafts}:
+            hint = "Choose its KPIs, then take `draft: true` out."
+            raise DefinitionError(f"{name} is a draft", where=f"launches/{name}.yml", hint=hint)
         require(name, sorted(item.name for item in self.launches), kind="launch")
         return next(item for item in self.launches if item.name == name)
 

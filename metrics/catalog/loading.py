@@ -64,7 +64,7 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
         week_start_days,
         reading.datasets,
         reading.kpis,
-        launches,
+        tuple(item for item in launches if not item.draft),
         (),
         {n: tuple(p) for n, p in reading.broken.items()},
         reading.documents,
@@ -75,7 +75,8 @@ def load(  # noqa: PLR0913 (what a catalogue may be checked against, by name)
     plans = reading.read_plans() if not only else ()
     wrong = {name: tuple(found) for name, found in reading.broken_snapshots.items()}
     problems = tuple(sorted(set(reading.problems)))
-    return replace(plain, snapshots=snapshots, broken_snapshots=wrong, plans=plans, problems=problems)
+    drafts = tuple(item for item in launches if item.draft)
+    return replace(plain, snapshots=snapshots, broken_snapshots=wrong, plans=plans, problems=problems, drafts=drafts)
 
 
 class _Reading:

@@ -14,7 +14,7 @@ from metrics.catalog.models.launch import Launch
 
 def with_registered_launches(catalogue: Catalogue, texts: Iterable[str]) -> Catalogue:
     """The catalogue with launches of texts; what is wrong with one is among its problems. A file of that name wins."""
-    in_files = {launch.name for launch in catalogue.launches}
+    in_files = {launch.name for launch in (*catalogue.launches, *catalogue.drafts)}
     launches, problems = list(catalogue.launches), list[Problem]()
     for text in texts:
         launch, wrong = parsed(text, catalogue)

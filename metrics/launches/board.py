@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches import words
 from metrics.launches.page import SPOKEN
+from metrics.launches.readiness import stated
 from metrics.launches.reading import is_good
 from metrics.launches.scorecard import Scorecard
 
@@ -40,6 +42,18 @@ class LaunchItem:
 
 
 @dataclass(frozen=True)
+class DraftItem:
+    """A launch that no person has looked at. link: of its release or flag. lacks: what is missing."""
+
+    name: str
+    title: str
+    when: str
+    of: str
+    link: str
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Bar:
     """One launch or mark of the time line; readings: the days of verdicts."""
 
@@ -62,12 +76,21 @@ class LaunchBoard:
     bars: tuple[Bar, ...]
     today: date
     marks: tuple[tuple[str, str, str, str], ...]  # day, title, kind, where drawn
+    drafts: tuple[DraftItem, ...] = ()
+
+    @property
+    def drafts_line(self) -> str:
+        """How many drafts wait, and what to do with them."""
+        count = "One draft waits" if len(self.drafts) == 1 else f"{len(self.drafts)} drafts wait"
+        return (
+            f"{count} for a person: choose KPIs in the file and take `draft: true` out, or delete it. A draft is "
+            "neither drawn nor read."
+        )
 
 
-def launch_board(
-    cards: Sequence[Scorecard], launches: Sequence[Launch], decided: dict[str, str], today: date
-) -> LaunchBoard:
+def launch_board(cards: Sequence[Scorecard], catalogue: Catalogue, decided: dict[str, str], today: date) -> LaunchBoard:
     """decided: launch → the last decision."""
+    launches = catalogue.launches
     items = [_item(card, decided.get(card.launch.name, ""), today) for card in cards]
     running, planned, read = (tuple(i for i in items if i.phase == phase) for phase in ("running", "planned", "read"))
     broken = sum(any(light.slug == "bad" for light in item.lights) for item in running)
@@ -83,7 +106,8 @@ def launch_board(
         for x in sorted(launches, key=lambda x: x.starts_on, reverse=True)
         if x.kind != "launch"
     )
-    return LaunchBoard(headline, running, planned, read, _bars(launches, today), today, marks)
+    drafts = tuple(_draft(item, catalogue) for item in reversed(catalogue.drafts))
+    return LaunchBoard(headline, running, planned, read, _bars(launches, today), today, marks, drafts)
 
 
 def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
@@ -111,6 +135,15 @@ def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
         tuple(verdicts),
         decision,
     )
+
+
+def _draft(launch: Launch, catalogue: Catalogue) -> DraftItem:
+    steps = [f"{step.on:%-d %b} {step.share:.0%}" for step in launch.rollout]
+    when = " → ".join(steps) or f"{launch.starts_on:%-d %b %Y}"
+    when += f", off since {launch.until:%-d %b}" if launch.until and launch.rollout else ""
+    lacks = tuple(check.words for check in stated(launch, catalogue))
+    of = launch.origin.of or launch.origin.source if launch.origin else ""
+    return DraftItem(launch.name, launch.title, when, of, next(iter(launch.links.values()), ""), lacks)
 
 
 def _when(card: Scorecard, today: date) -> str:

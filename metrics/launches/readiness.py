@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import FIRM_DAYS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, WEEK, Panel, history_needed, impact
@@ -71,6 +72,24 @@ def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) ->
         return None
     size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest
     return Visible(size, observed.logarithm)
+
+
+def stated(launch: Launch, catalogue: Catalogue) -> list[Check]:
+    """What a launch's file leaves out."""
+    found = [
+        Check("missing", f"{name} is not defined, so it cannot be measured.")
+        for name in launch.measured
+        if name not in catalogue.kpis
+    ]
+    if not launch.success:
+        found.append(Check("missing", "No success KPI is named: there is nothing to measure."))
+    if not launch.guardrails:
+        found.append(Check("warning", "No guardrail is named."))
+    if not launch.control and not any(step.segment for step in launch.rollout):
+        found.append(Check("warning", "No control group: verdicts stay directional."))
+    if not launch.owner:
+        found.append(Check("warning", "No owner: no one is notified."))
+    return found
 
 
 def _before(launch: Launch, observed: Observed) -> int:

@@ -21,7 +21,7 @@ from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
-from metrics.launches.readiness import Check, Visible, history, visible
+from metrics.launches.readiness import Check, Visible, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
 
@@ -358,20 +358,7 @@ def _readiness(inputs: LaunchInputs, launch: Launch, seen: Mapping[str, Observed
             found.append(Check("missing", f"Tracking cannot be checked: {error.message}"))
     else:
         found.append(Check("warning", "Adoption is not tracked: the launch names no usage event."))
-    found += [
-        Check("missing", f"{name} is not defined, so it cannot be measured.")
-        for name in launch.measured
-        if name not in inputs.catalogue.kpis
-    ]
-    if not launch.success:
-        found.append(Check("missing", "No success KPI is named: there is nothing to measure."))
-    if not launch.guardrails:
-        found.append(Check("warning", "No guardrail is named."))
-    if not launch.control and not any(step.segment for step in launch.rollout):
-        found.append(Check("warning", "No control group: verdicts stay directional."))
-    if not launch.owner:
-        found.append(Check("warning", "No owner: no one is notified."))
-    return tuple(found)
+    return (*found, *stated(launch, inputs.catalogue))
 
 
 def _overlaps(catalogue: Catalogue, launch: Launch) -> tuple[str, ...]:

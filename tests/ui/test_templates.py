@@ -22,7 +22,7 @@ from metrics.kpi_views.status import Status
 from metrics.kpi_views.types.funnel import Step
 from metrics.kpi_views.types.retention import Cohort
 from metrics.kpi_views.types.survey import Comment
-from metrics.launches.board import LaunchItem, Light
+from metrics.launches.board import DraftItem, LaunchItem, Light
 from metrics.launches.page import KpiBlock, ReadingRow
 from metrics.quality.data_page import DatasetRow, SourceRow
 from metrics.snapshots.comparing import Pair
@@ -89,6 +89,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "kpi/would": {"found": FOUND},
     "launches/adoption": {"found": FOUND},
     "launches/decision": {"what": BAD, "why": BAD, "who": BAD},
+    "launches/drafts": {"items": [hostile(DraftItem), hostile(DraftItem, link=LINK)]},
     "launches/first": {},
     "launches/go_to_market": {"items": [(BAD, BAD, BAD, True), (BAD, BAD, BAD, False)]},
     "launches/headline": {"said": ROWS},

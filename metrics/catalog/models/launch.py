@@ -66,6 +66,14 @@ class Adoption(Strict):
     used: str = Field(description="Condition on rows of it that are a use of what was launched.")
 
 
+class Origin(Strict):
+    """The release or flag that a launch was drafted from."""
+
+    source: str = Field(description="Name of the source.")
+    id: str = Field(description="The vendor's: a new title is no new launch.")
+    of: str = Field("", description="What it is, in words: octo-org/shop v2.3.0.")
+
+
 class GoToMarket(Strict):
     """One line of the go-to-market checklist."""
 
@@ -96,6 +104,8 @@ class Launch(Strict):
     feedback: str = Field("", description="Survey KPI whose answers are its customers' voice; default the only one.")
     go_to_market: tuple[GoToMarket, ...] = ()
     links: dict[str, str] = Field(default_factory=dict)
+    draft: bool = Field(False, description="Not looked at by a person yet: it is neither drawn nor read.")
+    origin: Origin | None = Field(None, description="The release or flag that it was drafted from.")
     meta: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -1,0 +1,729 @@
+"""Drafts of launches from releases and flag changes: one for each, in whatever order and however often they come, and
+never over what a person changed. What is expected is worked out here, from the truth and from what the person did."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from connectors.state import launches as store
+from jobs.launches.draft_text import HEAD, merged, whole
+from jobs.launches.drafts import draft_launches
+from tests.conftest import NOW, ROOT, Builder, run_cli
+from tests.fakes.github import REPO, TOKEN, GitHub
+from tests.fakes.server import Fake, impatient
+from tests.sampling import SEED, cases
+from tests.test_pages import run
+
+pytestmark = pytest.mark.breadth(14)
+DAY = timedelta(days=1)
+SINCE = date(2026, 9, 1)
+FIRST = datetime(2026, 8, 20, 9)  # of what happens in these worlds
+KPIS = {
+    "buyers": "area: Checkout\ndataset: t\nagg: count\nthresholds: {critical: '< 1'}",
+    "carts": "area: checkout\ndataset: t\nagg: count",
+    "hidden": "area: Checkout\ndataset: t\nagg: count\noverview: false",
+    "crashes": "area: Quality\ndirection: down_is_good\ndataset: t\nagg: count\nthresholds: {critical: '> 900'}",
+    "paced": "area: Quality\ndataset: t\nagg: count\nthresholds: {critical: '< -10% of target'}\n"
+    "targets: [{name: goal, value: 9}]",
+}
+PROPOSED = {"success": [{"kpi": "buyers"}, {"kpi": "carts"}], "guardrails": [{"kpi": "crashes"}]}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+
+
+@pytest.fixture
+def shop(project: Builder) -> Builder:
+    """A project with KPIs of two areas."""
+    rows = pd.DataFrame({"at": pd.date_range("2026-08-01", "2026-11-22")})
+    project.rows("t", rows)
+    for name, text in KPIS.items():
+        project.kpi(name, f"{text}\ngrain: day")
+    return project
+
+
+def files(project: Builder) -> dict[str, dict[str, Any]]:
+    """Name → what stands in the file, read by nothing of ours."""
+    yaml = YAML(typ="safe", pure=True)
+    return {p.stem: yaml.load(p.read_text()) for p in (project.folder / "launches").glob("*.yml")}
+
+
+def by_origin(project: Builder) -> dict[str, dict[str, Any]]:
+    found = [item for item in files(project).values() if "origin" in item]
+    assert len(found) == len({item["origin"]["id"] for item in found}), "one file for each"
+    return {item["origin"]["id"]: item for item in found}
+
+
+def path_of(project: Builder, origin: str) -> Path:
+    return project.folder / "launches" / f"{by_origin(project)[origin]['name']}.yml"
+
+
+def records(project: Builder, rows: list[dict[str, Any]], rule: str, *, more: str = "", table: str = "told") -> None:
+    """A source of rows, whatever brought them."""
+    (project.folder / "files" / f"{table}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    if table not in (project.folder / "sources.yml").read_text():
+        project.source(
+            f"- name: {table}\n  type: files\n  table: {table}\n  path: files/{table}.jsonl\n  launches: {rule}\n{more}"
+        )
+
+
+def release(number: int, **more: Any) -> dict[str, Any]:
+    at = FIRST + DAY * number
+    return {
+        "id": 1000 + number,
+        "repo": REPO,
+        "tag": f"v1.{number}.0",
+        "name": f"Release {number}",
+        "published_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "draft": False,
+        "prerelease": False,
+        "url": f"https://github.com/{REPO}/releases/v1.{number}.0",
+        **more,
+    }
+
+
+def change(number: int, at: datetime, **more: Any) -> dict[str, Any]:
+    moment = f"{at:%Y-%m-%dT%H:%M:%S}"
+    plain = {"id": f"e{number:03d}", "flag": "carts", "environment": "production", "changed_at": moment}
+    return {**plain, "is_on": True, "share": 100.0, "url": "https://flags.example/carts", **more}
+
+
+RULE = f"{{area: Checkout, since: {SINCE}, owner: ana@example.com}}"
+
+
+# ---- the properties
+
+
+def expected_release(told: dict[str, Any]) -> dict[str, Any] | None:
+    """What the file of a release says, apart from its name; None = there is none."""
+    on = datetime.fromisoformat(told["published_at"]).date() if told["published_at"] else None
+    if told["draft"] or told["prerelease"] or on is None or on < SINCE:
+        return None
+    return {
+        "label": f"{told['name']} ({told['tag_name']})",
+        "on": on,
+        "links": {"Release": told["html_url"]},
+        "area": "Checkout",
+        "owner": "ana@example.com",
+        "draft": True,
+        **PROPOSED,
+    }
+
+
+def of_github(told: dict[str, Any]) -> dict[str, Any]:
+    more = {"tag_name": told["tag"], "html_url": told["url"], "created_at": told["published_at"], "author": None}
+    return {
+        **{k: v for k, v in told.items() if k not in ("tag", "url", "repo")},
+        **more,
+        "body": "",
+        "target_commitish": "m",
+    }
+
+
+@pytest.fixture
+def hub() -> GitHub:
+    made = GitHub()
+    made.releases[REPO] = []
+    return made
+
+
+@pytest.fixture
+def served(hub: GitHub) -> Iterator[Fake]:
+    with Fake(hub.app) as fake:
+        yield fake
+
+
+class Person:
+    """Edits, deletes and finishes drafts. mine: origin → key → what they wrote; frozen: origin → the whole file."""
+
+    def __init__(self, project: Builder, chance: random.Random) -> None:
+        self.project, self.chance = project, chance
+        self.mine: dict[str, dict[str, Any]] = {}
+        self.deleted: set[str] = set()
+        self.frozen: dict[str, str] = {}
+
+    def acts(self) -> None:
+        known = sorted(set(by_origin(self.project)) - set(self.frozen))
+        for origin in self.chance.sample(known, min(len(known), 6)):
+            path = path_of(self.project, origin)
+            text = path.read_text()
+            kind = self.chance.choice(["label", "label", "guardrails", "owner gone", "comment", "delete", "finish"])
+            if kind == "label":
+                value = f"Mine {self.chance.randrange(1000)}"
+                lines = [f"label: {value}" if line.startswith("label:") else line for line in text.splitlines()]
+                text = "\n".join(lines) + "\n"
+                self.mine.setdefault(origin, {})["label"] = value
+            elif kind == "guardrails" and "guardrails" not in self.mine.get(origin, {}):
+                text = text.replace("guardrails:\n- kpi: crashes\n", "guardrails: [{kpi: carts, limit: '> 5'}]\n")
+                self.mine.setdefault(origin, {})["guardrails"] = [{"kpi": "carts", "limit": "> 5"}]
+            elif kind == "owner gone":
+                text = text.replace("owner: ana@example.com\n", "")
+                self.mine.setdefault(origin, {})["owner"] = None
+            elif kind == "comment":
+                text += "# to be discussed\n"
+                self.mine.setdefault(origin, {})
+            elif kind == "delete":
+                path.unlink()
+                self.deleted.add(origin)
+                continue
+            elif kind == "finish":
+                text = text.replace("draft: true\n", "")
+                self.frozen[origin] = text
+            path.write_text(text)
+
+    def held_to(self, told: dict[str, dict[str, Any]]) -> None:
+        """The files are what was told, but for what this person did. told: origin → keys."""
+        found = by_origin(self.project)
+        texts = {origin: path_of(self.project, origin).read_text() for origin in found}
+        assert {origin: texts.get(origin) for origin in self.frozen} == self.frozen
+        wanted = {}
+        for origin, keys in told.items():
+            if origin not in self.deleted and origin not in self.frozen:
+                both = {**keys, **self.mine.get(origin, {})}
+                wanted[origin] = {key: value for key, value in both.items() if value is not None}
+        open_ = {k: v for k, v in found.items() if k not in self.frozen}
+        seen = {o: {k: v for k, v in item.items() if k not in ("name", "origin")} for o, item in open_.items()}
+        gone = {origin for origin in seen if origin not in wanted}
+        changed = {*self.mine} - {*wanted} - self.deleted - {*self.frozen}
+        assert gone == changed, "what a person changed outlives its release, and nothing else does"
+        assert {o: v for o, v in seen.items() if o not in gone} == wanted
+
+
+@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=40)))
+def test_fifty_releases_in_any_order_are_one_draft_each(shop: Builder, hub: GitHub, served: Fake, number: int) -> None:
+    """They come out of order, renamed, unpublished and deleted, over five syncs; a person works on the drafts."""
+    chance = random.Random(f"{SEED} releases {number}")
+    truth = [of_github(release(n, prerelease=n % 9 == 4)) for n in range(50)]
+    for extra in chance.sample(truth, 3):
+        extra["draft"], extra["published_at"] = True, None
+    shop.source(
+        f"- name: hub\n  type: github\n  table: hub\n  url: {served.url}\n  token: {TOKEN}\n  repos: {REPO}\n"
+        f"  launches: {RULE}"
+    )
+    hub.may_write = True
+    waiting = chance.sample(truth, 50)
+    person = Person(shop, chance)
+    for _ in range(5):
+        hub.releases[REPO] += [waiting.pop() for _ in range(min(len(waiting), chance.randrange(5, 18)))]
+        for one in chance.sample(hub.releases[REPO], 3):
+            one["name"] = f"Renamed {chance.randrange(1000)}"
+        for one in chance.sample(hub.releases[REPO], 3):
+            if chance.random() < 0.5 or str(one["id"]) in person.mine:
+                hub.releases[REPO].remove(one)
+        for one in hub.releases[REPO]:
+            if one["draft"] and chance.random() < 0.3:
+                one |= {"draft": False, "published_at": one["created_at"] or "2026-10-10T10:00:00Z"}
+        assert not shop.sync().failed
+        told = {str(one["id"]): keys for one in hub.releases[REPO] if (keys := expected_release(one))}
+        person.held_to(told)
+        person.acts()
+    again = {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()}
+    assert not shop.sync(now=NOW + timedelta(minutes=1)).published
+    assert {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()} == again
+
+
+def steps_of(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], date | None]:
+    """Rollout and last day of one flag, from what is true at the end of each day: no running state."""
+    mine = sorted(
+        (r for r in rows if r["environment"] in ("production", "*")), key=lambda r: (r["changed_at"], r["id"])
+    )
+    if not mine:
+        return [], None
+    days = pd.date_range(mine[0]["changed_at"][:10], mine[-1]["changed_at"][:10])
+
+    def at_end(day: pd.Timestamp) -> float:
+        past = [r for r in mine if r["changed_at"][:10] <= f"{day:%Y-%m-%d}"]
+        states = [r["is_on"] for r in past if r["is_on"] is not None]
+        if not states or not states[-1]:
+            return 0.0
+        shares = {r.get("strategy"): r["share"] for r in past if r["share"] is not None}
+        return max(shares.values()) / 100 if shares else 1.0
+
+    path = [(day.date(), at_end(day)) for day in days]
+    begins = [d for i, (d, share) in enumerate(path) if share > 0 and (i == 0 or path[i - 1][1] <= 0)]
+    if not begins or begins[-1] < SINCE:
+        return [], None
+    rest = [(d, share) for d, share in path if d >= begins[-1]]
+    ends = [d for d, share in rest if share <= 0]
+    steps = [(d, s) for i, (d, s) in enumerate(rest) if s > 0 and (i == 0 or rest[i - 1][1] != s)]
+    return [{"on": d, "share": round(s, 6)} for d, s in steps], ends[0] if ends else None
+
+
+@pytest.mark.parametrize("number", range(cases(fast=2, slow=6, full=60)))
+def test_fifty_flag_changes_in_any_order_are_one_draft_for_each_flag(shop: Builder, number: int) -> None:
+    """Several strategies, environments, switches on one day; each sync knows more, some twice, in another order."""
+    chance = random.Random(f"{SEED} flags {number}")
+    truth = []
+    for count in range(50):
+        at = FIRST + timedelta(days=chance.randrange(80), hours=chance.randrange(24), seconds=count)
+        flag = chance.choice(["carts", "checkout-2", "Search.New"])
+        kind = chance.choice(["on", "off", "share", "share", "both"])
+        truth.append(
+            change(
+                count,
+                at,
+                flag=flag,
+                environment=chance.choice(["production"] * 5 + ["test", "*"]),
+                is_on={"on": True, "off": False, "both": True}.get(kind),
+                share=chance.choice([0.0, 1.0, 12.5, 50.0, 100.0]) if kind in ("share", "both") else None,
+                strategy=chance.choice([None, "a", "b"]) if kind in ("share", "both") else None,
+                url=f"https://flags.example/{flag}",
+            )
+        )
+    person = Person(shop, chance)
+    known = chance.sample(truth, 10)
+    for _ in range(4):
+        known += chance.sample([row for row in truth if row not in known], 10)
+        told = [*known, *chance.sample(known, 5)]
+        chance.shuffle(told)
+        records(shop, told, RULE)
+        assert not shop.sync().failed
+        wanted = {}
+        for flag in {row["flag"] for row in known}:
+            steps, until = steps_of([row for row in known if row["flag"] == flag])
+            if steps:
+                keys = {
+                    "label": flag,
+                    "rollout": steps,
+                    "until": until,
+                    "links": {"Flag": f"https://flags.example/{flag}"},
+                }
+                more = {"area": "Checkout", "owner": "ana@example.com", "draft": True, **PROPOSED}
+                wanted[f"/{flag}/production"] = {k: v for k, v in {**keys, **more}.items() if v is not None}
+        person.held_to(wanted)
+        person.acts()
+
+
+# ---- one thing at a time
+
+
+def drafted(project: Builder, rows: list[dict[str, Any]], rule: str = RULE) -> dict[str, dict[str, Any]]:
+    records(project, rows, rule)
+    result = project.sync()
+    assert not result.failed, result.sources
+    return files(project)
+
+
+def test_a_draft_reads_as_documented(shop: Builder) -> None:
+    records(shop, [release(70)], RULE)
+    result = shop.sync()
+    text = (shop.folder / "launches" / "shop_v1_70_0.yml").read_text()
+    assert text == HEAD + (
+        "name: shop_v1_70_0\n"
+        "label: Release 70 (v1.70.0)\n"
+        "draft: true\n"
+        "origin:\n  source: told\n  id: '1070'\n  of: octo-org/shop v1.70.0\n"
+        "owner: ana@example.com\n"
+        "area: Checkout\n"
+        "on: 2026-10-29\n"
+        "success:\n- kpi: buyers\n- kpi: carts\n"
+        "guardrails:\n- kpi: crashes\n"
+        "links:\n  Release: https://github.com/octo-org/shop/releases/v1.70.0\n"
+    )
+    assert result.alerts == (
+        "Launches were drafted, `kpi launch draft` says what they lack: launches/shop_v1_70_0.yml.",
+    )
+    assert not [p for p in shop.open().catalogue().problems if p.file.startswith("launches")]
+
+
+def test_a_draft_is_neither_drawn_nor_read_nor_told(shop: Builder) -> None:
+    """Until a person takes `draft: true` out."""
+    shop.settings("timezone: UTC\ncontact_points: [{name: ana@example.com, url: 'json://127.0.0.1:9/'}]")
+    drafted(shop, [release(70)])
+    catalogue = shop.open().catalogue()
+    assert catalogue.launches == () and [x.name for x in catalogue.drafts] == ["shop_v1_70_0"]
+    assert not catalogue.measured and catalogue.launch_of("buyers") is None
+
+    def kept() -> int:
+        with shop.open().state.reading() as connection:
+            return len(store.readings(connection))
+
+    assert kept() == 0
+    said = run_cli("launch", "show", "shop_v1_70_0", "--project", str(shop.folder))
+    assert said.returncode == 1 and "shop_v1_70_0 is a draft" in said.stderr and "take `draft: true` out" in said.stderr
+    assert json.loads(run_cli("launch", "list", "--json", "--project", str(shop.folder)).stdout) == []
+    path = shop.folder / "launches" / "shop_v1_70_0.yml"
+    path.write_text(path.read_text().replace("draft: true\n", ""))
+    shop.sync(now=NOW + timedelta(minutes=1))
+    assert [x.name for x in shop.open().catalogue().launches] == ["shop_v1_70_0"] and kept() > 0
+
+
+def test_what_is_no_release_yet_makes_no_draft(shop: Builder) -> None:
+    rows = [
+        release(60, draft=True),
+        release(61, prerelease=True),
+        release(62, published_at=None),
+        release(5),
+        release(63, published_at="2027-09-01T00:00:00Z"),
+        release(64),
+    ]
+    records(shop, rows, RULE)
+    result = shop.sync()
+    assert set(files(shop)) == {"shop_v1_64_0"}
+    assert "source told: 1 rows lie in the future and were left out." in result.alerts
+
+
+@pytest.mark.parametrize(
+    ("rule", "areas"),
+    [
+        (f"{{area: Checkout, since: {SINCE}, prereleases: true}}", {1060: "Checkout", 1061: "Checkout"}),
+        (f"{{area: Checkout, since: {SINCE}, only: v1.61.*}}", {}),
+        (
+            f"[{{area: Quality, since: {SINCE}, only: [v9.*, v1.60.*]}}, "
+            f"{{area: Checkout, since: {SINCE}, prereleases: true}}]",
+            {1060: "Quality", 1061: "Checkout"},
+        ),
+    ],
+)
+def test_the_first_rule_that_fits_counts(shop: Builder, rule: str, areas: dict[int, str]) -> None:
+    found = drafted(shop, [release(60), release(61, prerelease=True)], rule)
+    assert {int(item["origin"]["id"]): item["area"] for item in found.values()} == areas
+
+
+def test_days_are_the_projects(shop: Builder) -> None:
+    shop.settings("timezone: Pacific/Auckland\n")
+    at = {"published_at": "2026-10-29T20:00:00Z"}
+    assert drafted(shop, [release(70, **at)])["shop_v1_70_0"]["on"] == date(2026, 10, 30)
+
+
+def test_a_day_without_a_time_is_that_day_everywhere(shop: Builder) -> None:
+    shop.settings("timezone: America/New_York\n")
+    assert drafted(shop, [release(70, published_at="2026-10-29")])["shop_v1_70_0"]["on"] == date(2026, 10, 29)
+
+
+def test_a_flag_that_goes_off_and_on_again(shop: Builder) -> None:
+    at = datetime(2026, 10, 1, 8)
+    rows = [
+        change(1, at, share=10.0),
+        change(2, at + 3 * DAY, share=50.0, constrained=True),
+        change(3, at + 3 * DAY + timedelta(hours=1), share=50.0, constrained=True),
+        change(4, at + 5 * DAY, is_on=False, share=None),
+        change(5, at + 5 * DAY + timedelta(hours=1), environment="test"),
+    ]
+    (found,) = drafted(shop, rows).values()
+    steps = [{"on": date(2026, 10, 1), "share": 0.1}, {"on": date(2026, 10, 4), "share": 0.5}]
+    assert found["rollout"] == steps and found["until"] == date(2026, 10, 6)
+    assert found["origin"]["of"] == "carts in production, limited by rules"
+    (found,) = drafted(shop, [*rows, change(6, at + 9 * DAY, share=100.0)]).values()
+    assert found["rollout"] == [{"on": date(2026, 10, 10), "share": 1.0}] and "until" not in found
+    assert found["origin"]["of"] == "carts in production"
+
+
+def test_a_flag_that_was_on_for_less_than_a_day_is_no_launch(shop: Builder) -> None:
+    at = datetime(2026, 10, 1, 8)
+    assert set(drafted(shop, [change(1, at)])) == {"carts"}
+    records(shop, [change(1, at), change(2, at + timedelta(hours=2), is_on=False)], RULE)
+    result = shop.sync()
+    assert files(shop) == {} and "are gone with their release or rollout: launches/carts.yml." in result.alerts[0]
+    assert set(drafted(shop, [change(1, at), change(3, at + DAY)])) == {"carts"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"x": 1}], "it holds neither releases nor changes of flags"),
+        ([release(60), release(60, name="Other")], "release 1060 is in the table with two contents"),
+        ([change(1, datetime(2026, 10, 1), is_on=None)], "Of 1 flags no change says whether they are on"),
+        ([change(1, datetime(2026, 10, 1), environment="live")], "The table has: live. State `environment`."),
+    ],
+)
+def test_what_cannot_be_drafted_is_told(shop: Builder, rows: list[dict[str, Any]], words: str) -> None:
+    records(shop, rows, RULE)
+    result = shop.sync()
+    assert not result.failed and files(shop) == {} and words in " ".join(result.alerts), result.alerts
+
+
+def test_of_two_contents_the_newer_counts_where_it_is_known(shop: Builder) -> None:
+    rows = [
+        release(60, name="New", updated_at="2026-11-02T00:00:00Z"),
+        release(60, name="Old", updated_at="2026-11-01T00:00:00Z"),
+    ]
+    assert drafted(shop, rows)["shop_v1_60_0"]["label"] == "New (v1.60.0)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x\ndraft: false\non: 2020-01-01",
+        "a: b # c",
+        "'\"",
+        "- [x]: {y}",
+        "\u0007\u2028\ufeff\u0085",
+        "&a *b !!c %d @e",
+        "yes",
+        "0x10",
+        "…" * 400,
+    ],
+)
+def test_what_a_vendor_writes_is_text(shop: Builder, text: str) -> None:
+    """It cannot add keys, name a place outside of the folder, or make a file that is wrong."""
+    rows = [release(60, name=text, url=text), release(61, name=None, tag=f"../../{text}")]
+    rows += [release(62, repo=f"o/../{text}", tag="1")]
+    found = drafted(shop, rows)
+    assert len(found) == 3 and all(item["draft"] is True and item["area"] == "Checkout" for item in found.values())
+    assert [p for p in shop.open().catalogue().problems if p.file.startswith("launches")] == []
+    assert len(shop.open().catalogue().drafts) == 3
+    assert {path.parent.name for path in shop.folder.rglob("*v1*.yml")} == {"launches"}
+    again = {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()}
+    assert not [row for row in told(shop)["drafts"] if row["action"] != "same"]
+    assert {path: path.read_bytes() for path in (shop.folder / "launches").iterdir()} == again
+
+
+def test_the_example_of_the_docs_is_valid(project: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "launches.md").read_text()
+    for name in ("GITHUB_TOKEN", "LAUNCHDARKLY_TOKEN"):
+        monkeypatch.setenv(name, "t0ken-of-a-test")
+    (project.folder / "sources.yml").write_text(text.partition("```yaml\n# sources.yml\n")[2].partition("```")[0])
+    sources, problems = project.open().sources.read()
+    assert problems == [] and [len(s.options.launches) for s in sources.values()] == [1, 2]
+
+
+def test_names_that_are_taken_are_left_alone(shop: Builder) -> None:
+    """A person's file, a launch that was made on a page, and a second flag that would be called the same."""
+    shop.write("launches", "carts", "name: carts\non: 2026-09-09\n")
+    shop.sync()
+    run_cli("launch", "add", "search", "--on", "2026-09-09", "--project", str(shop.folder), check=True)
+    at = datetime(2026, 10, 1, 8)
+    rows = [change(1, at), change(2, at, flag="Search"), change(3, at, flag="new cart"), change(4, at, flag="new-cart")]
+    found = drafted(shop, rows)
+    made = sorted(name for name, item in found.items() if "origin" in item)
+    assert len(made) == 4 and [name.rsplit("_", 1)[0] for name in made if name != "new_cart"] == [
+        "carts",
+        "new_cart",
+        "search",
+    ]
+    assert found["carts"] == {"name": "carts", "on": date(2026, 9, 9)}
+    assert {x.name for x in shop.open().catalogue().launches} == {"carts", "search"}
+
+
+def test_a_release_that_is_gone_takes_its_untouched_draft_with_it(shop: Builder) -> None:
+    drafted(shop, [release(60), release(61), release(62)])
+    path = shop.folder / "launches" / "shop_v1_61_0.yml"
+    path.write_text(path.read_text() + "hypothesis: Fewer fields.\n")
+    assert set(drafted(shop, [release(62)])) == {"shop_v1_61_0", "shop_v1_62_0"}
+    rows = {row["name"]: row["action"] for row in told(shop)["drafts"]}
+    assert rows == {"shop_v1_61_0": "left", "shop_v1_62_0": "same"}
+    assert set(drafted(shop, [release(60), release(62)])) == {"shop_v1_60_0", "shop_v1_61_0", "shop_v1_62_0"}
+
+
+def told(project: Builder, *more: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        run_cli("launch", "draft", "--json", *more, "--project", str(project.folder), check=True).stdout
+    )
+    return found
+
+
+def test_a_file_that_a_person_renamed_is_known_by_its_origin(shop: Builder) -> None:
+    drafted(shop, [release(60)])
+    old, new = (shop.folder / "launches" / f"{name}.yml" for name in ("shop_v1_60_0", "shared_carts"))
+    new.write_text(old.read_text().replace("name: shop_v1_60_0", "name: shared_carts"))
+    old.unlink()
+    found = drafted(shop, [release(60, name="Carts")])
+    assert set(found) == {"shared_carts"} and found["shared_carts"]["label"] == "Carts (v1.60.0)"
+    assert [row["kept"] for row in told(shop)["drafts"]] == [[]]
+    assert set(drafted(shop, [release(61)])) == {"shared_carts", "shop_v1_61_0"}, "a person changed it: it stays"
+
+
+def test_a_sync_that_died_before_it_remembered_makes_no_second_file(shop: Builder) -> None:
+    """Or a state store that is gone: the files say what they are from."""
+    drafted(shop, [release(60), release(61)])
+    path = shop.folder / "launches" / "shop_v1_61_0.yml"
+    path.write_text(path.read_text().replace("label: Release 61 (v1.61.0)", "label: Mine"))
+    for file in (shop.folder / "data").glob("state.sqlite*"):
+        file.unlink()
+    found = drafted(shop, [release(60), release(61)])
+    assert {name: item["label"] for name, item in found.items()} == {
+        "shop_v1_60_0": "Release 60 (v1.60.0)",
+        "shop_v1_61_0": "Mine",
+    }
+    found = drafted(shop, [release(60, name="A"), release(61, name="B")])
+    assert {item["label"] for item in found.values()} == {"A (v1.60.0)", "Mine"}
+
+
+def test_two_at_once_make_one_of_each(shop: Builder) -> None:
+    drafted(shop, [release(number) for number in range(60, 70)])
+    for file in (*(shop.folder / "launches").iterdir(), *(shop.folder / "data").glob("state.sqlite*")):
+        file.unlink()
+    shop.open().state.give_identity()
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: draft_launches(shop.open(), now=NOW), range(4)))
+    assert sum(change.action == "made" for run_ in runs for change in run_.changes) == 10
+    assert len(files(shop)) == 10 == len(by_origin(shop))
+
+
+def test_what_a_person_wrote_and_what_is_new_must_go_together(shop: Builder) -> None:
+    """A last day that a person wrote would lie before the new first day: then the file stays as it is."""
+    at = datetime(2026, 10, 1, 8)
+    drafted(shop, [change(1, at)])
+    path = shop.folder / "launches" / "carts.yml"
+    path.write_text(path.read_text() + "until: 2026-10-03\n")
+    text = path.read_text()
+    drafted(shop, [change(1, at), change(2, at + DAY, is_on=False), change(3, at + 9 * DAY, share=50.0)])
+    assert path.read_text() == text
+    (row,) = told(shop)["drafts"]
+    assert row["action"] == "same" and "rollout" in row["kept"]
+
+
+def test_a_finished_launch_stays_as_it_is_and_its_news_are_told(shop: Builder) -> None:
+    at = datetime(2026, 10, 1, 8)
+    drafted(shop, [change(1, at, share=10.0)])
+    path = shop.folder / "launches" / "carts.yml"
+    path.write_text(path.read_text().replace("draft: true\n", ""))
+    text = path.read_text()
+    drafted(shop, [change(1, at, share=10.0), change(2, at + DAY, share=50.0)])
+    assert path.read_text() == text
+    (row,) = told(shop)["drafts"]
+    assert row["action"] == "finished" and row["kept"] == ["rollout"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_bytes_that_are_not_ours_stay(shop: Builder, end: str) -> None:
+    drafted(shop, [release(60)])
+    path = shop.folder / "launches" / "shop_v1_60_0.yml"
+    more = (
+        f"{end}# why{end}hypothesis:   'Fewer   fields'   # of them{end}go_to_market: [{{audience: x,   done: true}}]"
+    )
+    path.write_bytes(path.read_bytes() + more.encode())
+    was = path.read_bytes()
+    drafted(shop, [release(60, name="Carts")])
+    assert path.read_bytes() == was.replace(b"Release 60 (v1.60.0)", b"Carts (v1.60.0)")
+
+
+@pytest.mark.parametrize("broken", ["label: A\nlabel: B\n", "success: [\n", "\t no: yaml\n", "hypothesis: 5\n", "\0"])
+def test_a_file_in_the_middle_of_being_written_is_not_touched(shop: Builder, broken: str) -> None:
+    drafted(shop, [release(60)])
+    path = shop.folder / "launches" / "shop_v1_60_0.yml"
+    path.write_text(path.read_text() + broken)
+    was = path.read_bytes()
+    records(shop, [release(60, name="Carts")], RULE)
+    assert not shop.sync().failed and path.read_bytes() == was
+    assert len(list((shop.folder / "launches").iterdir())) == 1
+
+
+def test_a_kpi_that_is_gone_is_proposed_no_more(shop: Builder) -> None:
+    drafted(shop, [release(60)])
+    (shop.folder / "kpis" / "carts.yml").unlink()
+    assert drafted(shop, [release(60)])["shop_v1_60_0"]["success"] == [{"kpi": "buyers"}]
+
+
+def test_new_kpis_of_the_area_are_proposed_where_nobody_chose(shop: Builder) -> None:
+    drafted(shop, [release(60), release(61)])
+    path = shop.folder / "launches" / "shop_v1_61_0.yml"
+    path.write_text(path.read_text().replace("- kpi: carts\n", "- {kpi: carts, expect: +5%}\n"))
+    shop.kpi("abandoned", "area: Checkout\ndataset: t\nagg: count\ngrain: day")
+    found = drafted(shop, [release(60), release(61)])
+    assert [s["kpi"] for s in found["shop_v1_60_0"]["success"]] == ["abandoned", "buyers", "carts"]
+    assert found["shop_v1_61_0"]["success"] == [{"kpi": "buyers"}, {"kpi": "carts", "expect": "+5%"}]
+
+
+def test_the_verb_says_what_it_would_do_and_what_is_missing(shop: Builder) -> None:
+    shop.settings("timezone: UTC\n")
+    records(shop, [release(60)], f"{{area: Nobody, since: {SINCE}}}")
+    reader = shop.open()
+    shop.sync(dry_run=True)
+    assert files(shop) == {}
+    shop.sync()
+    (shop.folder / "launches" / "shop_v1_60_0.yml").unlink()
+    assert [row["action"] for row in told(shop)["drafts"]] == ["deleted"]
+    records(shop, [release(60), release(61)], RULE)
+    shop.sync()
+    (row,) = [row for row in told(shop, "--dry-run")["drafts"] if row["action"] != "deleted"]
+    assert row["origin"] == {"source": "told", "id": "1061", "of": "octo-org/shop v1.61.0"}
+    assert row["start"] == "2026-10-20" and row["label"] == "Release 61 (v1.61.0)" and row["kept"] == []
+    assert row["missing"][0] == "No success KPI is named: there is nothing to measure."
+    said = run_cli("launch", "draft", "--project", str(shop.folder), check=True).stdout
+    assert "shop_v1_61_0" in said and "octo-org/shop v1.61.0" in said
+    assert draft_launches(reader, now=NOW, dry_run=True).changes[0].action == "deleted"
+
+
+def test_a_dry_run_of_the_verb_writes_nothing(shop: Builder) -> None:
+    records(shop, [release(60)], RULE)
+    shop.sync()
+    (shop.folder / "launches" / "shop_v1_60_0.yml").unlink()
+    for file in (shop.folder / "data").glob("state.sqlite*"):
+        file.unlink()
+    assert [row["action"] for row in told(shop, "--dry-run")["drafts"]] == ["made"]
+    assert files(shop) == {} and not (shop.folder / "data" / "state.sqlite").exists()
+    assert [row["action"] for row in told(shop)["drafts"]] == ["made"] and set(files(shop)) == {"shop_v1_60_0"}
+
+
+def test_without_a_rule_nothing_is_drafted_and_the_verb_says_so(shop: Builder) -> None:
+    shop.sync()
+    assert told(shop) == {"drafts": [], "notes": ["No source says `launches:`, so there is nothing to draft from."]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("{area: Checkout}", "since"),
+        ("{since: 2026-01-01}", "area"),
+        ("{area: Checkout, since: 2026-01-01, onyl: x}", "onyl"),
+    ],
+)
+def test_a_wrong_rule_is_told_with_its_line(shop: Builder, rule: str, words: str) -> None:
+    records(shop, [release(60)], rule)
+    problems = shop.open().sources.read()[1]
+    assert any(words in f"{p.message} {p.hint}" and p.line > 1 for p in problems), problems
+
+
+def test_a_launch_that_is_kept_in_the_store_is_no_draft(shop: Builder) -> None:
+    shop.sync()
+    path = shop.folder / "files" / "x.yml"
+    path.write_text("name: x\non: 2026-11-01\ndraft: true\n")
+    done = run_cli("launch", "add", "--file", str(path), "--project", str(shop.folder))
+    assert done.returncode == 1 and "is no draft" in done.stderr
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_page_shows_drafts_and_what_they_lack(monkeypatch: pytest.MonkeyPatch, shop: Builder) -> None:
+    at = datetime(2026, 10, 1, 8)
+    records(shop, [release(60), release(61, url="javascript:alert(1)")], f"{{area: Nobody, since: {SINCE}}}")
+    records(shop, [change(1, at, share=10.0), change(2, at + DAY)], RULE, table="flags")
+    shop.sync()
+    app = run(monkeypatch, shop.folder, "launches")
+    assert not app.exception
+    shown = " ".join(element.proto.body for element in app.get("html"))
+    assert "3 drafts wait for a person" in shown and "0 running, 0 planned, 0 completed" in shown
+    assert "launches/shop_v1_60_0.yml" in shown and "No success KPI is named" in shown
+    assert "1 Oct 10% → 2 Oct 100%" in shown and "carts in production" in shown and "javascript:" not in shown
+    launch = run(monkeypatch, shop.folder, "launch")
+    assert not launch.exception and launch.title[0].value == "No launches yet"
+
+
+# ---- the text alone
+
+
+def test_of_a_text_only_lines_that_were_written_are_replaced() -> None:
+    was = {"name": "name: a\n", "label": "label: A\n", "success": "success:\n- kpi: x\n"}
+    now = {
+        "name": "name: a\n",
+        "label": "label: B\n",
+        "success": "success:\n- kpi: y\n",
+        "until": "until: 2026-01-01\n",
+    }
+    assert merged(whole(was), was, now).text == whole(now)
+    mine = "name: a\n\nlabel: Mine  # yes\nsuccess:\n- kpi: x\nowner: me"
+    done = merged(mine, was, now)
+    assert done.text == "name: a\n\nlabel: Mine  # yes\nsuccess:\n- kpi: y\nowner: me\nuntil: 2026-01-01\n"
+    assert done.kept == ("label",) and done.written == {**now, "label": "label: A\n"}
+    gone = merged(done.text, done.written, {key: now[key] for key in ("name", "label", "success")})
+    assert gone.text == "name: a\n\nlabel: Mine  # yes\nsuccess:\n- kpi: y\nowner: me\n"
+    same = merged("label: B\n", {"label": "label: A\n"}, {"label": "label: B\n"})
+    assert same.kept == (), "a person wrote what the vendor says now, and it stays when the vendor says something else"
+    assert merged(same.text, same.written, {"label": "label: C\n"}).text == "label: B\n"
+    inside = "name: a\nlabel: A\nsuccess:\n- kpi: x\n# mine\n- kpi: z\n"
+    assert (
+        merged(inside, was, now).text == "name: a\nlabel: B\nsuccess:\n- kpi: x\n# mine\n- kpi: z\nuntil: 2026-01-01\n"
+    )
