@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -163,7 +164,7 @@ def awaited(ask: Callable[[], T], wrong: Callable[[T], bool], *, where: str) -> 
         if not wrong(found):
             return found
     raise SourceError(
-        "the API sends a page once more in the place of the next",
+        "the API sends the same page again and again",
         where=where,
         hint="The next sync tries again. If it stays so, compare `paging` with the API's documentation.",
         retryable=True,
@@ -193,7 +194,8 @@ def pages(
             )
         made.add(mark)
         params, body = (asked.params, sent) if posted else (sent, asked.body)
-        answer = _answered(client, Asked(path, params, asked.method, body), [] if alike else found, records, where)
+        again = partial(_again, paging, sent, path, [] if alike else found, records, where)
+        answer = _answered(client, Asked(path, params, asked.method, body), again, where)
         found = records_of(answer.body, records, where)
         seen += len(found)
         page = Page(found, answer, sent, seen)
@@ -208,13 +210,21 @@ def pages(
             sent = following
 
 
-def _answered(client: Client, asked: Asked, before: Records, records: str, where: str) -> Answer:
-    """The answer to a request that does not have the records of the page before."""
+def _answered(client: Client, asked: Asked, wrong: Callable[[Answer], bool], where: str) -> Answer:
     return awaited(
-        lambda: client.ask(asked.method, asked.path, params=asked.params, body=asked.body),
-        lambda answer: bool(before) and records_of(answer.body, records, where) == before,
-        where=where,
+        lambda: client.ask(asked.method, asked.path, params=asked.params, body=asked.body), wrong, where=where
     )
+
+
+def _again(
+    paging: Paging, sent: Mapping[str, Any], path: str, before: Records, records: str, where: str, answer: Answer
+) -> bool:
+    """Whether an answer is the page before once more: it has the same records, or leads to the request it answers."""
+    found = records_of(answer.body, records, where)
+    if not before or not found:
+        return False
+    following = paging.next(Page(found, answer, sent, 0))
+    return found == before or following == (path if isinstance(following, str) else sent)
 
 
 def records_of(body: Any, path: str, where: str) -> Records:
