@@ -74,7 +74,7 @@ def entry(kind: str, address: str, folder: Path) -> tuple[str, dict[str, str]]:
         (folder / found[1]).write_text(key(found[1], address))
         text = text.replace(found[1], str(folder / found[1]))
         canaries["a key's file"] = (folder / found[1]).read_text().partition("KEY-----")[2].strip("\\n\n")[:50]
-    text = text.replace("ADDRESS", address.partition("://")[2])
+    text = text.replace("ADDRESS", address.partition("://")[2]).replace("2026-01-01", "2026-11-20")
     if kind not in PLACES and "url" in source_types()[kind].Options.model_fields:
         text = re.sub(r"(?m)\burl: [^,}\n]+", f"url: {address}", text)
         if "url:" not in text:
