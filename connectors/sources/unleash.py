@@ -24,7 +24,7 @@ from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
 
 PAGE = 1000  # events of one answer, the most there may be
-ROUNDS = 3  # of reading pages that do not add up
+ROUNDS = 10  # of reading pages that do not add up
 EVENTS = "api/admin/search/events"
 ON = {
     "feature-environment-enabled": True,
