@@ -67,10 +67,13 @@ class Bucket:
         from pyarrow.fs import FileSelector, FileType
 
         parts = self._pattern.split("/")
-        fixed = next((n for n, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
-        base = "/".join(parts[: max(fixed, 1)])
+        fixed = next((n for n, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts))
+        base, deep = "/".join(parts[: max(fixed, 1)]), len(parts) > fixed + 1 or "**" in parts
         with self._told():
-            listed = self._store().get_file_info(FileSelector(base, recursive=True, allow_not_found=True))
+            if fixed == len(parts):  # one file: its bucket may have a million others
+                listed = self._store().get_file_info([base])
+            else:
+                listed = self._store().get_file_info(FileSelector(base, recursive=deep, allow_not_found=True))
         found = {
             f"{self._scheme}://{item.path}": Found(item.path, f"{item.size}:{item.mtime_ns}")
             for item in sorted(listed, key=lambda item: item.path)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 
 import pandas as pd
 import pyarrow as pa
 from sqlglot import exp
 
+from connectors.errors import DiskFull, KpiError
 from connectors.sources.contract import Batch, IdLink, Source, SourceOptions
 from connectors.warehouse.contract import Columns, SourceRun, Staging
 from metrics.engine.identity import COLUMNS, People, resolved
 from metrics.engine.sql.dialects import render
 
+log = logging.getLogger(__name__)
+BOOKED = "identity "  # before a table's name, among the sources of the books
 SCHEMA = pa.schema({"id": pa.string(), "person": pa.string(), "linked_at": pa.timestamp("us")})
 
 
@@ -23,39 +27,49 @@ def identify(staging: Staging, sources: Mapping[str, Source], runs: dict[str, So
     """Make each table of identities anew where rows that it is made of changed. Returns whether any differs.
 
     What is to be told goes with the runs of its sources: ids of which nobody knows whose they are, and ids that are
-    another person's than before, whose rows count for that one from their first on.
+    another person's than before, whose rows count for that one from their first on. A table that cannot be made stays
+    as it was, and that is told.
     """
-    groups: dict[str, list[Source]] = {}
+    groups: dict[str, list[Source]] = {
+        name.removeprefix(BOOKED): [] for name in staging.pulled_at() if name.startswith(BOOKED)
+    }
     for source in sources.values():
         if source.options.identity is not None:
             groups.setdefault(source.options.identity.table, []).append(source)
     differs = False
     for table, members in groups.items():
-        changed, notes = _identified(staging, table, members)
+        try:
+            changed, notes = _identified(staging, table, members)
+        except DiskFull:
+            raise
+        except KpiError as error:
+            log.warning("identities %s were not made", table, exc_info=error)
+            changed, notes = False, (f"{table}: whose each id is could not be made and is as it was: {error.message}",)
         differs |= changed
-        for name in (s.options.name for s in members if s.options.name in runs):
+        named = [source.options.name for source in members] or list(runs)
+        for name in [name for name in named if name in runs][:1]:
             runs[name] = dataclasses.replace(runs[name], notes=(*runs[name].notes, *notes))
-            break
     return differs
 
 
 def _identified(staging: Staging, table: str, members: list[Source]) -> tuple[bool, tuple[str, ...]]:
-    """Whether a table of identities differs, and sentences about it."""
+    """Whether a table of identities differs, and sentences about it. members: none = nobody names it any more."""
     tables = staging.tables()
     there = [source for source in members if source.options.table in tables]
     rules = _digest(there, tables)
-    name = f"identity {table}"
-    kept = staging.cursor(name)
+    kept = staging.cursor(f"{BOOKED}{table}")
     same = kept.get("rules") == rules and all(staging.changes(s.options.table) == "" for s in there)
-    if not there or (same and table in tables):
+    if (members and not there) or (same and table in tables):
         return False, tuple(json.loads(kept.get("notes", "[]")))
     found = resolved(_links(staging, there, tables))
-    standing = _told(table, found)
-    moved = _moved(staging, table, found) if table in tables else 0
-    options = SourceOptions(name=name, type="identity", table=table, primary_key=("id",), load="merge")
+    standing = [*_unfit(table, there, tables), *_told(table, found)]
+    if not members:
+        standing = [f"{table}: no source of sources.yml says any more whose each id is; each counts for itself"]
+    moved = _moved(staging, table, found) if kept and table in tables else 0
+    options = SourceOptions(name=f"{BOOKED}{table}", type="identity", table=table, primary_key=("id",), load="merge")
     rows = pa.Table.from_pandas(found.table, schema=SCHEMA, preserve_index=False)
     with staging.transaction():
-        load = staging.begin_load(options, anew=True)
+        load = staging.begin_load(options, anew=True, retype=not kept)  # a table of that name may be left of a source
         load.add(Batch(table, rows, {}, restart=True))
         load.finish({"rules": rules, "notes": json.dumps(standing)})
     words = f"{table}: {moved:,} {'id is' if moved == 1 else 'ids are'} another person's than before; what was done by"
@@ -71,9 +85,40 @@ def _digest(members: list[Source], tables: Mapping[str, Columns]) -> str:
 
 def _rules(source: Source, tables: Mapping[str, Columns]) -> list[IdLink]:
     """Rules of a source that its table has the columns for."""
-    identity, columns = source.options.identity, tables[source.options.table]
-    links = (identity.links if identity else ()) or source.id_links()
-    return [link for link in links if {link.known[0], link.other[0], *(link.event or ())[:1]} <= set(columns)]
+    return [link for link in _stated(source) if not _missing(link, tables[source.options.table])]
+
+
+def _stated(source: Source) -> tuple[IdLink, ...]:
+    identity = source.options.identity
+    return (identity.links if identity else ()) or source.id_links()
+
+
+def _missing(link: IdLink, columns: Columns) -> list[str]:
+    return [str(c) for c in (link.known[0], link.other[0], *(link.event or ())[:1]) if c not in columns]
+
+
+def _unfit(table: str, members: list[Source], tables: Mapping[str, Columns]) -> list[str]:
+    """Rules that a table has no columns for, and moments that are none."""
+    told = []
+    for source in members:
+        name, links = source.options.table, _stated(source)
+        columns = tables[name]
+        lacking = [missing for link in links if (missing := _missing(link, columns))]
+        own = source.options.identity is not None and source.options.identity.links
+        if lacking and (own or len(lacking) == len(links)):
+            told.append(f"{table}: table {name} has no column '{lacking[0][0]}', so it says of no id whose it is")
+        unread = [link.at for link in _rules(source, tables) if link.at and not _is_time(columns.get(link.at, ""))]
+        if unread:
+            kind = columns.get(unread[0], "not there")
+            told.append(
+                f"{table}: '{unread[0]}' of table {name} is {kind} and no time, so nobody "
+                "knows which of two people an anonymous id came with first; state `dates` or `types` of its source"
+            )
+    return told
+
+
+def _is_time(kind: str) -> bool:
+    return kind.startswith(("DATE", "TIMESTAMP"))
 
 
 def _links(staging: Staging, members: list[Source], tables: Mapping[str, Columns]) -> pd.DataFrame:
@@ -90,12 +135,12 @@ def _links(staging: Staging, members: list[Source], tables: Mapping[str, Columns
 
 
 def _query(link: IdLink, table: str, columns: Columns) -> exp.Select:
-    known, other = _text(link.known), _text(link.other)
+    known, other = _text(link.known, columns), _text(link.other, columns)
     there = exp.and_(*(exp.not_(exp.Is(this=item.copy(), expression=exp.null())) for item in (known, other)))
     if link.prefix:
         other = exp.DPipe(this=exp.Literal.string(link.prefix), expression=other)
     at: exp.Expr = exp.null()
-    if link.at in columns:
+    if _is_time(columns.get(link.at, "")):
         at = exp.cast(exp.Min(this=exp.column(link.at, quoted=True)), "TEXT")
     query = exp.select(known.as_("k"), other.as_("o"), at.as_("a")).from_(exp.to_table(table, quoted=True)).where(there)
     if link.event is not None:
@@ -104,11 +149,12 @@ def _query(link: IdLink, table: str, columns: Columns) -> exp.Select:
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))
 
 
-def _text(place: tuple[str | int, ...]) -> exp.Expr:
-    """What stands at a place, as text."""
+def _text(place: tuple[str | int, ...], columns: Columns) -> exp.Expr:
+    """What stands at a place, as text; a whole number as one, also where its column is of others: 1 and 1.0 are one."""
     column = exp.column(str(place[0]), quoted=True)
     if len(place) == 1:
-        return exp.cast(column, "TEXT")
+        whole = columns[str(place[0])] in ("DOUBLE", "FLOAT")
+        return exp.cast(exp.cast(column, "BIGINT") if whole else column, "TEXT")
     keys = "".join(f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in place[1:])
     return exp.func("JSON_EXTRACT_STRING", exp.cast(column, "JSON"), exp.Literal.string(f"${keys}"), dialect="duckdb")
 

@@ -91,6 +91,11 @@ def _plan_key(plan: str) -> str:
     return f"plan:{plan}"
 
 
+def planned(incident: Incident) -> str:
+    """The plan that it is about; empty = none."""
+    return incident.rule_key.partition(":")[2] if incident.rule == TRACKING_PLAN else ""
+
+
 def told_to(incident: Incident, catalogue: Catalogue, operators: Sequence[str]) -> tuple[str, ...]:
     """Who is told: of an event its owner, the plan's or the dataset's; of a source the operators."""
     everybody = tuple(operators) or ("default",)
@@ -115,12 +120,12 @@ def data_notice(event: str, incident: Incident, alert: DataAlert | None, base: s
     """A message about one. alert: None = it is over."""
     said = (alert.reason, *alert.lines) if alert else ()
     if incident.rule == TRACKING_PLAN:
-        return plan_notice(event, incident.rule_key.partition(":")[2], incident.segment, said, base)
+        return plan_notice(event, planned(incident), incident.segment, said, base)
     return source_notice(event, incident.segment, said, base)
 
 
 def title_of_data(incident: Incident) -> str:
     """What it is about, on the page *Alerts*."""
     if incident.rule == TRACKING_PLAN:
-        return f"Tracking plan {incident.rule_key.partition(':')[2]}: {incident.segment}"
+        return f"Tracking plan {planned(incident)}: {incident.segment}"
     return f"Source {incident.segment}"

@@ -16,7 +16,7 @@ from connectors.errors import KpiError
 from connectors.secrets import mask
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
-from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, told_to
+from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
 from jobs.alerts.standings import Found, blank, changed, grouped, peaked, row_of, standing_of
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
@@ -270,6 +270,11 @@ class _Ledger:
                 store.change_incident(self.connection, incident.id, place=alert.reason)
         for key, incident in list(self._open.items()):
             if not incident.kpi and key not in alerts.firing and key[0] not in alerts.unknown:
+                plan = planned(incident)
+                if plan and plan not in {item.name for item in self.context.catalogue.plans}:
+                    if not (self.project.folder / "plans" / f"{plan}.yml").exists():  # else it is only wrong now
+                        self._end(key, "rule_gone")
+                    continue
                 self._end(key, "resolved")
 
     def close_gone(self, rules: set[str]) -> None:

@@ -110,6 +110,13 @@ class SourcesFile:
             hint = "State it: identity: {table: people, known: user_id, anonymous: anonymous_id, at: received_at}."
             bad.append(document.problem((index, "identity"), "missing_key", text, hint))
             return None, bad
+        if options.identity is not None and (hashed := _half_hashed(source)):
+            text = f"column '{hashed}' is hashed, and the ids in its table's JSON are not, so they never meet"
+            hint = (
+                "Make the ids of the JSON columns of their own (`properties`) and hash both, or leave `identity` out."
+            )
+            bad.append(document.problem((index, "identity"), "not_allowed", text, hint))
+            return None, bad
         # What lies there is removed in whole one day, so no name may lead out of it.
         source.kept = self._data / "pulls" / re.sub(r"\W+", "_", options.name)
         return source, bad
@@ -119,7 +126,21 @@ def _identity(document: Document, index: int, item: Any, fed: Mapping[str, str])
     """What is wrong with the table of identities that an entry names: a source's own table may not be it."""
     stated = item.get("identity") if isinstance(item, Mapping) else None
     table = stated.get("table") if isinstance(stated, Mapping) else stated
-    if not isinstance(table, str) or table not in fed:
+    taken = {name.casefold(): source for name, source in fed.items()}  # as engines compare names
+    if not isinstance(table, str) or table.casefold() not in taken:
         return []
-    text = f"table '{table}' is fed by source '{fed[table]}', so it cannot hold whose each id is"
+    text = f"table '{table}' is fed by source '{taken[table.casefold()]}', so it cannot hold whose each id is"
     return [document.problem((index, "identity"), "twice", text, "Choose another name, such as people.")]
+
+
+def _half_hashed(source: Source) -> str:
+    """A column of a rule that is hashed while the other id of the rule lies in JSON, which is not."""
+    hashed = {column for column, rule in source.options.columns.items() if rule == "hash"}
+    links = source.options.identity.links if source.options.identity else ()
+    for link in links or source.id_links():
+        sides = link.known, link.other
+        if any(len(side) > 1 for side in sides):
+            found = next((str(side[0]) for side in sides if len(side) == 1 and side[0] in hashed), "")
+            if found:
+                return found
+    return ""

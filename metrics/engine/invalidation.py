@@ -83,7 +83,7 @@ def dataset_ranges(
 def _moved_days(dataset: Dataset, relation: str, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """One range for each day with a row of an id that is another person's now."""
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
-    ids = exp.select(exp.column("id", quoted=True)).from_(exp.to_table(relation, dialect="duckdb"))
+    ids = exp.select(exp.cast(exp.column("id", quoted=True), "TEXT")).from_(exp.to_table(relation, dialect="duckdb"))
     query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
     query = trees.from_dataset(query, dataset)
     query = query.where(exp.cast(exp.column(dataset.id, quoted=True), "TEXT").isin(query=ids))

@@ -93,7 +93,14 @@ def test_what_is_open_stays_while_nobody_can_tell_and_ends_with_the_plan(world: 
     plan.write_text(plan.read_text().replace("  signed_up:", "  joined:"))
     world.project.sync(now=NOW + timedelta(hours=3))
     assert opened(world) == {"joined", "not in the plan"}
+    sound = plan.read_text()
+    plan.write_text(f"{sound}broken: [")
+    world.project.sync(now=NOW + timedelta(hours=3, minutes=30))
+    assert opened(world) == {"joined", "not in the plan"}, "a plan that is wrong says nothing"
     plan.unlink()
     world.project.sync(now=NOW + timedelta(hours=4))
     evaluate(world.project.open(), now=NOW + timedelta(hours=5))
     assert opened(world) == set()
+    with world.project.open().state.reading() as connection:
+        ended = {item.closed_why for item in store.history(connection) if item.segment == "joined"}
+    assert ended == {"rule_gone"} and not any("As planned" in title for _, title in told(world.project))

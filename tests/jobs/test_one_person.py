@@ -13,6 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from connectors.errors import WarehouseError
+from jobs import identity
 from tests.conftest import NOW, Builder
 from tests.engine.test_identity import walked
 from tests.engine.test_incremental import BASE, FOLLOWING, KPIS, T0, History, operations
@@ -255,3 +257,121 @@ def test_amplitude_says_it_by_devices(project: Builder) -> None:
         )
         project.sync()
     assert people(project) == {"d-1": "u1"}
+
+
+# ---- what was wrong in silence once
+
+
+def logins(project: Builder, rule: str, rows: str, entity: str = "entity: who\nidentity: people\n") -> None:
+    """Events by an id, and who logged in where."""
+    (project.folder / "files" / "events.csv").write_text("at,who\n2026-11-02,u1\n2026-11-02,d1\n2026-11-03,d1\n")
+    (project.folder / "files" / "logins.csv").write_text(rows)
+    project.source("- {name: events, type: files, table: events, path: files/events.csv}")
+    project.source(f"- {{name: logins, type: files, table: logins, path: files/logins.csv, identity: {rule}}}")
+    project.write("datasets", "events", f"name: events\nsource: events\ntime_dimension: at\n{entity}")
+    project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: person")
+    project.kpi("rows", "dataset: events\nagg: count")
+
+
+RULE = "{table: people, known: user, anonymous: device, at: at}"
+
+
+def month(project: Builder, kpi: str = "people") -> float:
+    project._opened = None
+    return float(project.values(kpi, grain="month")["2026-11-01"])
+
+
+def test_a_rule_whose_column_is_not_there_is_told(project: Builder) -> None:
+    logins(project, RULE.replace("user", "userid"), "at,user,device\n2026-11-02,u1,d1\n")
+    notes = project.sync(now=NOW).sources[1].notes
+    assert "people: table logins has no column 'userid', so it says of no id whose it is" in notes
+    assert month(project) == 2
+
+
+def test_a_time_that_is_none_is_told(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n1793613600000,zoe,d1\n1793700000000,adam,d1\n")
+    notes = " ".join(project.sync(now=NOW).sources[1].notes)
+    assert "people: 'at' of table logins is BIGINT and no time" in notes
+
+
+def test_a_table_that_is_left_of_a_source_is_made_anew_and_a_rule_that_went_is_told(project: Builder) -> None:
+    (project.folder / "files" / "old.csv").write_text("id,name\n1,ana\n")
+    project.source("- {name: old, type: files, table: people, path: files/old.csv}")
+    project.sync(now=NOW)
+    project._sources.clear()
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n")
+    assert not project.sync(now=NOW).failed
+    assert month(project) == 1
+    text = (project.folder / "sources.yml").read_text()
+    (project.folder / "sources.yml").write_text(text.replace(f", identity: {RULE}", ""))
+    for minutes in (1, 2):
+        result = project.sync(now=NOW + timedelta(minutes=minutes))
+        assert "no source of sources.yml says any more whose each id is" in " ".join(result.sources[0].notes)
+    assert month(project) == 2
+
+
+def test_whose_each_id_is_that_cannot_be_made_fails_nothing_else(
+    project: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n")
+    project.sync(now=NOW)
+
+    def broken(*_: object) -> None:
+        raise WarehouseError("the engine gave up")
+
+    monkeypatch.setattr(identity, "_links", broken)
+    (project.folder / "files" / "logins.csv").write_text("at,user,device\n2026-11-02,u1,d1\n2026-11-03,u1,d2\n")
+    result = project.sync(now=NOW + timedelta(minutes=1))
+    assert result.published and "could not be made and is as it was: the engine gave up" in result.sources[1].notes[-1]
+    assert month(project) == 1
+
+
+def test_a_table_of_ones_own_with_an_id_twice_doubles_nothing(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n", "entity: who\nidentity: own\n")
+    (project.folder / "files" / "own.csv").write_text("id,person\nu1,p\nu1,p\nd1,p\nd1,p\n")
+    project.source("- {name: own, type: files, table: own, path: files/own.csv}")
+    project.sync(now=NOW)
+    assert month(project, "rows") == 3 and month(project) == 1
+
+
+def test_names_that_engines_take_for_one_are_one(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n")
+    project.sync(now=NOW)
+    body = "time_dimension: at\nentity: who\nidentity: people\n"
+    project.write("datasets", "events", f'name: events\nsql: SELECT *, who AS "Person" FROM events\n{body}')
+    assert "has a column 'person' already" in " ".join(map(str, project.open().catalogue().problems))
+    project.source("- {name: other, type: files, table: People, path: files/events.csv}")
+    assert "table 'people' is fed by source 'other'" in " ".join(map(str, project.open().sources.read()[1]))
+
+
+def test_ids_are_not_followed_into_a_dataset_that_counts_persons(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n")
+    project.write("datasets", "plain", "name: plain\nsource: events\ntime_dimension: at\nentity: who\n")
+    project.kpi("came_back", "type: conversion\ndataset: events\nbase: who = 'd1'\nconversion: {dataset: plain}")
+    project.sync(now=NOW)
+    told = " ".join(map(str, project.open().catalogue().problems))
+    assert "of events persons of people and plain ids are counted" in told
+
+
+def test_dimensions_are_borrowed_by_person(project: Builder) -> None:
+    entity = "entity: who\nidentity: people\njoin: [{dataset: users, by: person}]\n"
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n", entity)
+    (project.folder / "files" / "users.csv").write_text("id,plan,joined\nu1,pro,2026-11-01\n")
+    project.source("- {name: users, type: files, table: users, path: files/users.csv}")
+    project.write(
+        "datasets",
+        "users",
+        "name: users\nsource: users\nprimary_key: id\ntime_dimension: joined\ndimensions: [plan]\n",
+    )
+    result = project.sync(now=NOW)
+    assert not [p for p in result.problems if p.level == "error"], result.problems
+    assert project.values("people", by="plan", grain="month") == {("pro", "2026-11-01"): 1.0}
+
+
+def test_a_hash_of_one_side_is_refused(project: Builder) -> None:
+    project.source(
+        "- {name: t, type: mixpanel, table: t, secret: s, start: 2026-11-15, identity: people, "
+        "columns: {distinct_id: hash}}"
+    )
+    told = " ".join(map(str, project.open().sources.read()[1]))
+    assert "column 'distinct_id' is hashed, and the ids in its table's JSON are not" in told

@@ -88,6 +88,16 @@ def test_what_no_file_matches_is_said_with_where_it_was_looked_for(project: Buil
     assert "no file matches s3://shop/exprots/*.csv" in project.sync(now=NOW).sources[0].error
 
 
+def test_one_file_lists_no_bucket_and_one_folder_no_other(project: Builder, store: Buckets, served: Fake) -> None:
+    source(project, served, "s3", "exports/c.csv")
+    assert not project.sync(now=NOW).failed and rows(project) == [3, 4]
+    assert not [one for one in served.seen if "list-type" in one.query and "prefix=exports%2F" in one.query]
+    project._sources.clear()
+    source(project, served, "s3", "exports/*.csv")
+    assert not project.sync(now=NOW).failed and rows(project) == [3, 4]
+    assert any("delimiter" in one.query for one in served.seen)
+
+
 def test_azure_needs_the_account(project: Builder) -> None:
     project.source("- {name: t, type: files, table: t, path: 'az://shop/a.csv'}")
     assert "az:// needs the storage account" in project.sync(now=NOW).sources[0].error

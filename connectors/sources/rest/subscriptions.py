@@ -62,6 +62,7 @@ primary_key: [month, currency]
 dimensions: [currency]"""
 
 TODAYS = "Each subscription counts with the amount that it has today: what it was before an edit, Stripe does not keep."
+UNPAID = "One that Stripe calls unpaid or paused counts as never paid."
 ONE = "Of several currencies the whole is unknown: look at it by currency."
 
 
@@ -80,7 +81,8 @@ def subscription_tables() -> tuple[StarterTable, ...]:
     shares = {
         "mrr_churn": _money(
             "MRR churn",
-            f"Share of the MRR at the start of the month that its customers no longer paid at the end. {TODAYS} {ONE}",
+            f"Share of the MRR at the start of the month that its customers no longer paid at the end. {UNPAID} "
+            f"{TODAYS} {ONE}",
             f"type: ratio\nnumerator: {{dataset: <months>, sql: {_one('sum(lost)')}}}\n{opening}\n"
             "direction: down_is_good",
         ),
@@ -92,7 +94,7 @@ def subscription_tables() -> tuple[StarterTable, ...]:
         ),
         "customer_churn": _money(
             "Customer churn",
-            "Share of the customers that paid at the start of the month and no longer at its end.",
+            f"Share of the customers that paid at the start of the month and no longer at its end. {UNPAID}",
             "type: ratio\nnumerator: {dataset: <months>, agg: sum, expr: gone}\n"
             "denominator: {dataset: <months>, agg: sum, expr: customers}\ngrain: month\nformat: percent\n"
             "direction: down_is_good",

@@ -34,6 +34,7 @@ from connectors.warehouse.names import quoted
 
 GONE = "bellwether_gone"
 INCOMING = "bellwether_incoming"  # a table of main that lives within one transaction
+KEYS_AT_ONCE = 1_000_000  # that are compared in memory
 UNTYPED = '"NULL"'
 # Beyond this many changed rows and this share of the table, its values are computed anew in whole.
 MANY_CHANGED, MUCH_CHANGED = 100_000, 0.2
@@ -381,10 +382,19 @@ class Load:
     def _keep_last(self) -> None:
         """Of rows with the same key the last one stays: files and cursors deliver in time order."""
         keys, keyed = ", ".join(map(quoted, self.options.primary_key)), f"NOT ({self._keyless()})"
-        row = one(self._connection, f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING} WHERE {keyed}")
-        if row and row[0]:
+        if self._has_repeated(keys, keyed):
             last = f"SELECT max(rowid) FROM {INCOMING} GROUP BY {keys}"
             self._run(f"DELETE FROM {INCOMING} WHERE {keyed} AND rowid NOT IN ({last})")
+
+    def _has_repeated(self, keys: str, keyed: str) -> bool:
+        """Whether two rows have one key; looked at in parts, so that memory holds the keys of one."""
+        parts = self._rows_of(INCOMING) // KEYS_AT_ONCE + 1
+        for part in range(parts):
+            within = f" AND hash({keys}) % {parts} = {part}" if parts > 1 else ""
+            asked = f"SELECT count(*) - count(DISTINCT ({keys})) FROM {INCOMING} WHERE {keyed}{within}"
+            if (row := one(self._connection, asked)) and row[0]:
+                return True
+        return False
 
     def _keyless(self, of: str = "") -> str:
         return " OR ".join(f"{of}{quoted(key)} IS NULL" for key in self.options.primary_key)

@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.failures (kpi VARCHAR PRIMARY KEY, code VARCH
 CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 COMMIT;
 """
-FRUGAL = 100_000_000  # bytes for each thread, of a stream's load
+KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
 KEY = ("grain", "dimension", "segment", "period")
 FACTS = ("value", "numerator", "denominator", "n", "complete", "parts")
 
@@ -81,9 +81,10 @@ class SourceLoad:
 
     def add(self, batch: Batch) -> int:
         """Read one batch. Returns its rows. Raises LoadError, SourceError."""
+        rows = self._load.add(batch)
         if isinstance(batch.rows, FileScan) and batch.rows.fields:
-            self._staging.be_frugal()
-        return self._load.add(batch)
+            self._staging.let_go_of_pages()
+        return rows
 
     def finish(self, cursor: Cursor | None) -> Loaded:
         """Bring what was added into the table, and its cursor (None = as before) with it. Raises LoadError."""
@@ -98,7 +99,6 @@ class DuckLoading(Books):
         self.path, self.now = path, now.astimezone(UTC)
         self._changes: dict[str, str | None] = {}
         self._memory_limit, self._threads = memory_limit, threads
-        self._frugal = False
         self._connection = self._opened()
         self._connection.execute(SCHEMA)
         last = one(self._connection, f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations")
@@ -142,18 +142,17 @@ class DuckLoading(Books):
         kept = json.loads(row[0]).items() if row and row[0] else ()
         return {c: TextReading(**{**r, "currencies": tuple(r.get("currencies", ()))}) for c, r in kept}
 
-    def be_frugal(self) -> None:
-        """Load a stream in little memory, however long it is: what is over goes to disk, and takes no longer.
+    def let_go_of_pages(self) -> None:
+        """Give back the memory of what was written: the engine would keep a stream's pages up to its limit.
 
-        Until the end of the transaction. In a cursor of its own, whose failure does not end that.
+        A load itself has all of the limit, since nobody knows what wide records need. In a cursor of its own, whose
+        failure does not end the transaction.
         """
-        if self._frugal:
-            return
-        self._frugal = True
         with suppress(duckdb.Error), self._connection.cursor() as own:
-            row = one(own, "SELECT parse_formatted_bytes(current_setting('memory_limit'))")
-            least = min(row[0] if row else 0, FRUGAL * self._threads)
-            own.execute(f"SET memory_limit = '{least}B'")
+            try:
+                own.execute(f"SET memory_limit = '{KEPT_PAGES}B'")
+            finally:
+                own.execute(f"SET memory_limit = '{self._memory_limit}'")
 
     def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """The rows of one SELECT as Python's own values. Raises WarehouseError."""
@@ -185,9 +184,6 @@ class DuckLoading(Books):
             raise
         finally:
             self.forget_shapes()
-            if self._frugal:
-                self._connection.execute(f"SET memory_limit = '{self._memory_limit}'")
-                self._frugal = False
 
     def begin_load(self, options: SourceOptions, *, anew: bool = False, retype: bool = False) -> SourceLoad:
         """A load to `add` batches to, within `transaction`.

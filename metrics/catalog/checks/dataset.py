@@ -74,9 +74,12 @@ def _identity(
     if not item.entity:
         hint = "Write the column of the id in `entity`, such as entity: distinct_id."
         return [document.problem(("identity",), "missing_key", "`identity` says whose the `entity` is", hint)]
-    if columns is not None and PERSON in columns:
+    if columns is not None and PERSON in {column.casefold() for column in columns}:
         text = f"the dataset has a column '{PERSON}' already, which `identity` would bring"
         return [document.problem(("identity",), "twice", text, "Rename it in sources.yml, or in the dataset's `sql`.")]
+    if columns is not None and columns.get(item.entity) in ("DOUBLE", "FLOAT"):
+        text = f"'{item.entity}' is {columns[item.entity]}: as a text its 1 is '1.0', and no id is written so"
+        return [document.problem(("entity",), "entity_types", text, "State `types: {…: BIGINT}` of its source.")]
     if tables is None:
         return []
     if item.identity not in tables:

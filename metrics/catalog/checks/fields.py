@@ -127,6 +127,13 @@ def conditions(item: KpiCommon, document: Document, known: Known) -> list[Proble
             found.append(document.problem(place, "no_entity", text, hint))
         elif columns and data.entity in columns:
             kinds[data.name] = "text" if columns[data.entity] == "VARCHAR" else "no text"
+    people = {known.datasets[c.dataset].identity for c in item.conditions.values() if c.dataset in known.datasets}
+    if len(people) > 1:
+        named = [known.datasets[c.dataset] for c in item.conditions.values() if c.dataset in known.datasets]
+        names = " and ".join(f"{d.name} {f'persons of {d.identity}' if d.identity else 'ids'}" for d in named)
+        text = f"nobody can be followed: of {names} are counted"
+        hint = "Give all of its datasets the same `identity`."
+        found.append(document.problem(next(iter(item.conditions)), "entity_types", text, hint))
     if len(set(kinds.values())) > 1:
         names = " and ".join(f"{known.datasets[n].entity} of {n} is {kind}" for n, kind in kinds.items())
         hint = "Give both columns the same type: `text_columns` or `types` of the source."

@@ -68,7 +68,10 @@ def body(dataset: Dataset) -> exp.Query | None:
         lookup = lookup.from_(
             exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("rows"))) if inner else _table(other)
         )
-        on = exp.EQ(this=exp.column(join.by, "own", quoted=True), expression=exp.column("joined_key", alias))
+        by: exp.Expr = exp.column(join.by, "own", quoted=True)
+        if dataset.identity and join.by == PERSON:
+            by = _person(dataset)
+        on = exp.EQ(this=by, expression=exp.column("joined_key", alias))
         query = query.join(lookup.subquery(alias), on=on, join_type="left")
         query = query.select(*(exp.column(name, alias, quoted=True) for name, _ in brought))
     return query
@@ -76,12 +79,24 @@ def body(dataset: Dataset) -> exp.Query | None:
 
 def _with_person(query: exp.Select, dataset: Dataset) -> exp.Select:
     """`query` over rows called own, with whose their id is: of one that nobody is known of, the id itself."""
-    people = exp.to_table(dataset.identity, quoted=True)
-    people.set("alias", exp.TableAlias(this=exp.to_identifier("people")))
-    own = exp.cast(exp.column(dataset.id, "own", quoted=True), "TEXT")
-    person = exp.Coalesce(this=exp.column(PERSON, "people", quoted=True), expressions=[own])
-    on = exp.EQ(this=exp.column("id", "people", quoted=True), expression=own.copy())
-    return query.select(person.as_(PERSON, quoted=True)).join(people, on=on, join_type="left")
+    identifier = exp.cast(exp.column("id", quoted=True), "TEXT")
+    people = exp.select(  # a table of one's own may have an id twice, which must not make two rows of one
+        identifier.as_("known_id"), exp.Min(this=exp.cast(exp.column(PERSON, quoted=True), "TEXT")).as_("known_person")
+    )
+    people = people.from_(exp.to_table(dataset.identity, quoted=True)).group_by(identifier.copy())
+    on = exp.EQ(this=exp.column("known_id", "people"), expression=_own_id(dataset))
+    return query.select(_person(dataset).as_(PERSON, quoted=True)).join(
+        people.subquery("people"), on=on, join_type="left"
+    )
+
+
+def _own_id(dataset: Dataset) -> exp.Expr:
+    return exp.cast(exp.column(dataset.id, "own", quoted=True), "TEXT")
+
+
+def _person(dataset: Dataset) -> exp.Expr:
+    """Whose a row's id is, of `_with_person`."""
+    return exp.Coalesce(this=exp.column("known_person", "people"), expressions=[_own_id(dataset)])
 
 
 def _table(dataset: Dataset) -> exp.Table:
@@ -252,6 +267,11 @@ def _among(dataset: Dataset, entities: EntitySet, scope: Scope) -> exp.Expr:
     other = scope.catalogue.datasets[entities.dataset]
     if not (dataset.entity and other.entity):
         raise QueryRefused(f"dataset {(other if dataset.entity else dataset).name} has no entity to select by")
+    if dataset.identity != other.identity:
+        raise QueryRefused(
+            f"datasets {dataset.name} and {other.name} count by ids of different kinds",
+            hint="Give both the same `identity`.",
+        )
     inner = exp.select(exp.column(other.entity, quoted=True)).where(sql.expression(entities.condition))
     return exp.column(dataset.entity, quoted=True).isin(query=from_dataset(inner, other))
 
