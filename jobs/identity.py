@@ -30,9 +30,9 @@ def identify(staging: Staging, sources: Mapping[str, Source], runs: dict[str, So
     another person's than before, whose rows count for that one from their first on. A table that cannot be made stays
     as it was, and that is told.
     """
-    groups: dict[str, list[Source]] = {
-        name.removeprefix(BOOKED): [] for name in staging.pulled_at() if name.startswith(BOOKED)
-    }
+    fed = {source.options.table for source in sources.values()}  # by a source that took the name over
+    booked = [name.removeprefix(BOOKED) for name in staging.pulled_at() if name.startswith(BOOKED)]
+    groups: dict[str, list[Source]] = {table: [] for table in booked if table not in fed}
     for source in sources.values():
         if source.options.identity is not None:
             groups.setdefault(source.options.identity.table, []).append(source)
@@ -53,7 +53,10 @@ def identify(staging: Staging, sources: Mapping[str, Source], runs: dict[str, So
 
 
 def _identified(staging: Staging, table: str, members: list[Source]) -> tuple[bool, tuple[str, ...]]:
-    """Whether a table of identities differs, and sentences about it. members: none = nobody names it any more."""
+    """Whether a table of identities differs, and sentences about it.
+
+    members: none = no source names it any more; then it loses `person`, so that who still reads it is told.
+    """
     tables = staging.tables()
     there = [source for source in members if source.options.table in tables]
     rules = _digest(there, tables)
@@ -63,13 +66,13 @@ def _identified(staging: Staging, table: str, members: list[Source]) -> tuple[bo
         return False, tuple(json.loads(kept.get("notes", "[]")))
     found = resolved(_links(staging, there, tables))
     standing = [*_unfit(table, there, tables), *_told(table, found)]
-    if not members:
-        standing = [f"{table}: no source of sources.yml says any more whose each id is; each counts for itself"]
-    moved = _moved(staging, table, found) if kept and table in tables else 0
+    moved = _moved(staging, table, found) if kept and members and "person" in tables.get(table, {}) else 0
     options = SourceOptions(name=f"{BOOKED}{table}", type="identity", table=table, primary_key=("id",), load="merge")
     rows = pa.Table.from_pandas(found.table, schema=SCHEMA, preserve_index=False)
+    rows = rows if members else rows.select(["id"])
+    retype = not kept or not members  # a table of that name may be left of a source
     with staging.transaction():
-        load = staging.begin_load(options, anew=True, retype=not kept)  # a table of that name may be left of a source
+        load = staging.begin_load(options, anew=True, retype=retype)
         load.add(Batch(table, rows, {}, restart=True))
         load.finish({"rules": rules, "notes": json.dumps(standing)})
     words = f"{table}: {moved:,} {'id is' if moved == 1 else 'ids are'} another person's than before; what was done by"
@@ -153,8 +156,13 @@ def _text(place: tuple[str | int, ...], columns: Columns) -> exp.Expr:
     """What stands at a place, as text; a whole number as one, also where its column is of others: 1 and 1.0 are one."""
     column = exp.column(str(place[0]), quoted=True)
     if len(place) == 1:
-        whole = columns[str(place[0])] in ("DOUBLE", "FLOAT")
-        return exp.cast(exp.cast(column, "BIGINT") if whole else column, "TEXT")
+        plain = exp.cast(column, "TEXT")
+        if columns[str(place[0])] not in ("DOUBLE", "FLOAT"):
+            return plain
+        is_whole = exp.EQ(this=column.copy(), expression=exp.Floor(this=column.copy()))
+        return exp.Case(
+            ifs=[exp.If(this=is_whole, true=exp.cast(exp.cast(column.copy(), "BIGINT"), "TEXT"))], default=plain
+        )
     keys = "".join(f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in place[1:])
     return exp.func("JSON_EXTRACT_STRING", exp.cast(column, "JSON"), exp.Literal.string(f"${keys}"), dialect="duckdb")
 

@@ -305,9 +305,30 @@ def test_a_table_that_is_left_of_a_source_is_made_anew_and_a_rule_that_went_is_t
     text = (project.folder / "sources.yml").read_text()
     (project.folder / "sources.yml").write_text(text.replace(f", identity: {RULE}", ""))
     for minutes in (1, 2):
-        result = project.sync(now=NOW + timedelta(minutes=minutes))
-        assert "no source of sources.yml says any more whose each id is" in " ".join(result.sources[0].notes)
-    assert month(project) == 2
+        project.sync(now=NOW + timedelta(minutes=minutes))
+        told = " ".join(map(str, project.open().catalogue(project.open().reader()).problems))
+        assert "table 'people' has no column 'person'" in told, "nobody is counted by what is frozen"
+    (project.folder / "sources.yml").write_text(text)
+    assert not project.sync(now=NOW + timedelta(minutes=3)).sources[1].notes
+    assert month(project) == 1
+
+
+def test_a_source_that_takes_the_name_of_identities_over_keeps_its_rows(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,u1,d1\n")
+    project.sync(now=NOW)
+    text = (project.folder / "sources.yml").read_text()
+    (project.folder / "files" / "own.csv").write_text("id,person\nu1,p\nd1,p\n")
+    taken = "- {name: own, type: files, table: people, path: files/own.csv}\n"
+    (project.folder / "sources.yml").write_text(text.replace(f", identity: {RULE}", "") + taken)
+    for minutes in (1, 2):
+        project.sync(now=NOW + timedelta(minutes=minutes), full=True)
+        assert people(project) == {"u1": "p", "d1": "p"}
+
+
+def test_numbers_that_are_ids_are_one_whatever_their_column_is(project: Builder) -> None:
+    logins(project, RULE, "at,user,device\n2026-11-02,1.0,7\n2026-11-02,2.5,8\n")
+    assert not project.sync(now=NOW).failed
+    assert people(project) == {"7": "1", "8": "2.5"}
 
 
 def test_whose_each_id_is_that_cannot_be_made_fails_nothing_else(

@@ -88,5 +88,12 @@ def _identity(
     lacking = [column for column in ("id", PERSON) if column not in tables[item.identity]]
     if lacking:
         text = f"table '{item.identity}' has no column '{lacking[0]}'"
-        return [document.problem(("identity",), "unknown_column", text, "It has id and person, both texts.")]
+        return [
+            document.problem(
+                ("identity",),
+                "unknown_column",
+                text,
+                f"Sources make it that have `identity: {item.identity}`; one of your own has id and person.",
+            )
+        ]
     return []
