@@ -22,14 +22,15 @@ from connectors.sources.contract import (
     RecordField,
     SourceOptions,
     Starter,
-    StarterTable,
 )
 from connectors.sources.rest.auth import Place, SignedToken
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
+from connectors.sources.rest.moments import moment
 from connectors.sources.rest.paging import Asked, NextUrl, Page, at, pages
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.starting import reviews_table
 
 PAGE = 200  # reviews of one answer, the most there may be
 LIMIT = (3_500, 3_600.0)  # requests of one key, as the documentation has it; each answer's header says the real one
@@ -110,27 +111,13 @@ class AppStore(RestSource):
             Question("key_id", "ID of the key"),
             Question("key_file", "The key's .p8 file, relative to the project folder"),
         ),
-        (
-            StarterTable(
-                "",
-                {},
-                "time_dimension: created_at\nprimary_key: id\ndimensions: [rating, territory]",
-                {
-                    "average_rating": "label: Average rating\narea: Reviews\ndataset: <>\nagg: avg\nexpr: rating\n"
-                    "grain: week\nformat: '0.00'",
-                    "new_reviews": "label: New reviews\narea: Reviews\ndataset: <>\nagg: count\ngrain: week",
-                    "poor_reviews": "label: Share of 1 and 2 stars\narea: Reviews\ntype: ratio\n"
-                    "numerator: {dataset: <>, agg: count, filter: rating <= 2}\n"
-                    "denominator: {dataset: <>, agg: count}\ngrain: week\nformat: percent\ndirection: down_is_good",
-                },
-            ),
-        ),
+        (reviews_table(time="created_at", dimensions="[rating, territory]"),),
     )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield reviews down to the look-back before the newest known one. Raises SourceError."""
         options: AppStoreOptions = self.options
-        known = _moment(cursor.get(options.app_id))
+        known = moment(cursor.get(options.app_id))
         first, newest = self._first(known), known
         anew = known is None
         totals: list[Any] = []
@@ -138,7 +125,7 @@ class AppStore(RestSource):
             for page in self._pages(client, first):
                 totals.append(at(page.answer.body, "meta.paging.total"))
                 for review in _answered(page):
-                    created = _moment(at(review, "attributes.createdDate"))
+                    created = moment(at(review, "attributes.createdDate"))
                     if first is None or created is None or created >= first:
                         spool.add(review)
                     newest = self._newer(newest, created)
@@ -188,7 +175,7 @@ class AppStore(RestSource):
         )
         for page in pages(client, asked, NextUrl(path="links.next"), "data", where=self.where):
             yield page
-            times = [_moment(at(review, "attributes.createdDate")) for review in page.records]
+            times = [moment(at(review, "attributes.createdDate")) for review in page.records]
             told = [time for time in times if time is not None]
             if first and told and told == sorted(told, reverse=True) and told[-1] < first:
                 return
@@ -217,12 +204,3 @@ def _answered(page: Page) -> Iterator[dict[str, Any]]:
     answers = {one.get("id"): one.get("attributes") for one in included}
     for review in page.records:
         yield {**review, "response": answers.get(at(review, "relationships.response.data.id"))}
-
-
-def _moment(text: Any) -> datetime | None:
-    """A time of Apple's, which has an offset; None if it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from connectors.sources.contract import (
 from connectors.sources.rest.auth import Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
+from connectors.sources.rest.moments import moment
 from connectors.sources.rest.paging import Records, awaited, records_of
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
@@ -279,26 +280,26 @@ class Github(RestSource):
                         most = self._later(issue, most)
                         spool.add(_row(issue, repo))
                     if spool.full:
-                        yield Batch(options.table, spool.take(), dict(cursor), anew, covered=_moment(most))
+                        yield Batch(options.table, spool.take(), dict(cursor), anew, covered=moment(most))
                 if most:
                     done[f"issues {repo}"] = most
         if not spool.empty or not cursor:
-            reached = [at for value in done.values() if (at := _moment(value))]
+            reached = [at for value in done.values() if (at := moment(value))]
             yield Batch(options.table, spool.take(), done, anew, covered=min(reached, default=None))
 
     def _changed(self, client: Client, repo: str, known: str, position: str) -> Iterator[tuple[Records, str]]:
         """Issues from a moment on, oldest change first, and the moment from which the page after them is asked for."""
         options: GithubOptions = self.options
         order = {"state": "all", "sort": "updated", "direction": "asc", "per_page": PAGE}
-        last = _moment(known)
-        since = _moment(position) or (last - options.lookback if last else None)
+        last = moment(known)
+        since = moment(position) or (last - options.lookback if last else None)
         answer = self._asked(client, repo, {**order, "since": _written(since)})
         while True:
             found = self._records(answer)
             if not found or "next" not in answer.links:
                 yield found, ""
                 return
-            end = _moment(found[-1].get("updated_at"))
+            end = moment(found[-1].get("updated_at"))
             # Others of its second may follow; whether `since` holds its own moment, GitHub does not say.
             edge = end - SECOND if end else None
             if edge and (since is None or edge > since):
@@ -312,7 +313,7 @@ class Github(RestSource):
     def _later(self, issue: Mapping[str, Any], most: str) -> str:
         """The later of two changes. One in the future does not count, or nothing would be new any more."""
         text = str(issue.get("updated_at") or "")
-        at, before = _moment(text), _moment(most)
+        at, before = moment(text), moment(most)
         if at is None or at > self.now + FUTURE:
             return most
         return text if before is None or at > before else most
@@ -357,15 +358,6 @@ def _names_of(items: Any, key: str) -> list[str]:
     """Their names; a label may be a bare one."""
     found = items if isinstance(items, list) else []
     return [str(item.get(key) if isinstance(item, Mapping) else item) for item in found]
-
-
-def _moment(text: Any) -> datetime | None:
-    """A time of GitHub's; None if it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _written(at: datetime | None) -> str | None:

@@ -20,7 +20,6 @@ from connectors.sources.contract import (
     RecordField,
     SourceOptions,
     Starter,
-    StarterTable,
 )
 from connectors.sources.rest.auth import Place, ServiceAccount
 from connectors.sources.rest.budget import shared
@@ -28,6 +27,7 @@ from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Records, at
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
+from connectors.sources.rest.starting import reviews_table
 
 SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 PAGE = 100  # reviews of one answer, the most there may be
@@ -97,21 +97,7 @@ class GooglePlay(RestSource):
             Question("package", "Package name of the app, such as com.example.shop"),
             Question("key_file", "JSON file of a service account's key, relative to the project folder"),
         ),
-        (
-            StarterTable(
-                "",
-                {},
-                "time_dimension: modified_at\nprimary_key: id\ndimensions: [rating, language, app_version]",
-                {
-                    "average_rating": "label: Average rating\narea: Reviews\ndataset: <>\nagg: avg\nexpr: rating\n"
-                    "grain: week\nformat: '0.00'",
-                    "new_reviews": "label: New reviews\narea: Reviews\ndataset: <>\nagg: count\ngrain: week",
-                    "poor_reviews": "label: Share of 1 and 2 stars\narea: Reviews\ntype: ratio\n"
-                    "numerator: {dataset: <>, agg: count, filter: rating <= 2}\n"
-                    "denominator: {dataset: <>, agg: count}\ngrain: week\nformat: percent\ndirection: down_is_good",
-                },
-            ),
-        ),
+        (reviews_table(time="modified_at", dimensions="[rating, language, app_version]"),),
     )
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ against `total`, and read again where it is less.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from connectors.sources.contract import FUTURE, Batch, Cursor
 from connectors.sources.rest.auth import Header
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.flags import CHANGES, EVERYWHERE, FlagOptions
+from connectors.sources.rest.moments import moment
 from connectors.sources.rest.paging import at, records_of
 from connectors.sources.rest.source import RestSource
 from connectors.sources.rest.spool import Spool
@@ -58,12 +59,12 @@ class Unleash(RestSource):
     def pull(self, cursor: Cursor) -> Iterator[Batch]:
         """Yield changes since the last one. Raises SourceError."""
         options: UnleashOptions = self.options
-        last = _moment(cursor.get("until"))
+        last = moment(cursor.get("until"))
         since = max(last - options.lookback, options.begins) if last else options.begins
         most, unreadable = last, 0
         with self._client() as client, Spool(options.name, CHANGES, self.now) as spool:
             for event in self._events(client, since):
-                created = _moment(event.get("createdAt"))
+                created = moment(event.get("createdAt"))
                 if created is None or not event.get("featureName"):
                     unreadable += 1
                     continue
@@ -167,11 +168,3 @@ def _share(data: Mapping[str, Any]) -> float | None:
         return min(100.0, max(0.0, float(text)))
     except (TypeError, ValueError):
         return None
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -27,6 +27,7 @@ from connectors.sources.contract import (
 from connectors.sources.rest.auth import Basic, Bearer, Place
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
+from connectors.sources.rest.moments import moment
 from connectors.sources.rest.paging import Asked, awaited, pages, records_of
 from connectors.sources.rest.paging import Cursor as AfterCursor
 from connectors.sources.rest.source import RestSource
@@ -173,7 +174,7 @@ class Zendesk(RestSource):
                     origin = f"{options.name} {self.now:%Y%m%dT%H%M%S} {number}.jsonl"
                     scan = FileScan(page.path, origin, "json", fields=self._fields(), now=self.now)
                     done = {"after": page.after} if page.after else {}
-                    yield Batch(options.table, scan, done, restart, covered=_moment(page.covered))
+                    yield Batch(options.table, scan, done, restart, covered=moment(page.covered))
                 after, restart = page.after, False
                 if page.last:
                     return
@@ -211,7 +212,7 @@ class Zendesk(RestSource):
     def _ratings(self, client: Client, cursor: Cursor) -> Iterator[Batch]:
         """Ratings from the look-back on: whether Zendesk means their creation or their change is not documented."""
         options: ZendeskOptions = self.options
-        known = _moment(cursor.get("value", ""))
+        known = moment(cursor.get("value", ""))
         since = int((known - options.lookback).timestamp()) if known else 0
         since = max(since, self._start())
         paging = AfterCursor(
@@ -233,7 +234,7 @@ class Zendesk(RestSource):
 
     def _newer(self, newest: datetime | None, rating: Mapping[str, Any]) -> datetime | None:
         """The later of two moments; one in the future does not count."""
-        changed = _moment(str(rating.get("updated_at") or ""))
+        changed = moment(str(rating.get("updated_at") or ""))
         if changed is None or changed > self.now + FUTURE:
             return newest
         return changed if newest is None else max(changed, newest)
@@ -266,14 +267,6 @@ def _with_fields(ticket: Mapping[str, Any]) -> dict[str, Any]:
     """A ticket whose custom fields are named by their id, where Zendesk has a list of id and value."""
     fields = {str(f["id"]): f.get("value") for f in ticket.get("custom_fields") or []}
     return {**ticket, "custom_fields": fields}
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 # ---- columns

@@ -1,4 +1,4 @@
-"""First KPIs of a table of product events, for `kpi add source`: who comes, how often, and who comes back."""
+"""First KPIs for `kpi add source`: of product events, who comes, how often and who comes back; of reviews of an app."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ def events_table(*, time: str, who: str, event: str, key: str, more: Mapping[str
                 f"type: ratio\nnumerator: {{dataset: <>, agg: count}}\n"
                 f"denominator: {{dataset: <>, agg: count_distinct, expr: {who}}}\ngrain: week",
             ),
+        },
+    )
+
+
+def reviews_table(*, time: str, dimensions: str) -> StarterTable:
+    """Reviews of an app by `rating` of 1 to 5. time: column of their moment; dimensions: as a list of YAML."""
+    return StarterTable(
+        "",
+        {},
+        f"time_dimension: {time}\nprimary_key: id\ndimensions: {dimensions}",
+        {
+            "average_rating": "label: Average rating\narea: Reviews\ndataset: <>\nagg: avg\nexpr: rating\n"
+            "grain: week\nformat: '0.00'",
+            "new_reviews": "label: New reviews\narea: Reviews\ndataset: <>\nagg: count\ngrain: week",
+            "poor_reviews": "label: Share of 1 and 2 stars\narea: Reviews\ntype: ratio\n"
+            "numerator: {dataset: <>, agg: count, filter: rating <= 2}\n"
+            "denominator: {dataset: <>, agg: count}\ngrain: week\nformat: percent\ndirection: down_is_good",
         },
     )
 
