@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
 from jobs.launches.scorecards import card_of
 from metrics.launches.scorecard import KpiScore, Scorecard
 from tests.conftest import Builder
+from tests.fakes.server import impatient
+from tests.launches.drafting import KPIS
 
 FIRST = pd.Timestamp("2026-01-05")  # a Monday
 LAUNCH = pd.Timestamp("2026-10-05")  # a Monday, 273 days later
@@ -72,3 +75,14 @@ def score(project: Builder, now: datetime, name: str = "wizard") -> KpiScore:
 def kpi(*arguments: str) -> Result:
     """`kpi …` in this process: a second and more per call cheaper than a new one."""
     return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def shop(project: Builder, monkeypatch: pytest.MonkeyPatch) -> Builder:
+    """A project with KPIs of two areas, whose clients pause for milliseconds."""
+    impatient(monkeypatch)
+    rows = pd.DataFrame({"at": pd.date_range("2026-08-01", "2026-11-22")})
+    project.rows("t", rows)
+    for name, text in KPIS.items():
+        project.kpi(name, f"{text}\ngrain: day")
+    return project
