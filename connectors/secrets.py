@@ -42,6 +42,7 @@ _USER_PART = re.compile(r"(?<=://)(?:[^/?#@\s'\"]*|[^:/@\s'\"]*:(?!\d+[/?#])[^@\
 _SPLIT_USER = re.compile(r"://([^:/?#@\s]*)(?::(?!\d+[/?#])([^@\s]+))?@")
 _QUERY = re.compile(r"(://[^\s'\"<>?#]*\?)([^\s'\"<>#]+)")
 _FRAGMENT = re.compile(r"(://[^\s'\"<>#]*)#[^\s'\"<>]*[^\s'\"<>.,:;)\]]")
+_PLACE = re.compile(r"[\w+.-]+:///")  # no host: a file of this machine, whose folders an error must name
 _VALUE = re.compile(r"([^&=]+=)?([^&]*[^&.,:;)\]])")
 _KEYS = r"[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|pwd|api_?key|access_?key|signature|credential)[\w.-]*|key|sig"
 _PARAMETER = re.compile(rf"((?:\b|(?<=_))(?:{_KEYS})=)[^&\s'\"#,;)]+(?<![.:])", re.IGNORECASE)
@@ -106,7 +107,7 @@ def hide_address(url: str, *, keys_in_path: bool = False) -> None:
     given = [(name, value) for name, value in parse_qsl(query) if name.lower() not in _HARMLESS]
     keys += [v for n, v in given if _PARAMETER.match(f"{n}={v}") or LIKE_A_KEY.fullmatch(v)]
     keys += [fragment] if len(fragment) >= ANYWHERE else []
-    if keys_in_path:
+    if keys_in_path and not _PLACE.match(path):
         parts = re.split(r"[/:@=,]+", path.partition("://")[2])
         keys += [part for part in parts if LIKE_A_KEY.fullmatch(part)]
     _add([key for key in keys if not NAMED.search(key)])
@@ -119,7 +120,9 @@ def hide_named(text: str, environment: Mapping[str, str]) -> None:
 
 
 def _is_place(value: str) -> bool:
-    """Whether a value is a path on this machine: an error about a file must name it."""
+    """Whether a value is a path on this machine, or its address: an error about a file must name it."""
+    if (address := _PLACE.match(value)) and not re.search("[?#]", value):
+        value = f"/{value[address.end() :].lstrip('/')}"
     parts = Path(value).parts
     return len(parts) > 2 and Path(value).is_absolute() and Path(*parts[:2]).is_dir()
 

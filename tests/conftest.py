@@ -26,6 +26,7 @@ from typer.main import get_command
 
 from benchmarks import clocks
 from cli.app import app as cli_app
+from connectors import secrets
 from connectors.channels.contract import Channel
 from connectors.clock import set_clock, utc_now
 from jobs.alerts.evaluate import Evaluation
@@ -123,6 +124,13 @@ def _clock() -> Iterator[None]:
     set_clock(NOW)
     yield
     set_clock(NOW)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test hides from texts, the next one's texts may say."""
+    monkeypatch.setattr(secrets, "_hidden", set(secrets._hidden))
+    monkeypatch.setattr(secrets, "_pattern", None)
 
 
 @pytest.fixture(autouse=True)

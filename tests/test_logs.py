@@ -303,6 +303,13 @@ def test_a_hidden_value_is_masked_in_base64_wherever_it_begins(before: str) -> N
         assert "***" in said and len(said) < 14, said
 
 
-def test_a_place_on_this_machine_is_no_secret(tmp_path: Path) -> None:
-    hide(str(tmp_path / "gone"))
-    assert mask(f"no file {tmp_path}/gone/a.csv") == f"no file {tmp_path}/gone/a.csv"
+@pytest.mark.parametrize("scheme", ["", "file://", "sqlite:///", "duckdb:///"])
+def test_a_place_on_this_machine_is_no_secret(scheme: str, tmp_path: Path) -> None:
+    place = tmp_path / "a-folder-of-19" / "gone"
+    hide(f"{scheme}{place}")
+    assert mask(f"no file {place}/a.csv of {scheme}{place}") == f"no file {place}/a.csv of {scheme}{place}"
+
+
+def test_a_key_in_the_address_of_a_file_is_a_secret(tmp_path: Path) -> None:
+    hide(f"sqlite:///{tmp_path}/app.db?key=canary-of-5-file")
+    assert mask(f"{tmp_path}: no canary-of-5-file") == f"{tmp_path}: no ***"
