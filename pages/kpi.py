@@ -12,6 +12,7 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
 from metrics.kpi_views.change import ChangeBlock, where_it_sits
+from metrics.kpi_views.chart import left_grains
 from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page
 from metrics.kpi_views.origin import Origin, origin
 from ui.alerts.incident import alert_card
@@ -77,7 +78,7 @@ def page() -> None:
     name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
     kpi = catalogue.kpi(name)
     dimensions = catalogue.dimensions_of(kpi)
-    grain = url.read("grain", kpi.offered_grains, kpi.grain)
+    grain = url.read("grain", left_grains(kpi, catalogue), kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")
@@ -118,8 +119,10 @@ def page() -> None:
 
 
 def _chart(found: KpiPage, shown: Overlay | None) -> None:
-    if all(not line.periods for line in found.chart.lines):
-        st.info("Nothing in this range. Choose a longer one.")
+    if found.chart.title:
+        st.header(found.chart.title)
+    if not found.chart.periods:
+        st.info(f"No complete {found.chart.grain} in this range. {found.chart.note}")
         return
     words = f"{found.card.label} over time. {found.chart.note}"
     views = (found.chart,) if shown is None else (found.chart, shown)
@@ -129,7 +132,10 @@ def _chart(found: KpiPage, shown: Overlay | None) -> None:
 
 def _table(found: KpiPage, name: str) -> None:
     st.header("Values")
-    st.dataframe(found.table, hide_index=True, height=280, key="values")
+    words = {"Period", "Complete", (found.series.by or "").replace("_", " ").capitalize()}
+    right = st.column_config.TextColumn(alignment="right")
+    numbers = {str(column): right for column in found.table.columns if column not in words}
+    st.dataframe(found.table, hide_index=True, height=280, key="values", column_config=numbers)
     st.download_button(
         "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 
+from metrics.catalog.models.kpi import Longer
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.sql import SqlProblem, expression
 
@@ -80,3 +82,34 @@ def formula(text: str) -> Formula:
         if isinstance(node, exp.Column) and not re.fullmatch(r"p\d+", node.name):
             raise SqlProblem(f"'{node.name}' is not in braces", f"Write {{{node.name}}} if it is a KPI.")
     return Formula(tree, tuple(references))
+
+
+def longer(tree: exp.Expr, parts: Mapping[str, Longer]) -> Longer:
+    """What a formula's value of a longer period is to those of shorter ones, by what those of p0, p1, … are.
+
+    Times and divided by, powers of the period's length go up and down; what is added must have the same one.
+    """
+    power = _power(tree, {name: {"level": 0, "sum": 1}.get(kind) for name, kind in parts.items()})
+    return "level" if power == 0 else "sum" if power == 1 else "other"
+
+
+def _power(tree: exp.Expr, parts: Mapping[str, int | None]) -> int | None:
+    """Of the period's length, in a value; None where it has none."""
+    if isinstance(tree, exp.Column):
+        return parts[tree.name]
+    if isinstance(tree, exp.Literal):
+        return 0
+    sides = [_power(side, parts) for side in tree.iter_expressions()]
+    known = [side for side in sides if side is not None]
+    if len(known) < len(sides):
+        return None
+    if isinstance(tree, exp.Mul):
+        return sum(known)
+    if isinstance(tree, exp.Div):
+        return known[0] - known[1]
+    return known[0] if len(set(known)) == 1 and _keeps_sums(tree, known[0]) else None
+
+
+def _keeps_sums(tree: exp.Expr, power: int) -> bool:
+    """The least of two sums is not the sum of the least, nor are sums without their signs."""
+    return not power or not isinstance(tree, exp.Least | exp.Greatest | exp.Abs)

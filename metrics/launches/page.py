@@ -12,7 +12,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
-from metrics.kpi_views.kpi_page import Mark, marks_on, ticks
+from metrics.kpi_views.chart import Mark, marks_on, ticks
 from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.impact import Words

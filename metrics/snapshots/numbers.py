@@ -139,10 +139,12 @@ class Numbers:
             inside = self.final[(ends > start) & (ends <= end)]
             if len(inside):
                 found.append(self._point(start, inside.iloc[-1]["value"], grain))
-        return tuple(found), f"The value of the last {kpi.grain} that ended in each {grain}."
+        return tuple(found), f"By {kpi.grain}: the value of the last {kpi.grain} of each {grain}."
 
     def _exact(self, grain: str) -> pd.DataFrame | None:
-        """Rows of a grain that the KPI offers; None where it has no exact value of such periods."""
+        """Rows of a grain that the KPI offers; None where it has none that can stand beside those of its home grain."""
+        if grain != self.kpi.grain and self.kpi.longer(self.inputs.catalogue.kpis) == "other":
+            return None  # 17 a week beside 7 a day read as if it had more than doubled
         try:
             return self.rows(grain) if grain in self.kpi.offered_grains else None
         except QueryRefused:  # one of its parts has none

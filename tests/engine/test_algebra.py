@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -151,7 +150,8 @@ def test_young_cohorts_are_unknown_in_query_page_and_csv(project: Builder) -> No
     page = kpi_page(project.open().context(NOW), "day_3", range_="all")
     top = page.table.iloc[0]
     assert (top["Day 3"], top["Numerator"], top["Complete"]) == ("–", "–", "not yet")
-    assert math.isnan(page.chart.lines[0].values[-1]) and not page.chart.lines[0].complete[-1]
+    assert page.chart.periods[-1] == pd.Timestamp(next(r["period"] for r in reversed(rows) if r["complete"]))
+    assert "4 days are not complete yet" in page.chart.note
     line = page.csv.splitlines()[-1].split(",")
     assert line[1] == "" and line[5] == "false"
     last = next(r["period"] for r in reversed(rows) if r["complete"])

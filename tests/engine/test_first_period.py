@@ -189,7 +189,7 @@ def test_the_card_the_chart_and_the_table_say_it(project: Builder) -> None:
     made(project, kpis=("simple",))
     page = kpi_page(project.open().context(NOW), "simple", range_="all", compare="none")
     assert list(page.table["Complete"]) == ["not yet", *["yes"] * 8, "in part"], page.table
-    assert "Dashed: its first week is not whole, its data begin on Thu 8 Jan 2026." in page.chart.note
+    assert "Left out: its first week is not whole, its data begin on Thu 8 Jan 2026." in page.chart.note
     (project.folder / "files" / "acts.parquet").unlink()
     acts(THURSDAY, 3).to_parquet(project.folder / "files" / "acts.parquet", index=False)
     project.sync(NOW)

@@ -344,7 +344,7 @@ def test_kpis_without_exact_months_show_the_last_value_of_each(project: Builder)
     made = take(project)
     for line in made.lines:
         assert line.status != "definition_error" and line.value is not None, line.why
-        assert line.months and "that ended in each month" in line.months_note, line.kpi
+        assert line.months and f"By {line.grain}: the value of the last" in line.months_note, line.kpi
     assert answered(project, "snapshot", "diff", "--now", f"{NOW:%Y-%m-%dT%H:%M:%SZ}") == []
     catalogue = project.open().catalogue()
     assert catalogue.kpi("growth").offered_grains == ("day", "week")

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from metrics.alerts.rule_chart import Overlay
-from metrics.kpi_views.kpi_page import Chart, Line
-from ui.shell.theme import BAD, GOOD, LINE, QUIET, RISK, SERIES
+from metrics.kpi_views.chart import Chart, Line, Projected
+from ui.kpi.marks import draw_marks
+from ui.shell.theme import BAD, LINE, QUIET, RISK, SERIES
 
-MARKS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
-MOST_LETTERS = 34  # of a mark's label
+FEW = 8  # periods: each is marked with a dot
+# The period, once, above what the pointer shows.
+HOVER = {
+    "hour": "%a %-d %b %Y, %H:%M UTC",
+    "day": "%a %-d %b %Y",
+    "week": "Week of %-d %b %Y",
+    "month": "%B %Y",
+    "quarter": "Q%q %Y",
+    "year": "%Y",
+}
 
 
 def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
-    """Lines with limits, target and marks; what is not complete is dashed. shown: a rule's range and incidents."""
+    """Lines with limits, target and marks; what is on its way is dashed. shown: a rule's range and incidents."""
     figure = go.Figure()
     if shown is not None:
         _rule(figure, chart, shown)
     colors = iter(SERIES * 4)
     for line in chart.lines:
         _draw(figure, line, next(colors) if line.kind == "segment" else LINE)
+    if chart.projected is not None:
+        _project(figure, chart.projected)
     if chart.target:
         style = {"color": RISK, "width": 1.3, "dash": "5px,4px"}
         figure.add_scatter(
@@ -41,10 +51,10 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
                 "yanchor": "bottom",
             },
         )
-    drawn = [period for line in chart.lines for period in line.periods]
-    first, last = min(drawn), max(drawn)
-    end = max([last, *(mark.on for mark in chart.marks if first <= mark.on)])
-    _mark(figure, chart, first, end)
+    first, last = chart.periods[0], chart.periods[-1]
+    ahead = [chart.projected.period] if chart.projected is not None else []
+    end = max([last, *ahead, *(mark.on for mark in chart.marks if first <= mark.on)])
+    draw_marks(figure, chart.marks, first, end)
     figure.update_layout(
         height=380,
         margin={"l": 8, "r": 12, "t": 44, "b": 8},
@@ -58,7 +68,7 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
         automargin=True,
         tickformat=_dates(chart),
         nticks=8,
-        hoverformat="%-d %b %Y",
+        hoverformat=HOVER[chart.grain],
         range=[first, end + (end - first) * 0.015],
     )
     figure.update_yaxes(
@@ -69,8 +79,7 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
 
 def _rule(figure: go.Figure, chart: Chart, shown: Overlay) -> None:
     """The range in which a rule is quiet, and the incidents it would have opened; within the range that is drawn."""
-    drawn = [period for line in chart.lines for period in line.periods]
-    first, last = min(drawn), max(drawn)
+    first, last = chart.periods[0], chart.periods[-1]
     inside = [i for i, period in enumerate(shown.periods) if first <= period <= last]
     periods = [shown.periods[i] for i in inside]
     low, high = ([side[i] for i in inside] for side in (shown.low, shown.high))
@@ -99,71 +108,38 @@ def _rule(figure: go.Figure, chart: Chart, shown: Overlay) -> None:
 
 def _dates(chart: Chart) -> str:
     """Days within a year, months beyond."""
-    periods = [p for line in chart.lines for p in line.periods]
-    return "%b %Y" if periods and (max(periods) - min(periods)).days > 200 else "%-d %b"
+    return "%b %Y" if chart.periods and (chart.periods[-1] - chart.periods[0]).days > 200 else "%-d %b"
 
 
 def _draw(figure: go.Figure, line: Line, color: str) -> None:
-    if line.kind == "comparison":
-        style = {"color": QUIET, "width": 1.4, "dash": "dot"}
-    elif line.kind == "companion":
-        style = {"color": QUIET, "width": 1.6}
-    else:
-        style = {"color": color, "width": 2.2}
-    solid = [v if done else math.nan for v, done in zip(line.values, line.complete, strict=True)]
-    whole = line.values if line.kind in ("comparison", "companion") else solid
+    style = {"color": color, "width": 2.2}
+    if line.kind in ("comparison", "companion"):
+        style = {"color": QUIET, "width": 1.4} | ({"dash": "dot"} if line.kind == "comparison" else {})
+    alone = len(line.periods) < FEW  # two points are hardly a line
     figure.add_scatter(
         x=line.periods,
-        y=whole,
-        mode="lines",
+        y=line.values,
+        mode="lines+markers" if alone else "lines",
         name=line.name,
         line=style,
-        legendgroup=line.name,
+        legendgroup=line.name.removesuffix(", compared with"),
         text=line.texts,
         hovertemplate="%{text}<extra>" + line.name.replace("<", "&lt;").replace("%", "%%") + "</extra>",
     )
-    if line.kind in ("value", "segment") and not all(line.complete):
-        # The dashed part starts at the last complete neighbour, so that the line does not break.
-        near = [
-            not done
-            or (i + 1 < len(line.complete) and not line.complete[i + 1])
-            or (i > 0 and not line.complete[i - 1])
-            for i, done in enumerate(line.complete)
-        ]
-        values = [v if show else math.nan for v, show in zip(line.values, near, strict=True)]
-        figure.add_scatter(
-            x=line.periods,
-            y=values,
-            mode="lines",
-            line={**style, "dash": "3px,3px", "width": 1.6},
-            opacity=0.75,
-            showlegend=False,
-            legendgroup=line.name,
-            hoverinfo="skip",
-        )
 
 
-def _mark(figure: go.Figure, chart: Chart, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    for index, mark in enumerate(chart.marks):
-        color = MARKS[mark.kind]
-        if mark.until is not None and mark.until > mark.on:
-            figure.add_vrect(x0=mark.on, x1=mark.until, fillcolor=color, opacity=0.09, line_width=0)
-        figure.add_vline(x=mark.on, line={"color": color, "width": 1.2})
-        late = mark.on > first + (last - first) * 0.6  # its label goes to the left, or it would widen the axis
-        figure.add_annotation(
-            x=mark.on,
-            y=1,
-            yref="paper",
-            yshift=30 - 14 * (index % 3),
-            xanchor="right" if late else "left",
-            xshift=-4 if late else 4,
-            showarrow=False,
-            text=shortened(mark.label),
-            font={"size": 11, "color": color},
-        )
-
-
-def shortened(label: str) -> str:
-    """A label that leaves room for its neighbours."""
-    cut = label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1].rstrip() + "…"
-    return cut.replace("<", "&lt;")
+def _project(figure: go.Figure, found: Projected) -> None:
+    """Dashed from the last complete period to where the running one is heading, with the range of earlier paces."""
+    (since, value), style = found.since, {"color": LINE, "width": 1.8, "dash": "3px,3px"}
+    reach = {"array": [0, found.high - found.value], "arrayminus": [0, found.value - found.low]}
+    figure.add_scatter(
+        x=[since, found.period],
+        y=[value, found.value],
+        mode="lines+markers",
+        name="On pace for",
+        line=style,
+        marker={"size": [0, 7], "symbol": "circle-open", "color": LINE},
+        error_y={"type": "data", "symmetric": False, "color": LINE, "thickness": 1.2, "width": 5, **reach},
+        text=["", found.text],
+        hovertemplate=["<extra></extra>", "%{text}<extra></extra>"],
+    )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from metrics.launches.board import Bar
 from metrics.launches.page import AdoptionBlock, Path
-from ui.kpi.charts import MARKS, shortened
+from ui.kpi.marks import COLORS, WITHIN, draw_marks
 from ui.shell.theme import LINE, QUIET
 
 BAND = "rgba(99,102,241,0.14)"
@@ -58,22 +58,7 @@ def path_figure(path: Path) -> go.Figure:
 
 def _mark_events(figure: go.Figure, path: Path) -> None:
     """The launch itself, and what else happened while it was read."""
-    for index, mark in enumerate(path.marks):
-        color = MARKS[mark.kind]
-        if mark.until is not None and mark.until > mark.on:
-            figure.add_vrect(x0=mark.on, x1=mark.until, fillcolor=color, opacity=0.09, line_width=0)
-        figure.add_vline(x=mark.on, line={"color": color, "width": 1, "dash": "2px,3px"})
-        figure.add_annotation(
-            x=mark.on,
-            y=0,
-            yref="paper",
-            yshift=10 + 13 * (index % 3),
-            xanchor="left",
-            xshift=4,
-            showarrow=False,
-            text=shortened(mark.label),
-            font={"size": 10, "color": color},
-        )
+    draw_marks(figure, path.marks, path.periods[0], path.periods[-1], at=WITHIN)
     figure.add_vline(x=path.start, line={"color": LINE, "width": 1.2})
     figure.add_annotation(
         x=path.start,
@@ -114,7 +99,7 @@ def timeline_figure(bars: tuple[Bar, ...], today: pd.Timestamp) -> go.Figure:
     figure = go.Figure()
     rows = [bar.title.replace("<", "&lt;") for bar in bars]
     for bar, row in zip(bars, rows, strict=True):
-        color, start, end = MARKS[bar.kind], pd.Timestamp(bar.start), pd.Timestamp(bar.end)
+        color, start, end = COLORS[bar.kind], pd.Timestamp(bar.start), pd.Timestamp(bar.end)
         if end > start:
             figure.add_scatter(
                 x=[start, end],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metrics.catalog.document import Document
 
 Place = tuple[str | int, ...]  # where in a file
+Longer = Literal["sum", "level", "other"]
 FORMATS = ("number", "percent", "currency", "currency USD", "duration")
 FORMAT = r"number|percent|duration|currency( [A-Z]{3})?|[^#0]*[#0,]*[#0](\.0+)?[^#0]*"
 
@@ -52,6 +53,13 @@ class Measure(Strict):
         if (self.agg == "percentile") != (self.percentile is not None):
             raise ValueError("`agg: percentile` and `percentile: 0.95` go together")
         return self
+
+    @property
+    def longer(self) -> Longer:
+        """As KpiCommon.longer; of SQL only what is sure."""
+        if self.agg in ("count", "sum"):
+            return "sum"
+        return "level" if self.agg in ("avg", "median", "percentile", "first", "last") else "other"
 
 
 Part = str | Measure  # a KPI's name, or an inline measure
@@ -293,6 +301,19 @@ class KpiCommon(Strict):
     def home_grain_only(self) -> bool:
         """Whether it has no value of longer periods."""
         return False
+
+    def longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """What a longer period's value is to those of the shorter ones in it. kpis: by name, those it is made of.
+
+        sum: all of them added up. level: of the same scale, as a mean or a rate is. other: it has a scale of its own,
+        since who came twice counts once: people of a week are neither those of a day nor seven times as many.
+        """
+        how = self.coarser_by
+        return self._longer(kpis) if not how else "other" if how == "max" else "level"
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """Of values that are counted anew for each period."""
+        return "other"
 
     @property
     def offsets(self) -> tuple[tuple[int, str], ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from metrics.catalog.cohort import TIES, Cohort, Rows, Ties
-from metrics.catalog.models.kpi import Condition, Place, given, with_format
+from metrics.catalog.models.kpi import Condition, KpiCommon, Longer, Place, given, with_format
 from metrics.catalog.models.values import Duration
 
 
@@ -42,6 +43,10 @@ class Conversion(Cohort):
     def has_each_day(self) -> bool:
         """Its base is counted by any period."""
         return True
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """A rate is one of any period; people are counted once in each."""
+        return "level" if self.calculation == "rate" else "sum" if self.of == "events" else "other"
 
     @property
     def grows_with_people(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import KpiCommon, Measure, Part
+from metrics.catalog.models.kpi import KpiCommon, Longer, Measure, Part
 from metrics.catalog.models.values import Grain, Window
 
 
@@ -43,6 +44,10 @@ class Cumulative(KpiCommon):
         """Over segments, not over periods."""
         counted = isinstance(self.measure, Measure) and self.measure.agg in ("count", "sum")
         return "semi-additive" if counted else "non-additive"
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """The value that its last day has."""
+        return "level"
 
     @property
     def runs_on(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from connectors.errors import Problem
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.formula import WHOLE_IN, formula
-from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.formula import WHOLE_IN, formula, longer
+from metrics.catalog.models.kpi import KpiCommon, Longer
 from metrics.catalog.sql import SqlProblem
 
 
@@ -30,6 +31,11 @@ class Derived(KpiCommon):
             return tuple((r.offset, r.offset_grain) for r in formula(self.expr).references if r.offset)
         except SqlProblem:
             return ()
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """By what its formula does with them."""
+        parsed = formula(self.expr)
+        return longer(parsed.tree, {f"p{i}": kpis[r.kpi].longer(kpis) for i, r in enumerate(parsed.references)})
 
     @property
     def offered_grains(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.cohort import TIES, Cohort, Ties
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import Condition, Place, Strict, with_format
+from metrics.catalog.models.kpi import Condition, KpiCommon, Longer, Place, Strict, with_format
 from metrics.catalog.models.values import Duration
 
 
@@ -66,6 +67,10 @@ class Funnel(Cohort):
     def condition_names(self) -> tuple[str, ...]:
         """Names of its steps."""
         return tuple(step.name for step in self.steps)
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """A share of those who began, whatever days it is of."""
+        return "level"
 
     @property
     def part_names(self) -> tuple[str, ...]:

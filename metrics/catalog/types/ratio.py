@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import model_validator
@@ -10,7 +11,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import KpiCommon, Measure, Part
+from metrics.catalog.models.kpi import KpiCommon, Longer, Measure, Part
 
 
 class Ratio(KpiCommon):
@@ -32,6 +33,11 @@ class Ratio(KpiCommon):
     def parts(self) -> dict[str, Part]:
         """numerator and denominator."""
         return {"numerator": self._placed(self.numerator), "denominator": self._placed(self.denominator)}
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """Two sums, or two levels, are a rate of any period."""
+        scales = {part.longer if isinstance(part, Measure) else kpis[part].longer(kpis) for part in self.parts.values()}
+        return "level" if scales in ({"sum"}, {"level"}) else "other"
 
     @property
     def has_each_day(self) -> bool:

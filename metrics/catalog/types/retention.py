@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from metrics.catalog.cohort import Cohort, Rows
-from metrics.catalog.models.kpi import Condition, Place, with_format
+from metrics.catalog.models.kpi import Condition, KpiCommon, Longer, Place, with_format
 
 CURVE = {"day": 30, "week": 12, "month": 12}  # how far a retention curve reaches, in units, where nobody says
 
@@ -50,6 +51,10 @@ class Retention(Cohort):
     def conditions(self) -> dict[Place, Condition]:
         """start, return."""
         return {("start",): self._rows(self.start), ("return",): self._rows(self.return_)}
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """A share of a cohort, whatever days it is of."""
+        return "level"
 
     @property
     def part_names(self) -> tuple[str, ...]:

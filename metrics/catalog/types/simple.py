@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import Agg, KpiCommon, Measure, Place, SemiAdditive
+from metrics.catalog.models.kpi import Agg, KpiCommon, Longer, Measure, Place, SemiAdditive
 from metrics.catalog.models.values import Window
 
 
@@ -72,6 +73,10 @@ class Simple(KpiCommon):
             return "non-additive"
         longer = self.period_agg in ("last", "mean", "max")
         return "semi-additive" if self.window or self.semi_additive or longer else "additive"
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """A trailing window has the same length whatever the period."""
+        return "level" if self.window or (self.sql and self.is_rate) else self.measure.longer
 
     @property
     def counts_each_hour_once(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import KpiCommon, given, with_format
+from metrics.catalog.models.kpi import KpiCommon, Longer, given, with_format
 
 ANSWERS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}  # least and most of a scale
 PARTS = ("promoters", "passives", "detractors")
@@ -51,6 +52,10 @@ class Survey(KpiCommon):
     def part_names(self) -> tuple[str, ...]:
         """The three groups."""
         return PARTS
+
+    def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
+        """A score is one of any period."""
+        return "level"
 
     @property
     def is_score(self) -> bool:
