@@ -11,7 +11,7 @@ from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage
 from ui.launches.charts import path_figure
-from ui.launches.scorecard import edit_launch, show_adoption, show_basis, show_decision, show_voice
+from ui.launches.scorecard import decide, edit_launch, show_adoption, show_basis, show_decision, show_voice
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.once import once
@@ -33,7 +33,7 @@ def kept_text(name: str) -> str | None:
 
 
 def page() -> None:
-    """Choose, headline, verdicts, chart, adoption, voice, decision, basis."""
+    """Decision, headline, picture, then adoption, chart, voice, and what it rests on."""
     if not state.project().has_data():
         first_steps(state.project())
         return
@@ -49,26 +49,29 @@ def page() -> None:
     name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
     found = view(name)
     st.title(literal(found.title))
+    show_decision(found)
     render("launches/headline", said=found.headline)
+    if found.forest:
+        render("launches/forest", rows=found.forest, lights=found.lights)
+    _acts(found)
     told = [found.line, " → ".join(found.steps), f"Owner {found.owner}" if found.owner else "", found.data_line]
     line(" · ".join(filter(None, told)))
     if found.hypothesis:
         render("launches/hypothesis", words=found.hypothesis)
-    _exports(found)
-    _verdicts(found)
-    _chart(found)
     show_adoption(found)
+    _chart(found)
     show_voice(found)
-    show_decision(found)
+    _verdicts(found)
     show_basis(found)
     kept = kept_text(name)
     if kept is not None:
         edit_launch(name, kept)
 
 
-def _exports(found: LaunchPage) -> None:
+def _acts(found: LaunchPage) -> None:
     link = link_to(state.project(), found.name)
     with st.container(horizontal=True, key="exports", gap="small"):
+        decide(found)
         page = once("html", lambda: as_html(found, link), found)
         text = once("markdown", lambda: markdown(found, link), found)
         st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
@@ -76,7 +79,7 @@ def _exports(found: LaunchPage) -> None:
 
 
 def _verdicts(found: LaunchPage) -> None:
-    st.header("Did it work?")
+    st.header("How sure is that?")
     if not found.blocks:
         line("No KPI is named: there is nothing to read.")
         return

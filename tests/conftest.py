@@ -49,6 +49,10 @@ os.environ["PYTHONPATH"] = clocks.KEPT["PYTHONPATH"] if "FAKETIME" in os.environ
 KPI = (sys.executable, "-m", "cli")
 COMMAND = get_command(cli_app)  # made once: it is a third of a short verb's time
 os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this process, its workers, every child
+# Files of long cases, each with a world of its own: all workers take their part of one.
+LONG = {
+    f"tests/{name}.py" for name in ("operations/test_fuzz", "test_attacks", "test_runaways", "sources/test_histories")
+}
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
 
@@ -63,6 +67,8 @@ def pytest_report_header() -> str:
 def together(nodeid: str) -> str:
     """Tests of which one worker runs all, since they share what is costly to make: a module's, or more than that."""
     path, _, name = nodeid.partition("::")
+    if path in LONG:
+        return nodeid
     if path.startswith(("tests/e2e/", "tests/web/test_sign_in")):
         return "browser"
     if path == "tests/net/test_net.py":

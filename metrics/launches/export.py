@@ -42,8 +42,10 @@ def markdown(page: LaunchPage, link: str = "") -> str:
     rails = [f"- {m(b.title)}: {m(b.guard)}" for b in page.blocks if b.guard]
     lines += ["", "## Guardrails", "", *rails] if rails else []
     if page.adoption:
-        within = ", ".join(f"{name} {share}" for name, share, _ in page.adoption.within)
-        lines += ["", "## Adoption", "", f"{m(page.adoption.line)}. {within}. {m(page.adoption.again)}"]
+        within = ", ".join(f"{share} within {name}" for name, share, _ in page.adoption.within)
+        told = f"**{page.adoption.share}**: {m(page.adoption.line)}. {m(page.adoption.again)}."
+        told += f" Of being first seen: {within}."
+        lines += ["", "## Adoption", "", told, *(m(words) for words in page.adoption.bridge)]
     if page.voice:
         lines += ["", "## Customer voice", "", *(f"- {m(name)}: {m(said)}" for name, said, _ in page.voice.groups)]
         lines += ["", *(f"> {m(said.words)} ({said.score}, {said.when})" for said in page.voice.comments[:3])]
@@ -67,9 +69,11 @@ def html(page: LaunchPage, link: str = "") -> str:
         *(_block(block) for block in page.blocks),
     ]
     if page.adoption:
-        within = " · ".join(f"{t(name)} {t(share)} ({t(of)})" for name, share, of in page.adoption.within)
+        within = " · ".join(f"{t(share)} within {t(name)} ({t(of)})" for name, share, of in page.adoption.within)
         body.append(
-            f"<h2>Adoption</h2><p>{t(page.adoption.line)}.</p><p class='q'>{within}. {t(page.adoption.again)}</p>"
+            f"<h2>Adoption</h2><p><b>{t(page.adoption.share)}</b> {t(page.adoption.line)}. "
+            f"{t(page.adoption.again)}.</p>"
+            f"<p class='q'>Of being first seen: {within}. {t(' '.join(page.adoption.bridge))}</p>"
         )
     if page.voice:
         rows = "".join(

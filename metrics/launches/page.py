@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,7 +15,8 @@ from metrics.catalog.segments import segments
 from metrics.kpi_views.chart import Mark, marks_on, ticks
 from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
-from metrics.launches.impact import Words
+from metrics.launches.forest import Light, Row, lights, rows
+from metrics.launches.headline import headline, next_step
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
 from metrics.presentation import format as fmt
@@ -86,13 +87,18 @@ class KpiBlock:
 
 @dataclass(frozen=True)
 class AdoptionBlock:
-    """Shares as texts, the curve as numbers."""
+    """share: the one number; line: of how many. Shares as texts, the curve as numbers.
+
+    bridge: why other numbers that speak of adoption differ from it, a sentence each.
+    """
 
     line: str
     within: tuple[tuple[str, str, str], ...]
     again: str
     curve: tuple[tuple[pd.Timestamp, float], ...]
     segments: tuple[tuple[str, tuple[tuple[str, str, float], ...]], ...]
+    share: str = fmt.UNKNOWN
+    bridge: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,9 @@ class LaunchPage:
     decisions: tuple[tuple[str, str, str], ...]
     breaches: tuple[str, ...]
     data_line: str
+    forest: tuple[Row, ...] = ()
+    lights: tuple[Light, ...] = ()
+    next_step: str = ""
 
     @property
     def summary(self) -> str:
@@ -165,18 +174,19 @@ def launch_page(
     assumed: tuple[str, ...] = words.ASSUMPTIONS
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
-    headline = _headline(card, blocks, today)
+    verdicts = {block.name: (block.verdict, block.slug) for block in blocks}
+    said = headline(card, verdicts, today, checks=_readiness(card))
     return LaunchPage(
         launch.name,
         launch.title,
         card.phase,
-        headline,
+        said,
         _line(launch, today),
         launch.hypothesis,
         launch.owner,
         _steps(launch),
         blocks,
-        _adoption(card.adoption) if card.adoption else None,
+        _adoption(card.adoption, card, catalogue) if card.adoption else None,
         card.adoption_why,
         _voice(card.voice) if card.voice else None,
         card.voice_why,
@@ -188,56 +198,10 @@ def launch_page(
         tuple((what.capitalize(), why, f"{by}, {fmt.moment_text(at)}") for what, why, by, at in decisions),
         tuple(_breach(catalogue, *breach) for breach in breaches if breach[0] in catalogue.kpis),
         f"Data to {fmt.day_text(data_to)}.",
+        rows(card.scores, [_asked(score) for score in card.scores], [block.wish for block in blocks]),
+        lights(card.scores, [block.guard for block in blocks]),
+        next_step(card, today),
     )
-
-
-def _headline(card: Scorecard, blocks: Sequence[KpiBlock], today: date) -> tuple[tuple[str, str], ...]:
-    """Sentences with their slugs: what a PM must see first."""
-    launch = card.launch
-    if card.phase == "planned":
-        days = (launch.starts_on - today).days
-        checks = _readiness(card)
-        ready = sum(state == "ok" for state, _ in checks)
-        left = f" {ready} of {len(checks)} checks passed." if checks else ""
-        return ((f"Starts in {days} day{'s' if days != 1 else ''}.{left}", "quiet"),)
-    read = [b for b in blocks if b.role == "success" and _verdict_of(card, b.name)]
-    said = [(f"{b.title} {b.verdict.split(' (')[0]}.", b.slug) for b in read]
-    if not read:
-        early = f"Too early for a verdict ({min(card.day, READINGS[0])} of {READINGS[0]})."
-        if card.day >= READINGS[0] and blocks:
-            waits = next((b.today for b in blocks if b.role == "success" and b.today), "")
-            early = f"No verdict yet. {waits}".strip()
-        said = [(early, "quiet")]
-    used, count = card.adoption, len(card.voice.comments) if card.voice else 0
-    if used is not None:
-        said.append((f"{used.used:,} of {used.audience:,} tried it.", "quiet"))
-    said += _rails(card)
-    if card.voice is not None:
-        said.append(_heard(card.voice, count))
-    return tuple(said)
-
-
-def _rails(card: Scorecard) -> list[tuple[str, str]]:
-    if not card.guards:
-        return []
-    fine = sum(guard.holds is True for guard in card.guards)
-    broken = [s.kpi.title for s in card.scores if s.guard is not None and s.guard.holds is False]
-    tail = f": {' and '.join(broken)} breached" if broken else ""
-    return [(f"Guardrails {fine} of {len(card.guards)}{tail}.", "bad" if broken else "quiet")]
-
-
-def _heard(voice: Voice, count: int) -> tuple[str, str]:
-    apart = voice.apart
-    if apart is not None and apart.words in (Words.UP, Words.DOWN) and apart.change is not None:
-        side = "above" if apart.words == Words.UP else "below"
-        text = f"{voice.kpi.title} of those who used it is {abs(apart.change):.1f} {side} the others."
-        return f"{text} {count} comments.", "good" if apart.words == Words.UP else "bad"
-    return f"{count} comment{'s' if count != 1 else ''}.", "quiet"
-
-
-def _verdict_of(card: Scorecard, name: str) -> str:
-    kept = next(score for score in card.scores if score.kpi.name == name).latest
-    return kept.reading.verdict if kept else ""
 
 
 def _line(launch: Launch, today: date) -> str:
@@ -373,12 +337,12 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
     return Path(tuple(shown.index), actual, expected, low, high, texts, *ticks(kpi), start, ends, marks)
 
 
-def _adoption(found: Adoption) -> AdoptionBlock:
+def _adoption(found: Adoption, card: Scorecard, catalogue: Catalogue) -> AdoptionBlock:
     share = fmt.UNKNOWN if found.share is None else f"{found.share:.1%}"
     within = tuple(
-        (s.name, _share(s), f"{s.used:,} of {s.of:,}" if s.of else "too early to tell") for s in found.within
+        (_in_days(s.name), _share(s), f"{s.used:,} of {s.of:,}" if s.of else "too early to tell") for s in found.within
     )
-    again = f"{found.again:,} of {found.used:,} came back to it on another day" if found.used else ""
+    again = f"{found.again:,} of the {found.used:,} came back to it on another day" if found.used else ""
     parts = tuple(
         (
             dimension.replace("_", " "),
@@ -386,8 +350,27 @@ def _adoption(found: Adoption) -> AdoptionBlock:
         )
         for dimension, shares in found.segments
     )
-    line = f"{found.used:,} of {found.audience:,} seen since launch used it: {share}"
-    return AdoptionBlock(line, within, again, found.curve, parts)
+    line = f"{found.used:,} of the {found.audience:,} seen since the launch have used it"
+    return AdoptionBlock(line, within, again, found.curve, parts, share, tuple(_bridges(card, catalogue)))
+
+
+def _bridges(card: Scorecard, catalogue: Catalogue) -> Iterator[str]:
+    """Shares of one period's people are lower or higher than the share of all, and nobody is wrong."""
+    for score in card.scores:
+        kpi, adoption = score.kpi, card.launch.adoption
+        reading = score.latest.reading if score.latest else score.today.reading
+        shares = kpi.is_rate and kpi.longer(catalogue.kpis) == "other"
+        same = adoption is not None and any(part.filter == adoption.used for part in kpi.measures.values())
+        if shares and same and score.role == "success" and reading.level is not None:
+            yield (
+                f"{kpi.title} is {fmt.value_text(reading.level, kpi)} in the same time: it counts the people of one "
+                f"{kpi.grain} at a time, this share everybody seen since the launch."
+            )
+
+
+def _in_days(name: str) -> str:
+    """D7 as `7 days`."""
+    return "1 day" if name == "D1" else f"{name.removeprefix('D')} days"
 
 
 def _share(share: Share) -> str:

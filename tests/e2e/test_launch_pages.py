@@ -39,7 +39,7 @@ def test_a_pm_makes_a_launch_sees_it_on_the_chart_and_reads_an_older_verdict(
     page.wait_for_url(re.compile(r"/launch\?launch=checklist_on_phones"), timeout=30_000)
     settled(page)
     assert page.inner_text("h1") == "Checklist on phones"
-    expect(page.locator(".bw-headline")).to_contain_text("Too early for a verdict (0 of 7).")
+    expect(page.locator(".bw-headline")).to_contain_text("It is too early for a verdict: 0 of 7 days are complete.")
     page = visit("kpi?kpi=activation&range=365d")
     page.locator(".js-plotly-plot .annotation-text", has_text="Checklist on phones").wait_for(timeout=30_000)
     page = visit("launch?launch=guided_onboarding")
@@ -58,9 +58,9 @@ def test_a_scorecard_is_exported_and_decided_upon(visit: Open, tmp_path: Path) -
     settled(page)
     headline = page.locator(".bw-headline")
     expect(headline).to_contain_text("Stickiness moved up by")
-    expect(headline).to_contain_text("Guardrails 1 of 2: p95 load time breached.")
+    expect(headline).to_contain_text("1 of 2 guardrails is breached: p95 load time.")
     expect(headline).to_contain_text("NPS of those who used it is")
-    expect(headline).to_contain_text("below the others")
+    expect(headline).to_contain_text("below that of the others")
     for name, begins in (("Export HTML", "<!doctype html>"), ("Export Markdown", "# New editor")):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).click()

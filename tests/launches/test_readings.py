@@ -163,7 +163,7 @@ def test_a_planned_launch_says_when_and_what_is_ready(project: Builder) -> None:
     project.sync(day(14))
     done = kpi("launch", "show", "wizard", "--json", "--project", str(project.folder), "--now", "2026-10-19")
     told = json.loads(done.stdout)
-    assert told["phase"] == "planned" and told["headline"].startswith("Starts in 43 days.")
+    assert told["phase"] == "planned" and told["headline"].startswith("It starts in 43 days.")
     words = [check["words"] for check in told["readiness"]]
     assert "Acts: 287 days of history." in words
     assert "No control group: verdicts stay directional." in words

@@ -23,6 +23,8 @@ from metrics.kpi_views.types.funnel import Step
 from metrics.kpi_views.types.retention import Cohort
 from metrics.kpi_views.types.survey import Comment
 from metrics.launches.board import DraftItem, LaunchItem, Light
+from metrics.launches.forest import Light as GuardLight
+from metrics.launches.forest import Row
 from metrics.launches.page import KpiBlock, ReadingRow
 from metrics.quality.data_page import DatasetRow, SourceRow
 from metrics.snapshots.comparing import Pair
@@ -59,7 +61,14 @@ SHAPE = types.SimpleNamespace(
     unit=BAD, at=1, columns=("0", "1", BAD), latest_period=BAD, latest=((BAD, BAD, BAD),), labels={BAD: BAD}
 )
 FOUND = types.SimpleNamespace(
-    line=BAD, again=BAD, label=BAD, words=BAD, within=((BAD, BAD, BAD),), groups=((BAD, BAD, BAD),)
+    line=BAD,
+    again=BAD,
+    label=BAD,
+    words=BAD,
+    share=BAD,
+    bridge=(BAD,),
+    within=((BAD, BAD, BAD),),
+    groups=((BAD, BAD, BAD),),
 )
 ENTRY = types.SimpleNamespace(card=CARD, type=BAD, grain=BAD, additivity=BAD, counted=BAD)
 ROWS = ((BAD, BAD),)
@@ -84,6 +93,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "kpi/funnel_segments": {"heads": ROWS, "segments": ((BAD, (BAD, BAD)),)},
     "kpi/hero": {"card": CARD, "target": BAD, "owner": BAD},
     "kpi/keep_rule": {"name": BAD},
+    "kpi/mark": {"name": BAD, "label": BAD},
     "kpi/list": {"entries": [ENTRY]},
     "kpi/triangle": {"shape": SHAPE, "rows": [(hostile(Cohort), [(50.0, 20.0), None])]},
     "kpi/would": {"found": FOUND},
@@ -91,6 +101,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "launches/decision": {"what": BAD, "why": BAD, "who": BAD},
     "launches/drafts": {"items": [hostile(DraftItem), hostile(DraftItem, link=LINK)]},
     "launches/first": {},
+    "launches/forest": {
+        "rows": [hostile(Row, interim=True), hostile(Row, interim=False)],
+        "lights": [hostile(GuardLight, slug=slug) for slug in ("good", "bad", "quiet")],
+    },
     "launches/go_to_market": {"items": [(BAD, BAD, BAD, True), (BAD, BAD, BAD, False)]},
     "launches/headline": {"said": ROWS},
     "launches/hypothesis": {"words": BAD},
@@ -153,7 +167,18 @@ def test_nothing_hostile_gets_through(name: str) -> None:
     assert found.open == []
     assert "script" not in found.tags
     assert "<script" not in body
-    known = {"class", "href", "target", "style", "tabindex", "scope", "role", "colspan", "aria-label", "data-testid"}
+    known = {
+        "class",
+        "href",
+        "target",
+        "style",
+        "tabindex",
+        "scope",
+        "role",
+        "colspan",
+        "aria-label",
+        "data-testid",
+    } | {"aria-hidden"}
     assert {key for key, _ in found.attributes} <= known
     assert [value for key, value in found.attributes if key == "href" and "javascript:" in value] == []
     assert (name in FIXED) == ("&lt;script&gt;" not in body)

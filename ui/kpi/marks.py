@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from metrics.kpi_views.chart import Mark
+from ui.shell.templates import markup
 from ui.shell.theme import BAD, GOOD, LINE, QUIET, RISK
 
 COLORS = {"launch": LINE, "incident": BAD, "campaign": GOOD, "redefinition": RISK, "holiday": QUIET, "note": QUIET}
@@ -69,15 +69,15 @@ def _label(group: Sequence[Mark]) -> str:
     """The first one's label, as a link where it has a page, and how many more there are."""
     head = next((mark for mark in group if mark.kind == "launch"), group[0])
     more = f" +{len(group) - 1}" if len(group) > 1 else ""
-    text = shortened(head.label, MOST_LETTERS - len(more))
+    text = _cut(head.label, MOST_LETTERS - len(more))
     if head.name:
-        text = f"<a href='launch?{urlencode({'launch': head.name})}' target='_self'>{text}</a>"
-    return text + more
+        text = markup("kpi/mark", name=head.name, label=text)
+    return (text if head.name else _safe(text)) + more
 
 
-def shortened(label: str, most: int = MOST_LETTERS) -> str:
-    """A label that leaves room for its neighbours, safe in a figure."""
-    return _safe(label if len(label) <= most else label[: most - 1].rstrip() + "…")
+def _cut(label: str, most: int) -> str:
+    """A label that leaves room for its neighbours."""
+    return label if len(label) <= most else label[: most - 1].rstrip() + "…"
 
 
 def _safe(label: str) -> str:

@@ -92,20 +92,23 @@ def _segment(comments: tuple[Remark, ...]) -> tuple[str, str] | None:
 
 
 def show_decision(page: LaunchPage) -> None:
-    """What was decided, by whom, when; and a form to decide."""
-    st.header("Decision")
+    """What was decided, by whom, when; what comes next."""
     for what, why, who in page.decisions:
         render("launches/decision", what=what, why=why, who=who)
-    if not page.decisions:
-        line("No decision yet.")
+    if not page.decisions and page.phase != "planned":
+        line(" ".join(filter(None, ("Not decided yet.", page.next_step))))
+
+
+def decide(page: LaunchPage) -> None:
+    """A form to decide."""
     with st.popover("Decide"), st.form("decide", border=False):
         what = st.selectbox("What", job.DECISIONS, format_func=str.capitalize)
         why = st.text_area("Why", height=90, max_chars=5000)
         if st.form_submit_button("Save decision", type="primary"):
             try:
                 scope = Scope("launch_decisions", (("launch", page.name),))
-                decide = partial(job.decide, state.project(), page.name, what, why, by=state.who(), now=utc_now())
-                do("The decision is saved.", [scope], decide)
+                act = partial(job.decide, state.project(), page.name, what, why, by=state.who(), now=utc_now())
+                do("The decision is saved.", [scope], act)
                 st.rerun()
             except KpiError as error:
                 st.error(literal_lines(error.message))
