@@ -148,6 +148,12 @@ class Project:
         alone = self.definitions.load(reader, only=kpi)
         return alone if kpi in alone.kpis else self.catalogue(reader)
 
+    def renamed(self, kpi: str) -> str:
+        """The name of today of a KPI that had this one before; empty if none had. A file of the name is a KPI's own."""
+        if any(path.stem == kpi for path in (self.folder / "kpis").glob("*.yml")):
+            return ""
+        return self.catalogue().formerly.get(kpi, "")
+
     def _shown(self, reader: Reader) -> Catalogue:
         """All definitions; those that no sync has computed are marked: one reading of them each, and generation."""
         from metrics.engine.uncomputed import uncomputed
