@@ -46,7 +46,9 @@ def page() -> None:
         return
     begun = [x for x in known if x.starts_on <= today]
     labels = {x.name: x.title for x in reversed(known)}
-    name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
+    if st.query_params.get("launch") in {draft.name for draft in catalogue.drafts}:
+        catalogue.launch(st.query_params["launch"])  # says what a draft lacks
+    name = url.subject("launch", "Launch", labels, (begun or known)[-1].name, listing=("All launches", "launches"))
     found = view(name)
     st.title(literal(found.title))
     render("launches/headline", said=found.headline)
