@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from jobs.launches.board import link_to, page_of
+from jobs.launches.board import page_of
 from jobs.launches.registry import text_of
 from jobs.project.clock import utc_now
 from metrics.launches.export import html as as_html
@@ -69,10 +69,10 @@ def page() -> None:
 
 
 def _exports(found: LaunchPage) -> None:
-    link = link_to(state.project(), found.name)
+    links = state.project().settings.links
     with st.container(horizontal=True, key="exports", gap="small"):
-        page = once("html", lambda: as_html(found, link), found)
-        text = once("markdown", lambda: markdown(found, link), found)
+        page = once("html", lambda: as_html(found, links), found)
+        text = once("markdown", lambda: markdown(found, links), found)
         st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
         st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.errors import KpiError
+from connectors.links import PAGES
 from jobs.project.project import Project
 from jobs.snapshots.render import sheet_of
 from jobs.snapshots.send import Recipient, recipients_of
@@ -86,7 +87,7 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
 def shown(project: Project, name: str, week: str, revision: int, *, now: datetime) -> Shown:
     """One snapshot with what was restated since and who got it. Raises SnapshotError, UnknownName."""
     document = document_of(project, name, week, revision)
-    body = as_html.body(sheet_of(project, document, now=now), images=True)
+    body = as_html.body(sheet_of(project, document, now=now, links=PAGES), images=True)
     return Shown(document, body, recipients_of(project, document))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.links import Links
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
 from metrics.launches import words
@@ -32,9 +33,9 @@ def breach_lines(guards: Sequence[Guard], catalogue: Catalogue) -> list[str]:
     return found
 
 
-def launch_message(launch: Launch, lines: Sequence[str], project: str, base: str) -> tuple[str, str]:
+def launch_message(launch: Launch, lines: Sequence[str], project: str, links: Links) -> tuple[str, str]:
     """Title and body."""
     breached = any(line.startswith("GUARDRAIL BREACHED") for line in lines)
     what = "guardrail breached" if breached else "new verdict"
-    body = [*lines, "", f"{base.rstrip('/')}/launch?launch={launch.name}", f"Owner: {launch.owner or 'none'}"]
+    body = [*lines, "", links.line("launch", {"launch": launch.name}), f"Owner: {launch.owner or 'none'}"]
     return f"{project}: {launch.title}, {what}", "\n".join(body)

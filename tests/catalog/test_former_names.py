@@ -58,7 +58,7 @@ def test_a_former_name_leads_to_one_kpi(shop: Builder, others: dict[str, str], f
 
 
 def test_whoever_names_a_former_name_is_told_the_new_one(shop: Builder) -> None:
-    shop.write("launches", "sale", "name: sale\ntitle: Sale\nstarts_on: 2026-11-02\nkpis: [purchases]\n")
+    shop.write("launches", "sale", "name: sale\nlabel: Sale\non: 2026-11-02\nkpis: [purchases]\n")
     (shop.folder / "snapshots").mkdir()
     shop.write("snapshots", "week", "name: week\nsections: [{title: A, kpis: [buys]}]\n")
     shop.kpi("twice", 'type: derived\nexpr: "{purchases} * 2"\n')
