@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
-from connectors.links import Links, links_to
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
@@ -164,11 +163,6 @@ class Settings(BaseModel):
         if text != "never" and not span(text):
             raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
-
-    @property
-    def links(self) -> Links:
-        """Links to the dashboard in what leaves it."""
-        return links_to(self.url)
 
     def may_edit(self, who: str) -> bool:
         """Whether somebody may change what the project pulls. who: as they signed in; empty = they did not."""

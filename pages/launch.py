@@ -69,7 +69,7 @@ def page() -> None:
 
 
 def _exports(found: LaunchPage) -> None:
-    links = state.project().settings.links
+    links = state.project().links
     with st.container(horizontal=True, key="exports", gap="small"):
         page = once("html", lambda: as_html(found, links), found)
         text = once("markdown", lambda: markdown(found, links), found)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.errors import KpiError
-from connectors.links import Links
 from connectors.state.alerts import Incident
 from metrics.alerts.message import Notice, plan_notice, source_notice
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.plan import Plan
 from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import dataset_late
+from metrics.presentation.links import Links
 from metrics.quality.tracking_plan import Breach, breaches
 
 FRESHNESS = "freshness"  # the rule of every source

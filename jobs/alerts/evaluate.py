@@ -358,7 +358,7 @@ class _Ledger:
         return contacts
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
-        links = self.project.settings.links
+        links = self.project.links
         if not incident.kpi:
             alert = self._data.firing.get((incident.rule_key, incident.segment))
             names = told_to(incident, self.context.catalogue, self.project.settings.operators)

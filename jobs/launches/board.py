@@ -55,7 +55,7 @@ def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
 def shown(project: Project, name: str, *, now: datetime, html: bool) -> str:
     """The page as Markdown or HTML."""
     page = page_of(project, name, now=now)
-    return (as_html if html else markdown)(page, project.settings.links)
+    return (as_html if html else markdown)(page, project.links)
 
 
 def list_rows(project: Project, *, now: datetime, kind: str = "") -> list[dict[str, Any]]:

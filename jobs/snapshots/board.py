@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.errors import KpiError
-from connectors.links import PAGES
 from jobs.project.project import Project
 from jobs.snapshots.render import sheet_of
 from jobs.snapshots.send import Recipient, recipients_of
 from jobs.snapshots.take import document_of, open_week, rows_of
 from metrics.catalog.models.snapshot import default_snapshot
 from metrics.presentation.format import moment_text
+from metrics.presentation.links import PAGES
 from metrics.snapshots.comparing import Pair, compared
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html

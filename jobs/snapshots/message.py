@@ -22,7 +22,7 @@ def message_of(project: Project, document: Document, notes: Sequence[Note] = (),
     from metrics.snapshots.formats.as_mail import body, html, title
     from metrics.snapshots.formats.sheet import sheet
 
-    found = sheet(document, links=project.settings.links, notes=notes)
+    found = sheet(document, links=project.links, notes=notes)
     if not full:
         return Message(title(found), body(found))
     from metrics.snapshots.formats import as_pdf

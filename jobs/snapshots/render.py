@@ -6,10 +6,10 @@ import base64
 import json
 from datetime import datetime
 
-from connectors.links import Links
 from jobs.project.project import Project
 from jobs.snapshots.message import message_of, notes_of
 from jobs.snapshots.take import restated_since
+from metrics.presentation.links import Links
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats.sheet import Sheet, sheet
 
@@ -33,7 +33,7 @@ def sheet_of(project: Project, document: Document, *, now: datetime | None = Non
     restated = restated_since(project, document, now=now) if now is not None and project.has_data() else ()
     return sheet(
         document,
-        links=links or project.settings.links,
+        links=links or project.links,
         notes=notes_of(project, document),
         restated=restated,
         looked_at=now,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from connectors.links import Links
 from metrics.alerts.judge import Judgement, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
+from metrics.presentation.links import Links
 
 NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
 WORDS = {

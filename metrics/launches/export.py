@@ -7,8 +7,8 @@ from html import escape
 
 import pandas as pd
 
-from connectors.links import Links
 from metrics.launches.page import KpiBlock, LaunchPage, Path
+from metrics.presentation.links import Links
 from metrics.presentation.markdown import escaped as m
 
 QUIET, LINE = "#667085", "#4f46e5"

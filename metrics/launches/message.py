@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.links import Links
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
 from metrics.launches import words
 from metrics.launches.guardrail import Guard
 from metrics.launches.reading import Reading
+from metrics.presentation.links import Links
 
 
 def reading_lines(readings: Sequence[Reading], catalogue: Catalogue) -> list[str]:

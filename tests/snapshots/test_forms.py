@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from connectors.links import Links
 from jobs.snapshots.render import mail_preview, render, sheet_of
 from jobs.snapshots.take import take_by_hand
+from metrics.presentation.links import Links
 from metrics.snapshots.document import Document, Note
 from metrics.snapshots.formats import as_html, as_mail, as_pdf
 from metrics.snapshots.formats.as_csv import as_csv

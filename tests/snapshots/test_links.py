@@ -12,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 from pypdf import PdfReader
 
-from connectors.links import links_to
 from jobs.launches.board import shown as launch_export
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
@@ -22,6 +21,7 @@ from jobs.snapshots.render import render
 from jobs.snapshots.take import document_of
 from metrics.alerts.message import plan_notice, source_notice
 from metrics.launches.message import launch_message
+from metrics.presentation.links import links_to
 from tests.conftest import NOW
 from tests.sampling import sampled
 
@@ -31,7 +31,7 @@ OWN = ("", "http://127.0.0.1:8501", "http://localhost:8501/", "http://[::1]:8501
 
 def shared(project: Project) -> dict[str, str]:
     """What leaves the dashboard, by name, as text."""
-    document, links = document_of(project), project.settings.links
+    document, links = document_of(project), project.links
     files = {form: render(project, document, form, now=NOW) for form in ("html", "markdown", "mail", "pdf")}
     reader = PdfReader(BytesIO(files.pop("pdf")))
     targets = [str(note.get_object()) for page in reader.pages for note in page.get("/Annots", [])]

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.links import PAGES, Links
 from metrics.presentation import format as fmt
+from metrics.presentation.links import PAGES, Links
 from metrics.snapshots.document import Document, Line, Note, Point
 from metrics.snapshots.formats.charts import alt, chart
 from metrics.snapshots.restated import Restatement
