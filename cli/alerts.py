@@ -19,7 +19,7 @@ from cli.options import (
     open_project_at,
     who,
 )
-from cli.output import print_json, print_rows, verb
+from cli.output import current_name, print_json, print_rows, verb
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, inspect, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]
@@ -114,7 +114,8 @@ def replay(
     """
     from jobs.alerts.replay import replay as run
 
-    rows = run(open_project_at(project), kpi, rule=rule, start=start, end=end)
+    opened = open_project_at(project)
+    rows = run(opened, current_name(opened, kpi), rule=rule, start=start, end=end)
     print_rows(rows, ["rule", "segment", "period", "event", "state", "severity", "value", "expected"], as_json=json_)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_rows, print_table, verb
+from cli.output import current_name, print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
     from jobs.authoring.init import Order
@@ -150,7 +150,9 @@ def validate(
     """
     from jobs.authoring.validate import validate as run_validate
 
-    problems = run_validate(open_project_at(project, lenient=True), kpis or [], now=clock(now))
+    opened = open_project_at(project, lenient=True)
+    names = [current_name(opened, name) for name in kpis or []]
+    problems = run_validate(opened, names, now=clock(now))
     ok = not any(p.level == "error" for p in problems)
     if json_:
         print_json({"ok": ok, "problems": [p.__dict__ for p in problems]})
@@ -175,7 +177,8 @@ def check(
     """
     from jobs.authoring.check import check as run_check
 
-    rows = run_check(open_project_at(project), kpis or [])
+    opened = open_project_at(project)
+    rows = run_check(opened, [current_name(opened, name) for name in kpis or []])
     print_rows(rows, ["kpi", "check", "ok", "detail"], as_json=json_)
     raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
 

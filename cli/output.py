@@ -8,12 +8,15 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.options import OPENED
 from connectors.errors import DamagedData, KpiError
+
+if TYPE_CHECKING:
+    from jobs.project.project import Project
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,14 @@ def verb(function: Callable[..., None], *, of: typer.Typer) -> Callable[..., Non
                 OPENED.clear()
 
     return of.command(function.__name__.rstrip("_"))(run)
+
+
+def current_name(project: Project, name: str) -> str:
+    """The name of today of a KPI; a former one is told on stderr. A name that nobody knows stays as it is."""
+    new = project.renamed(name)
+    if new:
+        warn(f"{name} is now called {new}")
+    return new or name
 
 
 _warned: set[str] = set()

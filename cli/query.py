@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
-from cli.output import print_json, print_rows, print_table, verb
+from cli.output import current_name, print_json, print_rows, print_table, verb
 
 if TYPE_CHECKING:
     from metrics.engine.query import Query
@@ -48,7 +48,7 @@ def query(
     if format_ not in ("table", "json", "csv"):
         raise typer.BadParameter(f"'{format_}' is no format; write table, json or csv")
     opened = open_project_at(project)
-    asked: Query = make_query(kpi, grain, (start, end), by, where or [], compare, as_of)
+    asked: Query = make_query(current_name(opened, kpi), grain, (start, end), by, where or [], compare, as_of)
     if sql or explain:
         typer.echo(run_explain(opened, asked, words=explain))
         return

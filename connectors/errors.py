@@ -8,9 +8,10 @@ docs/errors.md lists every code; a test fails if one is missing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
+from types import MappingProxyType
 
 from connectors.secrets import mask
 
@@ -209,19 +210,34 @@ class QueryLimit(KpiError):
 MOST_LISTED = 40  # of known names; of more the nearest are told
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """A hint that names the nearest known name, then all of them; of many the nearest first."""
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
+
+
+def nearest(name: str, known: Sequence[str], most: int = 1) -> list[str]:
+    """The known names that are most like this one, the nearest first; empty if none is."""
     small = {item.lower(): item for item in reversed(known)}
-    close = get_close_matches(name.lower(), small, n=1)
+    return [small[found] for found in get_close_matches(name.lower(), small, n=most)]
+
+
+def did_you_mean(name: str, known: Sequence[str], renamed: Mapping[str, str] = NO_OTHERS) -> str:
+    """A hint that names the nearest known name, then all of them; of many the nearest first.
+
+    renamed: what was called so once → its name of today.
+    """
+    close = nearest(name, known)
     shown = list(known)
     if len(known) > MOST_LISTED:
         shown = sorted(known, key=lambda item: -SequenceMatcher(None, name.lower(), item.lower()).ratio())[:MOST_LISTED]
     more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
     listed = ", ".join(shown) + more if known else "none"
-    return (f"Did you mean '{small[close[0]]}'? " if close else "") + f"Known: {listed}."
+    if name in renamed:
+        return f"It is called '{renamed[name]}' now. Known: {listed}."
+    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {listed}."
 
 
-def require(name: str, known: Sequence[str], *, kind: str, where: str = "") -> None:
-    """Raise UnknownName unless `name` is one of `known`."""
+def require(
+    name: str, known: Sequence[str], *, kind: str, where: str = "", renamed: Mapping[str, str] = NO_OTHERS
+) -> None:
+    """Raise UnknownName unless `name` is one of `known`. renamed: as of `did_you_mean`."""
     if name not in known:
-        raise UnknownName(f"unknown {kind} '{name}'", where=where, hint=did_you_mean(name, known))
+        raise UnknownName(f"unknown {kind} '{name}'", where=where, hint=did_you_mean(name, known, renamed))

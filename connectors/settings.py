@@ -16,7 +16,6 @@ from connectors.errors import SettingsError, did_you_mean
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
-LOCAL = "http://127.0.0.1:8501"
 EVERYBODY = "everybody"  # among the editors
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -97,7 +96,7 @@ class Settings(BaseModel):
     query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
     query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")
     threads: int = Field(2, ge=1, description="Threads of one process's queries.")
-    url: str = Field("", description="Address of the dashboard, for links in messages; default http://127.0.0.1:8501.")
+    url: str = Field("", description="Address of the dashboard, for links in messages and files; empty = none.")
     contact_points: tuple[ContactPoint, ...] = ()
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
     editors: tuple[str, ...] = Field(
@@ -164,11 +163,6 @@ class Settings(BaseModel):
         if text != "never" and not span(text):
             raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
-
-    @property
-    def address(self) -> str:
-        """Where the dashboard is, without a slash at its end."""
-        return (self.url or LOCAL).rstrip("/")
 
     def may_edit(self, who: str) -> bool:
         """Whether somebody may change what the project pulls. who: as they signed in; empty = they did not."""

@@ -75,7 +75,9 @@ def page() -> None:
         return
     labels = {n: catalogue.kpis[n].title if n in catalogue.kpis else n for n in names}
     default = next((n for n in names if n in catalogue.kpis and catalogue.kpis[n].overview), names[0])
-    name = url.choose("kpi", "KPI", dict(sorted(labels.items(), key=lambda i: i[1])), default)
+    options = dict(sorted(labels.items(), key=lambda i: i[1]))
+    all_of_them = ("All KPIs", "kpis")
+    name = url.subject("kpi", "KPI", options, default, listing=all_of_them, renamed=catalogue.formerly)
     kpi = catalogue.kpi(name)
     dimensions = catalogue.dimensions_of(kpi)
     grain = url.read("grain", left_grains(kpi, catalogue), kpi.grain)
@@ -98,7 +100,7 @@ def page() -> None:
     hero(found.card)
     if found.so_far:
         line(found.so_far)
-    options = {d: segments_of(name, d) for d in dimensions}
+    parts = {d: segments_of(name, d) for d in dimensions}
 
     with row():
         url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain])
@@ -109,7 +111,7 @@ def page() -> None:
             cuts = {"": "No breakdown", **{d: f"By {d.replace('_', ' ')}" for d in dimensions}}
             url.choose("by", "Breakdown", cuts, "")
             with st.popover(f"Filters ({len(where)})" if where else "Filters"):
-                draw_dimension_filters(options, where)
+                draw_dimension_filters(parts, where)
     _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
     rule_controls(kpi, where, shown)
     draw(found.shape)

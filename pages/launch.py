@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from jobs.launches.board import link_to, page_of
+from jobs.launches.board import page_of
 from jobs.launches.registry import text_of
 from jobs.project.clock import utc_now
 from metrics.launches.export import html as as_html
@@ -46,7 +46,9 @@ def page() -> None:
         return
     begun = [x for x in known if x.starts_on <= today]
     labels = {x.name: x.title for x in reversed(known)}
-    name = url.choose("launch", "Launch", labels, (begun or known)[-1].name)
+    if st.query_params.get("launch") in {draft.name for draft in catalogue.drafts}:
+        catalogue.launch(st.query_params["launch"])  # says what a draft lacks
+    name = url.subject("launch", "Launch", labels, (begun or known)[-1].name, listing=("All launches", "launches"))
     found = view(name)
     st.title(literal(found.title))
     show_decision(found)
@@ -69,11 +71,11 @@ def page() -> None:
 
 
 def _acts(found: LaunchPage) -> None:
-    link = link_to(state.project(), found.name)
+    links = state.project().links
     with st.container(horizontal=True, key="exports", gap="small"):
         decide(found)
-        page = once("html", lambda: as_html(found, link), found)
-        text = once("markdown", lambda: markdown(found, link), found)
+        page = once("html", lambda: as_html(found, links), found)
+        text = once("markdown", lambda: markdown(found, links), found)
         st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
         st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
 

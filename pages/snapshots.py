@@ -43,8 +43,8 @@ def page() -> None:
     style()
     everything = archive("")
     name = next(iter(everything.definitions))
-    if len(everything.definitions) > 1:
-        name = url.choose("snapshot", "Snapshot", everything.definitions, name)
+    if len(everything.definitions) > 1 or st.query_params.get("snapshot", name) != name:
+        name = url.subject("snapshot", "Snapshot", everything.definitions, name)
     found = archive(name)
     if not found.entries:
         st.title("No snapshot yet")
@@ -53,12 +53,12 @@ def page() -> None:
         return
     weeks = {entry.week: entry.week_text for entry in found.entries}
     with st.container(horizontal=True, key="snapshot_bar", gap="small", vertical_alignment="center"):
-        week = url.choose("week", "Week", weeks, next(iter(weeks)))
+        week = url.subject("week", "Week", weeks, next(iter(weeks)))
         revisions = [entry.revision for entry in found.entries if entry.week == week]
         revision = revisions[0]
-        if len(revisions) > 1:
-            labels = {str(number): f"Revision {number}" for number in revisions}
-            revision = int(url.choose("revision", "Revision", labels, str(revisions[0])))
+        labels = {str(number): f"Revision {number}" for number in revisions}
+        if len(revisions) > 1 or st.query_params.get("revision", str(revision)) != str(revision):
+            revision = int(url.subject("revision", "Revision", labels, str(revisions[0])))
         shown = view(name, week, revision)
         files(shown.document)
         note_form(shown.document)

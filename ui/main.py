@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -10,12 +12,15 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only the script's own fold
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 
-from connectors.errors import DamagedData, KpiError  # noqa: E402
-from ui.shell import state, theme  # noqa: E402
+from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
+from ui.shell import state, theme, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
+from ui.shell.templates import render  # noqa: E402
+from ui.shell.words import literal  # noqa: E402
 
 FIRST = (
     "overview",
@@ -28,21 +33,62 @@ FIRST = (
     "data",
 )  # the order of the navigation; any other page follows by name
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
+ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
+
+
+def order_of(stem: str) -> tuple[int, str]:
+    """Its place in the navigation."""
+    return (FIRST.index(stem) if stem in FIRST else len(FIRST), stem)
+
+
+def title_of(stem: str) -> str:
+    """What the navigation calls a page."""
+    return TITLES.get(stem, stem.replace("_", " ").capitalize())
 
 
 def pages() -> list[st.Page]:
     """Every file of pages/ as a page; the first is what the bare address shows."""
     stems = [path.stem for path in (ROOT / "pages").glob("*.py")]
-    ordered = sorted(stems, key=lambda s: (FIRST.index(s) if s in FIRST else len(FIRST), s))
+    ordered = sorted(stems, key=order_of)
     return [
         st.Page(
             ROOT / "pages" / f"{stem}.py",
-            title=TITLES.get(stem, stem.replace("_", " ").capitalize()),
+            title=title_of(stem),
             url_path=stem,
             default=stem == FIRST[0],
         )
         for stem in ordered
     ]
+
+
+def unknown_page() -> list[st.Page]:
+    """A page of the name that the address asks for, if we have none: it says so. Streamlit would show the first one.
+
+    It stays for the session: a rerun knows its page by the hash of its address. The first page has the bare address;
+    its name leads there.
+    """
+    context = get_script_run_ctx()
+    manager = context.pages_manager if context is not None else None
+    asked = (manager.intended_page_name or "") if manager is not None else ""
+    known = {path.stem for path in (ROOT / "pages").glob("*.py")}
+    if manager is not None and asked == FIRST[0]:
+        manager.set_script_intent("", "")
+    elif asked and "/" not in asked and asked not in known:
+        st.session_state[ASKED] = asked
+    name = st.session_state.get(ASKED, "")
+    if not name:
+        return []
+    say = partial(no_page, name, {stem: title_of(stem) for stem in sorted(known, key=order_of)})
+    return [st.Page(say, title="Not found", url_path=name, visibility="hidden")]
+
+
+def no_page(name: str, known: Mapping[str, str]) -> None:
+    """In place of a page that does not exist."""
+    near = nearest(name, list(known), url.NEAREST)
+    st.title(literal(f"No page “{name[:80]}”"))
+    links = [(known[stem], "" if stem == FIRST[0] else stem) for stem in near]
+    words = "The address names it, and the dashboard has none of that name."
+    render("shell/unknown", words=words, links=links, listing=(known[FIRST[0]], ""))
 
 
 def main() -> None:
@@ -57,11 +103,15 @@ def main() -> None:
     dark = st.context.theme.type == "dark"
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
-    page = st.navigation(pages(), position="top")
+    page = st.navigation([*pages(), *unknown_page()], position="top")
+    url.begin(page.url_path)
     offer_undo()
+    unknown = st.container()
     try:
         state.warn()
         page.run()
+        with unknown:
+            url.told()
     except DamagedData as error:
         if error.again:  # found in the middle of reading: the generation before it is whole
             state.changed()

@@ -12,6 +12,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.plan import Plan
 from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import dataset_late
+from metrics.presentation.links import Links
 from metrics.quality.tracking_plan import Breach, breaches
 
 FRESHNESS = "freshness"  # the rule of every source
@@ -116,12 +117,12 @@ def owners_of(plan: Plan, catalogue: Catalogue) -> set[str]:
     return {event.owner or _owner(plan, catalogue) for event in plan.events.values()} - {""}
 
 
-def data_notice(event: str, incident: Incident, alert: DataAlert | None, base: str) -> Notice:
+def data_notice(event: str, incident: Incident, alert: DataAlert | None, links: Links) -> Notice:
     """A message about one. alert: None = it is over."""
     said = (alert.reason, *alert.lines) if alert else ()
     if incident.rule == TRACKING_PLAN:
-        return plan_notice(event, planned(incident), incident.segment, said, base)
-    return source_notice(event, incident.segment, said, base)
+        return plan_notice(event, planned(incident), incident.segment, said, links)
+    return source_notice(event, incident.segment, said, links)
 
 
 def title_of_data(incident: Incident) -> str:

@@ -358,11 +358,11 @@ class _Ledger:
         return contacts
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
-        base = self.project.settings.address
+        links = self.project.links
         if not incident.kpi:
             alert = self._data.firing.get((incident.rule_key, incident.segment))
             names = told_to(incident, self.context.catalogue, self.project.settings.operators)
-            return names, data_notice(event, incident, alert, base)
+            return names, data_notice(event, incident, alert, links)
         rule, judged = self._live.get((incident.rule_key, incident.segment), (None, None))
         if rule is None or judged is None or not len(judged.periods):
             return None  # its data is late or gone: it waits
@@ -370,7 +370,7 @@ class _Ledger:
         period = pd.Timestamp(at or incident.opened_period)
         happened = Happened(event, incident.severity, period, incident.place)
         year = self.now.year
-        return rule.contacts, notice(happened, rule, judged, self.context.catalogue, base=base, this_year=year)
+        return rule.contacts, notice(happened, rule, judged, self.context.catalogue, links=links, this_year=year)
 
     def _silenced(self, rule_key: str, segment: str) -> bool:
         return is_silenced(self._silences, rule_key, segment) is not None

@@ -236,7 +236,7 @@ def send_test(project: Project, name: str) -> Outcome:
     channel = channel_for(url)
     if problem := channel.problem(url):
         raise ContactError(f"the address of '{name}' cannot be used: {problem}", where="settings.yml")
-    body = f"Alerts of {project.name} will come this way.\n{project.settings.address}"
+    body = f"Alerts of {project.name} will come this way.\n{project.links.line()}"
     return channel.send(url, Message(f"{project.name}: a test", body))
 
 

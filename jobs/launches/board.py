@@ -52,15 +52,10 @@ def _page(project: Project, card: Scorecard, now: datetime) -> LaunchPage:
     )
 
 
-def link_to(project: Project, name: str) -> str:
-    """Where the page is."""
-    return f"{project.settings.address}/launch?launch={name}"
-
-
 def shown(project: Project, name: str, *, now: datetime, html: bool) -> str:
     """The page as Markdown or HTML."""
     page = page_of(project, name, now=now)
-    return (as_html if html else markdown)(page, link_to(project, name))
+    return (as_html if html else markdown)(page, project.links)
 
 
 def list_rows(project: Project, *, now: datetime, kind: str = "") -> list[dict[str, Any]]:

@@ -157,5 +157,5 @@ class _Ledger:
             if self.project.settings.contact_points:
                 self.untold.add(name)
             return
-        title, body = launch_message(launch, lines, self.project.name, self.project.settings.address)
+        title, body = launch_message(launch, lines, self.project.name, self.project.links)
         outbox.add_delivery(self.connection, point.name, title, body, utc_now(), {})

@@ -25,6 +25,7 @@ from jobs.project.settings_file import read_settings
 from jobs.project.sources_file import SourcesFile
 from jobs.project.sync_log import SyncLog
 from metrics.catalog.catalogue import Catalogue
+from metrics.presentation.links import Links, links_to
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
@@ -147,6 +148,17 @@ class Project:
         """The definitions that one KPI is made of, for one question; all of them if it does not exist or is wrong."""
         alone = self.definitions.load(reader, only=kpi)
         return alone if kpi in alone.kpis else self.catalogue(reader)
+
+    @property
+    def links(self) -> Links:
+        """Links to the dashboard in what leaves it."""
+        return links_to(self.settings.url)
+
+    def renamed(self, kpi: str) -> str:
+        """The name of today of a KPI that had this one before; empty if none had. A file of the name is a KPI's own."""
+        if any(path.stem == kpi for path in (self.folder / "kpis").glob("*.yml")):
+            return ""
+        return self.catalogue().formerly.get(kpi, "")
 
     def _shown(self, reader: Reader) -> Catalogue:
         """All definitions; those that no sync has computed are marked: one reading of them each, and generation."""

@@ -12,6 +12,7 @@ from jobs.snapshots.send import Recipient, recipients_of
 from jobs.snapshots.take import document_of, open_week, rows_of
 from metrics.catalog.models.snapshot import default_snapshot
 from metrics.presentation.format import moment_text
+from metrics.presentation.links import PAGES
 from metrics.snapshots.comparing import Pair, compared
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
@@ -86,7 +87,7 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
 def shown(project: Project, name: str, week: str, revision: int, *, now: datetime) -> Shown:
     """One snapshot with what was restated since and who got it. Raises SnapshotError, UnknownName."""
     document = document_of(project, name, week, revision)
-    body = as_html.body(sheet_of(project, document, now=now), images=True)
+    body = as_html.body(sheet_of(project, document, now=now, links=PAGES), images=True)
     return Shown(document, body, recipients_of(project, document))
 
 

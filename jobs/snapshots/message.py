@@ -10,12 +10,6 @@ from jobs.project.project import Project
 from metrics.snapshots.document import Document, Note
 
 
-def link_to(project: Project, document: Document) -> str:
-    """Where the page shows exactly this revision."""
-    where = f"snapshot={document.snapshot}&week={document.week}&revision={document.revision}"
-    return f"{project.settings.address}/snapshots?{where}"
-
-
 def notes_of(project: Project, document: Document) -> tuple[Note, ...]:
     """What people wrote beside a week, the latest first."""
     with project.state.reading() as connection:
@@ -28,7 +22,7 @@ def message_of(project: Project, document: Document, notes: Sequence[Note] = (),
     from metrics.snapshots.formats.as_mail import body, html, title
     from metrics.snapshots.formats.sheet import sheet
 
-    found = sheet(document, link=link_to(project, document), notes=notes)
+    found = sheet(document, links=project.links, notes=notes)
     if not full:
         return Message(title(found), body(found))
     from metrics.snapshots.formats import as_pdf

@@ -7,8 +7,9 @@ import json
 from datetime import datetime
 
 from jobs.project.project import Project
-from jobs.snapshots.message import link_to, message_of, notes_of
+from jobs.snapshots.message import message_of, notes_of
 from jobs.snapshots.take import restated_since
+from metrics.presentation.links import Links
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats.sheet import Sheet, sheet
 
@@ -24,11 +25,18 @@ MIMES = {
 ENDINGS = {"markdown": "md", "mail": "mail.html"}
 
 
-def sheet_of(project: Project, document: Document, *, now: datetime | None = None) -> Sheet:
-    """What every form prints. now: with what was restated until then; None = as it was published."""
+def sheet_of(project: Project, document: Document, *, now: datetime | None = None, links: Links | None = None) -> Sheet:
+    """What every form prints. now: with what was restated until then; None = as it was published.
+
+    links: of the page that shows it; default those of a file that leaves the dashboard.
+    """
     restated = restated_since(project, document, now=now) if now is not None and project.has_data() else ()
     return sheet(
-        document, link=link_to(project, document), notes=notes_of(project, document), restated=restated, looked_at=now
+        document,
+        links=links or project.links,
+        notes=notes_of(project, document),
+        restated=restated,
+        looked_at=now,
     )
 
 

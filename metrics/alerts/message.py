@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
+from metrics.presentation.links import Links
 
 NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
 WORDS = {
@@ -48,9 +48,9 @@ class Happened:
 
 
 def notice(
-    incident: Happened, rule: Rule, judged: Judgement, catalogue: Catalogue, *, base: str, this_year: int
+    incident: Happened, rule: Rule, judged: Judgement, catalogue: Catalogue, *, links: Links, this_year: int
 ) -> Notice:
-    """What to tell of an incident of a rule. base: address of the dashboard."""
+    """What to tell of an incident of a rule."""
     kpi, event = catalogue.kpi(rule.kpi), incident.event
     index = int(judged.periods.searchsorted(incident.period))
     index = min(index, len(judged.periods) - 1)
@@ -67,7 +67,7 @@ def notice(
         lines.append(incident.place)
     lines += near(catalogue, kpi, judged.periods[index])
     lines.append(f"Owner: {kpi.owner or 'none'} · rule {rule.key}")
-    lines.append(link(base, rule, judged.segment))
+    lines.append(links.line("kpi", exact_view(rule, judged.segment)))
     return Notice(event, incident.severity, head, tuple(line for line in lines if line))
 
 
@@ -105,23 +105,23 @@ def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str
     return found
 
 
-def link(base: str, rule: Rule, segment: str) -> str:
-    """The exact view: the KPI, its rule, its segment."""
+def exact_view(rule: Rule, segment: str) -> dict[str, str]:
+    """Parameters of the KPI's page that show the rule on its segment."""
     filters = {f.dimension: f.values[0] for f in filters_of(rule, segment)}
-    return f"{base.rstrip('/')}/kpi?{urlencode({'kpi': rule.kpi, 'rule': rule.name, **filters}, quote_via=quote)}"
+    return {"kpi": rule.kpi, "rule": rule.name, **filters}
 
 
-def source_notice(event: str, source: str, said: Sequence[str], base: str) -> Notice:
+def source_notice(event: str, source: str, said: Sequence[str], links: Links) -> Notice:
     """A source that is late or failed. said: why, and what waits for it."""
-    link = f"{base.rstrip('/')}/data"
+    link = links.line("data")
     if event != "opened" and event != "reminder":
         return Notice(event, "warning", f"Data is back: {source}", (link,))
     return Notice(event, "warning", f"{WORDS[event]}Data is late: {source}", (*said, link))
 
 
-def plan_notice(event: str, plan: str, what: str, said: Sequence[str], base: str) -> Notice:
+def plan_notice(event: str, plan: str, what: str, said: Sequence[str], links: Links) -> Notice:
     """An event that is not as the tracking plan says. said: what is wrong about it, a sentence each."""
-    link = f"{base.rstrip('/')}/data"
+    link = links.line("data")
     if event != "opened" and event != "reminder":
         return Notice(event, "warning", f"As planned again: {what} ({plan})", (link,))
     return Notice(event, "warning", f"{WORDS[event]}Not as planned: {what} ({plan})", (*said, link))

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.errors import DefinitionError, Problem, require
 from metrics.catalog.document import Document
+from metrics.catalog.former_names import former_names
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
@@ -23,6 +24,7 @@ from metrics.transforms import Transform
 ENGINE_VERSION = 2  # raise it when the engine's answer to the same definition changes
 # Keys that change no number, so they are outside the definition hash.
 WORDS = {
+    "formerly",
     "label",
     "description",
     "area",
@@ -104,6 +106,11 @@ class Catalogue:
         """Names of KPIs that launches are measured by."""
         return frozenset(name for item in self.launches for name in item.measured)
 
+    @cached_property
+    def formerly(self) -> Mapping[str, str]:
+        """Name that a KPI had before → its name of today."""
+        return former_names(self.kpis)
+
     def launch_of(self, name: str) -> Launch | None:
         """The launch that a KPI belongs to: the first that names it as a success or guardrail; None = no one does."""
         return next((item for item in self.launches if name in item.judged_by), None)
@@ -127,7 +134,7 @@ class Catalogue:
             raise DefinitionError(
                 f"the definition of '{name}' is wrong", hint="\n".join(map(str, problems)), problems=problems
             )
-        require(name, sorted(self.kpis), kind="KPI")
+        require(name, sorted(self.kpis), kind="KPI", renamed=self.formerly)
         return self.kpis[name]
 
     def references(self, kpi: KpiCommon) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from metrics.catalog.checks.launch import launch_problems
 from metrics.catalog.checks.plan import plan_problems
 from metrics.catalog.checks.snapshot import snapshot_problems
 from metrics.catalog.document import Document, Model, half_read, parse_document, read_document, validated
+from metrics.catalog.former_names import former_names, former_problems, owners_of
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.models.launch import Launch
@@ -199,11 +200,14 @@ class _Reading:
         """Read and check kpis/, after the datasets. A file that is wrong is stood in for by what was published."""
         launches = sorted(path.stem for path in (self.folder / "launches").glob("*.yml"))
         known = fields.Known(self.datasets, self._bad_datasets, self._columns, self.transforms, self.tables, launches)
-        for path in self._files("kpis", only):
+        paths = self._files("kpis", only)
+        stems = {path.stem for path in (self.folder / "kpis").glob("*.yml")}
+        owners = owners_of(kpi for path in paths for kpi in (self._parse(path.stem)[0],) if kpi is not None)
+        for path in paths:
             kpi, document, found = self._parse(path.stem)
             self.documents[f"kpi:{path.stem}"] = document
             if kpi is not None:
-                found = found + check.kpi(kpi, document, known)
+                found = found + check.kpi(kpi, document, known) + former_problems(kpi, document, stems, owners)
             elif (half := _half_kpi(document)) is not None:
                 found = found + check.names(half, document, known)
                 self._halves[path.stem] = half
@@ -255,13 +259,13 @@ class _Reading:
     def read_launches(self) -> tuple[Launch, ...]:
         """Read and check launches/, after the KPIs; in the order of their days."""
         launches = []
+        known, renamed = [*self.kpis, *self.broken], former_names(self.kpis)
         for path in self._files("launches", None):
             launch, document, found = self._one(path, Launch)
-            known = [*self.kpis, *self.broken]
             if launch is not None:
-                found += launch_problems(launch, document, known, self.datasets)
+                found += launch_problems(launch, document, known, self.datasets, renamed)
             elif isinstance(document.data, Mapping) and (half := half_read(document, Launch)) is not None:
-                found += check.only_names(launch_problems(half, document, known, self.datasets))
+                found += check.only_names(launch_problems(half, document, known, self.datasets, renamed))
             self.problems += found
             if launch is not None and not _errors(found):
                 launches.append(launch)

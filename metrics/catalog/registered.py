@@ -32,7 +32,8 @@ def parsed(text: str, catalogue: Catalogue) -> tuple[Launch | None, list[Problem
         return None, problems
     launch, problems = validated(document, Launch)
     if launch is not None:
-        problems += launch_problems(launch, document, [*catalogue.kpis, *catalogue.broken], catalogue.datasets)
+        known = [*catalogue.kpis, *catalogue.broken]
+        problems += launch_problems(launch, document, known, catalogue.datasets, catalogue.formerly)
     return (None if any(p.level == "error" for p in problems) else launch), problems
 
 

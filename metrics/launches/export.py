@@ -8,6 +8,7 @@ from html import escape
 import pandas as pd
 
 from metrics.launches.page import KpiBlock, LaunchPage, Path
+from metrics.presentation.links import Links
 from metrics.presentation.markdown import escaped as m
 
 QUIET, LINE = "#667085", "#4f46e5"
@@ -21,7 +22,7 @@ STYLE = (
 )
 
 
-def markdown(page: LaunchPage, link: str = "") -> str:
+def markdown(page: LaunchPage, links: Links) -> str:
     """The scorecard as Markdown."""
     lines = [
         f"# {m(page.title)}",
@@ -53,11 +54,11 @@ def markdown(page: LaunchPage, link: str = "") -> str:
         lines += ["", "## Decision", "", *(f"- {m(what)}: {m(why)} ({m(who)})" for what, why, who in page.decisions)]
     lines += ["", "## What is assumed, what overlaps", "", *(f"- {m(t)}" for t in (*page.assumptions, *page.overlaps))]
     lines += [f"- {m(note)}" for note in _notes(page)]
-    lines += ["", m(page.data_line) + (f" {link}" if link else "")]
+    lines += ["", m(page.data_line), "", links.line("launch", {"launch": page.name})]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def html(page: LaunchPage, link: str = "") -> str:
+def html(page: LaunchPage, links: Links) -> str:
     """The scorecard as one HTML file: no script, nothing from the network, charts inline."""
     t = escape
     headline = " ".join(f"<b class='{slug}'>{t(said)}</b>" for said, slug in page.headline)
@@ -87,8 +88,9 @@ def html(page: LaunchPage, link: str = "") -> str:
     if page.decisions:
         body.append("<h2>Decision</h2>" + _list(f"{what}: {why} ({who})" for what, why, who in page.decisions))
     body.append("<h2>What is assumed, what overlaps</h2>" + _list((*page.assumptions, *page.overlaps, *_notes(page))))
-    tail = f" <a href='{t(link, quote=True)}'>{t(link)}</a>" if link else ""
-    body.append(f"<p class='q'>{t(page.data_line)}{tail}</p>")
+    link = links.to("launch", {"launch": page.name})
+    where = f"<a href='{t(link, quote=True)}'>{t(link)}</a>" if link else t(links.why)
+    body.append(f"<p class='q'>{t(page.data_line)} {where}</p>")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"

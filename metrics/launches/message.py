@@ -9,6 +9,7 @@ from metrics.catalog.models.launch import Launch
 from metrics.launches import words
 from metrics.launches.guardrail import Guard
 from metrics.launches.reading import Reading
+from metrics.presentation.links import Links
 
 
 def reading_lines(readings: Sequence[Reading], catalogue: Catalogue) -> list[str]:
@@ -32,9 +33,9 @@ def breach_lines(guards: Sequence[Guard], catalogue: Catalogue) -> list[str]:
     return found
 
 
-def launch_message(launch: Launch, lines: Sequence[str], project: str, base: str) -> tuple[str, str]:
+def launch_message(launch: Launch, lines: Sequence[str], project: str, links: Links) -> tuple[str, str]:
     """Title and body."""
     breached = any(line.startswith("GUARDRAIL BREACHED") for line in lines)
     what = "guardrail breached" if breached else "new verdict"
-    body = [*lines, "", f"{base.rstrip('/')}/launch?launch={launch.name}", f"Owner: {launch.owner or 'none'}"]
+    body = [*lines, "", links.line("launch", {"launch": launch.name}), f"Owner: {launch.owner or 'none'}"]
     return f"{project}: {launch.title}, {what}", "\n".join(body)

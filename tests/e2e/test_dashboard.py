@@ -205,3 +205,20 @@ def test_hostile_texts_are_shown_not_run(visit: Open, tmp_path: Path) -> None:
 
 def test_the_readmes_screenshot_exists() -> None:
     assert (ROOT / "docs" / "images" / "overview.png").stat().st_size > 20_000
+
+
+def test_an_unknown_page_says_so_and_offers_the_nearest(visit: Open) -> None:
+    page = visit("launchs")
+    page.wait_for_selector("h1")
+    assert page.inner_text("h1") == "No page “launchs”" and not page.locator(".card").count()
+    assert not page.locator("[role=dialog]").count(), "Streamlit's own words lead to the first page"
+    page.get_by_role("link", name="Launches", exact=True).last.click()
+    page.wait_for_url(re.compile(r"/launches$"))
+    page.wait_for_selector(".bw-launch")
+
+
+def test_the_first_page_is_found_by_its_name(visit: Open) -> None:
+    page = visit("overview?area=Growth")
+    page.locator(".card").first.wait_for()
+    assert not page.locator("[role=dialog]").count()
+    assert "area=Growth" in page.url

@@ -28,14 +28,18 @@ RAIL = WEB + "\nguardrails: [{kpi: acted, limit: '< 2300'}]"
 
 def test_a_reading_is_told_once(project: Builder, web: Web) -> None:
     frame = acts(LAUNCH + 14 * DAY, lift=1.08)
-    product(project, frame, settings=f"contact_points: [{{name: ana@example.com, url: '{web.url}'}}]\n")
+    product(
+        project,
+        frame,
+        settings=f"url: https://kpi.example/\ncontact_points: [{{name: ana@example.com, url: '{web.url}'}}]\n",
+    )
     launch(project, WEB)
     project.sync(day(14))
     first = messages(project)
     assert [m.title for m in first] == ["Shop: Wizard, new verdict"] and len(web.got) == 1
     body = first[0].body.splitlines()
     assert body[0].startswith("D+7 Acts: moved up by ") and body[0].endswith("[not firm yet]")
-    assert body[1].startswith("D+14 Acts: moved up by ") and "http://127.0.0.1:8501/launch?launch=wizard" in body
+    assert body[1].startswith("D+14 Acts: moved up by ") and "https://kpi.example/launch?launch=wizard" in body
     project.sync(day(14, hour=5))
     publish_verdicts(project.open(), now=day(14, hour=6), render=dressed)
     assert len(messages(project)) == 1

@@ -19,6 +19,7 @@ from pypdf import PdfReader
 
 from jobs.snapshots.render import mail_preview, render, sheet_of
 from jobs.snapshots.take import take_by_hand
+from metrics.presentation.links import Links
 from metrics.snapshots.document import Document, Note
 from metrics.snapshots.formats import as_html, as_mail, as_pdf
 from metrics.snapshots.formats.as_csv import as_csv
@@ -31,7 +32,7 @@ from tests.snapshots.conftest import END, NOW, kpi, orders, shop_of, take, write
 
 pytestmark = pytest.mark.breadth(4)
 
-LINK = "https://kpi.example/snapshots?snapshot=weekly&week=2026-W46&revision=1"
+LINKS = Links("https://kpi.example")
 NOTES = (Note(text="The sale began on Friday.", by="Ana", at=NOW),)
 
 
@@ -45,7 +46,7 @@ def made(made_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Document:
 
 @pytest.fixture(scope="module")
 def whole(made: Document) -> Sheet:
-    return sheet(made, link=LINK, notes=NOTES)
+    return sheet(made, links=LINKS, notes=NOTES)
 
 
 class Text(HTMLParser):
@@ -148,10 +149,10 @@ def many(made: Document, count: int = 24) -> Document:
 
 def test_24_kpis_are_small_and_quick(made: Document) -> None:
     large, seconds = many(made), {}
-    found = as_html.file(sheet(large, link=LINK))  # what is read once for all is read here
+    found = as_html.file(sheet(large, links=LINKS))  # what is read once for all is read here
     for name, form in (
-        ("html", lambda: as_html.file(sheet(large, link=LINK))),
-        ("pdf", lambda: as_pdf.pdf(sheet(large, link="", notes=NOTES), large.taken_at)),
+        ("html", lambda: as_html.file(sheet(large, links=LINKS))),
+        ("pdf", lambda: as_pdf.pdf(sheet(large, links=Links("", "No link."), notes=NOTES), large.taken_at)),
     ):
         started = time.perf_counter()
         form()
@@ -191,7 +192,7 @@ def test_the_pdf_is_a4_tagged_and_carries_its_fonts(made: Document, whole: Sheet
 
 def test_no_kpi_breaks_over_two_pages(made: Document) -> None:
     large = many(made)
-    whole = sheet(large, link=LINK)
+    whole = sheet(large, links=LINKS)
     pages = [" ".join(p.extract_text().split()) for p in PdfReader(io.BytesIO(as_pdf.pdf(whole, NOW))).pages]
     for part in whole.parts:
         for block in part.blocks:

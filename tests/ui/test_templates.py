@@ -29,6 +29,7 @@ from metrics.launches.page import KpiBlock, ReadingRow
 from metrics.quality.data_page import DatasetRow, SourceRow
 from metrics.snapshots.comparing import Pair
 from ui.shell.templates import FOLDER, environment, markup
+from ui.shell.url import Unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 TAG = re.compile(r"</?[a-zA-Z]")
@@ -122,6 +123,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "shell/line": {"words": BAD},
     "shell/lines": {"lines": [BAD, BAD]},
     "shell/lists": {"lists": ((BAD, [BAD]), ("", [BAD]))},
+    "shell/unknown": {"words": BAD, "links": [(BAD, BAD), (BAD, BAD)], "listing": (BAD, BAD)},
+    "shell/unknown_choices": {"found": [hostile(Unknown, links=((BAD, BAD),))]},
     "shell/voices": {"line": BAD, "comments": [hostile(Comment)]},
     "snapshots/archive": {"entries": [hostile(Taken)]},
     "snapshots/compare": {"pairs": [hostile(Pair)], "earlier": BAD, "later": BAD, "labels": {BAD: BAD}},

@@ -84,6 +84,7 @@ def _limit(slide: Slider | None) -> float:
     try:
         asked = float(st.query_params.get("limit", slide.start))
     except ValueError:
+        url.unknown("limit", st.query_params["limit"], f"{slide.start:.12g}")
         return slide.start
     return min(slide.high, max(slide.low, asked))
 

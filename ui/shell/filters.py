@@ -82,10 +82,23 @@ def dimension_filters(kpi: str, dimensions: tuple[str, ...]) -> tuple[Filter, ..
     found = []
     for dimension in dimensions:
         known = segments_of(kpi, dimension)
-        values = tuple(v for v in st.query_params.get_all(_parameter(dimension)) if v in known)
+        asked = st.query_params.get_all(_parameter(dimension))
+        values = tuple(v for v in asked if v in known)
         if values:
             found.append(Filter(dimension, values))
+        for value in dict.fromkeys(v for v in asked if v and v not in known):
+            shown = f"{', '.join(values) or 'all'} ({dimension.replace('_', ' ')})"
+            url.unknown(_parameter(dimension), value, shown, {v: v for v in known})
+    _of_others(dimensions)
     return tuple(found)
+
+
+def _of_others(dimensions: tuple[str, ...]) -> None:
+    """Filters on dimensions that other KPIs have: this one is shown without them, and says so."""
+    every = {d for data in state.catalogue().datasets.values() for d in data.dimensions}
+    for dimension in sorted(every - {*dimensions}):
+        if value := st.query_params.get(_parameter(dimension), ""):
+            url.unknown(_parameter(dimension), value, f"everything, not by {dimension.replace('_', ' ')}")
 
 
 def draw_dimension_filters(options: Mapping[str, list[str]], chosen: tuple[Filter, ...]) -> None:

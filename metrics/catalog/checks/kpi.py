@@ -12,6 +12,7 @@ from metrics.catalog.checks.alerts import alerts
 from metrics.catalog.checks.fields import Known, dataset_name, expression
 from metrics.catalog.checks.targets import beginnings, targets
 from metrics.catalog.document import STAND_IN, Document
+from metrics.catalog.former_names import former_names
 from metrics.catalog.models.kpi import KpiCommon, Place
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.sql import SqlProblem
@@ -86,7 +87,7 @@ def reference(
     if target not in kpis:
         parts = name in kpis and bool(kpis[name].parts)
         fitting = sorted(other for other in kpis if other != name and (kpis[other].is_part or not parts))
-        hint = did_you_mean(target, fitting)
+        hint = did_you_mean(target, fitting, former_names(kpis))
         return document.problem(place, "unknown_kpi", f"unknown KPI '{target}'", hint)
     if name not in kpis:  # only half of it could be read
         return None

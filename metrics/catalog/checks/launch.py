@@ -16,9 +16,13 @@ Place = tuple[str | int, ...]
 
 
 def launch_problems(
-    item: Launch, document: Document, kpis: Collection[str], datasets: Mapping[str, Dataset]
+    item: Launch,
+    document: Document,
+    kpis: Collection[str],
+    datasets: Mapping[str, Dataset],
+    renamed: Mapping[str, str],
 ) -> list[Problem]:
-    """Every problem of one launch. kpis: names that are defined."""
+    """Every problem of one launch. kpis: names that are defined. renamed: former name → name of today."""
     named: list[tuple[Place, str]] = [(("kpis", i), k) for i, k in enumerate(item.kpis)]
     named += [(("success", i, "kpi"), s.kpi) for i, s in enumerate(item.success)]
     named += [(("guardrails", i, "kpi"), g.kpi) for i, g in enumerate(item.guardrails)]
@@ -26,7 +30,7 @@ def launch_problems(
     if re.fullmatch(NAME, item.control):
         named.append((("control",), item.control))
     found = [
-        document.problem(place, "unknown_kpi", f"unknown KPI '{name}'", did_you_mean(name, sorted(kpis)))
+        document.problem(place, "unknown_kpi", f"unknown KPI '{name}'", did_you_mean(name, sorted(kpis), renamed))
         for place, name in named
         if name not in kpis
     ]

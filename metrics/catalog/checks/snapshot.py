@@ -24,7 +24,8 @@ def snapshot_problems(item: Snapshot, document: Document, catalogue: Catalogue) 
             here = ("sections", number, "kpis", place)
             if shown.kpi not in known:
                 text = f"unknown KPI '{shown.kpi}'"
-                found.append(document.problem(here, "unknown_kpi", text, did_you_mean(shown.kpi, known)))
+                hint = did_you_mean(shown.kpi, known, catalogue.formerly)
+                found.append(document.problem(here, "unknown_kpi", text, hint))
             elif shown.kpi in catalogue.kpis:
                 dimensions = catalogue.dimensions_of(catalogue.kpi(shown.kpi))
                 found += _dimensions(document, (*here, "where"), shown.where, shown.kpi, dimensions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -126,6 +126,9 @@ class KpiCommon(Strict):
     """Keys of every type."""
 
     name: str = Field(pattern=NAME, description="The file's stem.")
+    formerly: tuple[Annotated[str, Field(pattern=NAME)], ...] = Field(
+        (), description="Names that it had before: links to them lead here."
+    )
     label: str = ""
     description: str = ""
     area: str = ""

@@ -36,7 +36,7 @@ def body(sheet: Sheet) -> str:
             f"- {c.title}: {c.value}{f' ({c.change})' if c.change else ''}, {c.period}, {c.label.lower()}"
             for c in (block.cell for block in part.blocks)
         ]
-    return "\n".join([*lines, "", *([sheet.link] if sheet.link else []), sheet.footer[0]])
+    return "\n".join([*lines, "", *filter(None, [sheet.link or sheet.no_link]), sheet.footer[0]])
 
 
 def html(sheet: Sheet, pictures: Sequence[str]) -> str:

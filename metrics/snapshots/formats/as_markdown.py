@@ -31,7 +31,7 @@ def as_markdown(sheet: Sheet) -> str:
         ]
         lines += [""]
     lines += [m(words) for words in sheet.footer]
-    return "\n".join([*lines, *([sheet.link] if sheet.link else [])]) + "\n"
+    return "\n".join([*lines, *filter(None, [sheet.link or sheet.no_link])]) + "\n"
 
 
 def _part(part: Part) -> list[str]:

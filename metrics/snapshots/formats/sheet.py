@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics.presentation import format as fmt
+from metrics.presentation.links import PAGES, Links
 from metrics.snapshots.document import Document, Line, Note, Point
 from metrics.snapshots.formats.charts import alt, chart
 from metrics.snapshots.restated import Restatement
@@ -81,6 +82,7 @@ class Sheet:
     launches: tuple[tuple[str, str, tuple[str, ...]], ...]
     footer: tuple[str, ...]
     link: str
+    no_link: str  # why there is none
     key: str
 
     @property
@@ -103,14 +105,15 @@ def _taken_text(document: Document, zone: ZoneInfo) -> str:
 def sheet(
     document: Document,
     *,
-    link: str = "",
+    links: Links,
     notes: Sequence[Note] = (),
     restated: Sequence[Restatement] = (),
     looked_at: datetime | None = None,
 ) -> Sheet:
-    """link: where the page is; empty = nobody can open it. restated: what was different when it was looked_at."""
+    """restated: what was different when it was looked_at."""
     zone = ZoneInfo(document.timezone)
     taken = _taken_text(document, zone)
+    here = {"snapshot": document.snapshot, "week": document.week, "revision": document.revision}
     meta = f"{document.week_text} · taken {taken} by {document.by} · revision {document.revision}"
     listed = tuple(
         (item.title, item.period_text, item.published_text, item.now_text, item.cause) for item in restated[:SHOWN]
@@ -125,7 +128,7 @@ def sheet(
         summary=document.summary,
         notes=tuple((note.text, _signed(note, zone)) for note in notes),
         parts=tuple(
-            Part(section.title, tuple(_block(document, line, link) for line in section.lines))
+            Part(section.title, tuple(_block(document, line, links) for line in section.lines))
             for section in document.sections
         ),
         restated=listed,
@@ -154,7 +157,8 @@ def sheet(
             f"Definition of this snapshot: {document.snapshot}, version {document.definition}. Revision "
             f"{document.revision} of {document.week}, time zone {document.timezone}.",
         ),
-        link=link,
+        link="" if links == PAGES else links.to("snapshots", here),  # the page is not told where it is
+        no_link=links.why,
         key=f"{document.snapshot}-{document.week}-r{document.revision}",
     )
 
@@ -177,7 +181,7 @@ def _restated_line(found: Sequence[Restatement], looked_at: datetime | None, zon
     return f"Since it was published, {' and '.join(parts)} {verb} different in the live data{when}.{rest}"
 
 
-def _block(document: Document, line: Line, link: str) -> Block:
+def _block(document: Document, line: Line, links: Links) -> Block:
     cell = Cell(
         line.key,
         line.title,
@@ -198,7 +202,6 @@ def _block(document: Document, line: Line, link: str) -> Block:
         Remark(line.pace),
         Remark(line.redefined, "quiet"),
     ]
-    base = link.split("/snapshots?")[0]
     return Block(
         cell,
         tuple(item for item in said if item.text),
@@ -209,7 +212,7 @@ def _block(document: Document, line: Line, link: str) -> Block:
         _named(line.months),
         line.months_note,
         _origin(document, line),
-        f"{base}/kpi?kpi={line.kpi}" if link else "",
+        links.to("kpi", {"kpi": line.kpi}),
     )
 
 
