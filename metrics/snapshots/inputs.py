@@ -9,7 +9,7 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import DatasetState, SeriesKey
-from metrics.alerts.place import place_of
+from metrics.alerts.place import place_between
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, default_scope
@@ -75,7 +75,7 @@ class WeekInputs:
 
     def place(self, kpi: KpiCommon, where: Where, period: pd.Timestamp, before: pd.Timestamp) -> str:
         """Where the change between two periods sits, in words; empty if no segment stands out."""
-        found = place_of(kpi, self.catalogue, self._reader, period, where, against=before)
+        found = place_between(kpi, self.catalogue, self._reader, period, before, where)
         return found.words if found else ""
 
     def elapsed(self, kpi: KpiCommon) -> Elapsed | None:

@@ -269,7 +269,7 @@ def test_headline_records_and_misses_are_in_plain_words(project: Builder) -> Non
     assert made.summary[0] == (
         f"Revenue moved most against what was expected: {revenue.text}, where {revenue.expected_text}."
     )
-    assert made.summary[1].startswith("Revenue: All of the change sits in platform ios: €")
+    assert made.summary[1].startswith("Revenue: Platform ios accounts for all of the change: €")
     assert made.summary[2] == "Revenue: the lowest of 67 weeks, since 4 Aug 2025."
     assert revenue.miss == f"Revenue is at risk, {revenue.gap}; owner ana@example.com."
     assert revenue.sentence == f"{revenue.text} in 9–15 Nov, {revenue.change_text} vs the week before."
