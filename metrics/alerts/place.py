@@ -24,12 +24,13 @@ EXACT = 1e-6  # to which the parts add up to the change
 
 @dataclass(frozen=True)
 class Place:
-    """dimension and segment; share: of the change; words: one sentence."""
+    """dimension and segment; share: of the change; words: one sentence; short: a clause, without levels."""
 
     dimension: str
     segment: str
     share: float
     words: str
+    short: str
 
 
 def place_of_incident(
@@ -109,7 +110,7 @@ def place_in(kpi: KpiCommon, splits: list[drivers.Split]) -> Place | None:
             lift = share - top.weight  # a segment with most of the people has most of any change: that is no news
             own = _goes_along(split, top)
             if share >= MOST and lift >= LIFT and (own or top.mix * split.change > 0):
-                found.append((own, lift, Place(split.dimension, top.segment, share, _words(kpi, split, top, own=own))))
+                found.append((own, lift, _place(kpi, split, top, own=own)))
     return max(found, key=lambda item: (item[0], item[1], item[2].dimension))[2] if found else None
 
 
@@ -129,13 +130,14 @@ def _goes_along(split: drivers.Split, part: drivers.Part) -> bool:
     return (part.after - part.before) * split.change > 0 and abs(part.rate) >= abs(part.mix)
 
 
-def _words(kpi: KpiCommon, split: drivers.Split, part: drivers.Part, *, own: bool) -> str:
+def _place(kpi: KpiCommon, split: drivers.Split, part: drivers.Part, *, own: bool) -> Place:
     before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
-    share = share_words(drivers.share_of_change(split, part))
+    share = drivers.share_of_change(split, part)
     name = f"{split.dimension.replace('_', ' ').capitalize()} {part.segment}"
+    short = f"{name} accounts for {share_words(share)} of the change"
     if own:
         levels = f": {before} → {after}" if before != after else ""
     else:
         old, new = (f"{side:.0%}" for side in part.shares)
         levels = f", through its share of the whole: {old} → {new}, at {after}"
-    return f"{name} accounts for {share} of the change{levels}."
+    return Place(split.dimension, part.segment, share, f"{short}{levels}.", short)
