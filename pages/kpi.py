@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from jobs.alerts.board import firing_of, normal_periods
+from jobs.alerts.explained import open_incident
 from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
+from metrics.alerts.change import Change, where_it_sits
 from metrics.alerts.rule_chart import Overlay, overlay
 from metrics.alerts.rules import Rule
 from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
-from metrics.kpi_views.change import ChangeBlock, where_it_sits
 from metrics.kpi_views.chart import left_grains
 from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page
 from metrics.kpi_views.origin import Origin, origin
@@ -50,9 +51,10 @@ def firing(kpi: str) -> tuple[AlertItem, ...]:
 
 
 @state.cached_view
-def change_of(kpi: str, where: tuple[Filter, ...]) -> tuple[ChangeBlock, ...]:
-    """Where its last change sits."""
-    return where_it_sits(state.context(), kpi, where)
+def change_of(kpi: str, where: tuple[Filter, ...]) -> Change | None:
+    """Where the change that matters sits."""
+    context = state.context()
+    return where_it_sits(context, kpi, where, open_incident(state.project(), context, kpi, where, now=utc_now()))
 
 
 @state.cached_view
@@ -115,7 +117,7 @@ def page() -> None:
     _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
     rule_controls(kpi, where, shown)
     draw(found.shape)
-    show_change(change_of(name, where), found.card.against)
+    show_change(change_of(name, where))
     _table(found, name)
     show_origin(origin_of(name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -10,7 +11,7 @@ from jobs.alerts.board import unattended
 from jobs.demo import outdated, questions
 from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem
-from metrics.kpi_views.overview import Overview, overview
+from metrics.kpi_views.overview import Overview, headline, overview
 from metrics.kpi_views.status import LABELS
 from ui.kpi.cards import cards
 from ui.shell import state
@@ -46,8 +47,11 @@ def page() -> None:
         banner(
             f"{', '.join(found.behind)}: not computed at the last sync, so earlier values are shown.", "What is wrong"
         )
-    st.title(literal(found.headline))
-    _alerts()
+    items = firing()
+    labels = {card.label for card in found.cards}
+    critical = [item.title for item in items if item.severity == "critical" and item.title in labels]
+    st.title(literal(headline(found.cards, critical)))
+    _alerts(items)
     counts = [(slug, count, LABELS[slug].lower()) for slug, count in found.counts.items()]
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
         render("kpi/counts", line=found.freshness.line(utc_now()), counts=counts)
@@ -70,9 +74,8 @@ def firing() -> tuple[AlertItem, ...]:
     return unattended(state.project(), now=utc_now())
 
 
-def _alerts() -> None:
+def _alerts(items: Sequence[AlertItem]) -> None:
     """One line: what fires, critical first, each a link to its exact view."""
-    items = firing()
     if not items:
         return
     links = [(item.title, item.since, urlencode(item.view)) for item in items[:NAMED]]

@@ -17,7 +17,7 @@ from connectors.secrets import mask
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
-from jobs.alerts.standings import Found, blank, changed, grouped, peaked, row_of, standing_of
+from jobs.alerts.standings import Found, blank, changed, grouped, opened_of, peaked, row_of, standing_of
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import SEVERITIES, Judgement
@@ -26,7 +26,7 @@ from metrics.alerts.message import Happened, Notice, notice
 from metrics.alerts.message import grouped as grouped_notices
 from metrics.alerts.notification_policy import NotificationState, notification_due
 from metrics.alerts.observe import Answers, Normals, filters_of, observe
-from metrics.alerts.place import place_of
+from metrics.alerts.place import place_of_incident
 from metrics.alerts.rules import Rule, rules_of
 from metrics.engine import periods
 from metrics.engine.data_context import DataContext
@@ -145,6 +145,7 @@ class _Ledger:
     _joined: list[tuple[Found, Found]] = field(default_factory=list)  # with the one that stands for it
     _data: DataAlerts = field(default_factory=lambda: DataAlerts({}))
     _closed: list[Incident] = field(default_factory=list)
+    _placed: int = 0
 
     def __post_init__(self) -> None:
         self._standings = store.standings(self.connection)
@@ -229,9 +230,9 @@ class _Ledger:
     def _store(self, incident: Incident, judged: Judgement) -> Incident:
         """Insert or update one incident, with its peak."""
         incident = peaked(incident, judged)
+        if incident.closed_at is None:
+            incident = replace(incident, place=self._place(incident))
         if not incident.id:
-            if incident.closed_at is None:
-                incident = replace(incident, place=self._place(incident))
             incident = replace(incident, id=store.add_incident(self.connection, incident))
             self.events.append((incident.id, incident.rule_key, incident.segment, "opened"))
         else:
@@ -240,6 +241,7 @@ class _Ledger:
                 incident.id,
                 severity=incident.severity,
                 last_period=incident.last_period,
+                place=incident.place,
                 peak_period=incident.peak_period,
                 peak_value=incident.peak_value,
                 closed_at=incident.closed_at,
@@ -376,14 +378,16 @@ class _Ledger:
         return is_silenced(self._silences, rule_key, segment) is not None
 
     def _place(self, incident: Incident) -> str:
-        if sum(1 for _, _, _, event in self.events if event == "opened") >= MOST_PLACES:
-            return ""
-        rule, _ = self._live[(incident.rule_key, incident.segment)]
-        found = place_of(
+        """Where it sits by now, in words; of very many incidents what was said before."""
+        self._placed += 1
+        if self._placed > MOST_PLACES:
+            return incident.place
+        rule, judged = self._live[(incident.rule_key, incident.segment)]
+        found = place_of_incident(
             self.context.catalogue.kpi(rule.kpi),
             self.context.catalogue,
             self.context.reader,
-            pd.Timestamp(incident.peak_period or incident.opened_period),
+            opened_of(incident, judged),
             filters_of(rule, incident.segment),
             grain=rule.grain,
         )

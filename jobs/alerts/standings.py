@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.state.alerts import Incident, StandingRow
+from metrics.alerts.compared import Opened
 from metrics.alerts.judge import CRITICAL, SEVERITIES, Judgement, known_or_none
 from metrics.alerts.machine import Standing, State
 from metrics.alerts.rules import Rule
@@ -155,3 +156,10 @@ def peaked(incident: Incident, judged: Judgement) -> Incident:
         return incident
     value = known_or_none(float(judged.value[index]))
     return replace(incident, peak_period=judged.periods[index].to_pydatetime(), peak_value=value)
+
+
+def opened_of(incident: Incident, judged: Judgement) -> Opened:
+    """An incident's periods, and which way its rule fails at its worst."""
+    first = pd.Timestamp(incident.opened_period)
+    last = pd.Timestamp(incident.last_period or incident.opened_period)
+    return Opened(first, last, side_of(judged, pd.Timestamp(incident.peak_period or last)))

@@ -22,6 +22,7 @@ from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
+from jobs.snapshots.happened import happened
 from jobs.snapshots.message import dressed
 from jobs.snapshots.send import queue
 from metrics.alerts.board import ENDS, title_of
@@ -187,8 +188,13 @@ def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Wee
             1,
             _alerts(project, inputs.catalogue, week, now),
             _launches(project, inputs.catalogue, week),
+            happened(project, inputs.catalogue, _shown(inputs.catalogue, definition), week, now),
         ),
     )
+
+
+def _shown(catalogue: Catalogue, definition: Snapshot) -> set[str]:
+    return {item.kpi for _, shown in definition.filled(catalogue.kpis.values()) for item in shown}
 
 
 def _keep(

@@ -6,7 +6,7 @@ symmetric), which add up exactly, also for segments that are new or gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ class Part:
     """One segment's part of the change, in the KPI's unit. rate and mix add up to change; mix is 0 if additive.
 
     weight: its share of the whole, the mean of both periods: the part of an even change that it would have.
+    shares: of the whole, before and after. n: rows or entities behind it, after.
     """
 
     segment: str
@@ -28,6 +29,8 @@ class Part:
     rate: float
     mix: float
     weight: float
+    shares: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
+    n: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ def additive(dimension: str, before: pd.Series, after: pd.Series) -> Split:
     index = before.index.union(after.index)
     old, new = before.reindex(index).fillna(0.0), after.reindex(index).fillna(0.0)
     size = (old.abs() + new.abs()) / max(float((old.abs() + new.abs()).sum()), 1e-300)
+    was, now = (side.abs() / max(float(side.abs().sum()), 1e-300) for side in (old, new))
+    change = new - old
+    columns = (old, new, change, change, change * 0, size)
     parts = [
-        Part(str(s), float(old[s]), float(new[s]), float(new[s] - old[s]), float(new[s] - old[s]), 0.0, float(size[s]))
-        for s in index
+        Part(str(s), *(float(column[s]) for column in columns), shares=(float(was[s]), float(now[s]))) for s in index
     ]
     return _split(dimension, parts)
 
@@ -70,8 +75,9 @@ def ratio(dimension: str, before: pd.DataFrame, after: pd.DataFrame) -> Split:
     rate = mean_share * (rate_new - rate_old)
     mix = (mean_rate - (totals[0] + totals[1]) / 2) * (shares[1] - shares[0])
     change = rate + mix
+    columns = (rate_old, rate_new, change, rate, mix, mean_share)
     parts = [
-        Part(str(s), *(float(column[s]) for column in (rate_old, rate_new, change, rate, mix, mean_share)))
+        Part(str(s), *(float(column[s]) for column in columns), shares=(float(shares[0][s]), float(shares[1][s])))
         for s in index
     ]
     return _split(dimension, parts)
@@ -90,13 +96,17 @@ def between(dimension: str, before: pd.DataFrame, after: pd.DataFrame, *, adds_u
         shown = both["value"] / (both["numerator"] / both["denominator"]).where(both["numerator"] != 0)
         unit = float(shown.median()) if shown.notna().any() else 1.0
         sums = [side.groupby("segment")[["numerator", "denominator"]].sum() for side in (before, after)]
-        return ratio(dimension, *(side.assign(numerator=side["numerator"] * unit) for side in sums))
+        return _counted(ratio(dimension, *(side.assign(numerator=side["numerator"] * unit) for side in sums)), after)
     if not adds_up:
         return None
-    return additive(
-        dimension,
-        *(side.groupby("segment")["value"].sum() / max(1, side["period"].nunique()) for side in (before, after)),
-    )
+    means = [side.groupby("segment")["value"].sum() / max(1, side["period"].nunique()) for side in (before, after)]
+    return _counted(additive(dimension, *means), after)
+
+
+def _counted(split: Split, after: pd.DataFrame) -> Split:
+    """With the rows or entities behind each part."""
+    n = after.groupby("segment")["n"].sum().to_dict()
+    return replace(split, parts=tuple(replace(part, n=int(n.get(part.segment, 0))) for part in split.parts))
 
 
 def _split(dimension: str, parts: list[Part]) -> Split:

@@ -58,6 +58,11 @@ class Card:
     draft: bool = False
     behind: bool = False  # its values are those of an earlier sync
 
+    @property
+    def worse(self) -> bool:
+        """Whether it went the wrong way, as told."""
+        return self.change_is == "bad" and not self.change.startswith("±")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the component."""
         return {**asdict(self), "status": self.status.slug, "status_label": self.status.label, "why": self.status.why}

@@ -12,6 +12,7 @@ from connectors.warehouse.contract import NO_DIMENSION
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 from metrics.kpi_views.card import Card, card
+from metrics.kpi_views.consequence import standing
 from metrics.kpi_views.status import ORDER, Status
 from metrics.presentation import format as fmt
 
@@ -100,9 +101,13 @@ class Ranked(Protocol):
     def status(self) -> Status:
         """How it stands."""
 
+    @property
+    def worse(self) -> bool:
+        """Whether it went the wrong way since the period that it is held against."""
 
-def headline(cards: Sequence[Ranked]) -> str:
-    """One sentence that says how things are. `cards` worst first."""
+
+def headline(cards: Sequence[Ranked], alerts: Sequence[str] = ()) -> str:
+    """One sentence that says how things are. `cards` as by `rank`. alerts: titles of open critical ones."""
     total, worst = len(cards), cards[0] if cards else None
     if worst is None:
         return "No KPIs yet"
@@ -110,11 +115,13 @@ def headline(cards: Sequence[Ranked]) -> str:
     risk = [c for c in cards if c.status.slug == "at_risk"]
     waiting = [c for c in cards if c.status.slug in ("waiting_for_data", "definition_error")]
     judged = [c for c in cards if c.status.slug not in ("no_target", "waiting_for_data", "definition_error")]
-    for some, words in ((off, "off track"), (risk, "at risk")):
-        if some:
-            gap = some[0].gap or some[0].status.why.rstrip(".")
-            lead = "worst " if len(some) > 1 else ""
-            return f"{len(some)} of {total} {words}; {lead}{some[0].label}, {gap}"
+    if off or (risk and (risk[0].worse or not alerts)):
+        return _worst(off or risk, total)
+    if alerts:
+        more = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
+        return (
+            f"{f'{len(risk)} of {total} at risk' if risk else 'Nothing off track'}; critical alert on {alerts[0]}{more}"
+        )
     wrong = [c for c in cards if c.status.slug == "definition_error"]
     if not judged and wrong:
         return f"{len(wrong)} of {total} with a definition error; {wrong[0].label}"
@@ -122,6 +129,17 @@ def headline(cards: Sequence[Ranked]) -> str:
         return f"{total} KPIs, none with a target yet" if not waiting else f"{len(waiting)} of {total} waiting for data"
     tail = f"; {len(waiting)} waiting for data" if waiting else ""
     return f"All {len(judged)} with a target on track{tail}"
+
+
+def _worst(some: Sequence[Ranked], total: int) -> str:
+    """`3 of 14 off track, 2 of them worsening; worst Error-free sessions, 0.8 points under target`."""
+    first, worse = some[0], sum(card.worse for card in some)
+    gap = first.gap or first.status.why.rstrip(".")
+    told = ""
+    if worse:
+        told = " and worsening" if len(some) == 1 else f", {worse if worse < len(some) else 'all'} of them worsening"
+    lead = "worst " if len(some) > 1 else ""
+    return f"{len(some)} of {total} {first.status.label.lower()}{told}; {lead}{first.label}, {gap}"
 
 
 def freshness(context: DataContext, kpis: int) -> Freshness:
@@ -137,6 +155,8 @@ def _shown(context: DataContext, name: str) -> bool:
     return kpi is None or (kpi.overview and kpi.status == "live")
 
 
-def rank(item: Ranked) -> tuple[int, float, str]:
-    """Sorts worst first."""
-    return ORDER.index(item.status.slug), -item.status.depth, item.label
+def rank(item: Ranked) -> tuple[int, bool, float, str]:
+    """Sorts worst first: by status, what is worsening, and how far it is."""
+    slug = item.status.slug
+    asks = standing(slug, worse=True) is not None
+    return ORDER.index(slug), not (asks and item.worse), -item.status.depth, item.label

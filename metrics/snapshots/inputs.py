@@ -9,7 +9,7 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import DatasetState, SeriesKey
-from metrics.alerts.place import place_of
+from metrics.alerts.place import Place, place_between
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, default_scope
@@ -73,10 +73,9 @@ class WeekInputs:
         """What was redefined lately, in words; empty if nothing was."""
         return redefined.redefinition(self._context, kpi)
 
-    def place(self, kpi: KpiCommon, where: Where, period: pd.Timestamp, before: pd.Timestamp) -> str:
-        """Where the change between two periods sits, in words; empty if no segment stands out."""
-        found = place_of(kpi, self.catalogue, self._reader, period, where, against=before)
-        return found.words if found else ""
+    def place(self, kpi: KpiCommon, where: Where, period: pd.Timestamp, before: pd.Timestamp) -> Place | None:
+        """Where the change between two periods sits; None if no segment stands out."""
+        return place_between(kpi, self.catalogue, self._reader, period, before, where)
 
     def elapsed(self, kpi: KpiCommon) -> Elapsed | None:
         """The running period of a KPI of long periods; None if none of its days is over."""

@@ -13,17 +13,22 @@ import pandas as pd
 
 from connectors.errors import KpiError
 from connectors.warehouse.contract import NO_DIMENSION, SeriesKey
+from metrics.alerts.place import Place
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.snapshot import Shown, Snapshot
+from metrics.catalog.targets import target_grain
 from metrics.engine.frames import known_value
+from metrics.engine.maturity import final_at
 from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
+from metrics.kpi_views.consequence import Matter
 from metrics.kpi_views.status import ORDER, Status, held, held_in_part
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
 from metrics.snapshots import words
+from metrics.snapshots.bullets import Told, bullets
 from metrics.snapshots.document import AlertLine, Document, LaunchLine, Line, Section
 from metrics.snapshots.inputs import WeekInputs
 from metrics.snapshots.numbers import Expected, Numbers
@@ -40,6 +45,7 @@ class Circumstances:
     revision: int = 1
     alerts: tuple[AlertLine, ...] = ()
     launches: tuple[LaunchLine, ...] = ()
+    happened: tuple[Matter, ...] = ()  # alerts that opened and ended in the week, verdicts that were reached
 
 
 def missing(inputs: WeekInputs, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
@@ -86,13 +92,12 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
     """The document of one week, from what is live. Raises KpiError only where nothing can be read at all."""
     catalogue = inputs.catalogue
     _read_ahead(inputs, snapshot)
-    sections: list[Section] = []
-    standings: list[words.Standing] = []
+    sections, told = list[Section](), list[Told]()
     for title, shown in snapshot.filled(catalogue.kpis.values()):
-        pairs = [_line(inputs, item, week) for item in shown]
-        sections.append(Section(title=fmt.plain(title, fmt.NAME), lines=tuple(line for line, _ in pairs)))
-        standings += [words.Standing(line.title, line.gap, status) for line, status in pairs if not line.segment]
-    lines = [line for section in sections for line in section.lines]
+        mine = [_line(inputs, item, week) for item in shown]
+        sections.append(Section(title=fmt.plain(title, fmt.NAME), lines=tuple(one.line for one in mine)))
+        told += mine
+    lines = [one.line for one in told]
     text = _own_text(inputs, snapshot)
     counts = Counter(line.status for line in lines if not line.segment)  # a segment is part of its KPI
     marks = [state.watermark for state in inputs.states.values() if state.watermark is not None]
@@ -110,8 +115,8 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
         taken_at=made.taken_at.replace(microsecond=0),
         by=fmt.plain(made.by),
         timezone=catalogue.timezone,
-        headline=words.status_sentence(standings),
-        summary=_summary(lines),
+        headline=_headline(told, made.alerts),
+        summary=tuple(fmt.plain(text) for text in bullets(told, made.happened)),
         counts={slug: counts[slug] for slug in ORDER if counts[slug]},
         missing=missing(inputs, snapshot, week),
         sections=tuple(sections),
@@ -120,6 +125,16 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(inputs, lines)},
     )
+
+
+def _headline(told: Sequence[Told], alerts: Sequence[AlertLine]) -> str:
+    """Of KPIs; a segment is part of its own."""
+    standings = [
+        words.Standing(one.line.title, one.line.gap, one.status, one.worse) for one in told if not one.line.segment
+    ]
+    labels = {one.line.label for one in told}
+    firing = [a.title for a in alerts if a.state == "Open" and a.severity == "critical" and a.title in labels]
+    return words.status_sentence(standings, firing)
 
 
 def _read_ahead(inputs: WeekInputs, snapshot: Snapshot) -> None:
@@ -155,7 +170,7 @@ def _texts(inputs: WeekInputs, lines: Sequence[Line]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _line(inputs: WeekInputs, shown: Shown, week: Week) -> tuple[Line, Status]:
+def _line(inputs: WeekInputs, shown: Shown, week: Week) -> Told:
     where = tuple(Filter(dimension, (value,)) for dimension, value in shown.where.items())
     try:
         kpi = inputs.catalogue.kpi(shown.kpi)
@@ -165,7 +180,7 @@ def _line(inputs: WeekInputs, shown: Shown, week: Week) -> tuple[Line, Status]:
         return _broken(shown, error)
 
 
-def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> tuple[Line, Status]:
+def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Shown) -> Told:
     last, before, week, year = numbers.last, numbers.before, numbers.week, numbers.week.last.year
     value = known_value(last["value"]) if last is not None else None
     late = [why for d in inputs.catalogue.datasets_of(kpi) if (why := _late(inputs, d, week))]
@@ -175,6 +190,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
     label = fmt.plain(kpi.title, fmt.NAME)
     title = " · ".join([label, *(fmt.plain(v, fmt.NAME) for v in shown.where.values())])
     expected = numbers.expected if value is not None else None
+    place = _place(inputs, kpi, numbers)
     (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
     line = Line(
         kpi=kpi.name,
@@ -204,8 +220,8 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         why=fmt.plain(status.why),
         **_expected(kpi, expected),
         sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
-        place=fmt.plain(_place(inputs, kpi, numbers)),
-        record=words.record(numbers),
+        place=fmt.plain(place.words) if place else "",
+        record=words.record_text(numbers),
         miss=fmt.plain(words.miss(title, kpi, status, gap)),
         redefined=fmt.plain(inputs.redefinition(kpi)),
         weeks=weeks,
@@ -216,7 +232,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         counted=fmt.plain(in_words(kpi, inputs.catalogue)),
         data=tuple(_data(inputs, kpi)),
     )
-    return line, status
+    return Told(line, status, fmt.plain(place.short) if place else "", _missed(inputs, kpi, numbers, goal.target))
 
 
 def _tone(numbers: Numbers) -> str:
@@ -256,15 +272,27 @@ def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
     }
 
 
-def _place(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
+def _place(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> Place | None:
     """Where the change sits, if it is more than an ordinary one."""
     last, before, expected = numbers.last, numbers.before, numbers.expected
     now, then = numbers.sides
     if last is None or before is None or now is None or then is None or now == then:
-        return ""
+        return None
     if expected is not None and expected.ready and abs(expected.odd) < words.ORDINARY:
-        return ""
+        return None
     return inputs.place(kpi, numbers.where, last["period"], before["period"])
+
+
+def _missed(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, target: float | None) -> bool:
+    """Whether a period that became final in the week is on the wrong side of its target: it is told once."""
+    grain = target_grain(kpi)
+    rows = numbers.rows(grain) if target is not None and not numbers.where else numbers.final.iloc[:0]
+    if rows.empty or target is None or kpi.direction == "neutral":
+        return False
+    value = known_value(rows["value"].iloc[-1])
+    if value is None or final_at(kpi, rows["period"].iloc[-1], grain, inputs.catalogue) <= numbers.week.start:
+        return False
+    return value < target if kpi.direction == "up_is_good" else value > target
 
 
 def _pace(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
@@ -292,20 +320,7 @@ def _data(inputs: WeekInputs, kpi: KpiCommon) -> list[str]:
     return found
 
 
-def _summary(lines: Sequence[Line]) -> tuple[str, ...]:
-    """What moved most, records, and what is missed, worst first."""
-    found = []
-    moved = words.most_moved(lines)
-    if moved is not None:
-        found.append(words.moved_text(moved))
-        found += [f"{moved.title}: {moved.place}"] if moved.place else []
-    elif any(line.odd is not None for line in lines):
-        found.append("Nothing moved beyond what was expected.")
-    records = [f"{line.title}: {line.record[0].lower()}{line.record[1:]}" for line in lines if line.record]
-    return tuple(fmt.plain(text) for text in (*found, *records))
-
-
-def _broken(shown: Shown, error: KpiError) -> tuple[Line, Status]:
+def _broken(shown: Shown, error: KpiError) -> Told:
     problems = getattr(error, "problems", ())
     status = Status("definition_error", fmt.plain(str(problems[0]) if problems else error.message))
     line = Line(
@@ -327,4 +342,4 @@ def _broken(shown: Shown, error: KpiError) -> tuple[Line, Status]:
         definition="",
         counted="",
     )
-    return line, status
+    return Told(line, status)

@@ -13,8 +13,8 @@ from metrics.kpi_views.status import Status
 from metrics.presentation import format as fmt
 from metrics.snapshots.document import Line
 from metrics.snapshots.numbers import A_WEEK, Expected, Numbers
+from metrics.snapshots.records import record
 
-RECORD_FROM = {"hour": 24 * 60, "day": 60, "week": 26, "month": 12, "quarter": 8, "year": 5}  # periods before a record
 NOTABLE = 2.0  # noises from which a value that is inside of the expected range is still worth naming
 MISSED = ("off_track", "at_risk")
 ORDINARY = 1.0  # and below which nobody asks where a change sits
@@ -27,6 +27,12 @@ class Standing:
     label: str
     gap: str
     status: Status
+    worse: bool = False
+
+
+def when(line: Line) -> str:
+    """`on Sun 22 Nov`, `in 16–22 Nov`, of a line."""
+    return f"{'at' if line.grain == 'hour' else 'on' if line.grain == 'day' else 'in'} {line.period_text}"
 
 
 def period_text(kpi: KpiCommon, period: pd.Timestamp, year: int) -> str:
@@ -63,17 +69,15 @@ def expected_text(kpi: KpiCommon, expected: Expected) -> str:
     return f"{fmt.value_text(expected.low, kpi)} to {fmt.value_text(expected.high, kpi)} was expected"
 
 
-def record(numbers: Numbers) -> str:
-    """`The highest of 58 weeks, since 13 Oct 2025.`; empty if it is neither highest nor lowest."""
-    kpi, known = numbers.kpi, numbers.final.dropna(subset=["value"])
-    if numbers.last is None or pd.isna(numbers.last["value"]) or len(known) < RECORD_FROM[kpi.grain]:
+def record_text(numbers: Numbers) -> str:
+    """`The highest in 26 weeks.`; empty if it is no record that means something."""
+    final = numbers.final
+    if final.empty:
         return ""
-    value, earlier = float(known["value"].iloc[-1]), known["value"].iloc[:-1]
-    word = "highest" if value > float(earlier.max()) else "lowest" if value < float(earlier.min()) else ""
-    if not word:
-        return ""
-    first = known["period"].iloc[0]
-    return f"The {word} of {len(known)} {kpi.grain}s, since {first.day} {first:%b %Y}."
+    found = record(
+        pd.Series(final["value"].to_numpy("float64"), index=pd.DatetimeIndex(final["period"])), numbers.kpi.grain
+    )
+    return f"The {found[0]} in {found[1]} {numbers.kpi.grain}s." if found else ""
 
 
 def miss(line_label: str, kpi: KpiCommon, status: Status, gap: str) -> str:
@@ -92,17 +96,18 @@ def most_moved(lines: Sequence[Line]) -> Line | None:
 
 
 def moved_text(line: Line) -> str:
-    """`Error-free sessions moved most against what was expected: 98.4%, where 99.1% to 99.3% was expected.`"""
+    """`Error-free sessions moved most: 98.4% on Sun 22 Nov, where 99.1% to 99.3% was expected.`"""
+    said = f"{line.text} {when(line)}, where {line.expected_text}."
     inside = line.value is not None and line.low is not None and line.high is not None
     if inside and line.low <= line.value <= line.high:  # type: ignore[operator]
         side = "lower" if (line.odd or 0.0) < 0 else "upper"
-        return f"{line.title} moved most, to the {side} end: {line.text}, where {line.expected_text}."
-    return f"{line.title} moved most against what was expected: {line.text}, where {line.expected_text}."
+        return f"{line.title} moved most, to the {side} end: {said}"
+    return f"{line.title} moved most against what was expected: {said}"
 
 
-def status_sentence(standings: Sequence[Standing]) -> str:
-    """`2 of 14 off track; worst Error-free sessions, 0.8 points under target.`"""
-    return f"{headline(sorted(standings, key=rank))}."
+def status_sentence(standings: Sequence[Standing], alerts: Sequence[str] = ()) -> str:
+    """`2 of 14 off track; worst Error-free sessions, 0.8 points under target.` alerts: titles of open critical ones."""
+    return f"{headline(sorted(standings, key=rank), alerts)}."
 
 
 def week_text(start: pd.Timestamp, name: str) -> str:

@@ -32,7 +32,7 @@ def test_three_clicks_from_the_incident_to_its_place_and_an_acknowledgement(
     card = own.locator(".bw-alert")
     expect(card).to_contain_text("Critical")
     expect(card).to_contain_text("expected 98.8% or more")
-    expect(card).to_contain_text("91% of the change sits in platform android")
+    expect(card).to_contain_text("Platform android accounts for 96% of the change: 99.6% → 96.0%.")
     expect(card).to_contain_text("Also fires: android (rule crashes).")
     shot(page, "alert_2_place", tmp_path_factory)
     own.get_by_role("button", name="Acknowledge").click()  # two

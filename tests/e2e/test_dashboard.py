@@ -46,7 +46,10 @@ SHAPES = {
 
 def test_the_overview_is_filled_and_a_card_opens_its_kpi(visit: Open) -> None:
     page = visit("")
-    assert page.inner_text("h1") == "2 of 14 off track; worst Error-free sessions, 0.8 points under target"
+    assert (
+        page.inner_text("h1")
+        == "2 of 14 off track, 1 of them worsening; worst Error-free sessions, 0.8 points under target"
+    )
     cards = page.locator(".card")
     cards.first.wait_for()
     assert cards.count() == 14

@@ -114,7 +114,7 @@ def test_a_message_says_where_the_change_sits_and_what_is_near(project: Builder,
     project.sync(day(6))
     assert web.got[0]["message"].splitlines()[1:4] == [
         "Expected 120 or more (before 150).",
-        "All of the change sits in shop b: 50 → 10.",
+        "Shop b accounts for all of the change: 50 → 10.",
         "Nearby: launch New checkout, 2 days before.",
     ]
 

@@ -65,7 +65,9 @@ def test_stored_values_equal_facts(demo_world: Any, data: st.DataObject) -> None
 
 def test_the_demo_tells_its_story(demo_world: Any) -> None:
     found = overview(demo_world)
-    assert found.headline == "2 of 14 off track; worst Error-free sessions, 0.8 points under target"
+    assert (
+        found.headline == "2 of 14 off track, 1 of them worsening; worst Error-free sessions, 0.8 points under target"
+    )
     status = {c.name: c.status.slug for c in found.cards}
     assert status["p95_load_time"] == "off_track" and status["tickets_per_1000"] == "waiting_for_data"
     assert [c.status.slug for c in found.cards] == sorted(

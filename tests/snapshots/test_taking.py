@@ -266,11 +266,13 @@ def test_headline_records_and_misses_are_in_plain_words(project: Builder) -> Non
     revenue = made.line("revenue")
     assert revenue is not None and revenue.status == "at_risk" and revenue.odd is not None and revenue.odd < -10
     assert made.headline.startswith("1 of 4 off track; Paid share")
-    assert made.summary[0] == (
-        f"Revenue moved most against what was expected: {revenue.text}, where {revenue.expected_text}."
+    assert made.summary == (
+        "Paid share is off track: 81.1% in 9–15 Nov, +1.7 points vs the week before; 8.9 points under target.",
+        f"Revenue is at risk and worsening: {revenue.text} in 9–15 Nov, {revenue.change_text} vs the week before; "
+        f"{revenue.gap}; platform ios accounts for more than all (117%) of the change; warning alert since 9–15 Nov.",
     )
-    assert made.summary[1].startswith("Revenue: All of the change sits in platform ios: €")
-    assert made.summary[2] == "Revenue: the lowest of 67 weeks, since 4 Aug 2025."
+    assert revenue.place.startswith("Platform ios accounts for more than all (117%) of the change: €")
+    assert revenue.record == "The lowest in 26 weeks."
     assert revenue.miss == f"Revenue is at risk, {revenue.gap}; owner ana@example.com."
     assert revenue.sentence == f"{revenue.text} in 9–15 Nov, {revenue.change_text} vs the week before."
 

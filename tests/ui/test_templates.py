@@ -16,8 +16,8 @@ from jinja2 import UndefinedError
 
 from jobs.snapshots.board import Entry as Taken
 from metrics.alerts.board import AlertItem
+from metrics.alerts.change import Change
 from metrics.kpi_views.card import Card
-from metrics.kpi_views.change import ChangeBlock
 from metrics.kpi_views.status import Status
 from metrics.kpi_views.types.funnel import Step
 from metrics.kpi_views.types.retention import Cohort
@@ -87,7 +87,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "data/overdue": {"words": BAD},
     "data/sources": {"rows": [(hostile(SourceRow, state="failed", pulled_at=None), BAD)]},
     "kpi/answers": {"shape": SHAPE},
-    "kpi/change": {"blocks": [hostile(ChangeBlock)], "against": BAD},
+    "kpi/change": {"change": hostile(Change, note="")},
     "kpi/counts": {"line": BAD, "counts": [(BAD, BAD, BAD)]},
     "kpi/draft": {},
     "kpi/funnel": {"steps": [hostile(Step)]},

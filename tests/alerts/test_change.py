@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from metrics.kpi_views.change import where_it_sits
-from tests.conftest import Builder
+from metrics.alerts.change import where_it_sits
+from tests.conftest import Builder, known
 
 NOW = datetime(2026, 11, 9, 3, tzinfo=UTC)
 
@@ -27,17 +27,22 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
     project.kpi("middle", "dataset: acts\nagg: median\nexpr: CAST(done AS INTEGER)")
     project.sync(NOW)
     context = project.open().context(NOW)
-    (block,) = where_it_sits(context, "seen")
-    assert block.dimension == "platform" and block.line.startswith("+40 in all")
-    assert [(p.segment, p.change, p.levels) for p in block.parts] == [
-        ("ios", "+40", "40 → 80"),
-        ("web", "+0", "100 → 100"),
+    counted = known(where_it_sits(context, "seen"))
+    (block,) = counted.blocks
+    assert counted.heading == "Sun 8 Nov against the day before" and counted.told == "+40: 140 → 180."
+    assert counted.folded and counted.note.startswith("Too little is known yet")
+    assert block.dimension == "platform"
+    assert block.line == "Platform ios accounts for all of the change: 40 → 80."
+    assert [(p.segment, p.change, p.share, p.levels, p.n) for p in block.parts] == [
+        ("ios", "+40", "100% of the change", "40 → 80", "n 80"),
+        ("web", "+0", "0% of the change", "100 → 100", "n 100"),
     ]
-    (block,) = where_it_sits(context, "rate")
+    rate = known(where_it_sits(context, "rate"))
+    (block,) = rate.blocks
     # 60/140 → 50/180: web's rate 50% → 30%, ios 25% → 25%; shares 71.4% → 55.6% and 28.6% → 44.4%.
-    assert block.line.startswith("−15.1 points in all")
+    assert rate.told == "−15.1 points: 42.9% → 27.8%."
     mean = (60 / 140 + 50 / 180) / 2
     by_web = (100 / 140 + 100 / 180) / 2 * -0.2 + (0.4 - mean) * (100 / 180 - 100 / 140)
     assert block.parts[0].segment == "web" and block.parts[0].change == f"−{abs(by_web) * 100:.1f} points"
     assert "by its own rate" in block.parts[0].detail and block.parts[0].good is False
-    assert where_it_sits(context, "middle") == (), "medians of segments do not add up"
+    assert where_it_sits(context, "middle") is None, "medians of segments do not add up"
