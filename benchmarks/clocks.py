@@ -64,7 +64,7 @@ FAR = Clock("40 days ahead in Pacific/Auckland", days=40, zone="Pacific/Auckland
 SAMPLE = (
     "tests/test_pages.py",
     "tests/e2e/test_dashboard.py::test_the_overview_is_filled_and_a_card_opens_its_kpi",
-    "tests/jobs/test_evaluate_alerts.py",
+    "tests/jobs/test_evaluate_alerts.py::test_one_message_when_it_fires_and_one_when_it_is_over",
 )
 
 

@@ -148,8 +148,9 @@ def _made(project: Project) -> dict[str, Any]:
 
 
 def questions(project: Project) -> list[dict[str, str]]:
-    """The strip's questions, each with a KPI and a query string; empty if this is no demo."""
-    return list(_made(project).get("questions", [])) if project.settings.demo else []
+    """The strip's questions, `text` and `address` of the page that answers it; empty if this is no demo."""
+    asked = _made(project).get("questions", []) if project.settings.demo else []
+    return [question for question in asked if "address" in question]  # a demo of an earlier version has others
 
 
 def outdated(project: Project, now: datetime) -> str:
@@ -168,11 +169,12 @@ def outdated(project: Project, now: datetime) -> str:
 
 def _questions(story: larkspur.Story) -> list[dict[str, str]]:
     campaign = story.on(larkspur.CAMPAIGN)
-    return [
-        {"text": "Did the new editor pay off?", "kpi": "p95_load_time", "range": "90d", "by": "editor"},
-        {"text": "What broke on Android?", "kpi": "error_free_sessions", "range": "28d", "by": "app_version"},
-        {"text": f"Why did activation fall in {campaign:%B}?", "kpi": "activation", "range": "365d", "by": "channel"},
-    ]
+    asked = {
+        "Did the new editor pay off?": "launch?launch=new_editor",
+        "What broke on Android?": "kpi?kpi=error_free_sessions&range=28d&by=app_version",
+        f"Why did activation fall in {campaign:%B}?": "kpi?kpi=activation&range=365d&by=channel",
+    }
+    return [{"text": text, "address": address} for text, address in asked.items()]
 
 
 def _write_launches(folder: Path, story: larkspur.Story) -> None:

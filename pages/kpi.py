@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from jobs.alerts.board import firing_of, normal_periods
@@ -11,23 +13,26 @@ from metrics.alerts.board import AlertItem
 from metrics.alerts.change import Change, where_it_sits
 from metrics.alerts.rule_chart import Overlay, overlay
 from metrics.alerts.rules import Rule
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
 from metrics.kpi_views.chart import left_grains
+from metrics.kpi_views.insight import insight
+from metrics.kpi_views.kpi_list import in_order
 from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page
 from metrics.kpi_views.origin import Origin, origin
-from ui.alerts.incident import alert_card
 from ui.kpi.change import show_change
 from ui.kpi.charts import series_figure
+from ui.kpi.drawers import drawers, fires
 from ui.kpi.hero import hero
-from ui.kpi.origin import show_origin
-from ui.kpi.rule import chosen_rule, rule_controls
+from ui.kpi.rule import chosen_rule
 from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import dimension_filters, draw_dimension_filters, row, segments_of
 from ui.shell.plot import plot
 from ui.shell.templates import banner, line, render
+from ui.shell.trail import trail
 from ui.shell.words import literal
 
 
@@ -65,21 +70,19 @@ def origin_of(kpi: str) -> Origin:
 
 
 def page() -> None:
-    """Choose, number, chart, table."""
+    """The way here, number, sentence, chart; then what it is made of, and drawers that load when they are opened."""
     if not state.project().has_data():
         first_steps(state.project())
         return
     catalogue = state.catalogue()
-    names = sorted({*catalogue.kpis, *catalogue.broken})
-    if not names:
+    titles = in_order(catalogue)
+    if not titles:
         st.title("No KPIs yet")
         st.write("Write one file per KPI in the project's `kpis/` folder; docs/definitions.md has examples.")
         return
-    labels = {n: catalogue.kpis[n].title if n in catalogue.kpis else n for n in names}
-    default = next((n for n in names if n in catalogue.kpis and catalogue.kpis[n].overview), names[0])
-    options = dict(sorted(labels.items(), key=lambda i: i[1]))
-    all_of_them = ("All KPIs", "kpis")
-    name = url.subject("kpi", "KPI", options, default, listing=all_of_them, renamed=catalogue.formerly)
+    first = next((n for n in titles if n in catalogue.kpis and catalogue.kpis[n].overview), next(iter(titles)))
+    listing, former = ("All KPIs", "kpis"), catalogue.formerly
+    name = url.subject("kpi", "KPI", titles, first, listing=listing, renamed=former, picker=False)
     kpi = catalogue.kpi(name)
     dimensions = catalogue.dimensions_of(kpi)
     grain = url.read("grain", left_grains(kpi, catalogue), kpi.grain)
@@ -91,35 +94,38 @@ def page() -> None:
     found = view(name, grain, range_, compare, by, where, who)
     rule = chosen_rule(kpi, where)
     shown = overlay_of(name, rule, where) if rule is not None else None
-    st.title(literal(found.card.label))
-    line(found.description)
-    if found.card.draft:
-        render("kpi/draft")
-    if found.card.notice:
-        banner(found.card.notice)
-    for item in firing(name):
-        alert_card(item, link=dict(item.view) != {**dict(st.query_params), "kpi": name})
-    hero(found.card)
-    if found.so_far:
-        line(found.so_far)
-    parts = {d: segments_of(name, d) for d in dimensions}
+    change = change_of(name, where)
+    area = (kpi.area, f"kpis?{urlencode({'area': kpi.area})}")
+    trail((("KPIs", "kpis"), *((area,) if kpi.area else ())), kpi.title, "kpi", "kpi", titles, name, found.description)
+    with st.container(gap="small"):
+        st.title(literal(found.card.label))
+        if found.card.draft:
+            render("kpi/draft")
+        if found.card.notice:
+            banner(found.card.notice)
+        fires(firing(name), name)
+        hero(found.card)
+        moved = change.sentence if change else ""
+        line(insight(found.card, found.so_far, moved, ordinary=change is None or change.folded))
+        _controls(found, kpi, where)
+        _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
+    draw(found.shape)
+    show_change(change)
+    drawers(kpi, found, where, shown, items=firing(name), origin=lambda: origin_of(name))
 
+
+def _controls(found: KpiPage, kpi: KpiCommon, where: tuple[Filter, ...]) -> None:
+    """One row, kept in the address."""
     with row():
-        url.choose("range", "Range", RANGES, DEFAULT_RANGE[grain])
+        url.choose("range", "Range", RANGES, DEFAULT_RANGE[found.series.grain])
         if len(found.grains) > 1:
             url.choose("grain", "Grain", {g: f"By {g}" for g in found.grains}, kpi.grain)
         url.choose("compare", "Comparison", COMPARISONS, "none")
-        if dimensions:
-            cuts = {"": "No breakdown", **{d: f"By {d.replace('_', ' ')}" for d in dimensions}}
+        if found.dimensions:
+            cuts = {"": "No breakdown", **{d: f"By {d.replace('_', ' ')}" for d in found.dimensions}}
             url.choose("by", "Breakdown", cuts, "")
             with st.popover(f"Filters ({len(where)})" if where else "Filters"):
-                draw_dimension_filters(parts, where)
-    _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
-    rule_controls(kpi, where, shown)
-    draw(found.shape)
-    show_change(change_of(name, where))
-    _table(found, name)
-    show_origin(origin_of(name))
+                draw_dimension_filters({d: segments_of(kpi.name, d) for d in found.dimensions}, where)
 
 
 def _chart(found: KpiPage, shown: Overlay | None) -> None:
@@ -132,17 +138,8 @@ def _chart(found: KpiPage, shown: Overlay | None) -> None:
     views = (found.chart,) if shown is None else (found.chart, shown)
     plot(lambda: series_figure(found.chart, shown), *views, key="series", alt=words)
     render("shell/lines", lines=(found.chart.note, *found.notes))
-
-
-def _table(found: KpiPage, name: str) -> None:
-    st.header("Values")
-    words = {"Period", "Complete", (found.series.by or "").replace("_", " ").capitalize()}
-    right = st.column_config.TextColumn(alignment="right")
-    numbers = {str(column): right for column in found.table.columns if column not in words}
-    st.dataframe(found.table, hide_index=True, height=280, key="values", column_config=numbers)
-    st.download_button(
-        "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
-    )
+    if found.launches:
+        render("kpi/launches", items=[(w, f"launch?{urlencode({'launch': n})}") for w, n in found.launches])
 
 
 page()

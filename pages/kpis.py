@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from metrics.kpi_views.kpi_list import Entry, kpi_list, matching
-from ui.shell import state
+from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.templates import line, render
+from ui.shell.trail import trail
+from ui.shell.words import literal
 
 LONGEST = 200  # letters of a search
 
@@ -24,7 +26,11 @@ def page() -> None:
         first_steps(state.project())
         return
     entries = view()
-    st.title("KPIs")
+    areas = dict.fromkeys(entry.card.area for entry in entries if entry.card.area)
+    area = url.read("area", list(areas), "")
+    if area:
+        trail((("KPIs", "kpis"),), area, "kpis", "area", {name: name for name in areas}, area)
+    st.title(literal(area) if area else "KPIs")
     st.session_state["search"] = st.query_params.get("search", "")[:LONGEST]
 
     def edited() -> None:
@@ -41,7 +47,7 @@ def page() -> None:
         placeholder="Search name, owner, tag, synonym …",
         label_visibility="collapsed",
     )
-    found = matching(entries, st.session_state["search"])
+    found = [entry for entry in matching(entries, st.session_state["search"]) if area in ("", entry.card.area)]
     line(f"{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.")
     if not found:
         st.info("No KPI has all these words. Try fewer, or a synonym.")

@@ -17,6 +17,7 @@ from ui.shell.empty import first_steps
 from ui.shell.once import once
 from ui.shell.plot import plot
 from ui.shell.templates import line, render
+from ui.shell.trail import trail
 from ui.shell.words import literal
 
 
@@ -48,8 +49,10 @@ def page() -> None:
     labels = {x.name: x.title for x in reversed(known)}
     if st.query_params.get("launch") in {draft.name for draft in catalogue.drafts}:
         catalogue.launch(st.query_params["launch"])  # says what a draft lacks
-    name = url.subject("launch", "Launch", labels, (begun or known)[-1].name, listing=("All launches", "launches"))
+    latest, every = (begun or known)[-1].name, ("All launches", "launches")
+    name = url.subject("launch", "Launch", labels, latest, listing=every, picker=False)
     found = view(name)
+    trail((("Launches", "launches"),), found.title, "launch", "launch", {x.name: x.title for x in known}, name)
     st.title(literal(found.title))
     show_decision(found)
     render("launches/headline", said=found.headline)

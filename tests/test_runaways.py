@@ -28,8 +28,8 @@ pytestmark = pytest.mark.breadth(3)
 SETTINGS = "timezone: UTC\nquery_timeout: 3s\nquery_memory: 1GB\n"
 LIMITS = Limits(10**9, 3.0, 2)
 DRAW = random.Random(SEED)
-TRIED = DRAW.sample(range(len(SELECTS)), cases(fast=3, slow=12, full=len(SELECTS)))
-PLACED = DRAW.sample(VALUES, cases(fast=1, slow=5, full=len(VALUES)))
+TRIED = DRAW.sample(range(len(SELECTS)), cases(fast=3, slow=7, full=len(SELECTS)))
+PLACED = DRAW.sample(VALUES, cases(fast=1, slow=3, full=len(VALUES)))
 ROOM = 2.0  # seconds beyond the limit
 MOST = 2_000  # MB
 

@@ -15,23 +15,16 @@ import streamlit as st  # noqa: E402
 from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 
 from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
-from ui.shell import state, theme, url  # noqa: E402
+from ui.shell import state, theme, trail, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
 from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
-FIRST = (
-    "overview",
-    "alerts",
-    "launches",
-    "launch",
-    "snapshots",
-    "kpi",
-    "kpis",
-    "data",
-)  # the order of the navigation; any other page follows by name
+# The order of the navigation; any other page follows by name.
+FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data")
+DETAILS = ("kpi", "launch")  # of one thing: reached from where it is listed, and from every link to it
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 
@@ -56,6 +49,7 @@ def pages() -> list[st.Page]:
             title=title_of(stem),
             url_path=stem,
             default=stem == FIRST[0],
+            visibility="hidden" if stem in DETAILS else "visible",
         )
         for stem in ordered
     ]
@@ -105,6 +99,7 @@ def main() -> None:
     require_sign_in(project)
     page = st.navigation([*pages(), *unknown_page()], position="top")
     url.begin(page.url_path)
+    trail.title(page.title)
     offer_undo()
     unknown = st.container()
     try:

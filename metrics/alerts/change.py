@@ -63,6 +63,11 @@ class Change:
     place: Place | None = None
 
     @property
+    def sentence(self) -> str:
+        """The change and, where it is known, its place."""
+        return " ".join(filter(None, (f"{self.heading}: {self.told}", self.place.words if self.place else self.note)))
+
+    @property
     def folded(self) -> bool:
         """Whether it is worth looking at only for who asks."""
         return bool(self.note)

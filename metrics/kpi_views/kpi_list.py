@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metrics.catalog.catalogue import Catalogue
 from metrics.engine.data_context import DataContext
 from metrics.kpi_views.card import Card, card
 from metrics.kpi_views.types import in_words
@@ -35,6 +36,14 @@ def kpi_list(context: DataContext) -> tuple[Entry, ...]:
             Entry(own, kpi.type, kpi.grain, kpi.additivity, in_words(kpi, catalogue), kpi.tags, " ".join(words).lower())
         )
     return tuple(sorted(found, key=lambda e: (e.card.area, e.card.label)))
+
+
+def in_order(catalogue: Catalogue) -> dict[str, str]:
+    """Name → title of all KPIs, by area and title: how people go from one to the next."""
+    kpis = catalogue.kpis
+    titles = {name: kpis[name].title if name in kpis else name for name in {*kpis, *catalogue.broken}}
+    areas = {name: kpi.area for name, kpi in kpis.items()}
+    return dict(sorted(titles.items(), key=lambda item: (areas.get(item[0], ""), item[1], item[0])))
 
 
 def matching(entries: tuple[Entry, ...], search: str) -> list[Entry]:

@@ -44,6 +44,7 @@ class KpiPage:
     notes: tuple[str, ...]
     series: Series
     shape: Shape | None = None
+    launches: tuple[tuple[str, str], ...] = ()  # of this KPI, in words and by name, the newest first
     so_far: str = ""  # the running period against the same part of the one before
 
 
@@ -85,8 +86,16 @@ def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
         notes=_notes(context.catalogue, kpi, series),
         series=series,
         shape=shape_of(context, kpi, series, where, who),
+        launches=_launches(context.catalogue, kpi),
         so_far=so_far(context, kpi, where),
     )
+
+
+def _launches(catalogue: Catalogue, kpi: KpiCommon) -> tuple[tuple[str, str], ...]:
+    """`New editor (7 Nov 2026)`: what it is read for, planned ones too."""
+    own = [x for x in catalogue.launches if x.kind == "launch" and x.concerns(kpi.name, kpi.area)]
+    own.sort(key=lambda launch: launch.starts_on, reverse=True)
+    return tuple((f"{x.title} ({x.starts_on:%-d %b %Y})", x.name) for x in own)
 
 
 def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 from connectors.warehouse.contract import DatasetState, Reader, SourceRun
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
+from metrics.engine.frames import known_value
 from metrics.engine.query import Query
 from metrics.engine.rows_counted import counted_rows, undated_rows
 from metrics.kpi_views.types import in_words
@@ -18,8 +21,12 @@ from metrics.presentation import format as fmt
 
 @dataclass(frozen=True)
 class Origin:
-    """facts: (label, text) in reading order. sql: the statements that compute it from rows."""
+    """counted: what the number is made of, in a sentence. facts: (label, text) in reading order.
 
+    sql: the statements that compute it from rows.
+    """
+
+    counted: str
     facts: tuple[tuple[str, str], ...]
     sql: tuple[str, ...]
 
@@ -55,7 +62,35 @@ def origin(
     for change in kpi.changes:
         facts.append(("Changed", f"{change.on:%d %b %Y}{f' by {change.by}' if change.by else ''}: {change.why}"))
     facts.append(("Owner", kpi.owner or "not set"))
-    return Origin(tuple(facts), sql_of(Query(name), catalogue, reader))
+    return Origin(_counted(kpi, catalogue, reader), tuple(facts), sql_of(Query(name), catalogue, reader))
+
+
+def _counted(kpi: KpiCommon, catalogue: Catalogue, reader: Reader) -> str:
+    """`16–22 Nov 2026: 1,094 of 2,695 is 40.6%.`: of the last complete period; empty if there is none."""
+    frame = answer(Query(kpi.name), catalogue, reader, transforms=False).frame
+    done = frame[frame["complete"].to_numpy(dtype=bool)]
+    if done.empty:
+        return ""
+    row = done.iloc[-1]
+    when = fmt.period_text(row["period"], kpi.grain, 0)
+    value = fmt.value_text(known_value(row["value"]), kpi)
+    above, below = known_value(row["numerator"]), known_value(row["denominator"])
+    if above is not None and below is not None:
+        of = "of" if kpi.is_rate else "divided by"
+        return f"{when}: {above:,.10g} {of} {below:,.10g} is {value}."
+    parts = [_part(part, row["period"], kpi.grain, catalogue, reader) for part in catalogue.references(kpi)]
+    if parts:
+        return f"{when}: {' and '.join(parts)} make {value}."
+    return f"{when}: {value}" + ("." if pd.isna(row["n"]) else f", counted from n = {int(row['n']):,}.")
+
+
+def _part(name: str, period: pd.Timestamp, grain: str, catalogue: Catalogue, reader: Reader) -> str:
+    """`1,204 Support tickets`: what another KPI is in the same period."""
+    part = catalogue.kpi(name)
+    frame = answer(Query(name, grain), catalogue, reader, transforms=False).frame
+    found = frame[frame["period"] == period]
+    value = None if found.empty else known_value(found["value"].iloc[0])
+    return f"{part.title} {fmt.value_text(value, part)}"
 
 
 def _begin(state: DatasetState) -> str:

@@ -252,7 +252,7 @@ def test_incremental_equals_full_of_types_that_follow(moves: list[tuple[list[tup
 
 
 @pytest.mark.slow
-@sampled(fast=0, slow=3, full=50, shrink=False)
+@sampled(fast=0, slow=2, full=50, shrink=False)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
 def test_incremental_equals_full_of_types_that_follow_at_length(
     start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str
@@ -276,7 +276,7 @@ def test_a_change_of_what_is_joined_reaches_every_period(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@sampled(fast=0, slow=4, full=100, shrink=False)
+@sampled(fast=0, slow=2, full=100, shrink=False)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))
 def test_incremental_equals_full_at_length(
     start: list[tuple[Any, ...]], moves: list[tuple[list[tuple[Any, ...]], float]], zone: str

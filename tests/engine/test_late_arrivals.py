@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import Builder
+from tests.sampling import cases
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "git_activity_datasette"
 EXPECTED: dict[str, Any] = json.loads((DATA / "expected.json").read_text())["computed"]
@@ -48,7 +49,7 @@ def replayed(project: Builder, months: list[str] | None) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("months", [RESTATED, pytest.param(None, marks=pytest.mark.slow)], ids=["restated", "all"])
+@pytest.mark.parametrize("months", [RESTATED, None][: cases(fast=1, slow=1, full=2)], ids=str)
 def test_months_are_restated_exactly_as_published(project: Builder, months: list[str] | None) -> None:
     published = replayed(project, months)
     expected = EXPECTED["late_arrival_by_utc_month"]["months"]

@@ -13,6 +13,8 @@ from tests.conftest import NOW, Builder, evaluate
 from tests.jobs.conftest import Web, messages
 from tests.quality.test_tracking_plan import World
 
+pytestmark = pytest.mark.breadth(1)
+
 DAY = timedelta(days=1)
 
 

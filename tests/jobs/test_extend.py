@@ -18,6 +18,8 @@ from jobs.operations.doctor import doctor
 from jobs.operations.schedule import schedule
 from tests.conftest import NOW, Builder
 
+pytestmark = pytest.mark.breadth(4)
+
 
 @pytest.fixture
 def shop(project: Builder) -> Builder:

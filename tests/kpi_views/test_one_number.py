@@ -38,7 +38,7 @@ def test_card_page_csv_and_query_show_one_number(demo_world: Any, name: str) -> 
     assert table[kpi.title].iloc[0] == fmt.value_text(done["value"], kpi)
 
 
-@sampled(fast=12, slow=100, full=1000)
+@sampled(fast=12, slow=50, full=1000)
 @given(data=st.data())
 def test_stored_values_equal_facts(demo_world: Any, data: st.DataObject) -> None:
     catalogue, reader = demo_world.catalogue, demo_world.reader

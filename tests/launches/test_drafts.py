@@ -16,7 +16,7 @@ from tests.conftest import NOW, ROOT, Builder, run_cli
 from tests.launches.drafting import DAY, RULE, SINCE, by_origin, change, files, records, release
 from tests.test_pages import run
 
-pytestmark = pytest.mark.breadth(11)
+pytestmark = pytest.mark.breadth(5)
 
 
 def drafted(project: Builder, rows: list[dict[str, Any]], rule: str = RULE) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,8 @@ from metrics.launches.words import score_words
 from tests.conftest import Builder, known
 from tests.launches.conftest import card, launch
 
+pytestmark = pytest.mark.breadth(3)
+
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 
 

@@ -14,7 +14,7 @@ from jobs.operations.backup import backup
 from tests.conftest import NOW
 from tests.operations.conftest import DAYS, Shop, refused
 
-pytestmark = pytest.mark.breadth(6)
+pytestmark = pytest.mark.breadth(3)
 
 
 def stood_in_for(shop: Shop, *words: str, kept: int = 1) -> None:

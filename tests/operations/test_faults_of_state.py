@@ -18,7 +18,7 @@ from tests.conftest import NOW
 from tests.operations.conftest import DAYS, Shop
 from tests.test_pages import PAGES, run
 
-pytestmark = pytest.mark.breadth(8)
+pytestmark = pytest.mark.breadth(4)
 
 NEEDS_THE_STORE = {"alerts", "launches", "snapshots"}
 

@@ -20,8 +20,8 @@ from tests.operations.test_fuzz import mutated
 from tests.sampling import SEED, cases
 
 PARTS = ("kpis", "datasets", "launches", "snapshots")
-CASES = cases(fast=30, slow=300, full=2_000)
-SYNCS = cases(fast=2, slow=20, full=200)
+CASES = cases(fast=30, slow=120, full=2_000)
+SYNCS = cases(fast=2, slow=10, full=200)
 LONGEST = 10.0  # seconds for one reading of all files, on a busy machine
 ODD = (
     *(

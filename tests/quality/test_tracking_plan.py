@@ -15,7 +15,7 @@ from metrics.quality.tracking_plan import Breach, breaches, similarity
 from tests.conftest import NOW, Builder
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(5)
+pytestmark = pytest.mark.breadth(3)
 
 DAYS = 60
 PLAN = """name: product
@@ -125,7 +125,7 @@ def told(found: list[Breach]) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.breadth(1)
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=4, full=20)))
+@pytest.mark.parametrize("number", range(cases(fast=1, slow=2, full=20)))
 def test_a_clean_sync_tells_nothing(project: Builder, number: int) -> None:
     world = World(project, wide=bool(number % 2))
     world.chance = random.Random(f"{SEED} clean {number}")

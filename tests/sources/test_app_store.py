@@ -17,6 +17,8 @@ from tests.fakes.app_store import APP
 from tests.fakes.server import Fake, impatient
 from tests.sources.second_tier import DAY, AppStoreReviews, pulled, table
 
+pytestmark = pytest.mark.breadth(3)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

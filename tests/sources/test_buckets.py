@@ -12,6 +12,8 @@ from tests.conftest import NOW, Builder
 from tests.fakes.buckets import ACCOUNT, BUCKET, Buckets
 from tests.fakes.server import Fake
 
+pytestmark = pytest.mark.breadth(3)
+
 AT = datetime(2026, 11, 1, 9, tzinfo=UTC)
 KEY = "c2VjcmV0LWtleS1vZi10aGUtZmFrZQ=="
 ACCESS = {

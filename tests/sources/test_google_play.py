@@ -18,6 +18,8 @@ from tests.fakes.google_play import PACKAGE
 from tests.fakes.server import Fake, impatient
 from tests.sources.second_tier import DAY, GooglePlayReviews, pulled, table
 
+pytestmark = pytest.mark.breadth(3)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from tests.fakes.google import account
 from tests.fakes.google_sheets import SHEET, GoogleSheets
 from tests.fakes.server import Fake, impatient
 
+pytestmark = pytest.mark.breadth(5)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

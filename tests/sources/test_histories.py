@@ -17,7 +17,7 @@ from tests.fakes.server import FAULTS, OF_PAGES, Fake, impatient
 from tests.sampling import SEED, cases
 from tests.sources.vendors import FAMILIES, Vendor
 
-pytestmark = pytest.mark.breadth(4)
+pytestmark = pytest.mark.breadth(2)
 WIDE = {"page": "10000", "window": "9d", "size": "100"}
 
 

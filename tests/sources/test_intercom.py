@@ -19,6 +19,8 @@ from tests.fakes.intercom import TOKEN
 from tests.fakes.server import Fake, impatient
 from tests.sources.second_tier import Contacts, Conversations, Vendor, pulled, table
 
+pytestmark = pytest.mark.breadth(3)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.sampling import SEED
 from tests.sources.dying import AFTER, STEPS, killed
 from tests.sources.vendors import FAMILIES, Vendor
 
-pytestmark = pytest.mark.breadth(1)
+pytestmark = pytest.mark.slow
 # Each way of pulling: those of stripe, and those of rest, are one.
 SOURCES = [
     (kind, held)

@@ -30,7 +30,7 @@ from tests.fakes.histories import History, history, subscription
 from tests.fakes.server import Fake, impatient
 from tests.sources.counted import balance, counted, paid
 
-pytestmark = pytest.mark.breadth(3)
+pytestmark = pytest.mark.breadth(1)
 KEYS = {
     "POSTHOG_API_KEY": posthog.KEY,
     "MIXPANEL_PASSWORD": mixpanel.PASSWORD,

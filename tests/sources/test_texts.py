@@ -15,7 +15,7 @@ from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder
 from tests.sampling import sampled
 
-pytestmark = pytest.mark.breadth(8)
+pytestmark = pytest.mark.breadth(5)
 
 Written = Callable[[datetime], str]
 EAST = timezone(timedelta(hours=5, minutes=30))
@@ -327,7 +327,7 @@ def test_what_a_clean_column_gets_later_is_read_or_put_aside_with_its_line(proje
     assert read(project, "v")["60"] == 1000.0 and len(read(project, "v")) == 63
 
 
-@sampled(fast=2, slow=10, full=150)
+@sampled(fast=2, slow=6, full=150)
 @given(st.integers(0, 30), st.integers(1, 60), st.sampled_from([0.0, 0.1, 0.5]))
 def test_above_the_limit_a_source_fails_and_below_it_rows_are_put_aside(
     tmp_path_factory: pytest.TempPathFactory, bad: int, good: int, most: float
@@ -342,7 +342,7 @@ def test_above_the_limit_a_source_fails_and_below_it_rows_are_put_aside(
         assert run.status == "loaded" and run.quarantined == bad and len(read(project)) == good
 
 
-@sampled(fast=3, slow=10, full=100)
+@sampled(fast=3, slow=6, full=100)
 @given(
     st.integers(0, 10**6),
     st.sampled_from([1, 3]),

@@ -82,7 +82,7 @@ def misspelt() -> some.SearchStrategy[tuple[str, str]]:
     return pairs.filter(lambda pair: pair[1] not in NAMES)
 
 
-@sampled(fast=8, slow=40, full=300, shrink=False)
+@sampled(fast=8, slow=16, full=300, shrink=False)
 @given(pair=misspelt())
 def test_a_misspelt_kpi_never_shows_another(demo_app: AppTest, pair: tuple[str, str]) -> None:
     app = at(demo_app, "kpi", kpi=pair[1])

@@ -11,6 +11,7 @@ from metrics.kpi_views.chart import Chart, Line, Projected
 from ui.kpi.marks import draw_marks
 from ui.shell.theme import BAD, LINE, QUIET, RISK, SERIES
 
+HEIGHT = 300  # pixels: number, sentence and chart fit the first screen
 FEW = 8  # periods: each is marked with a dot
 # The period, once, above what the pointer shows.
 HOVER = {
@@ -56,7 +57,7 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
     end = max([last, *ahead, *(mark.on for mark in chart.marks if first <= mark.on)])
     draw_marks(figure, chart.marks, first, end)
     figure.update_layout(
-        height=380,
+        height=HEIGHT,
         margin={"l": 8, "r": 12, "t": 44, "b": 8},
         hovermode="x unified",
         showlegend=len(figure.data) > 1,

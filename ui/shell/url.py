@@ -84,10 +84,12 @@ def subject(
     *,
     listing: tuple[str, str] | None = None,
     renamed: Mapping[str, str] = NO_OTHERS,
+    picker: bool = True,
 ) -> str:
     """As `choose`, of what the page is about: where the address names an unknown one, nothing else is shown for it.
 
     listing: words and page where all of them are. renamed: former slug → slug of today; the address is rewritten.
+    picker: whether it can be chosen here; a page that says what is beside it needs no such widget.
     """
     asked = st.query_params.get(name, "")
     if asked not in options and asked in renamed:
@@ -98,7 +100,7 @@ def subject(
         words = "The address names it, and there is none of that name."
         render("shell/unknown", words=words, links=_links(name, asked, options), listing=listing)
         st.stop()
-    chosen = choose(name, label, options, default)
+    chosen = choose(name, label, options, default) if picker else st.query_params.get(name, default)
     kind, old, new = st.session_state.get(RENAMED, ("", "", ""))
     if (kind, new) == (name, chosen):
         line(f"{old} is now called {options[new]} ({new}).")

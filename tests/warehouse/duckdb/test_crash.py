@@ -95,7 +95,7 @@ def test_readers_are_never_in_the_way(project: Builder) -> None:
         assert wrong == [] and reads > 20 and generations > 3
 
 
-MANY = cases(fast=0, slow=30, full=100)
+MANY = cases(fast=0, slow=12, full=100)
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_killed_at_each_step_nothing_is_lost(project: Builder, place: str) -> No
     swept(project)
 
 
-KILLS = cases(fast=0, slow=8, full=40)
+KILLS = cases(fast=0, slow=4, full=40)
 
 
 @pytest.mark.slow
