@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
@@ -16,6 +16,7 @@ from metrics.kpi_views.card import latest
 from metrics.presentation import format as fmt
 
 MOST_DIMENSIONS = 2
+FELT = 0.005  # of a segment's change: what moved by its share less than so is not told
 TINY = 1e-12
 
 
@@ -90,21 +91,23 @@ def _block(kpi: KpiCommon, split: drivers.Split) -> ChangeBlock:
     rows = [_part(kpi, part.segment, part, largest) for part in top]
     if rest:
         change, rate, mix = (sum(getattr(part, key) for part in rest) for key in ("change", "rate", "mix"))
-        other = drivers.Part(f"{len(rest)} others", 0.0, 0.0, change, rate, mix, sum(part.weight for part in rest))
+        other = drivers.Part(
+            counted(len(rest), "other"), 0.0, 0.0, change, rate, mix, sum(part.weight for part in rest)
+        )
         rows.append(_part(kpi, other.segment, other, largest, levels=False))
     first = top[: drivers.TOP]
     names = ", ".join(part.segment for part in first)
     held = sum(part.change for part in first) / split.change
-    share = f"{held:.0%}" if 0 <= held <= 1 else "more than all" if held > 1 else "none"
+    share = fmt.share_text(held) if 0 <= held <= 1 else "more than all" if held > 1 else "none"
     line = f"{fmt.difference_text(split.change, kpi)} in all; {names} hold {share} of it."
     return ChangeBlock(split.dimension.replace("_", " "), line, tuple(rows))
 
 
 def _part(kpi: KpiCommon, name: str, part: drivers.Part, largest: float, *, levels: bool = True) -> ChangePart:
-    shown = f"{fmt.value_text(part.before, kpi)} → {fmt.value_text(part.after, kpi)}" if levels else ""
+    shown = " → ".join(fmt.value_texts((part.before, part.after), kpi)) if levels else ""
     detail = ""
     rate, mix = (fmt.difference_text(x, kpi) for x in (part.rate, part.mix))
-    if abs(part.mix) > TINY and not mix.startswith("±"):
+    if abs(part.mix) > max(TINY, abs(part.change) * FELT):
         detail = f"{rate} by its own rate, {mix} by its share"
     good = None
     if kpi.direction != "neutral" and abs(part.change) > TINY:

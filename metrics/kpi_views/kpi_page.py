@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
@@ -139,11 +140,11 @@ def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> s
     if rows.empty:
         return ""
     row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
-    shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
-    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi, compact=True)
+    shown, before = fmt.value_texts([float(row[c]) for c in ("value", "comparison")], kpi)
+    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi)
     return (
-        f"{title} so far, {found.days} of {found.of} days: {shown}, against {before} at the same point of the "
-        f"{kpi.grain} before ({change})."
+        f"{title} so far, {found.days} of {counted(found.of, 'day')}: {shown}, against {before} at the same point of "
+        f"the {kpi.grain} before ({change})."
     )
 
 
@@ -186,7 +187,11 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
     if whole and not series.by:
         target = _goals(context, kpi, series)
         limits = _limits(kpi, target) if grain == kpi.grain else limits
-    more = f" {len(names) - LINES} more segments are in the table." if len(names) > LINES else ""
+    more = (
+        f" {counted(len(names) - LINES, 'more segment is', 'more segments are')} in the table."
+        if len(names) > LINES
+        else ""
+    )
     note = f"Data to {fmt.day_text(series.watermark)}."
     unfinished, early = ~frame["complete"] & ~_early(series), _early(series) & frame["value"].notna()
     open_periods = frame.loc[unfinished, "period"].nunique()
@@ -196,7 +201,7 @@ def _chart(context: DataContext, kpi: KpiCommon, series: Series, *, whole: bool)
     if open_periods and frame.loc[unfinished, "value"].notna().any():
         note += " Dashed: not complete yet."
     elif open_periods:
-        note += f" {open_periods} {grain}{'s' if open_periods > 1 else ''} not complete yet, so without a value."
+        note += f" {counted(open_periods, grain)} not complete yet, so without a value."
     return Chart(
         tuple(lines),
         tuple(limits),

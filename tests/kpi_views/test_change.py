@@ -31,7 +31,7 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
     assert block.dimension == "platform" and block.line.startswith("+40 in all")
     assert [(p.segment, p.change, p.levels) for p in block.parts] == [
         ("ios", "+40", "40 → 80"),
-        ("web", "+0", "100 → 100"),
+        ("web", "±0", "100 → 100"),
     ]
     (block,) = where_it_sits(context, "rate")
     # 60/140 → 50/180: web's rate 50% → 30%, ios 25% → 25%; shares 71.4% → 55.6% and 28.6% → 44.4%.
