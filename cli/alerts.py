@@ -20,6 +20,7 @@ from cli.options import (
     who,
 )
 from cli.output import current_name, print_json, print_rows, verb
+from connectors.errors import counted
 
 app = typer.Typer(no_args_is_help=True, help="Alert rules: evaluate, inspect, replay, silence, acknowledge.")
 KpiOption = Annotated[str, typer.Option("--kpi", metavar="KPI", help="Only this KPI.")]
@@ -54,7 +55,15 @@ def evaluate(
     else:
         for number, key, segment, event in done.events:
             typer.echo(f"{event:10} {key}{f' · {segment}' if segment else ''}  (incident {number})")
-        typer.echo(f"{done.rules} rules, {len(done.events)} changes, {done.sent.delivered} messages delivered")
+        typer.echo(
+            ", ".join(
+                (
+                    counted(done.rules, "rule"),
+                    counted(len(done.events), "change"),
+                    f"{counted(done.sent.delivered, 'message')} delivered",
+                )
+            )
+        )
     for line in told(done):
         typer.echo(f"kpi: {line}", err=True)
     if fail_on and firing(opened, now=at, at_least=cast(Literal["warning", "critical"], fail_on)):

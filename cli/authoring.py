@@ -12,6 +12,7 @@ import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
 from cli.output import current_name, print_json, print_rows, print_table, verb
+from connectors.errors import counted
 
 if TYPE_CHECKING:
     from jobs.authoring.init import Order
@@ -160,7 +161,7 @@ def validate(
         for problem in problems:
             typer.echo(str(problem))
         errors = sum(p.level == "error" for p in problems)
-        typer.echo(f"{errors} errors, {len(problems) - errors} warnings")
+        typer.echo(f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}")
     raise typer.Exit(0 if ok else 1)
 
 

@@ -19,6 +19,7 @@ from cli.options import (
     who,
 )
 from cli.output import print_json, print_rows, print_table, verb
+from connectors.errors import counted
 
 app = typer.Typer(no_args_is_help=True, help="Launches: list, add, draft, show the scorecard, decide.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a launch.")]
@@ -193,7 +194,7 @@ def read(
             typer.echo(f"{launch} D+{days} {kpi}: {verdict or 'no verdict'}")
         for launch, kpi, event in done.breaches:
             typer.echo(f"{launch} guardrail {kpi}: {'breached' if event == 'opened' else 'holds again'}")
-        typer.echo(f"{len(done.readings)} readings, {done.sent.delivered} messages delivered")
+        typer.echo(f"{counted(len(done.readings), 'reading')}, {counted(done.sent.delivered, 'message')} delivered")
     for line in told(done):
         typer.echo(f"kpi: {line}", err=True)
 

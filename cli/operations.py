@@ -12,6 +12,7 @@ import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
 from cli.output import print_json, print_rows, print_table, verb, warn
+from connectors.errors import counted
 
 if TYPE_CHECKING:
     pass
@@ -95,7 +96,9 @@ def backup(
 
     made = run_backup(open_project_at(project, lenient=True), target, now=clock(now))
     size = f"{made.size / (1 << 20):,.1f} MB"
-    typer.echo(f"{target}: {len(made.files)} files, {size}, generation {made.generation or 'none'}, verified")
+    typer.echo(
+        f"{target}: {counted(len(made.files), 'file')}, {size}, generation {made.generation or 'none'}, verified"
+    )
 
 
 @partial(verb, of=app)
@@ -119,7 +122,7 @@ def restore(
         return trust_transforms or (sys.stdin.isatty() and typer.confirm(asked, err=True))
 
     made = run_restore(origin, directory, trusted)
-    typer.echo(f"{directory}: {len(made.files)} files, generation {made.generation or 'none'}")
+    typer.echo(f"{directory}: {counted(len(made.files), 'file')}, generation {made.generation or 'none'}")
     typer.echo(f"Next: kpi run --project {directory}")
 
 

@@ -20,6 +20,7 @@ from cli.options import (
     who,
 )
 from cli.output import print_json, print_rows, print_table, verb
+from connectors.errors import counted
 
 app = typer.Typer(no_args_is_help=True, help="Weekly snapshots: take, list, show, render, diff, send, note.")
 NameOption = Annotated[
@@ -126,7 +127,7 @@ def render(
     found = run(opened, document_of(opened, snapshot, week, revision), format_, now=clock(now))
     if output is not None:
         output.write_bytes(found)
-        typer.echo(f"{output}: {len(found):,} bytes")
+        typer.echo(f"{output}: {counted(len(found), 'byte')}")
     else:
         sys.stdout.buffer.write(found)
         sys.stdout.flush()

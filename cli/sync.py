@@ -11,6 +11,7 @@ import typer
 
 from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
 from cli.output import print_json, print_table, verb, warn
+from connectors.errors import counted
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +50,7 @@ def sync(
         made = "published" if result.published else "nothing new; live stays"
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
         for name, sample in result.samples.items():
-            typer.echo(f"\n{name}: {len(sample.columns)} columns, and its first rows")
+            typer.echo(f"\n{name}: {counted(len(sample.columns), 'column')}, and its first rows")
             first = [[row[column][:LONGEST_VALUE] for row in sample.rows] for column in sample.columns]
             told = zip(sample.columns.items(), first, strict=True)
             rows = [{"column": c, "type": kind, "first": " | ".join(values)} for (c, kind), values in told]

@@ -210,6 +210,11 @@ class QueryLimit(KpiError):
 MOST_LISTED = 40  # of known names; of more the nearest are told
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 row`, `2 rows`, `0 rows`. several: the word where it is not the one with an s."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.errors import DiskFull, KpiError, Problem, require
+from connectors.errors import DiskFull, KpiError, Problem, counted, require
 from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
@@ -274,7 +274,7 @@ def _pull(
             for batch in source.pull(cursor):
                 rows, reached = rows + load.add(batch), batch.cursor
                 to = f", to {batch.covered:%-d %b %Y %H:%M}" if batch.covered else ""
-                yield f": {rows:,} rows{to}"
+                yield f": {counted(rows, 'row')}{to}"
             loaded = load.finish(reached)
     except DiskFull:
         raise

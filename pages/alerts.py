@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from connectors.errors import counted
 from jobs.alerts.board import board
 from jobs.project.clock import utc_now
 from metrics.alerts.board import AlertItem, Board
@@ -39,7 +40,7 @@ def page() -> None:
     _section("Pending", found.pending)
     _section("Silenced", found.silenced)
     _waiting(found.waiting)
-    line(f"{found.quiet} more rules and segments are quiet.")
+    line(f"{counted(found.quiet, 'more rule or segment is', 'more rules and segments are')} quiet.")
     st.header("History")
     if found.history.empty:
         line("No incident yet. `kpi alerts replay KPI` shows what a rule would have done.")

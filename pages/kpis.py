@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from connectors.errors import counted
 from metrics.kpi_views.kpi_list import Entry, kpi_list, matching
 from ui.shell import state, url
 from ui.shell.empty import first_steps
@@ -48,7 +49,7 @@ def page() -> None:
         label_visibility="collapsed",
     )
     found = [entry for entry in matching(entries, st.session_state["search"]) if area in ("", entry.card.area)]
-    line(f"{len(found)} of {len(entries)} KPIs. One file each, in the project's kpis/ folder.")
+    line(f"{len(found)} of {counted(len(entries), 'KPI')}. One file each, in the project's kpis/ folder.")
     if not found:
         st.info("No KPI has all these words. Try fewer, or a synonym.")
     for area in dict.fromkeys(e.card.area for e in found):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from connectors.errors import counted
 from jobs.alerts.board import unattended
 from jobs.demo import outdated, questions
 from jobs.project.clock import utc_now
@@ -79,7 +80,7 @@ def _alerts(items: Sequence[AlertItem]) -> None:
     if not items:
         return
     links = [(item.title, item.since, urlencode(item.view)) for item in items[:NAMED]]
-    count = "1 unacknowledged alert" if len(items) == 1 else f"{len(items)} unacknowledged alerts"
+    count = counted(len(items), "unacknowledged alert")
     render("alerts/unattended", count=count, links=links, more=max(0, len(items) - NAMED))
 
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 from pydantic import Field
 
 from connectors.buckets import Access, Bucket, Found, is_bucket
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 from connectors.reading import refusal
 from connectors.secrets import mask
 from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
@@ -105,7 +105,7 @@ class Files(Source):
             if isinstance(place, Path):
                 with _told(place, self.options.name), place.open("rb") as file:
                     file.read(1)
-        return f"{len(found)} files"
+        return counted(len(found), "file")
 
     def size(self) -> int:
         """Bytes of its files. Those that are packed, at an address or in an object store, are not known."""

@@ -197,7 +197,7 @@ class Github(RestSource):
         with self._client() as client:
             answers = [self._asked(client, repo, {"per_page": 1}) for repo in options.repos]
         left = answers[-1].headers.get("x-ratelimit-remaining", "")
-        return f"answers; {', '.join(options.repos)}" + (f"; {left} requests are left of this hour" if left else "")
+        return f"answers; {', '.join(options.repos)}" + (f"; requests left of this hour: {left}" if left else "")
 
     def _client(self) -> Client:
         options: GithubOptions = self.options

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.sources.rest.auth import Place, ServiceAccount
 from connectors.sources.rest.budget import shared
@@ -120,7 +120,7 @@ class GoogleSheets(RestSource):
     def probe(self) -> str:
         """Read it."""
         sheet = _sheet(self._values(), self.where, self.options.range)
-        return f"answers; {len(sheet.rows):,} rows with {', '.join(sheet.header)}"
+        return f"answers; {counted(len(sheet.rows), 'row')} with {', '.join(sheet.header)}"
 
     def _scan(self, path: Path) -> FileScan:
         options: GoogleSheetsOptions = self.options

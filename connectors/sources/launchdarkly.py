@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 
 from pydantic import Field
 
+from connectors.errors import counted
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, Cursor, RecordField
 from connectors.sources.rest.auth import Header
@@ -77,7 +78,7 @@ class Launchdarkly(RestSource):
                 if spool.full:
                     yield Batch(options.table, spool.take(), dict(cursor))
             if silent:
-                self.notes.append(f"{silent:,} changes do not say what their flag does since.")
+                self.notes.append(f"{counted(silent, 'change does', 'changes do')} not say what the flag does since.")
             most = max([last, *(date for date in seen.values() if date <= _written(self.now + FUTURE))])
             if not spool.empty or not cursor:
                 recent = sorted(key for key, date in seen.items() if date >= most - back)

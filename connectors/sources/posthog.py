@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 from connectors.settings import Span
 from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, SourceOptions, Starter
 from connectors.sources.rest.auth import Bearer, Place
@@ -269,7 +269,7 @@ class Posthog(RestSource):
         names = [name.strip("`") for name in RESOURCES[self.options.resource].select]
         if len(row) != len(names):
             raise SourceError(
-                f"a row of PostHog has {len(row)} values, and {len(names)} were asked for", where=self.where
+                f"a row of PostHog has {counted(len(row), 'value')}, and {len(names)} were asked for", where=self.where
             )
         record = dict(zip(names, row, strict=True))
         if isinstance(record.get("properties"), str):

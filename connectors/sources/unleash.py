@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, Cursor
 from connectors.sources.rest.auth import Header
@@ -76,7 +76,9 @@ class Unleash(RestSource):
                 if spool.full:
                     yield Batch(options.table, spool.take(), dict(cursor))
             if unreadable:
-                self.notes.append(f"{unreadable:,} events name no flag or no moment, and were left out.")
+                self.notes.append(
+                    f"{counted(unreadable, 'event names', 'events name')} no flag or no moment: left out."
+                )
             if not spool.empty or not cursor:
                 done = {"until": most.isoformat()} if most else {}
                 yield Batch(options.table, spool.take(), done, covered=most)
@@ -86,7 +88,8 @@ class Unleash(RestSource):
         with self._client() as client:
             answer = client.get(EVENTS, {**self._asked(), "limit": 1})
             records_of(answer.body, "events", self.where)
-        return f"answers; {at(answer.body, 'total'):,} changes of flags" if at(answer.body, "total") else "answers"
+        total = int(at(answer.body, "total") or 0)
+        return f"answers; {counted(total, 'change')} of flags" if total else "answers"
 
     def _client(self) -> Client:
         options: UnleashOptions = self.options
@@ -120,7 +123,7 @@ class Unleash(RestSource):
             if len(seen) >= total:
                 return
         raise SourceError(
-            f"Unleash counts {total:,} events and gave {len(seen):,}, {ROUNDS} times",
+            f"Unleash counts {counted(total, 'event')} and gave {len(seen):,}, {ROUNDS} times",
             where=self.where,
             hint="Nothing of this pull was loaded; the next sync tries again.",
             retryable=True,

@@ -8,13 +8,14 @@ from datetime import datetime
 
 import pandas as pd
 
+from connectors.errors import counted
 from connectors.state.alerts import Incident, StandingRow
 from jobs.alerts.data_alerts import TRACKING_PLAN, owners_of, title_of_data
 from jobs.alerts.evaluate import is_silenced, normals_of
 from jobs.alerts.incidents import AlertState, read_state
 from jobs.project.health import without_store
 from jobs.project.project import Project
-from metrics.alerts.board import ENDS, AlertItem, Board, expected_text, headline, lasted, title_of, view_of
+from metrics.alerts.board import ENDS, AlertItem, Board, headline, lasted, title_of, value_and_expected, view_of
 from metrics.alerts.rules import Rule, grain_of, rules_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.query import Filter
@@ -34,7 +35,8 @@ def board(project: Project, *, now: datetime) -> Board:
     late = [i for i in loud if not i.kpi and i.rule != TRACKING_PLAN]
     unplanned = [i for i in loud if i.rule == TRACKING_PLAN and not i.kpi]
     dead = tuple(
-        f"{c.name} does not answer: {c.error}" + (f" {c.waiting} messages wait." if c.waiting else "")
+        f"{c.name} does not answer: {c.error}"
+        + (f" {counted(c.waiting, 'message waits', 'messages wait')}." if c.waiting else "")
         for c in state.contacts
         if c.dead
     )
@@ -120,8 +122,7 @@ def _item(
         title_of(kpi, row.segment),
         row.state,
         row.severity,
-        fmt.value_text(row.value, kpi),
-        expected_text(kpi, row.value, row.threshold),
+        *value_and_expected(kpi, row.value, row.threshold),
         since,
         rule.words,
         kpi.owner,

@@ -12,7 +12,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from connectors.secrets import mask
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
@@ -87,7 +87,7 @@ def told(done: Evaluation) -> list[str]:
     """What an operator should know of an evaluation, in sentences."""
     failed, unknown = done.sent.failed, done.sent.unknown
     lines = [f"{failed} attempts to send failed; tried again later, see the page Alerts"] if failed else []
-    lines += [f"{unknown} messages may not have arrived"] if unknown else []
+    lines += [f"{counted(unknown, 'message')} may not have arrived"] if unknown else []
     return lines + [f"no one is notified for {name}: it has no contact point in settings.yml" for name in done.untold]
 
 

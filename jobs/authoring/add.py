@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from connectors.errors import DefinitionError, ProjectError, UnknownName
+from connectors.errors import DefinitionError, ProjectError, UnknownName, counted
 from connectors.sources.contract import Source
 from jobs.authoring.init import Order, entry, file_lines, file_name, file_source, look_at
 from jobs.authoring.looking import Look
@@ -63,7 +63,7 @@ def add_source(
         raise ProjectError(f"{taken[0]} already exists", hint="Choose another name with --name.")
     write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", entry(name, lines, look))})
     yield from understood(look, table or origin)
-    yield f"Added source {name} to sources.yml, with {len(look.proposal.kpis)} KPIs:"
+    yield f"Added source {name} to sources.yml, with {counted(len(look.proposal.kpis), 'KPI')}:"
     yield from kpi_lines(look)
     if secret:
         yield f"The password is not in the file: set it with  export {secret}=…"

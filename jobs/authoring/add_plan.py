@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from connectors.errors import ProjectError, require
+from connectors.errors import ProjectError, counted, require
 from connectors.reading import read_regular
 from jobs.authoring.names import flow, slug
 from jobs.project.project import Project
@@ -38,7 +38,7 @@ def add_plan(project: Project, file: str, name: str, dataset: str, properties: s
     head += [f"properties: {flow(properties)}"] if properties else []
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n".join([*head, "events:", *_lines(events)]) + "\n", encoding="utf-8")
-    yield f"Wrote plans/{name}.yml with {len(events)} events."
+    yield f"Wrote plans/{name}.yml with {counted(len(events), 'event')}."
     yield f"Next: name the owners in it, then  kpi check --project {project.folder}"
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from connectors.errors import ProjectError
+from connectors.errors import ProjectError, counted
 from connectors.secrets import hide
 from connectors.sources.contract import FileScan, Question, Source, Starter, StarterTable, source_type, source_types
 from jobs.authoring.add import extended, require_name, write_all
@@ -47,7 +47,7 @@ def add_type(
     text = "\n".join(entries.values())
     write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", text, len(entries))})
     kpis = [Path(file).stem for file in files if file.startswith("kpis/")]
-    yield f"Added {', '.join(entries)} to sources.yml, with {len(kpis)} KPIs: {', '.join(kpis)}"
+    yield f"Added {', '.join(entries)} to sources.yml, with {counted(len(kpis), 'KPI')}: {', '.join(kpis)}"
     yield f"Next:  kpi sync --project {project.folder}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from connectors.errors import counted
 from connectors.warehouse.contract import Reader
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
@@ -70,5 +71,6 @@ def _row(kpi: KpiCommon, item: Check, done: pd.DataFrame) -> dict[str, Any]:
         detail = f"{len(done)} {kpi.grain}s"
     else:
         worst = period(bad.iloc[-1]["period"], kpi.grain)
-        detail = f"{len(bad)} of {len(done)} {kpi.grain}s fail; last {worst}: {seen.iloc[-1]:g}"
+        fail = "fails" if len(bad) == 1 else "fail"
+        detail = f"{len(bad)} of {counted(len(done), kpi.grain)} {fail}; last {worst}: {seen.iloc[-1]:.12g}"
     return {"kpi": kpi.name, "check": text, "ok": bool(bad.empty), "detail": detail}

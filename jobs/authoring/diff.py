@@ -20,7 +20,7 @@ from metrics.engine.answer import answer
 from metrics.engine.frames import known_value
 from metrics.engine.query import Query
 from metrics.presentation.export import period
-from metrics.snapshots.restated import same
+from metrics.presentation.precision import same
 
 PERIODS = 8
 PARTS = ("datasets", "kpis", "transforms")

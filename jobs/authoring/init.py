@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from connectors.errors import ProjectError
+from connectors.errors import ProjectError, counted
 from connectors.sources.contract import Source
 from connectors.sources.files import FileOptions, Files
 from jobs.authoring.looking import Look, doubtful, proposed
@@ -58,7 +58,7 @@ def init(directory: Path, origin: str | None, order: Order | None = None) -> Ite
     look = look_at(name, file_source(name, path), order)
     _write(directory, {**files, "sources.yml": entry(name, file_lines(path), look), **look.proposal.files()})
     yield from understood(look, origin)
-    yield f"Made {directory} with {len(look.proposal.kpis)} KPIs:"
+    yield f"Made {directory} with {counted(len(look.proposal.kpis), 'KPI')}:"
     yield from kpi_lines(look)
     yield "Next:"
     yield f"  kpi sync --project {directory}"

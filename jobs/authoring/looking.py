@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from connectors.errors import ProjectError
+from connectors.errors import ProjectError, counted
 from connectors.texts.reading import TextReading
 from jobs.authoring import purposes, usual
 from jobs.authoring.exports.contract import Export, recognised
@@ -51,7 +51,8 @@ def proposed(profile: Profile) -> Look:
     dates = {**dates, **_styles(profile, "dates")}
     made = replace(made, cautions=(*made.cautions, *doubtful(profile).values(), *_notes(profile, made)))
     if time.nulls:
-        without = f"{time.nulls:,} of {profile.rows:,} rows have no {time.name}: they are in no period."
+        have, it = ("has", "it") if time.nulls == 1 else ("have", "them")
+        without = f"{time.nulls:,} of {counted(profile.rows, 'row')} {have} no {time.name}: no period has {it}."
         made = replace(made, cautions=(*made.cautions, without))
     return Look(profile, _distinct_names(made), time, dates, _styles(profile, "numbers"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from connectors.errors import counted
 from connectors.texts.reading import TextReading
 from jobs.authoring import purposes
 from jobs.authoring.looking import Look
@@ -23,8 +24,8 @@ STYLES |= {"epoch_us": "microseconds since 1970", "epoch_ns": "nanoseconds since
 def understood(look: Look, origin: str) -> Iterator[str]:
     """Lines for people."""
     export = f" Recognised: {look.proposal.export}." if look.proposal.export else ""
-    span = f"time is '{look.time.name}', {look.days:,} days of it."
-    yield f"Looked at {look.profile.rows:,} rows of {origin}: {span}{export}"
+    span = f"time is '{look.time.name}', {counted(look.days, 'day')} of it."
+    yield f"Looked at {counted(look.profile.rows, 'row')} of {origin}: {span}{export}"
     yield ""
     used = uses(look)
     rows = [

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from connectors.clock import disk_skew
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.state.store import DAMAGED
@@ -190,11 +190,11 @@ def _clock(project: Project, now: datetime) -> Told:
 def _definitions(project: Project, now: datetime) -> Told:
     problems = validate(project, [], now=now)
     errors = [p for p in problems if p.level == "error"]
-    count = f"{len(project.catalogue().kpis)} KPIs"
+    count = counted(len(project.catalogue().kpis), "KPI")
     if errors:
-        return FAILED, f"{len(errors)} errors, the first: {errors[0]}".split("\n")[0], "kpi validate"
+        return FAILED, f"{counted(len(errors), 'error')}, the first: {errors[0]}".split("\n")[0], "kpi validate"
     if problems:
-        return WARNING, f"{count}, {len(problems)} warnings", "kpi validate"
+        return WARNING, f"{count}, {counted(len(problems), 'warning')}", "kpi validate"
     return OK, count, ""
 
 
@@ -206,7 +206,7 @@ def _generation(project: Project, _now: datetime) -> Told:
     if wrong := project.warehouse.damage():
         return FAILED, f"{detail}. {' '.join(wrong)}", "kpi doctor --repair"
     if kept := [path.name for path in (project.data / "damaged").glob("*")]:
-        return WARNING, f"{detail}; {len(kept)} damaged files are kept in data/damaged", "Delete them once not needed."
+        return WARNING, f"{detail}; {counted(len(kept), 'damaged file')} in data/damaged", "Delete what is not needed."
     return OK, detail, ""
 
 

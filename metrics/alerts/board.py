@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.models.kpi import KpiCommon
@@ -92,7 +93,7 @@ class Board:
 def headline(firing: int, pending: int) -> str:
     """`2 alerts are firing`."""
     if firing:
-        return "1 alert is firing" if firing == 1 else f"{firing} alerts are firing"
+        return counted(firing, "alert is firing", "alerts are firing")
     return "Nothing is firing" + (f", {pending} pending" if pending else "")
 
 
@@ -106,12 +107,11 @@ def view_of(rule: Rule, segment: str) -> tuple[tuple[str, str], ...]:
     return (("kpi", rule.kpi), ("rule", rule.name), *((f.dimension, f.values[0]) for f in filters_of(rule, segment)))
 
 
-def expected_text(kpi: KpiCommon, value: float | None, threshold: float | None) -> str:
-    """`98.8% or more`: the side of the limit that is good."""
-    if threshold is None:
-        return ""
-    down = value is not None and value < threshold
-    return f"{fmt.value_text(threshold, kpi)} or {'more' if down else 'less'}"
+def value_and_expected(kpi: KpiCommon, value: float | None, threshold: float | None) -> tuple[str, str]:
+    """`98.4%`, and `98.8% or more`: the side of the limit that is good; empty without a limit."""
+    shown, limit = fmt.value_texts((value, threshold), kpi)
+    down = value is not None and threshold is not None and value < threshold
+    return shown, f"{limit} or {'more' if down else 'less'}" if threshold is not None else ""
 
 
 def lasted(opened: datetime | None, end: datetime | None, grain: str) -> str:
@@ -125,4 +125,4 @@ def lasted(opened: datetime | None, end: datetime | None, grain: str) -> str:
     else:
         count = round((last - first) / pd.Timedelta(1, unit="h") / {"hour": 1, "day": 24, "week": 168}[grain])
     count = max(1, count)
-    return f"{count} {grain}{'s' if count > 1 else ''}"
+    return counted(count, grain)

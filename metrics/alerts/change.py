@@ -95,7 +95,7 @@ def where_it_sits(
     place = None if compared.incident and compared.usual else place_in(kpi, splits)
     splits.sort(key=lambda split: (place is None or split.dimension != place.dimension, -_excess(split)))
     blocks = tuple(_block(kpi, split, place) for split in splits[:MOST_DIMENSIONS])
-    before, after = (fmt.value_text(level, kpi) for level in (change.parts[0].before, change.parts[0].after))
+    before, after = fmt.value_texts((change.parts[0].before, change.parts[0].after), kpi)
     told = f"{fmt.difference_text(change.change, kpi)}: {before} → {after}."
     return Change(compared.words(context.now.year), told, _note(compared), blocks, place)
 
@@ -174,7 +174,7 @@ def _part(
 
 def _levels(kpi: KpiCommon, part: drivers.Part) -> str:
     """`95.2% → 97.1%`; of a rate that one side does not know, that one's alone."""
-    before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
+    before, after = fmt.value_texts((part.before, part.after), kpi)
     if part.mix and not all(part.shares):
         return f"gone, {before} before" if part.shares[0] else f"new, {after}"
     return f"{before} → {after}"
@@ -188,5 +188,5 @@ def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
     if abs(part.mix) > abs(part.rate):
         was, now = (f"{share:.0%}" for share in part.shares)
         return f"mostly by its share of the whole, {was} → {now}"
-    rate, mix = (fmt.difference_text(x, kpi) for x in (part.rate, part.mix))
+    rate, mix = fmt.difference_texts((part.rate, part.mix), kpi)
     return f"{rate} by its own rate, {mix} by its share"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.alerts.judge import Judgement, known_or_none
 from metrics.alerts.observe import filters_of
 from metrics.alerts.rules import Rule
@@ -54,13 +55,13 @@ def notice(
     kpi, event = catalogue.kpi(rule.kpi), incident.event
     index = int(judged.periods.searchsorted(incident.period))
     index = min(index, len(judged.periods) - 1)
-    value = fmt.value_text(known_or_none(float(judged.value[index])), kpi)
+    value, expected = _against(rule, judged, index, kpi)
     when = fmt.period_text(judged.periods[index], rule.grain or kpi.grain, this_year)
     what = f"{kpi.title}{f' · {judged.segment}' if judged.segment else ''}"
     head = f"{WORDS.get(event, '')}{what} {value} ({when})"
     if event in ("opened", "escalated", "reminder"):
         head = f"{incident.severity.upper()} {head}"
-    lines = [_expected(rule, judged, index, kpi)]
+    lines = [expected]
     if event == "dissolved":
         lines.insert(0, "Late data changed the values: they would not raise this alert any more.")
     if incident.place and event in ("opened", "escalated", "reminder"):
@@ -71,19 +72,19 @@ def notice(
     return Notice(event, incident.severity, head, tuple(line for line in lines if line))
 
 
-def _expected(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> str:
-    """`Expected 98.8% or more.`"""
-    low, high = (known_or_none(float(side[index])) for side in (judged.low, judged.high))
-    told = fmt.value_text
-    if low is not None and high is not None:
-        text = f"Expected {told(low, kpi)} to {told(high, kpi)}"
-    elif low is not None:
-        text = f"Expected {told(low, kpi)} or more"
-    elif high is not None:
-        text = f"Expected {told(high, kpi)} or less"
+def _against(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> tuple[str, str]:
+    """The value, and `Expected 98.8% or more (last week 99.0%).`: what it is held against."""
+    sides = (judged.value, judged.low, judged.high, judged.reference)
+    known = [known_or_none(float(side[index])) for side in sides]
+    if rule.alert.compare == "value":
+        known[3] = None
+    value, low, high, against = fmt.value_texts(known, kpi)
+    if known[1] is None and known[2] is None:
+        return value, f"Rule: {rule.words}."
+    if known[1] is not None and known[2] is not None:
+        text = f"Expected {low} to {high}"
     else:
-        return f"Rule: {rule.words}."
-    against = known_or_none(float(judged.reference[index])) if rule.alert.compare not in ("value",) else None
+        text = f"Expected {low} or more" if known[1] is not None else f"Expected {high} or less"
     named = {
         "previous_period": "before",
         "same_period_last_week": "last week",
@@ -91,7 +92,7 @@ def _expected(rule: Rule, judged: Judgement, index: int, kpi: KpiCommon) -> str:
         "target": "target",
         "expected_range": "most likely",
     }.get(rule.alert.compare, "")
-    return text + (f" ({named} {told(against, kpi)})." if against is not None else ".")
+    return value, text + (f" ({named} {against})." if known[3] is not None else ".")
 
 
 def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str]:
@@ -100,7 +101,7 @@ def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str
     for launch in catalogue.launches:
         days = (period - pd.Timestamp(launch.starts_on)).days
         if launch.concerns(kpi.name, kpi.area) and 0 <= days <= NEAR_DAYS:
-            ago = "the same day" if days == 0 else f"{days} day{'s' if days > 1 else ''} before"
+            ago = "the same day" if days == 0 else f"{counted(days, 'day')} before"
             found.append(f"Nearby: {launch.kind} {launch.title}, {ago}.")
     return found
 

@@ -15,6 +15,7 @@ from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
+from metrics.presentation.precision import same
 
 MOST = 0.5  # of the change, that a segment must account for to be named
 LIFT = 0.2  # and how much more of it than of the whole
@@ -121,7 +122,7 @@ def cancels(split: drivers.Split) -> bool:
 
 def share_words(share: float) -> str:
     """`62%`, `all`, `more than all (118%)`."""
-    told = f"{share:.0%}"
+    told = fmt.share_text(share)
     return "all" if told == "100%" else told if share < 1 else f"more than all ({told})"
 
 
@@ -131,13 +132,13 @@ def _goes_along(split: drivers.Split, part: drivers.Part) -> bool:
 
 
 def _place(kpi: KpiCommon, split: drivers.Split, part: drivers.Part, *, own: bool) -> Place:
-    before, after = fmt.value_text(part.before, kpi), fmt.value_text(part.after, kpi)
+    before, after = fmt.value_texts((part.before, part.after), kpi)
     share = drivers.share_of_change(split, part)
     name = f"{split.dimension.replace('_', ' ').capitalize()} {part.segment}"
     short = f"{name} accounts for {share_words(share)} of the change"
     if own:
-        levels = f": {before} → {after}" if before != after else ""
+        levels = f": {before} → {after}" if not same(part.before, part.after) else ""
     else:
-        old, new = (f"{side:.0%}" for side in part.shares)
+        old, new = (fmt.share_text(side) for side in part.shares)
         levels = f", through its share of the whole: {old} → {new}, at {after}"
     return Place(split.dimension, part.segment, share, f"{short}{levels}.", short)

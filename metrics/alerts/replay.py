@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.alerts.judge import Judgement
 from metrics.alerts.machine import Event, Kind, Standing, advance
 from metrics.engine import periods
@@ -50,7 +51,7 @@ def in_words(found: list[Incident], grain: str, since: str) -> str:
     """`4 incidents in the last 12 months, 2 of one day only.`"""
     if not found:
         return f"No incident {since}."
-    count = f"{len(found)} incident{'s' if len(found) > 1 else ''} {since}"
+    count = f"{counted(len(found), 'incident')} {since}"
     short = sum(1 for incident in found if incident.length == 1 and incident.closed is not None)
     running = sum(1 for incident in found if incident.closed is None)
     parts = [f"{short} of one {grain} only"] if short else []

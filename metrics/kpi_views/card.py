@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError, NotComputed
+from connectors.errors import KpiError, NotComputed, counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, behind, behind_text
 from metrics.engine.data_context import DataContext
@@ -97,7 +97,7 @@ def card(context: DataContext, name: str, where: tuple[Filter, ...] = ()) -> Car
         area=kpi.area,
         owner=kpi.owner,
         description=kpi.description,
-        value=fmt.value_text(found.value, kpi, compact=True),
+        value=against.value_text(found.value, kpi, compact=True),
         period=_period(found.period, kpi, context),
         target=f"Target {goal}" if (goal := against.target_text(kpi, compact=True)) else "",
         gap=against.gap,
@@ -152,8 +152,8 @@ def _spark(kpi: KpiCommon, found: Latest, target: float | None) -> Sparkline:
     known = [v for v in values if not math.isnan(v)]
     words = f"{kpi.title}: no values yet"
     if known:
-        low, high = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
-        words = f"{kpi.title}, last {len(values)} {kpi.grain}s: between {low} and {high}"
+        low, high = fmt.value_texts((min(known), max(known)), kpi)
+        words = f"{kpi.title}, last {counted(len(values), kpi.grain)}: between {low} and {high}"
     return sparkline(values, target, words)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.targets import target_at
@@ -16,6 +17,7 @@ from metrics.engine.data_context import DataContext
 from metrics.engine.projection import Projection, projection
 from metrics.engine.query import Filter, Query, Series
 from metrics.presentation import format as fmt
+from metrics.presentation.precision import same
 
 LINES = 8  # segments drawn; the table and CSV have all
 COMPARED = 3  # segments whose comparison is drawn, too; of more, the pointer and the table tell it
@@ -89,7 +91,8 @@ def chart(context: DataContext, kpi: KpiCommon, series: Series, where: tuple[Fil
     found = None if series.by or series.transformed else projection(context, kpi, grain, where)
     projected = _projected(kpi, drawn, found)
     notes = [f"Data to {fmt.day_text(series.watermark)}.", *_left_out(kpi, series, found, context.now.year)]
-    notes += [f"{len(names) - LINES} more segments are in the table."] if len(names) > LINES else []
+    more = counted(len(names) - LINES, "more segment is", "more segments are")
+    notes += [f"{more} in the table."] if len(names) > LINES else []
     return Chart(
         tuple(lines),
         tuple(limits),
@@ -185,8 +188,8 @@ def _projected(kpi: KpiCommon, drawn: pd.DataFrame, found: Projection | None) ->
 
 def pace_text(kpi: KpiCommon, found: Projection) -> str:
     """`on pace for 2,710 (2,650 to 2,790)`."""
-    middle, low, high = (fmt.value_text(value, kpi) for value in (found.value, found.low, found.high))
-    return f"on pace for {middle}" + (f" ({low} to {high})" if low != high else "")
+    middle, low, high = fmt.value_texts((found.value, found.low, found.high), kpi)
+    return f"on pace for {middle}" + (f" ({low} to {high})" if not same(found.low, found.high) else "")
 
 
 def _left_out(kpi: KpiCommon, series: Series, found: Projection | None, year: int) -> list[str]:
@@ -212,8 +215,8 @@ def _left_out(kpi: KpiCommon, series: Series, found: Projection | None, year: in
         when = fmt.period_text(waiting.iloc[0], grain, year)
         said.append(f"{when} so far: {fmt.value_text(float(values.iloc[0]), kpi)}; it is drawn when it is complete.")
     elif len(waiting):
-        plural = f"{len(waiting)} {grain}s are" if len(waiting) > 1 else f"1 {grain} is"
-        said.append(f"{plural} not complete yet, and drawn when complete; the table has what is known so far.")
+        what = counted(len(waiting), f"{grain} is", f"{grain}s are")
+        said.append(f"{what} not complete yet, and drawn when complete; the table has what is known so far.")
     return said
 
 

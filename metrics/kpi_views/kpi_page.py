@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
@@ -113,13 +114,13 @@ def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> s
     if rows.empty:
         return ""
     row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
-    shown, before = (fmt.value_text(float(row[c]), kpi, compact=True) for c in ("value", "comparison"))
-    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi, compact=True)
+    shown, before = fmt.value_texts([float(row[c]) for c in ("value", "comparison")], kpi)
+    change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi)
     ahead = projection(context, kpi, kpi.grain, where)
     pace = f", {pace_text(kpi, ahead)}" if ahead else ""
     return (
-        f"{title} so far, {found.days} of {found.of} days: {shown}{pace}, against {before} at the same point of the "
-        f"{kpi.grain} before ({change})."
+        f"{title} so far, {found.days} of {counted(found.of, 'day')}: {shown}{pace}, against {before} at the same "
+        f"point of the {kpi.grain} before ({change})."
     )
 
 

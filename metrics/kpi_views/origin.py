@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from connectors.errors import counted
 from connectors.warehouse.contract import DatasetState, Reader, SourceRun
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -52,7 +53,7 @@ def origin(
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
         run = runs.get(table_sources.get(item.source, ""))
         if run is not None:
-            left = f"; {run.quarantined:,} rows left out as unreadable" if run.quarantined else ""
+            left = f"; {counted(run.quarantined, 'row')} left out as unreadable" if run.quarantined else ""
             facts.append(
                 (f"Source of {title}", f"{run.name}, last pulled {run.last_success[:16].replace('T', ' ')}{left}")
             )
@@ -112,9 +113,9 @@ def sql_of(query: Query, catalogue: Catalogue, reader: Reader) -> tuple[str, ...
 def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader) -> str:
     """How many rows each condition counts, how many entities they are of, and how many have no time."""
     item, found = catalogue.datasets[dataset], list[str]()
-    for counted in counted_rows(kpi, dataset, catalogue, reader):
-        of = f", of {counted.entities:,} distinct {item.entity}" if counted.entities is not None else ""
-        found.append(f"; {counted.rows:,} match{f' {counted.name}' if counted.name else ''}{of}")
+    for part in counted_rows(kpi, dataset, catalogue, reader):
+        of = f", of {part.entities:,} distinct {item.entity}" if part.entities is not None else ""
+        found.append(f"; {part.rows:,} match{f' {part.name}' if part.name else ''}{of}")
     undated = undated_rows(item, reader)
     if undated:
         found.append(f"; {undated:,} have no {item.time_dimension} and are in no period")

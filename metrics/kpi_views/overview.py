@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from connectors.errors import counted
 from connectors.warehouse.contract import NO_DIMENSION
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
@@ -30,9 +31,9 @@ class Freshness:
         """`Data to Sun 22 Nov 2026 · loaded 3 min ago · 14 KPIs`: never left out."""
         parts = [f"Data to {self.data_to}" if self.data_to else "No data yet"]
         parts.append(f"loaded {fmt.age_text(self.loaded_at, now)}")
-        parts.append(f"{self.kpis} KPI{'s' if self.kpis != 1 else ''}")
+        parts.append(counted(self.kpis, "KPI"))
         if self.failed_sources:
-            parts.append(f"{self.failed_sources} source{'s' if self.failed_sources > 1 else ''} failed")
+            parts.append(f"{counted(self.failed_sources, 'source')} failed")
         return " · ".join(parts)
 
 
@@ -126,7 +127,11 @@ def headline(cards: Sequence[Ranked], alerts: Sequence[str] = ()) -> str:
     if not judged and wrong:
         return f"{len(wrong)} of {total} with a definition error; {wrong[0].label}"
     if not judged:
-        return f"{total} KPIs, none with a target yet" if not waiting else f"{len(waiting)} of {total} waiting for data"
+        return (
+            f"{counted(total, 'KPI')}, none with a target yet"
+            if not waiting
+            else f"{len(waiting)} of {total} waiting for data"
+        )
     tail = f"; {len(waiting)} waiting for data" if waiting else ""
     return f"All {len(judged)} with a target on track{tail}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from connectors.warehouse.contract import NO_DIMENSION, Generation
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.data_context import DataContext
 from metrics.presentation import format as fmt
+from metrics.presentation.precision import same
 
 TOLD = timedelta(days=28)
 NEAR = timedelta(days=7)  # between the day a file names and the sync that brought the change
@@ -64,10 +64,11 @@ def _moved(context: DataContext, kpi: KpiCommon, before: int, generation: Genera
         return ""
     row = both.sort_values("period").iloc[-1]
     was, now = float(row["value"]), float(row["value_new"])
-    if math.isclose(was, now, rel_tol=1e-9):  # the same number, added up in another order
+    if same(was, now):  # the same number, added up in another order
         return ""
+    old_text, new_text = fmt.value_texts((was, now), kpi)
     period = fmt.period_text(pd.Timestamp(row["period"]), kpi.grain, context.now.year)
-    return f": was {fmt.value_text(was, kpi)}, now {fmt.value_text(now, kpi)} ({period})"
+    return f": was {old_text}, now {new_text} ({period})"
 
 
 def _sentence(text: str) -> str:

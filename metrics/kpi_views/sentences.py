@@ -54,4 +54,4 @@ def within_words(window: timedelta | None) -> str:
     for size, name in ((24, "days"), (1, "hours")):
         if hours % size == 0:
             return f" within {hours / size:g} {name}"
-    return f" within {hours * 60:g} minutes"
+    return f" within {hours * 60:g} minute{'' if hours * 60 == 1 else 's'}"

@@ -15,6 +15,7 @@ from metrics.catalog.targets import target_at, target_grain
 from metrics.engine.beginning import Beginning, beginning, begins_of, paced_target
 from metrics.engine.frames import known_value
 from metrics.presentation import format as fmt
+from metrics.presentation.precision import same
 
 LABELS = {
     "off_track": "Off track",
@@ -45,17 +46,24 @@ class Status:
 class Held:
     """A KPI held against its target. target: None = none, or not begun. gap: how far it is, in words.
 
-    when: the period of both, where that is not of the home grain.
+    when: the period of both, where that is not of the home grain. value: what is held against it.
     """
 
     status: Status
     target: float | None = None
     gap: str = ""
     when: str = ""
+    value: float | None = None
 
     def target_text(self, kpi: KpiCommon, *, compact: bool = False) -> str:
         """`$12.0k (October 2026)`; empty without a target."""
-        return "" if self.target is None else _dated(fmt.value_text(self.target, kpi, compact=compact), self.when)
+        target = fmt.value_texts((self.value, self.target), kpi, compact=compact)[1]
+        return "" if self.target is None else _dated(target, self.when)
+
+    def value_text(self, value: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:
+        """The KPI's number, as it stands beside the target of its own period."""
+        beside = None if self.when else self.target
+        return fmt.value_texts((value, beside), kpi, compact=compact)[0]
 
 
 Rows = Callable[[str], pd.DataFrame]  # grain → rows of the KPI, or of the segment that is looked at
@@ -94,7 +102,7 @@ def held(kpi: KpiCommon, catalogue: Catalogue, rows: Rows, *, this_year: int, la
     elif when and by_target and status.slug != "waiting_for_data":
         status = Status(status.slug, f"{when}: {status.why[:1].lower()}{status.why[1:]}", status.depth)
     gap = fmt.gap_text(goal.value, target, kpi) if target is not None and goal.value is not None else ""
-    return Held(status, target, _dated(gap, when), when)
+    return Held(status, target, _dated(gap, when), when, goal.value)
 
 
 def held_in_part(late: Iterable[str]) -> Held | None:
@@ -114,17 +122,27 @@ def status_of(kpi: KpiCommon, value: float | None, target: float | None, late: I
     for slug, limit in (("off_track", critical), ("at_risk", warning)):
         if limit is not None and limit.breached(value, target):
             bound = limit.limit(target)
-            shown = fmt.value_text(bound, kpi)
-            why = f"{fmt.value_text(value, kpi)} is {'below' if '<' in limit.operator else 'above'} {shown}."
-            return Status(slug, why, _depth(value, bound, warning.limit(target) if warning else None))
+            return Status(
+                slug,
+                _beyond(kpi, value, bound, below="<" in limit.operator),
+                _depth(value, bound, warning.limit(target) if warning else None),
+            )
     if warning or critical:
         return Status("on_track", "Within its thresholds.")
     if target is None or kpi.direction == "neutral":
         return Status("no_target", "Neither a target nor thresholds are stated.")
     good = value >= target if kpi.direction == "up_is_good" else value <= target
-    if good:
+    if good or same(value, target):
         return Status("on_track", f"At or beyond its target of {fmt.value_text(target, kpi)}.")
     return Status("off_track", f"{fmt.gap_text(value, target, kpi).capitalize()}.", _depth(value, target, None))
+
+
+def _beyond(kpi: KpiCommon, value: float, bound: float | None, *, below: bool) -> str:
+    """`39.8% is below 40.0%.`; at the limit itself where it counts as beyond, or only the last bits differ."""
+    shown, limit = fmt.value_texts((value, bound), kpi)
+    if same(value, bound):
+        return f"{shown} is at its limit."
+    return f"{shown} is {'below' if below else 'above'} {limit}."
 
 
 def _depth(value: float, limit: float | None, other: float | None) -> float:

@@ -45,12 +45,10 @@ def today_so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]
         return ""
     value, mean = float(so_far.sum()), sum(usual) / len(usual)
     days = f"the {len(usual)} {today:%A}s before" if len(usual) > 1 else f"the {today:%A} before"
+    shown, usually = fmt.value_texts((value, mean), kpi)
     change = f" ({fmt.change_text(value, mean, kpi)})" if mean else ""
     day = fmt.period_text(today, "day", context.now.year)
-    return (
-        f"{day} so far, to {today + until:%H:%M}: {fmt.value_text(value, kpi)}, "
-        f"against {fmt.value_text(mean, kpi)} by then on {days}{change}."
-    )
+    return f"{day} so far, to {today + until:%H:%M}: {shown}, against {usually} by then on {days}{change}."
 
 
 def _by_then(known: pd.Series, day: pd.Timestamp, until: pd.Timedelta) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches import words
@@ -13,6 +14,7 @@ from metrics.launches.page import SPOKEN
 from metrics.launches.readiness import stated
 from metrics.launches.reading import is_good
 from metrics.launches.scorecard import Scorecard
+from metrics.presentation import format as fmt
 
 AHEAD = timedelta(days=45)
 BACK = timedelta(days=120)
@@ -130,7 +132,7 @@ def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
         card.phase,
         _when(card, today),
         launch.owner,
-        f"{used.share:.1%} of {used.audience:,} use it" if used and used.share is not None else "",
+        f"{fmt.share_text(used.share, 1)} of {used.audience:,} use it" if used and used.share is not None else "",
         lights,
         tuple(verdicts),
         decision,
@@ -138,7 +140,7 @@ def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
 
 
 def _draft(launch: Launch, catalogue: Catalogue) -> DraftItem:
-    steps = [f"{step.on:%-d %b} {step.share:.0%}" for step in launch.rollout]
+    steps = [f"{step.on:%-d %b} {fmt.share_text(step.share)}" for step in launch.rollout]
     when = " → ".join(steps) or f"{launch.starts_on:%-d %b %Y}"
     when += f", off since {launch.until:%-d %b}" if launch.until and launch.rollout else ""
     lacks = tuple(check.words for check in stated(launch, catalogue))
@@ -149,7 +151,7 @@ def _draft(launch: Launch, catalogue: Catalogue) -> DraftItem:
 def _when(card: Scorecard, today: date) -> str:
     start = card.launch.starts_on
     if card.phase == "planned":
-        return f"{start:%-d %b %Y}, in {(start - today).days} days"
+        return f"{start:%-d %b %Y}, in {counted((start - today).days, 'day')}"
     since = f"since {start:%-d %b %Y}"
     upcoming = next((card.launch.reading_on(d) for d in READINGS if card.launch.reading_on(d) > today), None)
     tail = f", next read-out {upcoming:%-d %b}" if upcoming else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.errors import DefinitionError
+from connectors.errors import DefinitionError, counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.launch_grain import launch_grain
@@ -89,7 +89,7 @@ def drafted(frame: pd.DataFrame, rules: Collection[Rule], zone: str, now: pd.Tim
     rows = frame.drop_duplicates().assign(at=pd.to_datetime(frame[at], utc=True, errors="coerce"))
     dated = rows["at"].notna() & (rows["at"] <= now + AHEAD)
     late = int((rows["at"] > now + AHEAD).sum())
-    notes = [f"{late:,} rows lie in the future and were left out."] if late else []
+    notes = [f"{counted(late, 'row lies', 'rows lie')} in the future, left out."] if late else []
     rows = rows[dated].assign(day=lambda r: r["at"].dt.tz_convert(zone).dt.date)
     found = _releases(rows, rules) if "tag" in frame else _flags(rows, rules, notes)
     return Found(tuple(found), tuple(notes))
@@ -145,7 +145,9 @@ def _flags(rows: pd.DataFrame, rules: Collection[Rule], notes: list[str]) -> lis
         if rollout.steps and rollout.steps[0][0] >= rule.since:
             found.append(_flag(str(project), str(flag), mine.iloc[-1].to_dict(), rollout, rule))
     if unknown:
-        notes.append(f"Of {unknown:,} flags no change says whether they are on: nothing was drafted from them.")
+        notes.append(
+            f"Of {counted(unknown, 'flag')} no change says whether they are on: nothing was drafted from them."
+        )
     if elsewhere and not found:
         known = ", ".join(sorted(map(str, elsewhere)))
         notes.append(f"No flag changed in the environment that counts. The table has: {known}. State `environment`.")

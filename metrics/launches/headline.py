@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from connectors.errors import counted
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches.impact import Words
 from metrics.launches.scorecard import Scorecard, Voice
@@ -21,14 +22,14 @@ def headline(
     if card.phase == "planned":
         days = (launch.starts_on - today).days
         ready = sum(state == "ok" for state, _ in checks)
-        left = f" {ready} of {len(checks)} checks passed." if checks else ""
-        return ((f"It starts in {days} day{'s' if days != 1 else ''}.{left}", "quiet"),)
+        left = f" {ready} of {counted(len(checks), 'check')} passed." if checks else ""
+        return ((f"It starts in {counted(days, 'day')}.{left}", "quiet"),)
     read = [score for score in card.scores if score.role == "success" and score.latest and score.latest.reading.verdict]
     said = [_verdict(score.kpi.title, *verdicts[score.kpi.name]) for score in read] or [(_waits(card), "quiet")]
     used = card.adoption
     if used is not None and used.share is not None:
-        people = f"{used.used:,} of the {used.audience:,} seen since the launch have used it ({used.share:.1%})."
-        said.append((people, "quiet"))
+        share = fmt.share_text(used.share, 1)
+        said.append((f"{used.used:,} of the {used.audience:,} seen since the launch have used it ({share}).", "quiet"))
     said += _rails(card)
     if card.voice is not None:
         said.append(_heard(card.voice, len(card.voice.comments)))
@@ -49,8 +50,7 @@ def next_step(card: Scorecard, today: date) -> str:
 
 
 def _days(launch: Launch, today: date, days: int) -> str:
-    count = (launch.reading_on(days) - today).days
-    return f"{count} day{'s' if count != 1 else ''}"
+    return counted((launch.reading_on(days) - today).days, "day")
 
 
 def _verdict(title: str, verdict: str, slug: str) -> Said:
@@ -84,10 +84,10 @@ def _are(count: int) -> str:
 
 def _heard(voice: Voice, count: int) -> Said:
     apart = voice.apart
-    told = f"{count} comment{'s' if count != 1 else ''}"
+    told = counted(count, "comment")
     if apart is not None and apart.words in (Words.UP, Words.DOWN) and apart.change is not None:
         side = "above" if apart.words == Words.UP else "below"
-        size = f"{fmt.number(abs(apart.change) * (100 if voice.kpi.is_rate else 1), 1)} points {side}"
+        size = f"{fmt.points_text(abs(apart.change), scale=100 if voice.kpi.is_rate else 1, plus=False)} {side}"
         text = f"{voice.kpi.title} of those who used it is {size} that of the others, with {told}."
         return text, "good" if apart.words == Words.UP else "bad"
     return f"Customers left {told}.", "quiet"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError, QueryRefused
+from connectors.errors import KpiError, QueryRefused, counted
 from metrics.catalog.holidays import public_holidays
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
@@ -180,7 +180,11 @@ class _LaunchSeries:
             others = self._pooled(Segments(dimension, tuple(rest)))
             columns["the others"] = others.mean(axis=1)
             shares["the others"] = pd.Series(0.0, others.index)
-        return pd.DataFrame(columns), pd.DataFrame(shares), f"{len(named)} steps by {dimension.replace('_', ' ')}"
+        return (
+            pd.DataFrame(columns),
+            pd.DataFrame(shares),
+            f"{counted(len(named), 'step')} by {dimension.replace('_', ' ')}",
+        )
 
     def _splits(self, named: Segments) -> bool:
         return named.dimension in self.catalogue.dimensions_of(self.kpi)

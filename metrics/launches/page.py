@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.catalog.segments import segments
@@ -211,7 +212,7 @@ def _line(launch: Launch, today: date) -> str:
     whom = f" for {named.words if named else launch.audience}" if launch.audience else ""
     if launch.starts_on > today:
         return f"Planned for {day}{whom}"
-    return f"Launched on {day}{whom}, {(today - launch.starts_on).days} days ago"
+    return f"Launched on {day}{whom}, {counted((today - launch.starts_on).days, 'day')} ago"
 
 
 def _steps(launch: Launch) -> tuple[str, ...]:
@@ -219,8 +220,8 @@ def _steps(launch: Launch) -> tuple[str, ...]:
     days = fmt.days_text([step.on for step in launch.rollout])
     for day, step in zip(days, launch.rollout, strict=True):
         named = segments(step.segment) if step.segment else None
-        who = named.words if named else f"{step.share:.0%}"
-        found.append(f"{day}: {who}" + (f" ({step.share:.0%})" if named and step.share < 1 else ""))
+        who = named.words if named else fmt.share_text(step.share)
+        found.append(f"{day}: {who}" + (f" ({fmt.share_text(step.share)})" if named and step.share < 1 else ""))
     return tuple(found)
 
 
@@ -310,7 +311,7 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
 
 def _published(item: PublishedReading, launch: Launch) -> str:
     late = (item.taken_at.date() - launch.reading_on(item.reading.days)).days
-    tail = f", {late} days after its day" if late > 14 else ""
+    tail = f", {counted(late, 'day')} after its day" if late > 14 else ""
     return f"Published {fmt.moment_text(item.taken_at)}{tail}, from generation {item.generation}"
 
 
@@ -325,20 +326,19 @@ def _path(score: KpiScore, launch: Launch, catalogue: Catalogue) -> Path | None:
     before = pd.Timedelta(days=SHOWN_BEFORE[score.today.reading.grain])
     shown = path[path.index >= pd.Timestamp(score.today.reading.start) - before]
     texts = tuple(
-        f"{fmt.value_text(float(row.actual), kpi)}, expected {fmt.value_text(float(row.expected), kpi)}"
-        for row in shown.itertuples()
+        ", expected ".join(fmt.value_texts((float(row.actual), float(row.expected)), kpi)) for row in shown.itertuples()
     )
     actual, expected, low, high = (tuple(float(v) for v in shown[c]) for c in ("actual", "expected", "low", "high"))
     near = marks_on(catalogue, kpi, shown.index[0], shown.index[-1])
     marks = tuple(mark for mark in near if mark.label != launch.title)
     known = [v for v in (*actual, *low, *high) if not math.isnan(v)]
-    ends = fmt.value_text(min(known), kpi), fmt.value_text(max(known), kpi)
+    low_end, high_end = fmt.value_texts((min(known), max(known)), kpi)
     start = pd.Timestamp(launch.starts_on)
-    return Path(tuple(shown.index), actual, expected, low, high, texts, *ticks(kpi), start, ends, marks)
+    return Path(tuple(shown.index), actual, expected, low, high, texts, *ticks(kpi), start, (low_end, high_end), marks)
 
 
 def _adoption(found: Adoption, card: Scorecard, catalogue: Catalogue) -> AdoptionBlock:
-    share = fmt.UNKNOWN if found.share is None else f"{found.share:.1%}"
+    share = fmt.UNKNOWN if found.share is None else fmt.share_text(found.share, 1)
     within = tuple(
         (_in_days(s.name), _share(s), f"{s.used:,} of {s.of:,}" if s.of else "too early to tell") for s in found.within
     )
@@ -374,7 +374,7 @@ def _in_days(name: str) -> str:
 
 
 def _share(share: Share) -> str:
-    return fmt.UNKNOWN if share.value is None else f"{share.value:.1%}"
+    return fmt.UNKNOWN if share.value is None else fmt.share_text(share.value, 1)
 
 
 def _voice(found: Voice) -> VoiceBlock:

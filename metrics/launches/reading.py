@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
@@ -203,7 +204,7 @@ def _early(launch: Launch, kpi: KpiCommon, observed: Observed, done: int) -> str
     if observed.complete_to is not None and pd.Timestamp(launch.starts_on) >= observed.complete_to and not done:
         known, start = days_text([observed.complete_to, launch.starts_on])
         return f"Nothing to measure yet: {kpi.title} is complete to {known}, the launch is on {start}."
-    return f"Too early for a verdict: {done} of {READINGS[0]} days are complete."
+    return f"Too early for a verdict: {done} of {READINGS[0]} days {'is' if done == 1 else 'are'} complete."
 
 
 def _young(kpi: KpiCommon, observed: Observed, first: pd.Timestamp) -> str:
@@ -211,9 +212,10 @@ def _young(kpi: KpiCommon, observed: Observed, first: pd.Timestamp) -> str:
     known = observed.panel.treated.loc[observed.panel.treated.index < first].notna().all(axis=1).sum()
     if observed.panel.controls.shape[1] and known >= FEWEST_BEFORE[observed.panel.grain]:
         return f"{kpi.title} and its control are not both known often enough around the launch."
+    are = "is" if known == 1 else "are"
     return (
-        f"{kpi.title} is younger than the window: {known} {observed.panel.grain}s are known before the launch, "
-        f"{FEWEST_BEFORE[observed.panel.grain]} are needed."
+        f"{kpi.title} is younger than the window: {counted(known, observed.panel.grain)} {are} known before the "
+        f"launch, {FEWEST_BEFORE[observed.panel.grain]} are needed."
     )
 
 

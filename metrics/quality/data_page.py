@@ -102,10 +102,12 @@ def data_page(context: DataContext) -> DataPage:
     late_count = sum(d.state != "fresh" for d in datasets)
     failed = sum(s.state == "failed" for s in sources)
     words = (
-        [f"{late_count} of {len(datasets)} datasets late"] if late_count else [f"All {len(datasets)} datasets fresh"]
+        [f"{late_count} of {counted(len(datasets), 'dataset')} late"]
+        if late_count
+        else ["The one dataset is fresh" if len(datasets) == 1 else f"All {len(datasets)} datasets fresh"]
     )
-    words += [f"{failed} source{'s' if failed > 1 else ''} failed"] if failed else []
-    words += [f"{len(quarantine)} rows could not be read"] if len(quarantine) else []
+    words += [f"{counted(failed, 'source')} failed"] if failed else []
+    words += [f"{counted(len(quarantine), 'row')} could not be read"] if len(quarantine) else []
     return DataPage(
         "; ".join(words),
         tuple(sorted(datasets, key=lambda d: (d.state == "fresh", d.label))),

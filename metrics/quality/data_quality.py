@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import KpiError, Problem
+from connectors.errors import KpiError, Problem, counted
 from connectors.warehouse.contract import NO_DIMENSION, Columns, DatasetState, Reader
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
@@ -22,6 +22,7 @@ from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
+from metrics.presentation.format import share_text
 from metrics.quality.tracking_plan import HELP, breaches
 
 MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
@@ -164,9 +165,8 @@ def _future(dataset: Dataset, states: Mapping[str, DatasetState]) -> Iterator[Fi
     state = states.get(dataset.name)
     if state is not None and state.future_rows:
         count = state.future_rows
-        message = (
-            f"{count:,} of {state.rows:,} rows {'lies' if count == 1 else 'lie'} in the future and are not counted yet"
-        )
+        where = "lies in the future and is" if count == 1 else "lie in the future and are"
+        message = f"{count:,} of {counted(state.rows, 'row')} {where} not counted yet"
         hint = "Is day and month read the right way round, and the zone? State `dates` of the source or `timezone`."
         yield ("time_dimension",), "in_the_future", message, hint
 
@@ -186,9 +186,8 @@ def _multiplied(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
             count.set(part, tree.copy().args[part])
     found = reader.frame(count.sql(dialect=reader.dialect)).iloc[0]
     if found["n"] > found["d"]:
-        text = (
-            f"its joins turn {int(found['d']):,} rows of {source.name} into {int(found['n']):,}: sums count some twice"
-        )
+        rows = counted(int(found["d"]), "row")
+        text = f"its joins turn {rows} of {source.name} into {int(found['n']):,}: sums count some twice"
         yield (
             ("sql" if dataset.sql else "source",),
             "multiplies",
@@ -207,7 +206,8 @@ def _repeated(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
         query = query.where(exp.not_(exp.Is(this=key.copy(), expression=exp.null())))
     found = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
     if found["n"] > found["d"]:
-        text = f"the primary key repeats: {int(found['n'] - found['d']):,} of {int(found['n']):,} rows have one again"
+        again, have = int(found["n"] - found["d"]), "has" if found["n"] - found["d"] == 1 else "have"
+        text = f"the primary key repeats: {again:,} of {counted(int(found['n']), 'row')} {have} one again"
         yield (
             ("primary_key",),
             "repeated_key",
@@ -221,7 +221,7 @@ def _shrunk(
 ) -> Iterator[Finding]:
     now, then = states.get(dataset.name), before.get(dataset.name)
     if now and then and now.rows < SHRUNK * then.rows:
-        text = f"it has {now.rows:,} rows, and had {then.rows:,} at the sync before"
+        text = f"it has {counted(now.rows, 'row')}, and had {then.rows:,} at the sync before"
         yield (), "row_count", text, "Look whether its source was exported in whole."
 
 
@@ -245,9 +245,8 @@ def _sudden(
     if min(earlier) < FEWEST or min(earlier) / SUDDEN <= now <= max(earlier) * SUDDEN:
         return
     weekday = f"{last:%A}s"
-    text = (
-        f"{last.day} {last:%b} has {now:,} rows; the {WEEKS} {weekday} before had {min(earlier):,} to {max(earlier):,}"
-    )
+    text = f"{last.day} {last:%b} has {counted(now, 'row')}; "
+    text += f"the {WEEKS} {weekday} before had {min(earlier):,} to {max(earlier):,}"
     yield (), "row_count", text, "Look whether its source was complete, or something was counted twice."
 
 
@@ -266,8 +265,8 @@ def _above_one(kpi: KpiCommon, reader: Reader) -> Iterator[Finding]:
     high = values[values["value"] > 1 + 1e-9]
     if len(high):
         row = high.iloc[-1]
-        last = f"last {row['period']:%Y-%m-%d}: {row['value']:.1%}"
-        text = f"a share above 100% in {len(high)} of {len(values)} {kpi.grain}s, {last}"
+        last = f"last {row['period']:%Y-%m-%d}: {share_text(row['value'], 1)}"
+        text = f"a share above 100% in {len(high)} of {counted(len(values), kpi.grain)}, {last}"
         yield ("numerator",), "above_one", text, "Is the numerator part of the denominator, counted in the same unit?"
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import sqlglot
 from sqlglot import exp
 
+from connectors.errors import counted
 from connectors.warehouse.contract import Columns, DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.plan import Plan, PlannedProperty
@@ -225,7 +226,7 @@ def _properties(plan: Plan, seen: _Seen, scope: Scope) -> Iterator[Breach]:
             yield from _of_property(at, what, row, renamed.get(key, ""))
         for key in extra:
             if key not in renamed.values():
-                words = f"'{name}' has a property '{key}' that is not in the plan, {keys[name][key]:,} times"
+                words = f"'{name}' has a property '{key}' that is not in the plan, {counted(keys[name][key], 'time')}"
                 yield Breach(plan.name, name, key, "new", words, owner)
 
 

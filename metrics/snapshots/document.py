@@ -10,7 +10,8 @@ from datetime import date, datetime
 from typing import Any
 
 from metrics.catalog.models.kpi import Strict
-from metrics.presentation.format import NAME, iso, plain, signed
+from metrics.presentation.format import NAME, iso, numbers, percent_text, plain, points_text
+from metrics.presentation.precision import same
 from metrics.transforms.percent_change import relative_change
 
 FORMAT = 1  # raise it when keys change their meaning; documents of earlier formats stay readable
@@ -95,10 +96,13 @@ class Line(Strict):
         if before is None or value is None:
             return ""
         if self.in_points:
-            return f"{signed((value - before) * (100 if self.unit == 'percent' else 1), 1, plus=True)} points"
+            points = 0.0 if same(value, before) else value - before
+            return points_text(points, scale=100 if self.unit == "percent" else 1)
         if before <= 0 or value < 0:
-            return f"from {self.text} to {later.text}"
-        return f"{signed(relative_change(value, before) * 100, 1, plus=True)}%"
+            published = (self.text, later.text)
+            first, last = published if self.text != later.text or same(value, before) else numbers((before, value), 2)
+            return f"from {first} to {last}"
+        return percent_text(0.0 if same(value, before) else relative_change(value, before))
 
     @property
     def key(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.query import Filter
 from metrics.presentation import format as fmt
+from metrics.presentation.precision import same
 from metrics.snapshots.document import Document, Line
 from metrics.snapshots.inputs import WeekInputs
 
 LATE, REDEFINED, BOTH, GONE = "late data", "changed definition", "late data and changed definition", "removed"
-SAME = 1e-9  # the last bits depend on the order of a sum
 Old = Callable[[], Catalogue]
 Published = tuple[pd.Timestamp, str, float | None, bool]  # period, its name, value, whether the headline
 
@@ -63,8 +62,10 @@ def _of_line(line: Line, inputs: WeekInputs, old: Old) -> Iterator[Restatement]:
             cause = GONE
             if kpi is not None:
                 cause = _cause(line, inputs, old, _Differing(grain, period, where, published, now))
-            text = fmt.value_text(now, kpi) if kpi is not None else fmt.UNKNOWN
-            shown = fmt.value_text(published, kpi) if kpi is not None else line.text if headline else str(published)
+            if kpi is not None:
+                shown, text = fmt.value_texts((published, now), kpi)
+            else:
+                shown, text = line.text if headline else str(published), fmt.UNKNOWN
             yield Restatement(
                 line.kpi,
                 line.title,
@@ -118,10 +119,3 @@ def _cause(line: Line, inputs: WeekInputs, old: Old, number: _Differing) -> str:
     if same(before, number.published):
         return REDEFINED
     return LATE if same(before, number.now) else BOTH
-
-
-def same(one: float | None, other: float | None) -> bool:
-    """Whether two numbers are equal but for the last bits, or both unknown."""
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=SAME)

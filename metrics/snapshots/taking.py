@@ -23,7 +23,7 @@ from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
 from metrics.kpi_views.consequence import Matter
-from metrics.kpi_views.status import ORDER, Status, held, held_in_part
+from metrics.kpi_views.status import ORDER, Held, Status, held, held_in_part
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
@@ -191,6 +191,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
     title = " · ".join([label, *(fmt.plain(v, fmt.NAME) for v in shown.where.values())])
     expected = numbers.expected if value is not None else None
     place = _place(inputs, kpi, numbers)
+    text = _value_text(kpi, value, goal, expected)
     (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
     line = Line(
         kpi=kpi.name,
@@ -204,7 +205,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         period=export.period(last["period"], kpi.grain) if last is not None else None,
         period_text=fmt.period_text(last["period"], kpi.grain, year) if last is not None else "no complete period",
         value=value,
-        text=fmt.value_text(value, kpi),
+        text=text,
         **_parts_of(last),
         parts=numbers.parts,
         **_before(kpi, before, year),
@@ -218,8 +219,8 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         status=status.slug,
         status_label=status.label,
         why=fmt.plain(status.why),
-        **_expected(kpi, expected),
-        sentence=fmt.plain(words.sentence(title, numbers, status, gap, year)),
+        **_expected(kpi, value, expected),
+        sentence=fmt.plain(words.sentence(title, numbers, text, status, gap, year)),
         place=fmt.plain(place.words) if place else "",
         record=words.record_text(numbers),
         miss=fmt.plain(words.miss(title, kpi, status, gap)),
@@ -259,16 +260,28 @@ def _parts_of(last: pd.Series | None) -> dict[str, Any]:
     return {"numerator": known_value(last["numerator"]), "denominator": known_value(last["denominator"]), "n": n}
 
 
-def _expected(kpi: KpiCommon, found: Expected | None) -> dict[str, Any]:
+def _value_text(kpi: KpiCommon, value: float | None, goal: Held, expected: Expected | None) -> str:
+    """The number as it stands beside its target and, where that is told, the range that was expected."""
+    beside = [None if goal.when else goal.target]
+    if expected is not None and expected.ready and _ranged(kpi, expected):
+        beside += [expected.low, expected.high]
+    return fmt.value_texts((value, *beside), kpi)[0]
+
+
+def _ranged(kpi: KpiCommon, found: Expected) -> bool:
+    """Whether the range is wide enough to be told."""
+    return fmt.value_text(found.low, kpi) != fmt.value_text(found.high, kpi)
+
+
+def _expected(kpi: KpiCommon, value: float | None, found: Expected | None) -> dict[str, Any]:
     if found is None or not found.ready:
         return {}
-    ranged = fmt.value_text(found.low, kpi) != fmt.value_text(found.high, kpi)
     return {
         "low": found.low,
         "high": found.high,
         "odd": found.odd,
-        "ranged": ranged,
-        "expected_text": words.expected_text(kpi, found),
+        "ranged": _ranged(kpi, found),
+        "expected_text": words.expected_text(kpi, value, found),
     }
 
 
@@ -305,8 +318,8 @@ def _pace(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     text = inputs.so_far(kpi, numbers.where)
     target = numbers.target(found.period, kpi.grain)
     if text and target is not None and kpi.runs_on and not numbers.where:
-        due = fmt.value_text(target * found.days / found.of, kpi, compact=True)
-        text += f" On pace for {fmt.value_text(target, kpi, compact=True)} it would be {due}."
+        goal, due = fmt.value_texts((target, target * found.days / found.of), kpi)
+        text += f" On pace for {goal} it would be {due}."
     return fmt.plain(text)
 
 

@@ -49,12 +49,12 @@ def against(kpi: KpiCommon, before: pd.Timestamp, year: int) -> str:
     return fmt.against_text(kpi.grain)
 
 
-def sentence(label: str, numbers: Numbers, status: Status, gap: str, year: int) -> str:
-    """`98.4% on Sun 22 Nov, −0.6 points vs Sun 15 Nov; 0.8 points under target.`"""
+def sentence(label: str, numbers: Numbers, value: str, status: Status, gap: str, year: int) -> str:
+    """value: as text. `98.4% on Sun 22 Nov, −0.6 points vs Sun 15 Nov; 0.8 points under target.`"""
     kpi, last, before = numbers.kpi, numbers.last, numbers.before
     if last is None or pd.isna(last["value"]):
         return f"{label} is not known: {status.why[:1].lower()}{status.why[1:]}"
-    text = f"{fmt.value_text(float(last['value']), kpi)} {period_text(kpi, last['period'], year)}"
+    text = f"{value} {period_text(kpi, last['period'], year)}"
     change = numbers.change_text
     if change and before is not None:
         text += f", {change} {against(kpi, before['period'], year)}"
@@ -64,9 +64,10 @@ def sentence(label: str, numbers: Numbers, status: Status, gap: str, year: int) 
     return f"{text}; {gap}." if told else f"{text}."
 
 
-def expected_text(kpi: KpiCommon, expected: Expected) -> str:
-    """`99.1% to 99.3% was expected`."""
-    return f"{fmt.value_text(expected.low, kpi)} to {fmt.value_text(expected.high, kpi)} was expected"
+def expected_text(kpi: KpiCommon, value: float | None, expected: Expected) -> str:
+    """`99.1% to 99.3% was expected`; beside the value."""
+    low, high = fmt.value_texts((expected.low, expected.high, value), kpi)[:2]
+    return f"{low} to {high} was expected"
 
 
 def record_text(numbers: Numbers) -> str:

@@ -35,7 +35,7 @@ def test_parts_of_a_sum_and_of_a_rate(project: Builder) -> None:
     assert block.line == "Platform ios accounts for all of the change: 40 → 80."
     assert [(p.segment, p.change, p.share, p.levels, p.n) for p in block.parts] == [
         ("ios", "+40", "100% of the change", "40 → 80", "n 80"),
-        ("web", "+0", "0% of the change", "100 → 100", "n 100"),
+        ("web", "±0", "0% of the change", "100 → 100", "n 100"),
     ]
     rate = known(where_it_sits(context, "rate"))
     (block,) = rate.blocks

@@ -114,7 +114,7 @@ def _a_disk_with_the_same_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_doctor_finds_nothing_in_a_good_project(shop: Builder) -> None:
     rows = {row["check"]: row for row in doctor(shop.open(), now=NOW)}
     assert {r["state"] for r in rows.values()} <= {"ok"}, rows
-    assert rows["source orders"]["detail"] == "1 files"
+    assert rows["source orders"]["detail"] == "1 file"
 
 
 @pytest.mark.usefixtures("_a_disk_with_the_same_clock")

@@ -124,7 +124,7 @@ def test_a_target_path_is_linear_and_holds_its_ends() -> None:
 def test_periods() -> None:
     assert fmt.period_text(pd.Timestamp("2026-11-16"), "week") == "16–22 Nov"
     assert fmt.period_text(pd.Timestamp("2020-04-20"), "week", 2026) == "20–26 Apr 2020"
-    assert fmt.period_text(pd.Timestamp("2026-10-26"), "week") == "26 Oct–1 Nov"
+    assert fmt.period_text(pd.Timestamp("2026-10-26"), "week") == "26 Oct – 1 Nov"
     assert fmt.period_text(pd.Timestamp("2026-10-01"), "month") == "October 2026"
     assert fmt.period_text(pd.Timestamp("2026-10-01"), "quarter") == "Q4 2026"
 

@@ -82,7 +82,7 @@ def test_what_is_no_release_yet_makes_no_draft(shop: Builder) -> None:
     records(shop, rows, RULE)
     result = shop.sync()
     assert set(files(shop)) == {"shop_v1_64_0"}
-    assert "source told: 1 rows lie in the future and were left out." in result.alerts
+    assert "source told: 1 row lies in the future, left out." in result.alerts
 
 
 @pytest.mark.parametrize(

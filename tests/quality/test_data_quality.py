@@ -99,7 +99,7 @@ def test_a_sudden_change_of_row_counts(shop: Builder) -> None:
     last = frame["at"].dt.strftime("%d %b") == "21 Nov"  # the 22nd is not complete: its last hour still runs
     frame[~last | (frame["at"].dt.hour == 23)].to_parquet(shop.folder / "files" / "events.parquet", index=False)
     shop.sync()
-    assert ("row_count", "21 Nov has 1 rows; the 4 Saturdays before had 24 to 24") in codes(shop)
+    assert ("row_count", "21 Nov has 1 row; the 4 Saturdays before had 24 to 24") in codes(shop)
     pd.concat([frame, frame[last], frame[last]]).to_parquet(shop.folder / "files" / "events.parquet", index=False)
     result = shop.sync()
     assert ("row_count", "21 Nov has 72 rows; the 4 Saturdays before had 24 to 24") in codes(shop)

@@ -60,7 +60,7 @@ def test_charts_are_the_last_six_weeks_beside_the_last_twelve_months(shop: Build
         "5–11 Oct",
         "12–18 Oct",
         "19–25 Oct",
-        "26 Oct–1 Nov",
+        "26 Oct – 1 Nov",
         "2–8 Nov",
         "9–15 Nov",
     ]

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from jobs.launches import scorecards as job
 from jobs.launches.registry import add, remove
 from jobs.project.clock import utc_now
@@ -72,7 +72,7 @@ def _comments(comments: tuple[Remark, ...]) -> None:
         for c in comments
         if (not who or c.who == who) and (not segment or segment in c.where) and word.lower() in c.words.lower()
     ]
-    said = f"{len(wanted)} of {len(comments)} comments"
+    said = f"{len(wanted)} of {counted(len(comments), 'comment')}"
     render("shell/voices", line=said, comments=wanted[:FIRST])
     if len(wanted) > FIRST:
         with st.expander("More"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from jobs.project.project import Project
 from ui.shell.sync_now import last_result, sync_now
 from ui.shell.words import literal_lines
@@ -22,7 +22,8 @@ def first_steps(project: Project) -> None:
         return
     if known:
         st.write(
-            f"This project has {known} source{'s' if known != 1 else ''}. Load them once; later syncs add what is new."
+            f"This project has {counted(known, 'source')}. Load {'it' if known == 1 else 'them'} once; later syncs add "
+            "what is new."
         )
         sync_now(project)
         st.code("kpi sync", language="shell")

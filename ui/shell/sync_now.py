@@ -9,6 +9,7 @@ import sys
 
 import streamlit as st
 
+from connectors.errors import counted
 from jobs.project.clock import utc_now
 from jobs.project.log import of_a_child, relay
 from jobs.project.project import REPOSITORY, Project
@@ -49,7 +50,7 @@ def sync_now(project: Project) -> None:
     bar.empty()
     if out.strip():
         rows = sum(source["rows"] for source in json.loads(out)["sources"])
-        st.session_state["synced"] = f"Synced: {rows:,} rows loaded." if rows else "Synced: nothing new."
+        st.session_state["synced"] = f"Synced: {counted(rows, 'row')} loaded." if rows else "Synced: nothing new."
     state.changed()
     st.session_state["sync_errors"] = "\n".join(said)
     st.rerun()

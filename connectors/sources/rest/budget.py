@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 
 LONGEST_WAIT = 300.0  # seconds; beyond it the next sync goes on
 
@@ -27,7 +27,7 @@ class Budget:
         while (wait := self._taken()) > 0:
             if wait > LONGEST_WAIT:
                 raise SourceError(
-                    f"the API's budget of requests is used up for {wait / 60:.0f} minutes",
+                    f"the API's budget of requests is used up for {counted(round(wait / 60), 'minute')}",
                     where=self._where,
                     hint="The next sync goes on where this one stopped.",
                     retryable=True,

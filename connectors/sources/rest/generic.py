@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.errors import SourceError, did_you_mean
+from connectors.errors import SourceError, counted, did_you_mean
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, RecordField, SourceOptions
 from connectors.sources.rest.auth import Auth, Place
@@ -131,7 +131,7 @@ class Rest(RestSource):
         options: RestOptions = self.options
         with self.client() as client:
             page = next(pages(client, self._asked(""), options.paging, options.records, where=self.where))
-        return f"answers; {len(page.records)} records on the first page"
+        return f"answers; {counted(len(page.records), 'record')} on the first page"
 
     def client(self) -> Client:
         """The API."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.errors import SourceError
+from connectors.errors import SourceError, counted
 from connectors.sources.rest.client import Answer, Client
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ def pages(
         mark = json.dumps([path, sent], default=str, sort_keys=True)
         if mark in made:
             raise SourceError(
-                f"the API sends the same page again and again, after {seen:,} records",
+                f"the API sends the same page again and again, after {counted(seen, 'record')}",
                 where=where,
                 hint="Compare `paging` with the API's documentation: the next page is not where it says.",
             )

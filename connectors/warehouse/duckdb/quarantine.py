@@ -7,7 +7,7 @@ from datetime import datetime
 
 import duckdb
 
-from connectors.errors import LoadError
+from connectors.errors import LoadError, counted
 from connectors.sources.contract import SourceOptions
 from connectors.warehouse.duckdb.incoming import Rejected
 from connectors.warehouse.duckdb.reader import BOOKS, one
@@ -50,7 +50,7 @@ class Quarantine:
             return
         allowed = f"`max_quarantine` allows {most:.0%}" if readable else "not one row can be read"
         raise LoadError(
-            f"{bad:,} of {total:,} rows cannot be read ({allowed}): {'; '.join(self.reasons())}",
+            f"{bad:,} of {counted(total, 'row')} cannot be read ({allowed}): {'; '.join(self.reasons())}",
             where=f"source {self._options.name}, table {self._options.table}",
             hint=self._way_out(),
         )
@@ -63,7 +63,7 @@ class Quarantine:
         for reason, rows in sorted(groups.items(), key=lambda group: -len(group[1]))[:FIRST]:
             different = {row.value if not self._private else "": (origin, row) for origin, row in reversed(rows)}
             told = [self._cell(origin, row) for origin, row in reversed(different.values())][:FIRST]
-            yield f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}: {reason}: {', '.join(told)}"
+            yield f"{counted(len(rows), 'row')}: {reason}: {', '.join(told)}"
 
     def _cell(self, origin: str, row: Rejected) -> str:
         value = f"'{row.value[:LONGEST_VALUE]}'" if row.value and not self._private else "the first"

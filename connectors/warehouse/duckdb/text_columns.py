@@ -8,7 +8,7 @@ from datetime import datetime
 
 import duckdb
 
-from connectors.errors import LoadError, did_you_mean
+from connectors.errors import LoadError, counted, did_you_mean
 from connectors.sources.contract import SourceOptions
 from connectors.texts.numbers import COMMA, POINT
 from connectors.texts.reading import TextReading
@@ -172,8 +172,8 @@ class TextColumns:
         query = f"SELECT count(*), first({quoted(name)}) FROM {relation} WHERE {wrong}"
         rows, first = connection.execute(query).fetchone() or (0, "")
         self.notes.append(
-            f"'{column}' stays text: {rows:,} of its rows are no {role}, the first '{first}'; to put them aside state "
-            f"{role}: {{{column}: '{mostly.style}'}} and raise `max_quarantine`"
+            f"'{column}' stays text: {counted(rows, 'row is', 'rows are')} no {role}, the first '{first}'; "
+            f"to put them aside state {role}: {{{column}: '{mostly.style}'}} and raise `max_quarantine`"
         )
 
     def _unreadable(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from connectors.warehouse.duckdb.notes import digest_of, noted
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _header(path: Path) -> Finding:
     except OSError as error:
         return Finding(f"cannot be read: {error.strerror or error}")
     if kept is not None and size != kept.size:
-        return Finding(f"has {size:,} bytes; {kept.size:,} were published", True)
+        return Finding(f"has {counted(size, 'byte')}; {kept.size:,} were published", True)
     if len(head) < HEADER or head[8:12] != MAGIC:
         return Finding("is no DuckDB file", True)
     return Finding(sequence=kept.sequence if kept else 0)

@@ -95,4 +95,4 @@ def _number(count: int | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return fmt.UNKNOWN if value is None else f"{value * 100:.1f}%"
+    return fmt.UNKNOWN if value is None else fmt.share_text(value, 1)

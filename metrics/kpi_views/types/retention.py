@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
 from metrics.engine.data_context import DataContext
@@ -53,7 +54,7 @@ def in_words(kpi: Retention, catalogue: Catalogue) -> str:
     first, again = (rows_words(condition) for condition in kpi.conditions.values())
     start = "first of" if kpi.cohort == "first" else "any of"
     back = "or later" if kpi.mode == "rolling" else "after it"
-    units = f"{kpi.at} {kpi.unit}{'s' if kpi.at > 1 else ''}"
+    units = counted(kpi.at, kpi.unit)
     own = "counted from its own day" if kpi.count_from == "start" else f"by calendar {kpi.unit}"
     return f"Who starts ({start} {first}) and is back ({again}) {units} {back}, {own}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.simple import Simple
 from metrics.kpi_views.sentences import measure_words
@@ -17,4 +18,4 @@ def in_words(kpi: Simple, catalogue: Catalogue) -> str:
     if kpi.semi_additive:
         per = kpi.semi_additive.per or catalogue.datasets[kpi.dataset].entity
         text += f", over the {PICKED[kpi.semi_additive.pick]} row of each {per} in the period"
-    return text + (f", over the {kpi.window.days} days up to and including each day" if kpi.window else "")
+    return text + (f", over the {counted(kpi.window.days, 'day')} up to and including each day" if kpi.window else "")

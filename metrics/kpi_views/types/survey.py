@@ -80,7 +80,7 @@ def shape(context: DataContext, kpi: Survey, series: Series, where: tuple[Filter
     known = counts(series, done["parts"].iloc[-1])
     total = sum(c or 0 for c in known)
     latest = tuple(
-        (name, f"{count:,}", f"{(count or 0) / total * 100:.0f}%")
+        (name, f"{count:,}", fmt.share_text((count or 0) / total))
         for name, count in zip(series.part_names, known, strict=True)
     )
     states = context.reader.dataset_states(context.reader.generation.sequence)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from connectors.errors import counted
 from metrics.presentation.sparkline import HEIGHT, WIDTH, sparkline
 from metrics.snapshots.document import Line, Point
 
@@ -19,9 +20,9 @@ EDGE = 6
 
 def chart(line: Line) -> str:
     """The working-backwards form: weeks on the left, months on the right, each on its own scale; empty if unknown."""
-    left = _panel(line.weeks, EDGE, WEEKS_TO - EDGE, f"{len(line.weeks)} weeks") if line.weeks else ""
+    left = _panel(line.weeks, EDGE, WEEKS_TO - EDGE, counted(len(line.weeks), "week")) if line.weeks else ""
     start = MONTHS_FROM + EDGE if line.weeks else EDGE
-    right = _panel(line.months, start, WIDE - EDGE, f"{len(line.months)} months") if line.months else ""
+    right = _panel(line.months, start, WIDE - EDGE, counted(len(line.months), "month")) if line.months else ""
     if not left and not right:
         return ""
     words = escape(alt(line), quote=True)

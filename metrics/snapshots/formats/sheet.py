@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.errors import counted
 from metrics.presentation import format as fmt
 from metrics.presentation.links import PAGES, Links
 from metrics.snapshots.document import Document, Line, Note, Point
@@ -174,8 +175,10 @@ def _restated_line(found: Sequence[Restatement], looked_at: datetime | None, zon
     heads = sum(item.headline for item in found)
     more = len(found) - min(len(found), SHOWN)
     parts = [f"{heads} of this week's numbers"] if heads else []
-    parts += [f"{len(found) - heads} earlier weeks or months"] if len(found) > heads else []
-    rest = f" {more} more are not listed." if more else ""
+    parts += (
+        [counted(len(found) - heads, "earlier week or month", "earlier weeks or months")] if len(found) > heads else []
+    )
+    rest = f" {counted(more, 'more is', 'more are')} not listed." if more else ""
     verb = "is" if len(found) == 1 else "are"
     when = f" as of {looked_at.astimezone(zone):%a %-d %b %Y, %H:%M}" if looked_at else ""
     return f"Since it was published, {' and '.join(parts)} {verb} different in the live data{when}.{rest}"
