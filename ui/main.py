@@ -86,9 +86,16 @@ def no_page(name: str, known: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """One run of the app."""
+    """One run of the app. Its end is marked, however it ends: until then a browser shows the shape of a page."""
     st.set_page_config("Bellwether", page_icon=str(theme.STATIC / "favicon.svg"), layout="wide")
-    theme.style()
+    try:
+        run()
+    finally:
+        render("shell/done")
+
+
+def run() -> None:
+    """The gate, the navigation, the page."""
     try:
         project = state.project()
     except KpiError as error:

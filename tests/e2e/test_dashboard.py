@@ -84,7 +84,7 @@ def test_a_kpi_pages_choices_come_from_its_address(visit: Open) -> None:
     assert {"organic", "campaign"} <= names
     assert page.locator(".js-plotly-plot .annotation-text", has_text="Referral campaign").count() == 1
     page.get_by_text("Where this comes from").click()
-    assert page.get_by_text("How it is counted").is_visible()
+    expect(page.get_by_text("How it is counted")).to_be_visible()
     assert "Owner" in page.locator(".bw-facts").inner_text()
 
 

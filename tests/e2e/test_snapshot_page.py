@@ -71,7 +71,7 @@ def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open, serv
     expect(page.get_by_text("No recipients: write `recipients`")).to_be_visible(timeout=20_000)
     page.get_by_text("Preview the mail").click()
     mail = page.frame_locator("[data-testid=stPopoverBody] iframe")
-    expect(mail.get_by_text("Open this snapshot")).to_be_visible(timeout=30_000)
+    expect(mail.get_by_text("No link: the setting")).to_be_visible(timeout=30_000)
     assert mail.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0")
     page = visit(f"{LINK}&compare=2026-W44")
     row = page.locator(".bw-compare tbody tr").filter(has_text="New editor adoption")

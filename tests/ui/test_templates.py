@@ -121,7 +121,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "launches/words": {"rows": ROWS},
     "shell/banner": {"words": BAD, "link": BAD},
     "shell/demo": {"name": BAD, "questions": [{"address": BAD, "text": BAD}]},
+    "shell/done": {},
     "shell/facts": {"rows": ROWS},
+    "shell/first_body": {"cards": True},
     "shell/line": {"words": BAD},
     "shell/lines": {"lines": [BAD, BAD]},
     "shell/lists": {"lists": ((BAD, [BAD]), ("", [BAD]))},
@@ -133,9 +135,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "snapshots/compare": {"pairs": [hostile(Pair)], "earlier": BAD, "later": BAD, "labels": {BAD: BAD}},
 }
 # What is markup already: the only templates that say `safe`, each with the reason in its first line.
-MADE_BY_US = {"shell/style", "snapshots/body"}
+MADE_BY_US = {"shell/style", "shell/first_head", "snapshots/body"}
 IMPORTED = {"shell/parts"}
-FIXED = {"kpi/draft", "launches/first"}
+FIXED = {"kpi/draft", "launches/first", "shell/done", "shell/first_body"}
 
 
 class Read(HTMLParser):
@@ -184,7 +186,7 @@ def test_nothing_hostile_gets_through(name: str) -> None:
         "colspan",
         "aria-label",
         "data-testid",
-    } | {"aria-hidden"}
+    } | {"aria-hidden", "id"}
     assert {key for key, _ in found.attributes} <= known
     assert [value for key, value in found.attributes if key == "href" and "javascript:" in value] == []
     assert (name in FIXED) == ("&lt;script&gt;" not in body)

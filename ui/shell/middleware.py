@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connectors.errors import KpiError
 from jobs.operations.hosts import Hosts
 from jobs.project.project import open_project
+from ui.shell.front import Front
 from ui.shell.gate import may_see
 from ui.shell.signed import signed_in
 
@@ -156,4 +157,9 @@ class SecurityHeaders:
         await self.app(scope, receive, complete if scope["type"] == "http" else send)
 
 
-MIDDLEWARE = (Middleware(GZipMiddleware, minimum_size=1024), Middleware(SecurityHeaders), Middleware(Door))
+MIDDLEWARE = (
+    Middleware(GZipMiddleware, minimum_size=1024),
+    Middleware(SecurityHeaders),
+    Middleware(Door),
+    Middleware(Front),
+)
