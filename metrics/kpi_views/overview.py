@@ -142,7 +142,8 @@ def _worst(some: Sequence[Ranked], total: int) -> str:
     gap = first.gap or first.status.why.rstrip(".")
     told = ""
     if worse:
-        told = " and worsening" if len(some) == 1 else f", {worse if worse < len(some) else 'all'} of them worsening"
+        count = str(worse) if worse < len(some) else "both" if worse == 2 else "all"
+        told = " and worsening" if len(some) == 1 else f", {count} of them worsening"
     lead = "worst " if len(some) > 1 else ""
     return f"{len(some)} of {total} {first.status.label.lower()}{told}; {lead}{first.label}, {gap}"
 

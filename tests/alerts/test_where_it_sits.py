@@ -20,6 +20,7 @@ from metrics.alerts.place import place_in, splits_of, whole_of
 from metrics.engine import drivers
 from metrics.engine.data_context import DataContext
 from metrics.engine.periods import after
+from metrics.engine.query import Filter
 from tests.conftest import NOW, Builder, known
 from tests.sampling import SEED, cases
 
@@ -55,17 +56,20 @@ def random_project(folder: Path, seed: int) -> tuple[Project, pd.DataFrame, date
     rows = pd.concat(frames, ignore_index=True)
     hit = random.choice(["platform", "country"])
     value = random.choice(rows[hit].unique())
-    late = rows["at"] >= START + pd.Timedelta(days=days - int(random.integers(1, 9)))
+    grain = str(random.choice(["day", "week"]))
+    length = (1 if grain == "day" else 7) if random.random() < 0.6 else int(random.integers(1, 9))
+    late = rows["at"] >= START + pd.Timedelta(days=days - length)
     struck = late & (rows[hit] == value)
-    rows.loc[struck, "done"] &= random.random(int(struck.sum())) < random.choice([0.1, 1.0])
-    rows.loc[struck, "amount"] *= random.choice([0.1, 1.0, 4.0])
+    rows.loc[struck, "done"] &= random.random(int(struck.sum())) < random.choice([0.1, 0.1, 1.0])
+    rows.loc[struck, "amount"] *= random.choice([0.05, 0.1, 1.0, 6.0])
     project = Builder(folder)
     project.rows("visits", rows, dimensions="[platform, country]", watermark="whole_days")
-    grain = str(random.choice(["day", "week"]))
     more = f"\ngrain: {grain}\nalerts: [{', '.join(RULES)}]"
     project.kpi("visits", f"dataset: visits\nagg: count{more}")
     project.kpi("amount", f"dataset: visits\nagg: sum\nexpr: amount{more}")
     share = "numerator: {dataset: visits, agg: count, filter: done}\ndenominator: {dataset: visits, agg: count}"
+    by = 'alerts: [{name: low, by: [platform], compare: previous_period, thresholds: {warning: "< -3%"}}]'
+    project.kpi("done", f"dataset: visits\nagg: count\nfilter: done\ngrain: {grain}\n{by}")
     project.kpi("share", f"type: ratio\n{share}\nformat: percent{more}")
     now = (START + pd.Timedelta(days=days, hours=2)).to_pydatetime().replace(tzinfo=UTC)
     project.sync(now)
@@ -77,9 +81,11 @@ def worlds(folder: Path) -> Iterator[tuple[Project, pd.DataFrame, datetime]]:
         yield random_project(folder / str(number), number)
 
 
-def compared_of(context: DataContext, name: str, incident: Opened | None) -> tuple[pd.DataFrame, Comparison | None]:
+def compared_of(
+    context: DataContext, name: str, incident: Opened | None, where: tuple[Filter, ...] = ()
+) -> tuple[pd.DataFrame, Comparison | None]:
     kpi = context.catalogue.kpi(name)
-    whole = whole_of(kpi, context.catalogue, context.reader, (), kpi.grain)
+    whole = whole_of(kpi, context.catalogue, context.reader, where, kpi.grain)
     found = of_incident(whole, kpi, kpi.grain, incident) if incident is not None else None
     return whole, found or without_incident(whole, kpi, context.catalogue, context.country)
 
@@ -124,15 +130,38 @@ def test_page_and_alert_say_the_same_and_the_parts_add_up(tmp_path: Path) -> Non
     for project, rows, now in worlds(tmp_path):
         for name in ("visits", "amount", "share"):
             shown, compared = checked(project, name, now)
-            assert shown is not None and compared is not None, "twelve weeks always have a change"
+            assert compared is not None, "twelve weeks always have two periods"
             levels = by_hand(rows, name, compared)
+            assert (shown is None) == (levels[0] == levels[1]), "what did not change sits nowhere"
+            if shown is None:
+                continue
             kpi = project.context(now).catalogue.kpi(name)
             change = known(change_of(compared_of(project.context(now), name, None)[0], kpi, compared))
             assert change.change == pytest.approx(levels[1] - levels[0], rel=1e-6, abs=1e-9)
             incidents += compared.incident
             named += compared.incident and shown.place is not None
             usual += shown.note == USUAL
-    assert incidents and named and usual, "the cases meet all three"
+    assert incidents and named and (usual or PROJECTS < 40), "the cases meet all three"
+
+
+@pytest.mark.sampled(PROJECTS)
+def test_a_segment_that_fails_is_explained_alike_where_it_is_filtered_on(tmp_path: Path) -> None:
+    seen = 0
+    for project, _, now in worlds(tmp_path):
+        context = project.context(now)
+        with project.state.reading() as connection:
+            mine = [i for i in store.open_incidents(connection).values() if i.kpi == "done"]
+        assert open_incident(project, context, "done", now=now) is None, "no rule looks at the whole"
+        for item in mine:
+            where = (Filter("platform", (item.segment,)),)
+            incident = known(open_incident(project, context, "done", where, now=now))
+            shown = where_it_sits(context, "done", where, incident)
+            compared = compared_of(context, "done", incident, where)[1]
+            if shown is not None and compared is not None and compared.incident:
+                assert item.place == (shown.place.words if shown.place is not None else "")
+                assert all(block.dimension == "country" for block in shown.blocks)
+                seen += 1
+    assert seen
 
 
 def by_hand(rows: pd.DataFrame, name: str, compared: Comparison) -> list[float]:

@@ -34,7 +34,7 @@ def test_an_exec_on_a_phone_reads_last_week_asks_where_a_number_comes_from_and_f
     settled(page)
     assert (
         page.inner_text("h1")
-        == "2 of 14 off track, 2 of them worsening; worst Error-free sessions, 0.8 points under target."
+        == "2 of 14 off track, both of them worsening; worst Error-free sessions, 0.8 points under target."
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     first = page.locator(".bws ul.sum li").first

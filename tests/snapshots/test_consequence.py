@@ -185,6 +185,11 @@ def shown(label: str, slug: str, depth: float = 0.0, *, worse: bool = False) -> 
             ["C"],
             "2 of 3 off track, 1 of them worsening; worst B, 1 under target",
         ),
+        (
+            [shown("A", "off_track", 9, worse=True), shown("B", "off_track", 1, worse=True)],
+            [],
+            "2 of 2 off track, both of them worsening; worst A, 9 under target",
+        ),
         ([shown("A", "off_track", 9), shown("B", "at_risk", worse=True)], [], "1 of 2 off track; A, 9 under target"),
         ([shown("A", "off_track", 2, worse=True)], [], "1 of 1 off track and worsening; A, 2 under target"),
         (
