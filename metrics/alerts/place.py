@@ -14,7 +14,6 @@ from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
-from metrics.presentation.precision import same
 
 MOST = 0.5  # of the change, that the first segment must hold to be named
 LIFT = 0.2  # and how much more of it than of the whole
@@ -98,5 +97,5 @@ def _unusual(frame: pd.DataFrame, period: pd.Timestamp) -> bool:
 def _words(kpi: KpiCommon, dimension: str, part: drivers.Part, share: float) -> str:
     before, after = fmt.value_texts((part.before, part.after), kpi)
     held = "All" if share >= 0.95 else fmt.share_text(share)
-    levels = f": {before} → {after}" if not same(part.before, part.after) else ", through its share of all"
+    levels = f": {before} → {after}" if not fmt.alike(part.before, part.after, kpi) else ", through its share of all"
     return f"{held} of the change sits in {dimension.replace('_', ' ')} {part.segment}{levels}."

@@ -16,7 +16,6 @@ from metrics.kpi_views.card import latest
 from metrics.presentation import format as fmt
 
 MOST_DIMENSIONS = 2
-FELT = 0.005  # of a segment's change: what moved by its share less than so is not told
 TINY = 1e-12
 
 
@@ -107,7 +106,7 @@ def _part(kpi: KpiCommon, name: str, part: drivers.Part, largest: float, *, leve
     shown = " → ".join(fmt.value_texts((part.before, part.after), kpi)) if levels else ""
     detail = ""
     rate, mix = (fmt.difference_text(x, kpi) for x in (part.rate, part.mix))
-    if abs(part.mix) > max(TINY, abs(part.change) * FELT):
+    if not fmt.alike(part.mix, 0.0, kpi):
         detail = f"{rate} by its own rate, {mix} by its share"
     good = None
     if kpi.direction != "neutral" and abs(part.change) > TINY:

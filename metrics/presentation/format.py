@@ -50,6 +50,12 @@ def value_texts(values: Sequence[float | None], kpi: KpiCommon, *, compact: bool
     return [UNKNOWN if value is None or math.isnan(value) else next(texts) for value in values]
 
 
+def alike(one: float | None, other: float | None, kpi: KpiCommon) -> bool:
+    """Whether two values read the same in the usual precision: nobody would speak of their difference."""
+    texts = [UNKNOWN if v is None or math.isnan(v) else _in_format(kpi, False, v, 0).text for v in (one, other)]
+    return texts[0] == texts[1]
+
+
 def change_text(value: float | None, before: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:
     """A change: points for rates, percent otherwise; empty if either is unknown.
 

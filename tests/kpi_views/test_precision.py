@@ -170,7 +170,7 @@ def test_alerts_and_launches_say_what_differs(item: KpiCommon, values: tuple[flo
     ("form", "values", "texts"),
     [
         ("percent", (0.0499, 0.05), ["4.99%", "5.00%"]),
-        ("percent", (0.0004, 0.4), ["0.04%", "40.00%"]),
+        ("percent", (0.0004, 0.4), ["0.04%", "40.0%"]),
         ("currency USD", (64_712.4, 64_712.9), ["$64,712", "$64,713"]),
         ("currency USD", (-1234.2, -1234.4), [f"{fmt.MINUS}$1,234.2", f"{fmt.MINUS}$1,234.4"]),
         ("$#,##0", (-5, 5), [f"{fmt.MINUS}$5", "$5"]),
