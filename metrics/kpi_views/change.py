@@ -106,7 +106,7 @@ def _part(kpi: KpiCommon, name: str, part: drivers.Part, largest: float, *, leve
     shown = " → ".join(fmt.value_texts((part.before, part.after), kpi)) if levels else ""
     detail = ""
     rate, mix = (fmt.difference_text(x, kpi) for x in (part.rate, part.mix))
-    if not fmt.alike(part.mix, 0.0, kpi):
+    if not fmt.slight(part.mix, kpi):
         detail = f"{rate} by its own rate, {mix} by its share"
     good = None
     if kpi.direction != "neutral" and abs(part.change) > TINY:

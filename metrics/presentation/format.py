@@ -52,8 +52,15 @@ def value_texts(values: Sequence[float | None], kpi: KpiCommon, *, compact: bool
 
 def alike(one: float | None, other: float | None, kpi: KpiCommon) -> bool:
     """Whether two values read the same in the usual precision: nobody would speak of their difference."""
-    texts = [UNKNOWN if v is None or math.isnan(v) else _in_format(kpi, False, v, 0).text for v in (one, other)]
-    return texts[0] == texts[1]
+    read = [None if v is None or math.isnan(v) else _in_format(kpi, False, v, 0).read for v in (one, other)]
+    return read[0] == read[1]
+
+
+def slight(difference: float, kpi: KpiCommon) -> bool:
+    """Whether a difference reads as nothing in the usual precision."""
+    if kpi.is_rate or kpi.is_score or kpi.delta == "points":
+        return round(difference * _points(kpi), 1) == 0
+    return alike(difference, 0.0, kpi)
 
 
 def change_text(value: float | None, before: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:

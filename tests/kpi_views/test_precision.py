@@ -200,6 +200,13 @@ def test_small_rates_shares_and_counts() -> None:
     assert [fmt.share_text(x) for x in (0, 0.0004, 0.994, 0.9996, 1)] == ["0%", "0.04%", "99%", "99.96%", "100%"]
 
 
+def test_what_nobody_would_speak_of_is_known_at_the_usual_precision() -> None:
+    whole = kpi(format="0%")
+    assert fmt.alike(0.4012, 0.4031, whole) and not fmt.alike(0.4012, 0.41, whole)
+    assert [fmt.slight(x, whole) for x in (0.0, 0.0004, -0.0004, 0.003)] == [True, True, True, False]
+    assert fmt.slight(0.004, kpi()) and not fmt.slight(0.01, kpi())
+
+
 @pytest.mark.parametrize(
     ("day", "year", "text"),
     [
