@@ -67,7 +67,7 @@ def unknown_page() -> list[st.Page]:
     known = {path.stem for path in (ROOT / "pages").glob("*.py")}
     if manager is not None and asked == FIRST[0]:
         manager.set_script_intent("", "")
-    elif asked and "/" not in asked and asked not in known:
+    elif asked.strip() and "/" not in asked and asked not in known:
         st.session_state[ASKED] = asked
     name = st.session_state.get(ASKED, "")
     if not name:

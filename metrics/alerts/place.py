@@ -15,7 +15,6 @@ from metrics.engine import drivers, periods
 from metrics.engine.answer import answer
 from metrics.engine.query import Filter, Query
 from metrics.presentation import format as fmt
-from metrics.presentation.precision import same
 
 MOST = 0.5  # of the change, that a segment must account for to be named
 LIFT = 0.2  # and how much more of it than of the whole
@@ -137,7 +136,7 @@ def _place(kpi: KpiCommon, split: drivers.Split, part: drivers.Part, *, own: boo
     name = f"{split.dimension.replace('_', ' ').capitalize()} {part.segment}"
     short = f"{name} accounts for {share_words(share)} of the change"
     if own:
-        levels = f": {before} → {after}" if not same(part.before, part.after) else ""
+        levels = f": {before} → {after}" if not fmt.alike(part.before, part.after, kpi) else ""
     else:
         old, new = (fmt.share_text(side) for side in part.shares)
         levels = f", through its share of the whole: {old} → {new}, at {after}"

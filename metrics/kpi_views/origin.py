@@ -47,7 +47,8 @@ def origin(
         state, item = states.get(dataset), catalogue.datasets[dataset]
         title = item.label or dataset
         if state is not None:
-            left = f"; {state.future_rows:,} lie in the future and are not counted" if state.future_rows else ""
+            in_future = counted(state.future_rows, "lies in the future and is", "lie in the future and are")
+            left = f"; {in_future} not counted" if state.future_rows else ""
             facts.append((f"Rows of {title}", f"{state.rows:,}{left}{_matching(kpi, dataset, catalogue, reader)}"))
             facts.append((f"{title} is observed from", _begin(state)))
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
@@ -115,8 +116,9 @@ def _matching(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader
     item, found = catalogue.datasets[dataset], list[str]()
     for part in counted_rows(kpi, dataset, catalogue, reader):
         of = f", of {part.entities:,} distinct {item.entity}" if part.entities is not None else ""
-        found.append(f"; {part.rows:,} match{f' {part.name}' if part.name else ''}{of}")
+        found.append(f"; {counted(part.rows, 'matches', 'match')}{f' {part.name}' if part.name else ''}{of}")
     undated = undated_rows(item, reader)
     if undated:
-        found.append(f"; {undated:,} have no {item.time_dimension} and are in no period")
+        have, are = ("has", "is") if undated == 1 else ("have", "are")
+        found.append(f"; {undated:,} {have} no {item.time_dimension} and {are} in no period")
     return "".join(found)

@@ -50,6 +50,19 @@ def value_texts(values: Sequence[float | None], kpi: KpiCommon, *, compact: bool
     return [UNKNOWN if value is None or math.isnan(value) else next(texts) for value in values]
 
 
+def alike(one: float | None, other: float | None, kpi: KpiCommon) -> bool:
+    """Whether two values read the same in the usual precision: nobody would speak of their difference."""
+    read = [None if v is None or math.isnan(v) else _in_format(kpi, False, v, 0).read for v in (one, other)]
+    return read[0] == read[1]
+
+
+def slight(difference: float, kpi: KpiCommon) -> bool:
+    """Whether a difference reads as nothing in the usual precision."""
+    if kpi.is_rate or kpi.is_score or kpi.delta == "points":
+        return round(difference * _points(kpi), 1) == 0
+    return alike(difference, 0.0, kpi)
+
+
 def change_text(value: float | None, before: float | None, kpi: KpiCommon, *, compact: bool = False) -> str:
     """A change: points for rates, percent otherwise; empty if either is unknown.
 

@@ -33,26 +33,32 @@ def same(one: float | None, other: float | None) -> bool:
 def together(values: Sequence[float], way: Way, anchors: Sequence[float] = (0.0,)) -> list[str]:
     """Texts of known values that stand beside each other: equal where they are, else in the order of the values.
 
-    anchors: what reads as itself in any precision; nothing else reads like it. Not even at the highest level can values
-    that differ read the same: `same` is where the digits end.
+    Only those that would be mistaken for each other get more digits. anchors: what reads as itself in any precision;
+    nothing else reads like it.
     """
     alike: list[float] = []
     for value in values:
         known = (other for other in (*anchors, *alike) if same(value, other))
         alike.append(next(known, value))
+    levels = [0] * len(alike)
     shown = [way(value, 0) for value in alike]
-    level = 0
-    while level < MOST and not _in_order(alike, shown, anchors):
-        level += 1
-        shown = [way(value, level) for value in alike]
+    while unclear := [place for place in _unclear(alike, shown, anchors) if levels[place] < MOST]:
+        for place in unclear:
+            levels[place] += 1
+            shown[place] = way(alike[place], levels[place])
     return [item.text for item in shown]
 
 
-def _in_order(values: Sequence[float], shown: Sequence[Shown], anchors: Sequence[float]) -> bool:
-    """Whether the numbers that are read lie as the values do, anchors included."""
-    pairs = [*zip(values, (item.read for item in shown), strict=True), *((anchor, anchor) for anchor in anchors)]
-    pairs.sort()
-    return all(a == b or (x < y and not math.isclose(x, y, rel_tol=1e-11)) for (a, x), (b, y) in pairwise(pairs))
+def _unclear(values: Sequence[float], shown: Sequence[Shown], anchors: Sequence[float]) -> set[int]:
+    """Places of numbers that read like one that differs, or in another order than the values lie in."""
+    rows = [(value, item.read, place) for place, (value, item) in enumerate(zip(values, shown, strict=True))]
+    rows = sorted([*rows, *((anchor, anchor, -1) for anchor in anchors)])
+    pairs = [(one, other) for one, other in pairwise(rows) if one[0] != other[0] and not _clear(one[1], other[1])]
+    return {row[2] for pair in pairs for row in pair if row[2] >= 0}
+
+
+def _clear(lower: float, higher: float) -> bool:
+    return lower < higher and not math.isclose(lower, higher, rel_tol=1e-11)
 
 
 def _unknown(value: float | None) -> bool:

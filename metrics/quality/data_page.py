@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from connectors.errors import Problem
+from connectors.errors import Problem, counted
 from connectors.warehouse.contract import SourceRun
 from metrics.engine.data_context import DataContext
 from metrics.presentation import format as fmt
@@ -81,7 +81,7 @@ def data_page(context: DataContext) -> DataPage:
             )
         )
     quarantine = context.reader.quarantine()
-    counted = quarantine.groupby("source").size().to_dict()
+    unreadable = quarantine.groupby("source").size().to_dict()
     sources = []
     for table, name in context.table_sources.items():
         run = context.runs.get(name)
@@ -94,7 +94,7 @@ def data_page(context: DataContext) -> DataPage:
                 run.status if run else "none",
                 _pulled_at(run),
                 f"{total:,}",
-                int(counted.get(name, 0)),
+                int(unreadable.get(name, 0)),
                 run.error if run else "",
                 tuple(run.notes) if run else (),
             )

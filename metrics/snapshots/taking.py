@@ -191,7 +191,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
     title = " · ".join([label, *(fmt.plain(v, fmt.NAME) for v in shown.where.values())])
     expected = numbers.expected if value is not None else None
     place = _place(inputs, kpi, numbers)
-    text = _value_text(kpi, value, goal, expected)
+    text, expected_text = _number_and_range(kpi, value, goal, expected)
     (weeks, weeks_note), (months, months_note) = numbers.weeks(), numbers.months()
     line = Line(
         kpi=kpi.name,
@@ -219,7 +219,7 @@ def _known_line(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers, shown: Sho
         status=status.slug,
         status_label=status.label,
         why=fmt.plain(status.why),
-        **_expected(kpi, value, expected),
+        **_expected(kpi, expected, expected_text),
         sentence=fmt.plain(words.sentence(title, numbers, text, status, gap, year)),
         place=fmt.plain(place.words) if place else "",
         record=words.record_text(numbers),
@@ -260,28 +260,26 @@ def _parts_of(last: pd.Series | None) -> dict[str, Any]:
     return {"numerator": known_value(last["numerator"]), "denominator": known_value(last["denominator"]), "n": n}
 
 
-def _value_text(kpi: KpiCommon, value: float | None, goal: Held, expected: Expected | None) -> str:
-    """The number as it stands beside its target and, where that is told, the range that was expected."""
-    beside = [None if goal.when else goal.target]
-    if expected is not None and expected.ready and _ranged(kpi, expected):
-        beside += [expected.low, expected.high]
-    return fmt.value_texts((value, *beside), kpi)[0]
+def _number_and_range(kpi: KpiCommon, value: float | None, goal: Held, expected: Expected | None) -> tuple[str, str]:
+    """The number beside its target and the range that was expected, and that range; empty if it is none to tell."""
+    told = expected if expected is not None and expected.ready else None
+    ranged = told if told is not None and not fmt.alike(told.low, told.high, kpi) else None
+    sides = (ranged.low, ranged.high) if ranged else (None, None)
+    text, _, low, high = fmt.value_texts((value, None if goal.when else goal.target, *sides), kpi)
+    if told is not None and ranged is None:
+        low, high = fmt.value_texts((told.low, told.high), kpi)
+    return text, words.expected_text(low, high) if told else ""
 
 
-def _ranged(kpi: KpiCommon, found: Expected) -> bool:
-    """Whether the range is wide enough to be told."""
-    return fmt.value_text(found.low, kpi) != fmt.value_text(found.high, kpi)
-
-
-def _expected(kpi: KpiCommon, value: float | None, found: Expected | None) -> dict[str, Any]:
+def _expected(kpi: KpiCommon, found: Expected | None, text: str) -> dict[str, Any]:
     if found is None or not found.ready:
         return {}
     return {
         "low": found.low,
         "high": found.high,
         "odd": found.odd,
-        "ranged": _ranged(kpi, found),
-        "expected_text": words.expected_text(kpi, value, found),
+        "ranged": not fmt.alike(found.low, found.high, kpi),
+        "expected_text": text,
     }
 
 

@@ -12,7 +12,7 @@ from metrics.kpi_views.overview import headline, rank
 from metrics.kpi_views.status import Status
 from metrics.presentation import format as fmt
 from metrics.snapshots.document import Line
-from metrics.snapshots.numbers import A_WEEK, Expected, Numbers
+from metrics.snapshots.numbers import A_WEEK, Numbers
 from metrics.snapshots.records import record
 
 NOTABLE = 2.0  # noises from which a value that is inside of the expected range is still worth naming
@@ -64,9 +64,8 @@ def sentence(label: str, numbers: Numbers, value: str, status: Status, gap: str,
     return f"{text}; {gap}." if told else f"{text}."
 
 
-def expected_text(kpi: KpiCommon, value: float | None, expected: Expected) -> str:
-    """`99.1% to 99.3% was expected`; beside the value."""
-    low, high = fmt.value_texts((expected.low, expected.high, value), kpi)[:2]
+def expected_text(low: str, high: str) -> str:
+    """`99.1% to 99.3% was expected`."""
     return f"{low} to {high} was expected"
 
 

@@ -376,7 +376,7 @@ def test_amounts_in_several_currencies_within_one_column_are_told(tmp_path: Path
 
 def test_rows_without_a_time_are_told(tmp_path: Path) -> None:
     made = made_of(tmp_path, "a.csv", table(("at", [*DAYS[:28], "", ""]), ("amount", cycle(1))))
-    assert "2 of 30 rows have no at: they are in no period." in made.said
+    assert "2 of 30 rows have no at: no period has them." in made.said
 
 
 def test_events_of_any_product_have_retention(tmp_path: Path) -> None:

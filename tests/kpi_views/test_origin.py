@@ -28,7 +28,7 @@ ALL = "6; 6 match, of 5 distinct who"
             "type: conversion\ndataset: people\nconversion: {dataset: done}\nwindow: 7 days",
             {
                 "people": "6; 5 match base, of 5 distinct who",
-                "done": "6; 1 lie in the future and are not counted; 2 match conversion, of 2 distinct who; "
+                "done": "6; 1 lies in the future and is not counted; 2 match conversion, of 2 distinct who; "
                 "2 have no done_at and are in no period",
             },
         ),
@@ -36,7 +36,7 @@ ALL = "6; 6 match, of 5 distinct who"
             "type: conversion\ndataset: people\nbase: plan = 'a'\nconversion: {dataset: done, filter: plan = 'a'}",
             {
                 "people": "6; 3 match base, of 3 distinct who",
-                "done": "6; 1 lie in the future and are not counted; 2 match conversion, of 2 distinct who; "
+                "done": "6; 1 lies in the future and is not counted; 2 match conversion, of 2 distinct who; "
                 "2 have no done_at and are in no period",
             },
         ),
@@ -52,7 +52,7 @@ ALL = "6; 6 match, of 5 distinct who"
         (
             "dataset: done\nagg: count",
             {
-                "done": "6; 1 lie in the future and are not counted; 3 match, of 2 distinct who; "
+                "done": "6; 1 lies in the future and is not counted; 3 match, of 2 distinct who; "
                 "2 have no done_at and are in no period"
             },
         ),

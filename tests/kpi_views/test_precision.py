@@ -170,7 +170,7 @@ def test_alerts_and_launches_say_what_differs(item: KpiCommon, values: tuple[flo
     ("form", "values", "texts"),
     [
         ("percent", (0.0499, 0.05), ["4.99%", "5.00%"]),
-        ("percent", (0.0004, 0.4), ["0.04%", "40.00%"]),
+        ("percent", (0.0004, 0.4), ["0.04%", "40.0%"]),
         ("currency USD", (64_712.4, 64_712.9), ["$64,712", "$64,713"]),
         ("currency USD", (-1234.2, -1234.4), [f"{fmt.MINUS}$1,234.2", f"{fmt.MINUS}$1,234.4"]),
         ("$#,##0", (-5, 5), [f"{fmt.MINUS}$5", "$5"]),
@@ -198,6 +198,13 @@ def test_small_rates_shares_and_counts() -> None:
     )
     assert fmt.gap_text(99.99, 100, kpi()) == "0.01% under target"
     assert [fmt.share_text(x) for x in (0, 0.0004, 0.994, 0.9996, 1)] == ["0%", "0.04%", "99%", "99.96%", "100%"]
+
+
+def test_what_nobody_would_speak_of_is_known_at_the_usual_precision() -> None:
+    whole = kpi(format="0%")
+    assert fmt.alike(0.4012, 0.4031, whole) and not fmt.alike(0.4012, 0.41, whole)
+    assert [fmt.slight(x, whole) for x in (0.0, 0.0004, -0.0004, 0.003)] == [True, True, True, False]
+    assert fmt.slight(0.004, kpi()) and not fmt.slight(0.01, kpi())
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ def test_what_launchdarkly_does_not_say_is_told(project: Builder) -> None:
     with Fake(vendor.app) as served:
         project.source(source(served, vendor))
         run = project.sync().sources[0]
-    assert run.rows == 1 and run.notes == ("1 changes do not say what their flag does since.",)
+    assert run.rows == 1 and run.notes == ("1 change does not say what the flag does since.",)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def unknown(name: str, asked: str, shown: str, options: Mapping[str, str] = NO_O
 
 
 def _known(name: str, options: Mapping[str, str], default: str) -> str:
-    asked = st.query_params.get(name, "")
+    asked = st.query_params.get(name, default)
     if asked in options:
         return asked
     if asked:
