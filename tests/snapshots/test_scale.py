@@ -173,3 +173,12 @@ def test_amounts_have_their_own_height_by_week_and_month() -> None:
     first, second = (found for _, found in measured(shown))
     assert first.high < second.low
     assert first.high - first.low >= SHARE * 110
+
+
+def test_the_small_line_never_contradicts_the_number_beside_it() -> None:
+    """A day's value beside weeks is a dot; a count of a day is of another size, and has no line."""
+    assert "M" in spark(line([0.99, 0.99])) and 'stroke-width="5"' not in spark(line([0.99, 0.99]))
+    daily = line([0.994, 0.995], grain="day", value=0.985, text="98.5%")
+    assert 'stroke-width="5"' in spark(daily)
+    assert spark(line([169.0, 171.0], "number", grain="day", value=17.0, text="17")) == ""
+    assert spark(line([2.0, 2.2], "seconds", grain="day", value=2.7, text="2.70 s")) != ""

@@ -62,7 +62,7 @@ def _said(verdicts: Sequence[str]) -> str:
 
 
 def html(sheet: Sheet, pictures: Sequence[str]) -> str:
-    """pictures: a cid for each KPI, in reading order; empty = none."""
+    """pictures: a cid for each KPI, in reading order, empty for one without; none at all = no pictures."""
     return (
         forms()
         .get_template("mail.html.j2")

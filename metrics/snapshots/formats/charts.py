@@ -166,20 +166,36 @@ def _label(text: str, x: float, y: float, anchor: str, *, bold: bool = False) ->
 
 
 def spark(line: Line) -> str:
-    """The last weeks, or months, as a small line with the ends of its scale; empty if nothing is known."""
-    found = next(((p, of) for p, of in measured(line) if len(p.known) > 1), None)
-    if found is None:
+    """The last weeks, or months, as a small line with the ends of its scale; empty if nothing can be shown.
+
+    Where the value is of another grain (a day's, beside weeks) it is a dot behind the line; where it is of another size
+    as well (17 a day, 169 a week) there is no line, since nobody could read the two together.
+    """
+    panel = next((p for p in panels(line) if len(p.known) > 1), None)
+    if panel is None or not (panel.home or _alike(line, panel)):
         return ""
-    panel, measure = found
+    alone = line.value is not None and not panel.home and panel.known[-1].value != line.value
+    dot = Point(period=panel.points[-1].period, name="", value=line.value, text=line.text)
+    points = (*panel.points, dot) if alone else panel.points
+    measure = scale(line, points, home=True)
+    assert measure is not None
     texts = (measure.high_text, measure.low_text)
-    end = SPARK_WIDE - 4.9 * max(map(len, texts)) - 2
+    end = SPARK_WIDE - 5.8 * max(map(len, texts)) - 2
     top, bottom = SPARK_PAD, SPARK_HIGH - SPARK_PAD
-    runs = _at(panel.points, measure, SPARK_PAD, end - SPARK_PAD, top=top, bottom=bottom)
-    path = "".join(_path(run) + ("h0" if len(run) == 1 else "") for run in runs)
-    labels = "".join(_label(text, SPARK_WIDE, y, "end") for text, y in zip(texts, (8, SPARK_HIGH - 1), strict=True))
+    runs = _at(points, measure, SPARK_PAD, end - SPARK_PAD, top=top, bottom=bottom)
+    marked = f"M{runs[-1].pop()[0]:.0f} {_y(measure, line.value or 0.0, top, bottom):.1f}h0" if alone else ""
+    path = "".join(_path(run) + ("h0" if len(run) == 1 else "") for run in runs if run)
+    labels = "".join(_label(text, SPARK_WIDE, y, "end") for text, y in zip(texts, (9, SPARK_HIGH - 2), strict=True))
+    look = f'stroke="{TONES[line.change_is]}" stroke-linejoin="round"'
     inner = (
         f'<path d="M0 {top}H{end:.0f}M0 {bottom}H{end:.0f}" stroke="{QUIET}" stroke-width=".5" stroke-dasharray="1 2"/>'
-        f'<path d="{path}" stroke="{TONES[line.change_is]}" stroke-width="2" stroke-linejoin="round"/>'
-        f'<g fill="currentColor">{labels}</g>'
+        f'<path d="{path}" {look} stroke-width="2"/><g fill="currentColor">{labels}</g>'
     )
-    return _svg(SPARK_WIDE, SPARK_HIGH, 'font-size="8.5"', inner)
+    inner += f'<path d="{marked}" {look} stroke-width="5"/>' if marked else ""
+    return _svg(SPARK_WIDE, SPARK_HIGH, 'font-size="10"', inner)
+
+
+def _alike(line: Line, panel: Panel) -> bool:
+    """Whether a value and points of another grain can stand on one scale: rates, scores, amounts of one size."""
+    sizes = [abs(p.value) for p in panel.known if p.value is not None]
+    return line.in_points or (line.value is not None and min(sizes) / 2 <= abs(line.value) <= max(sizes) * 2)
