@@ -67,8 +67,9 @@ def page() -> None:
     if revision != revisions[0]:
         banner(f"Revision {revision} of {revisions[0]}: this week was taken again later.")
     render("snapshots/body", body=shown.body)
-    _compare(name, week, weeks)
-    _archive(found)
+    with st.container(key="snapshot_rest"):
+        _compare(name, week, weeks)
+        _archive(found)
 
 
 def _offer(found: Archive, name: str) -> None:

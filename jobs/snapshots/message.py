@@ -28,13 +28,14 @@ def message_of(project: Project, document: Document, notes: Sequence[Note] = (),
     from metrics.snapshots.formats import as_pdf
     from metrics.snapshots.formats.charts import spark
 
-    sparks = as_pdf.spark_pngs([spark(line) for line in document.lines])
-    names = [f"spark{number}.png" for number in range(len(sparks))]
+    drawn = [spark(line) for line in document.lines]
+    sparks = as_pdf.spark_pngs([picture for picture in drawn if picture])
+    names = [f"spark{number}.png" if picture else "" for number, picture in enumerate(drawn)]
     return Message(
         title(found),
         body(found),
         html(found, names),
-        tuple(Attachment(name, "image/png", data) for name, data in zip(names, sparks, strict=True)),
+        tuple(Attachment(name, "image/png", data) for name, data in zip(filter(None, names), sparks, strict=True)),
         (Attachment(f"{found.key}.pdf", "application/pdf", as_pdf.pdf(found, document.taken_at)),),
         Attachment(f"{found.key}.png", "image/png", as_pdf.header_png(found)),
     )

@@ -43,14 +43,20 @@ def test_an_exec_on_a_phone_reads_last_week_asks_where_a_number_comes_from_and_f
     )
     assert page.locator("h1").bounding_box()["y"] < 844 / 2 and first.bounding_box()["y"] < 844, "on the first screen"
     block = page.locator(".bws article").filter(has=page.get_by_role("heading", name="Error-free sessions", exact=True))
-    block.get_by_text("Where this comes from").click()  # one tap
-    expect(block.locator("dl")).to_contain_text("kpi query error_free_sessions --as-of ")
-    expect(block.get_by_text("Open the KPI as it is now")).to_be_visible()
+    origin = page.locator(".bws .app details").filter(
+        has=page.locator("summary", has_text=re.compile("^Error-free sessions$"))
+    )
+    assert not origin.locator("dl").is_visible(), "folded"
+    block.get_by_text("Where this comes from").click()  # one tap, which unfolds it
+    expect(origin.locator("dl")).to_contain_text("kpi query error_free_sessions --as-of ")
+    expect(origin.get_by_text("Open the KPI as it is now")).to_be_visible()
     chart = block.locator("img")
     assert "Last 12 months" in chart.get_attribute("alt")
     assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
     page.get_by_role("link", name="p95 load time").first.click()  # a cell of the grid leads to its KPI
     expect(page.get_by_role("heading", name="p95 load time")).to_be_in_viewport()
+    front = page.locator(".bws .front").bounding_box()
+    assert front["height"] <= 1.5 * 844, "headline, bullets and grid"
     data = downloaded(page, "PDF")
     text = PdfReader(io.BytesIO(data)).pages[0].extract_text()
     assert data.startswith(b"%PDF-") and "2 of 14 off track" in text
@@ -80,6 +86,20 @@ def test_a_pm_adds_a_note_compares_weeks_and_previews_the_mail(visit: Open, serv
     page.wait_for_url(re.compile("week=2026-W45"))
     settled(page)
     expect(page.locator(".bws .q").first).to_contain_text("2–8 Nov 2026, week 45")
+
+
+def test_printed_from_the_browser_the_page_is_the_snapshot_alone(visit: Open) -> None:
+    page = visit(LINK)
+    settled(page)
+    data = PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+    text = [" ".join(p.extract_text().split()) for p in data.pages]
+    assert len(text) <= 5 and "2 of 14 off track" in text[0] and "Activation" in text[0]
+    assert "Growth" not in text[0] and "Compare two weeks" not in " ".join(text) and "More files" not in text[0]
+    page.set_viewport_size({"width": 695, "height": 1024})  # a sheet less its margins
+    page.emulate_media(media="print")
+    right = "[...document.querySelectorAll('.bws *')].map(e => e.getBoundingClientRect().right)"
+    assert page.evaluate(f"Math.max(...{right}) <= innerWidth + 1"), "cut at the edge of the paper"
+    page.emulate_media(media="screen")
 
 
 def test_the_file_is_accessible_without_a_server_and_fits_a_phone(

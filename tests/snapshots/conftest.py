@@ -126,3 +126,23 @@ def answered(project: Builder, *arguments: str) -> Any:
     done = kpi(project, *arguments, "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def made(made_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """The shop's document, with a name for its generation that is the same in every run."""
+    project = Builder(tmp_path_factory.mktemp("forms") / "project")
+    shutil.copytree(made_shop, project.folder, symlinks=True, dirs_exist_ok=True)
+    return take(project).model_copy(update={"generation": "20261116T060000-0123abcd"})
+
+
+def many(made: Document, count: int = 24, title: str = "KPI {}") -> Document:
+    """The document with so many KPIs, six under a heading."""
+    known = [line for line in made.lines if not line.segment]
+    lines = [
+        known[n % len(known)].model_copy(update={"kpi": f"kpi_{n}", "label": title.format(n)}) for n in range(count)
+    ]
+    section = made.sections[0]
+    parts = [tuple(lines[n : n + 6]) for n in range(0, count, 6)]
+    sections = [section.model_copy(update={"title": f"Part {n}", "lines": part}) for n, part in enumerate(parts)]
+    return made.model_copy(update={"sections": tuple(sections)})

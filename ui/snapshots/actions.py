@@ -28,9 +28,17 @@ MORE = {"html": "HTML", "png": "Picture for chats", "markdown": "Markdown", "csv
 STATES = {"": "not sent yet", "pending": "waits to be sent", "sending": "is being sent", "unknown": "may have arrived"}
 
 
+# Printed from the browser, the page is the snapshot and nothing around it.
+PAPER = """@media print{.stApp{background:#fff!important}.stApp,.stApp *{overflow:visible!important}
+header[data-testid=stHeader],[data-testid=stSidebar],[data-testid=stToolbar],
+.st-key-snapshot_bar,.st-key-snapshot_rest{display:none!important}
+.stMain,[data-testid=stAppViewContainer]{position:static!important;display:block!important}
+.stMainBlockContainer{padding:0!important;max-width:none!important}}"""
+
+
 def style() -> None:
     """The snapshot's own style, the same as in its file."""
-    templates.render("shell/style", css=as_html.css())
+    templates.render("shell/style", css=as_html.css() + PAPER)
 
 
 def files(document: Document) -> None:

@@ -25,22 +25,44 @@ def title(sheet: Sheet) -> str:
 
 
 def body(sheet: Sheet) -> str:
-    """Plain text: the headline, what to know, one line per KPI, the link."""
-    lines = [sheet.headline, sheet.meta, ""]
-    lines += [sheet.missing, ""] if sheet.missing else []
-    lines += [f"- {said}" for said in sheet.summary]
-    lines += [f'"{words}" ({by})' for words, by in sheet.notes]
+    """Plain text: headline, three bullets, one line per KPI, the link; then what else there is to know."""
+    first = sheet.front
+    lines = [first.headline, sheet.meta, ""]
+    lines += [first.missing, ""] if first.missing else []
+    lines += [f"- {said}" for said in first.bullets]
+    lines += [f'"{words}" ({by})' for words, by in first.notes]
     for part in sheet.parts:
         lines += ["", part.title]
         lines += [
             f"- {c.title}: {c.value}{f' ({c.change})' if c.change else ''}, {c.period}, {c.label.lower()}"
             for c in (block.cell for block in part.blocks)
         ]
-    return "\n".join([*lines, "", *filter(None, [sheet.link or sheet.no_link]), sheet.footer[0]])
+    lines += ["", where] if (where := sheet.link or sheet.no_link) else []
+    return "\n".join([*lines, *_details(sheet), "", *sheet.footer])
+
+
+def _details(sheet: Sheet) -> list[str]:
+    """What did not stand above: further bullets, whole notes, alerts, verdicts."""
+    first, lines = sheet.front, list[str]()
+    if first.more:
+        lines += ["", "Also this week", *(f"- {said}" for said in first.more)]
+    if sheet.missing != first.missing:
+        lines += ["", sheet.missing]
+    if first.cut_note:
+        lines += ["", *(f'"{words}" ({by})' for words, by in sheet.notes)]
+    if sheet.alerts:
+        lines += ["", "Alerts", *(f"- {kind.capitalize()}: {title}, {words}" for kind, title, words in sheet.alerts)]
+    if sheet.launches:
+        lines += ["", "Launches", *(f"- {label}, {when}{_said(verdicts)}" for label, when, verdicts in sheet.launches)]
+    return lines
+
+
+def _said(verdicts: Sequence[str]) -> str:
+    return "".join(f"; {words}" for words in verdicts)
 
 
 def html(sheet: Sheet, pictures: Sequence[str]) -> str:
-    """pictures: a cid for each KPI, in reading order; empty = none."""
+    """pictures: a cid for each KPI, in reading order, empty for one without; none at all = no pictures."""
     return (
         forms()
         .get_template("mail.html.j2")

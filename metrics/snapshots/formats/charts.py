@@ -2,109 +2,200 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-from connectors.errors import counted
-from metrics.presentation.sparkline import HEIGHT, WIDTH, sparkline
 from metrics.snapshots.document import Line, Point
+from metrics.snapshots.formats.scale import Scale, scale
 
 LINE, QUIET, INK = "#6366f1", "#8b93a7", "#475467"  # mid-tones: they hold on light and dark ground
 TONES = {"good": "#1f9d6b", "bad": "#dc4b4b", "neutral": LINE}
-WIDE, HIGH = 420, 112
-TOP, BOTTOM = 24, 90  # of the plotted part
-WEEKS_TO, MONTHS_FROM = 158, 182  # x where the weeks end and the months begin
-EDGE = 6
+WIDE, HIGH = 420, 118
+TOP, BOTTOM = 24, 86  # of the plotted part
+WEEKS_TO, MONTHS_FROM = 196, 212  # x where the weeks end and the months begin
+LETTER, DIGIT = 5.7, 6.6  # their widths, about
+EDGE = 5
+SPARK_WIDE, SPARK_HIGH, SPARK_PAD = 100, 30, 2.5
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The weeks or the months of a KPI. what: their name; home: values of the KPI's own grain."""
+
+    points: tuple[Point, ...]
+    what: str
+    home: bool
+
+    @property
+    def known(self) -> list[Point]:
+        """Those that have a value."""
+        return [p for p in self.points if p.value is not None]
+
+
+def panels(line: Line) -> list[Panel]:
+    """Those of which something is known: weeks, then months."""
+    both = (("week", line.weeks, line.weeks_note), ("month", line.months, line.months_note))
+    found = [Panel(points, f"{grain}s", bool(note) or line.grain == grain) for grain, points, note in both]
+    return [panel for panel in found if panel.known]
 
 
 def chart(line: Line) -> str:
-    """The working-backwards form: weeks on the left, months on the right, each on its own scale; empty if unknown."""
-    left = _panel(line.weeks, EDGE, WEEKS_TO - EDGE, counted(len(line.weeks), "week")) if line.weeks else ""
-    start = MONTHS_FROM + EDGE if line.weeks else EDGE
-    right = _panel(line.months, start, WIDE - EDGE, counted(len(line.months), "month")) if line.months else ""
-    if not left and not right:
+    """The working-backwards form: weeks on the left, months on the right, each with its scale; empty if unknown."""
+    found = measured(line)
+    if not found:
         return ""
-    words = escape(alt(line), quote=True)
+    spans = [(0, WIDE)] if len(found) == 1 else [(0, WEEKS_TO), (MONTHS_FROM, WIDE)]
+    drawn = "".join(_panel(*panel, *span) for panel, span in zip(found, spans, strict=True))
+    return _svg(WIDE, HIGH, f'font-size="11" role="img" aria-label="{escape(alt(line), quote=True)}"', drawn)
+
+
+def _svg(wide: int, high: int, more: str, inner: str) -> str:
+    """What holds for a whole picture is said once: a page has dozens of them."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
-        f'role="img" aria-label="{words}" color="{INK}" font-family="Inter, sans-serif" font-size="11">'
-        f"{left}{right}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
+        f'color="{INK}" fill="none" stroke-linecap="round" font-family="Inter, sans-serif" {more}>{inner}</svg>'
     )
+
+
+def measured(line: Line) -> list[tuple[Panel, Scale]]:
+    """Each panel with its scale; rates and scores have one for both, since they mean the same in a week and a month."""
+    found = panels(line)
+    if line.in_points:
+        both = [p for panel in found for p in panel.points]
+        return [(panel, of) for panel in found if (of := scale(line, both, home=True))]
+    return [(panel, of) for panel in found if (of := scale(line, panel.points, home=panel.home))]
 
 
 def alt(line: Line) -> str:
     """What the chart shows, for readers who do not see it."""
     parts = [f"{line.title}."]
-    for points, what in ((line.weeks, "weeks"), (line.months, "months")):
-        known = [p for p in points if p.value is not None]
-        if known:
-            parts.append(
-                f"Last {len(points)} {what}: from {known[0].text} ({known[0].name}) to {known[-1].text} "
-                f"({known[-1].name})."
-            )
+    for panel, measure in measured(line):
+        known, (least, greatest) = panel.known, _extremes(panel)
+        parts.append(
+            f"Last {len(panel.points)} {panel.what}: from {known[0].text} ({known[0].name}) to {known[-1].text} "
+            f"({known[-1].name}), least {least}, greatest {greatest}; "
+            f"scale from {measure.low_text} to {measure.high_text}."
+        )
     return " ".join(parts)
 
 
-def _panel(points: Sequence[Point], start: float, end: float, title: str) -> str:
-    values = [p.value if p.value is not None else math.nan for p in points]
-    known = [v for v in values if not math.isnan(v)]
-    if not known:
-        return ""
-    targets = [p.target for p in points]
-    near = [t for t in targets if t is not None and _near(t, known)]
-    low, high = min([*known, *near]), max([*known, *near])
-    spread = (high - low) or abs(high) or 1.0
-    step = (end - start) / max(1, len(points) - 1)
-
-    def at(index: int, value: float) -> str:
-        return f"{start + step * index:.1f},{BOTTOM - (value - low) / spread * (BOTTOM - TOP):.1f}"
-
-    drawn = [_path([at(i, t) for i, t in enumerate(targets) if t is not None and _near(t, known)], QUIET, "1.2", "4 3")]
-    drawn.append(_path([at(i, v) for i, v in enumerate(values) if not math.isnan(v)], LINE, "2", ""))
-    dots = [at(i, v).split(",") for i, v in enumerate(values) if not math.isnan(v)]
-    marks = "".join(f"M{x} {y}h0" for x, y in dots)
-    drawn.append(f'<path d="{marks}" stroke="{LINE}" stroke-width="4.6" stroke-linecap="round"/>')
-    first, last = (next(p for p in order if p.value is not None) for order in (points, list(reversed(points))))
-    left, right, low_row, high_row = start - EDGE, end + EDGE, HIGH - 5, 11
-    drawn.append(_label(first.text, left, high_row, "start"))
-    drawn.append(_label(title, (left + right) / 2, high_row, "middle"))
-    drawn.append(_label(last.text, right, high_row, "end", bold=True))
-    drawn.append(_label(points[0].name, left, low_row, "start"))
-    drawn.append(_label(points[-1].name, right, low_row, "end"))
-    return "".join(drawn)
+def _extremes(panel: Panel) -> tuple[str, str]:
+    """The least and the greatest value, as told."""
+    least, greatest = (pick(panel.known, key=lambda p: p.value or 0.0).text for pick in (min, max))
+    return least, greatest
 
 
-def _near(target: float, known: Sequence[float]) -> bool:
-    """Whether a target fits without flattening the line."""
-    spread = max(known) - min(known) or abs(max(known)) or 1.0
-    return min(known) - 1.5 * spread <= target <= max(known) + 1.5 * spread
+def _panel(panel: Panel, measure: Scale, start: float, end: float) -> str:
+    left = start + DIGIT * max(len(measure.low_text), len(measure.high_text)) + 7 + EDGE
+    targets = _at(panel.points, measure, left, end - EDGE, targets=True)
+    runs = _at(panel.points, measure, left, end - EDGE)
+    dots = "".join(f"M{x:.0f} {y:.1f}h0" for run in runs for x, y in run)
+    words, dash = _heading(panel, bool(targets), start, end)
+    labels = [words, _label(measure.high_text, left - EDGE - 4, TOP + 4, "end")]
+    labels.append(_label(measure.low_text, left - EDGE - 4, BOTTOM + 4, "end"))
+    first, last = panel.known[0], panel.known[-1]
+    for point, x, anchor in ((first, left - EDGE, "start"), (last, end, "end")):
+        if point is not first or first is not last or anchor == "end":
+            labels.append(_label(point.name, x, BOTTOM + 16, anchor))
+            labels.append(_label(point.text, x, HIGH - 3, anchor, bold=point is last))
+    dashed = dash + "".join(map(_path, targets))
+    drawn = [_frame(measure, left - EDGE, end)]
+    drawn += [f'<path d="{dashed}" stroke="{QUIET}" stroke-width="1.2" stroke-dasharray="4 3"/>'] if dashed else []
+    drawn.append(f'<path d="{"".join(map(_path, runs))}" stroke="{LINE}" stroke-width="2"/>')
+    drawn.append(f'<path d="{dots}" stroke="{LINE}" stroke-width="4.6"/>')
+    return "".join([*drawn, '<g fill="currentColor">', *labels, "</g>"])
 
 
-def _path(points: Sequence[str], color: str, width: str, dashes: str) -> str:
-    dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="{width}"{dash}/>'
+def _frame(measure: Scale, left: float, end: float) -> str:
+    """The ends of the scale as lines; one at 0 is as strong as an axis."""
+    ends = "".join(f"M{left:.0f} {y}H{end:.0f}" for y in (TOP, BOTTOM))
+    drawn = f'<path d="{ends}" stroke="{QUIET}" stroke-width=".6"/>'
+    if measure.low <= 0 <= measure.high:
+        drawn += f'<path d="M{left:.0f} {_y(measure, 0):.1f}H{end:.0f}" stroke="{QUIET}" stroke-width="1.3"/>'
+    return drawn
+
+
+def _heading(panel: Panel, target: bool, start: float, end: float) -> tuple[str, str]:
+    """`6 weeks, least 99.4%, greatest 99.5%`, and what is dashed, as far as there is room; and the dash."""
+    words = f"{len(panel.points)} {panel.what if len(panel.points) > 1 else panel.what[:-1]}"
+    room, least, greatest = (end - start) / LETTER - (10 if target else 0), *_extremes(panel)
+    for more in (f", least {least}, greatest {greatest}", f": {least} to {greatest}"):
+        if len(words + more) <= room:
+            words += more
+            break
+    drawn = _label(words, start, 11, "start")
+    if not target or len(words) > room:
+        return drawn, ""
+    return drawn + _label("target", end, 11, "end"), f"M{end - 6 * LETTER - 20:.0f} 7h16"
+
+
+def _y(measure: Scale, value: float, top: float = TOP, bottom: float = BOTTOM) -> float:
+    return bottom - measure.share(value) * (bottom - top)
+
+
+def _at(
+    points: Sequence[Point],
+    measure: Scale,
+    start: float,
+    end: float,
+    *,
+    top: float = TOP,
+    bottom: float = BOTTOM,
+    targets: bool = False,
+) -> list[list[tuple[float, float]]]:
+    """Where the points lie; a run ends where one is unknown, or a target has no place on the scale."""
+    step, runs = (end - start) / max(1, len(points) - 1), list[list[tuple[float, float]]]([[]])
+    for index, point in enumerate(points):
+        value = point.target if targets else point.value
+        if value is not None and measure.holds(value):
+            runs[-1].append((start + step * index, _y(measure, value, top, bottom)))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _path(run: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.0f} {y:.1f}" for x, y in run)
 
 
 def _label(text: str, x: float, y: float, anchor: str, *, bold: bool = False) -> str:
-    weight = ' font-weight="600"' if bold else ""
-    return f'<text x="{x:.0f}" y="{y}" text-anchor="{anchor}" fill="currentColor"{weight}>{escape(text)}</text>'
+    look = ' text-anchor="end"' if anchor == "end" else ""
+    look += ' font-weight="600"' if bold else ""
+    return f'<text x="{x:.0f}" y="{y}"{look}>{escape(text)}</text>'
 
 
 def spark(line: Line) -> str:
-    """The last weeks, or months, as a small picture without words."""
-    points = line.weeks if len(line.weeks) > 1 else line.months
-    values = [p.value if p.value is not None else math.nan for p in points]
-    target = points[-1].target if points else None
-    drawn = sparkline(values, target, line.title)
-    color = TONES[line.change_is]
-    goal = (
-        f'<path d="M0 {drawn.target_y} L{WIDTH} {drawn.target_y}" stroke="{QUIET}" stroke-dasharray="3 3"/>'
-        if (drawn.target_y is not None)
-        else ""
+    """The last weeks, or months, as a small line with the ends of its scale; empty if nothing can be shown.
+
+    Where the value is of another grain (a day's, beside weeks) it is a dot behind the line; where it is of another size
+    as well (17 a day, 169 a week) there is no line, since nobody could read the two together.
+    """
+    panel = next((p for p in panels(line) if len(p.known) > 1), None)
+    if panel is None or not (panel.home or _alike(line, panel)):
+        return ""
+    alone = line.value is not None and not panel.home and panel.known[-1].value != line.value
+    dot = Point(period=panel.points[-1].period, name="", value=line.value, text=line.text)
+    points = (*panel.points, dot) if alone else panel.points
+    measure = scale(line, points, home=True)
+    assert measure is not None
+    texts = (measure.high_text, measure.low_text)
+    end = SPARK_WIDE - 5.8 * max(map(len, texts)) - 2
+    top, bottom = SPARK_PAD, SPARK_HIGH - SPARK_PAD
+    runs = _at(points, measure, SPARK_PAD, end - SPARK_PAD, top=top, bottom=bottom)
+    marked = f"M{runs[-1].pop()[0]:.0f} {_y(measure, line.value or 0.0, top, bottom):.1f}h0" if alone else ""
+    path = "".join(_path(run) + ("h0" if len(run) == 1 else "") for run in runs if run)
+    labels = "".join(_label(text, SPARK_WIDE, y, "end") for text, y in zip(texts, (9, SPARK_HIGH - 2), strict=True))
+    look = f'stroke="{TONES[line.change_is]}" stroke-linejoin="round"'
+    inner = (
+        f'<path d="M0 {top}H{end:.0f}M0 {bottom}H{end:.0f}" stroke="{QUIET}" stroke-width=".5" stroke-dasharray="1 2"/>'
+        f'<path d="{path}" {look} stroke-width="2"/><g fill="currentColor">{labels}</g>'
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" width="{WIDTH:.0f}" '
-        f'height="{HEIGHT:.0f}">{goal}<path d="{drawn.area}" fill="{color}" opacity="0.12"/>'
-        f'<path d="{drawn.line}" fill="none" stroke="{color}" stroke-width="2"/></svg>'
-    )
+    inner += f'<path d="{marked}" {look} stroke-width="5"/>' if marked else ""
+    return _svg(SPARK_WIDE, SPARK_HIGH, 'font-size="10"', inner)
+
+
+def _alike(line: Line, panel: Panel) -> bool:
+    """Whether a value and points of another grain can stand on one scale: rates, scores, amounts of one size."""
+    sizes = [abs(p.value) for p in panel.known if p.value is not None]
+    return line.in_points or (line.value is not None and min(sizes) / 2 <= abs(line.value) <= max(sizes) * 2)

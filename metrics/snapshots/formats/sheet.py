@@ -12,10 +12,11 @@ from connectors.errors import counted
 from metrics.presentation import format as fmt
 from metrics.presentation.links import PAGES, Links
 from metrics.snapshots.document import Document, Line, Note, Point
-from metrics.snapshots.formats.charts import alt, chart
+from metrics.snapshots.formats.charts import alt, chart, spark
+from metrics.snapshots.formats.front import TITLE, Cell, Front, front, short_title
 from metrics.snapshots.restated import Restatement
 
-SHOWN = 12  # restated numbers that are listed one by one
+SHOWN = 200  # restated numbers that are listed one by one
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,6 @@ class Remark:
 
     text: str
     tone: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One KPI of the status grid."""
-
-    key: str
-    title: str
-    value: str
-    period: str
-    change: str
-    change_is: str
-    status: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -66,8 +53,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A whole snapshot as text. restated: (KPI, period, published, now, cause)."""
+    """A whole snapshot as text. front: its first page; restated: (KPI, period, published, now, cause)."""
 
+    front: Front
     project: str
     title: str
     week: str
@@ -93,7 +81,7 @@ class Sheet:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a form that is not Python."""
-        return {**asdict(self), "cells": [asdict(cell) for cell in self.cells]}
+        return asdict(self)
 
 
 def _taken_text(document: Document, zone: ZoneInfo) -> str:
@@ -119,21 +107,27 @@ def sheet(
     listed = tuple(
         (item.title, item.period_text, item.published_text, item.now_text, item.cause) for item in restated[:SHOWN]
     )
+    missing = f"Not complete when it was taken: {' '.join(document.missing)}" if document.missing else ""
+    signed = tuple((note.text, _signed(note, zone)) for note in notes)
+    parts = tuple(
+        Part(section.title, tuple(_block(document, line, links) for line in section.lines))
+        for section in document.sections
+    )
+    since = _restated_line(restated, looked_at, zone)
+    cells = [block.cell for part in parts for block in part.blocks]
     return Sheet(
+        front=front(document, cells, missing, since, signed),
         project=document.project,
         title=document.title,
         week=document.week_text,
         headline=document.headline,
         meta=meta,
-        missing=f"Not complete when it was taken: {' '.join(document.missing)}" if document.missing else "",
+        missing=missing,
         summary=document.summary,
-        notes=tuple((note.text, _signed(note, zone)) for note in notes),
-        parts=tuple(
-            Part(section.title, tuple(_block(document, line, links) for line in section.lines))
-            for section in document.sections
-        ),
+        notes=signed,
+        parts=parts,
         restated=listed,
-        restated_line=_restated_line(restated, looked_at, zone),
+        restated_line=since,
         alerts=tuple(
             (
                 a.severity if a.state == "Open" else "ended",
@@ -188,17 +182,19 @@ def _block(document: Document, line: Line, links: Links) -> Block:
     cell = Cell(
         line.key,
         line.title,
+        short_title(line.title, TITLE),
         line.text,
         line.period_text,
         line.change_text,
         line.change_is,
         line.status,
         line.status_label,
+        spark(line),
     )
     tone = {"off_track": "bad", "at_risk": "risk"}.get(line.status, "")
     said = [
         Remark(_without_value(line)),
-        Remark(line.miss, tone),
+        Remark(_without_title(line), tone),
         Remark(line.place),
         Remark(_expected(line)),
         Remark(line.record),
@@ -225,6 +221,12 @@ def _without_value(line: Line) -> str:
     return f"{rest[:1].upper()}{rest[1:]}"
 
 
+def _without_title(line: Line) -> str:
+    """The miss where the KPI's name stands above it: `Off track, 0.8 points under target; owner platform@…`"""
+    rest = line.miss.removeprefix(f"{line.title} is ")
+    return f"{rest[:1].upper()}{rest[1:]}"
+
+
 def _named(points: Sequence[Point]) -> tuple[tuple[str, str], ...]:
     return tuple((point.name, point.text) for point in points)
 
@@ -244,13 +246,13 @@ def _origin(document: Document, line: Line) -> tuple[tuple[str, str], ...]:
         parts = f"{_plain(line.numerator)} of {_plain(line.denominator)}"
     found = [
         ("What it is", line.description),
-        ("How it is counted", line.counted),
+        ("How counted", line.counted),
         ("Counted from", parts),
-        ("Rows or people behind it", f"{line.n:,}" if line.n is not None else ""),
+        ("Based on", f"{line.n:,} rows or people" if line.n not in (None, line.denominator) else ""),
         ("Target", f"{line.target_text}, {line.gap}" if line.target_text else ""),
         ("Data", "; ".join(line.data)),
         ("Definition", f"version {line.definition}" if line.definition else ""),
-        ("Asked again by", f"kpi query {line.kpi}{_where(line)} --as-of {document.generation}"),
+        ("Command", f"kpi query {line.kpi}{_where(line)} --as-of {document.generation}"),
         ("Owner", line.owner or "not set"),
     ]
     return tuple((label, text) for label, text in found if text)
