@@ -31,6 +31,7 @@ from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.filters import dimension_filters, draw_dimension_filters, row, segments_of
 from ui.shell.plot import plot
+from ui.shell.share import share
 from ui.shell.templates import banner, line, render
 from ui.shell.trail import trail
 from ui.shell.words import literal
@@ -126,6 +127,7 @@ def _controls(found: KpiPage, kpi: KpiCommon, where: tuple[Filter, ...]) -> None
             url.choose("by", "Breakdown", cuts, "")
             with st.popover(f"Filters ({len(where)})" if where else "Filters"):
                 draw_dimension_filters({d: segments_of(kpi.name, d) for d in found.dimensions}, where)
+        share("kpi")
 
 
 def _chart(found: KpiPage, shown: Overlay | None) -> None:

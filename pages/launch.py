@@ -16,6 +16,7 @@ from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.once import once
 from ui.shell.plot import plot
+from ui.shell.share import share
 from ui.shell.templates import line, render
 from ui.shell.trail import trail
 from ui.shell.words import literal
@@ -81,6 +82,7 @@ def _acts(found: LaunchPage) -> None:
         text = once("markdown", lambda: markdown(found, links), found)
         st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
         st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
+        share("launch")
 
 
 def _verdicts(found: LaunchPage) -> None:

@@ -12,7 +12,8 @@ import streamlit as st
 
 from ui.shell.once import once
 
-CONFIG = {"displayModeBar": False, "responsive": True}
+# Of Plotly's buttons the one that makes a picture to send.
+CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage"]]}
 
 
 class Plain(go.Figure):  # type: ignore[misc]
@@ -34,4 +35,6 @@ class Plain(go.Figure):  # type: ignore[misc]
 
 def plot(make: Callable[[], go.Figure], *views: object, key: str, alt: str) -> None:
     """Draw the figure of these view models. alt: what it shows, for those who do not see it."""
-    st.plotly_chart(once(key, lambda: Plain(make()), *views), config=CONFIG, key=key, alt=alt)
+    picture = {"format": "png", "filename": key, "scale": 2}
+    figure = once(key, lambda: Plain(make()), *views)
+    st.plotly_chart(figure, config={**CONFIG, "toImageButtonOptions": picture}, key=key, alt=alt)
