@@ -89,6 +89,8 @@ def _shown(element: Any, folder: Path) -> list[str]:
         return [settled(_choice(element), folder)]
     if kind in SILENT:
         return []
+    if kind.startswith("tab"):
+        return [f"tab {element.label}"] if getattr(element, "label", "") else []
     if kind in WIDGETS:
         said = getattr(element.proto, kind, element.proto) if kind in ("popover", "expander", "form") else element.proto
         label = getattr(said, "label", "") or getattr(element, "label", "")

@@ -128,33 +128,45 @@ def sheet(
         parts=parts,
         restated=listed,
         restated_line=since,
-        alerts=tuple(
-            (
-                a.severity if a.state == "Open" else "ended",
-                a.title,
-                f"{a.state} since {a.since} · {a.words} · {a.owner}"
-                if a.state == "Open"
-                else f"{a.state}, opened {a.since} · {a.words}",
-            )
-            for a in document.alerts
-        ),
-        launches=tuple(
-            (
-                x.label,
-                " · ".join(filter(None, (x.when, x.owner))),
-                tuple(filter(None, (*x.verdicts, f"Decided: {x.decision}" if x.decision else ""))),
-            )
-            for x in document.launches
-        ),
-        footer=(
-            "Frozen: these numbers stay as they were published.",
-            f"Data of generation {document.generation}, complete to {fmt.moment_text(document.watermark)}.",
-            f"Definition of this snapshot: {document.snapshot}, version {document.definition}. Revision "
-            f"{document.revision} of {document.week}, time zone {document.timezone}.",
-        ),
+        alerts=_alerts(document),
+        launches=_launches(document),
+        footer=_footer(document),
         link="" if links == PAGES else links.to("snapshots", here),  # the page is not told where it is
         no_link=links.why,
         key=f"{document.snapshot}-{document.week}-r{document.revision}",
+    )
+
+
+def _alerts(document: Document) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (
+            a.severity if a.state == "Open" else "ended",
+            a.title,
+            f"{a.state} since {a.since} · {a.words} · {a.owner}"
+            if a.state == "Open"
+            else f"{a.state}, opened {a.since} · {a.words}",
+        )
+        for a in document.alerts
+    )
+
+
+def _launches(document: Document) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    return tuple(
+        (
+            x.label,
+            " · ".join(filter(None, (x.when, x.owner))),
+            tuple(filter(None, (*x.verdicts, f"Decided: {x.decision}" if x.decision else ""))),
+        )
+        for x in document.launches
+    )
+
+
+def _footer(document: Document) -> tuple[str, ...]:
+    return (
+        "Frozen: these numbers stay as they were published.",
+        f"Data of generation {document.generation}, complete to {fmt.moment_text(document.watermark)}.",
+        f"Definition of this snapshot: {document.snapshot}, version {document.definition}. Revision "
+        f"{document.revision} of {document.week}, time zone {document.timezone}.",
     )
 
 
