@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
 from ui.shell import state, theme, trail, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
+from ui.shell.ended import ended  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
 from ui.shell.templates import render  # noqa: E402
@@ -86,12 +87,10 @@ def no_page(name: str, known: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """One run of the app. Its end is marked, however it ends: until then a browser shows the shape of a page."""
+    """One run of the app, and the mark of its end."""
     st.set_page_config("Bellwether", page_icon=str(theme.STATIC / "favicon.svg"), layout="wide")
-    try:
-        run()
-    finally:
-        render("shell/done")
+    run()
+    ended()
 
 
 def run() -> None:

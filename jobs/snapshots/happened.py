@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from connectors.errors import counted
 from connectors.state.alerts import Incident
 from jobs.alerts.incidents import read_state
 from jobs.launches.scorecards import published_by_launch
@@ -79,7 +80,7 @@ def _verdicts(project: Project, catalogue: Catalogue, shown: Collection[str], we
         ]
         for days in sorted({reading.days for reading in reached}):
             mine = [reading for reading in reached if reading.days == days]
-            text = fmt.plain(f"{launch.title}, after {days} days: {_said(catalogue, mine)}.")
+            text = fmt.plain(f"{launch.title}, after {counted(days, 'day')}: {_said(catalogue, mine)}.")
             yield Matter(Consequence.VERDICT, mine[0].kpi, fmt.plain(launch.title), text)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from connectors.errors import counted
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import expectation
 from metrics.catalog.catalogue import Catalogue
@@ -71,7 +72,7 @@ class Comparison:
         if self.grain not in SEASON:
             return f"the {count} {self.grain}s before"
         weeks = (self.before[-1] - self.before[0]) // pd.Timedelta(days=7) + 1
-        length = f"{weeks} weeks" if weeks > 1 else "week"
+        length = counted(weeks, "week") if weeks > 1 else "week"
         if len(self.after) >= SEASON[self.grain]:
             return f"the {length} before"
         return f"the same {self._place}{'s' if len(self.after) > 1 else ''} of the {length} before"

@@ -370,7 +370,7 @@ def _bridges(card: Scorecard, catalogue: Catalogue) -> Iterator[str]:
 
 def _in_days(name: str) -> str:
     """D7 as `7 days`."""
-    return "1 day" if name == "D1" else f"{name.removeprefix('D')} days"
+    return counted(int(name.removeprefix("D")), "day")
 
 
 def _share(share: Share) -> str:

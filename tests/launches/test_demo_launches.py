@@ -48,7 +48,7 @@ def test_the_new_editor_is_a_decision_to_take(demo: Project) -> None:
     assert card.voice.apart.words == "moved down" and known(card.voice.apart.low) < -6 < known(card.voice.apart.high)
     assert card.adoption is not None and card.adoption.used > 3000
     page = page_of(demo, "new_editor", now=NOW)
-    assert "Guardrails 1 of 2: p95 load time breached." in page.summary
+    assert "1 of 2 guardrails is breached: p95 load time." in page.summary
     assert "NPS of those who used it is" in page.summary and "below the others." in page.summary
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from jobs.project.project import Project
+from ui.shell.ended import stop
 from ui.shell.templates import render
 
 KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
@@ -44,7 +45,7 @@ def require_sign_in(project: Project) -> None:
         st.button("Sign out", on_click=st.logout, type="primary")
     else:
         st.button("Sign in", on_click=st.login, type="primary")
-    st.stop()
+    stop()
 
 
 def may_see(user: Mapping[str, Any], project: Project) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from connectors.errors import NO_OTHERS, nearest
+from ui.shell.ended import stop
 from ui.shell.templates import line, render
 from ui.shell.words import literal
 
@@ -99,7 +100,7 @@ def subject(
         st.title(literal(f"No {label if label.isupper() else label.lower()} “{asked[:80]}”"))
         words = "The address names it, and there is none of that name."
         render("shell/unknown", words=words, links=_links(name, asked, options), listing=listing)
-        st.stop()
+        stop()
     chosen = choose(name, label, options, default) if picker else st.query_params.get(name, default)
     kind, old, new = st.session_state.get(RENAMED, ("", "", ""))
     if (kind, new) == (name, chosen):

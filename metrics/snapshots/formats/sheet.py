@@ -260,7 +260,10 @@ def _origin(document: Document, line: Line) -> tuple[tuple[str, str], ...]:
         ("What it is", line.description),
         ("How counted", line.counted),
         ("Counted from", parts),
-        ("Based on", f"{line.n:,} rows or people" if line.n not in (None, line.denominator) else ""),
+        (
+            "Based on",
+            counted(line.n, "row or person", "rows or people") if line.n not in (None, line.denominator) else "",
+        ),
         ("Target", f"{line.target_text}, {line.gap}" if line.target_text else ""),
         ("Data", "; ".join(line.data)),
         ("Definition", f"version {line.definition}" if line.definition else ""),
