@@ -28,7 +28,7 @@ def text_of(value: float | None, unit: str) -> str:
 
 def points(values: list[float | None], unit: str, target: float | None = None) -> tuple[Point, ...]:
     return tuple(
-        Point(period=f"2026-{n + 1:02d}-01", name=f"P{n}", value=v, text=text_of(v, unit), target=target)  # type: ignore[arg-type]
+        Point(period=f"2026-{n + 1:02d}-01", name=f"P{n}", value=v, text=text_of(v, unit), target=target)
         for n, v in enumerate(values)
     )
 
