@@ -91,8 +91,8 @@ def _panel(panel: Panel, measure: Scale, start: float, end: float) -> str:
     targets = _at(panel.points, measure, left, end - EDGE, targets=True)
     runs = _at(panel.points, measure, left, end - EDGE)
     dots = "".join(f"M{x:.0f} {y:.1f}h0" for run in runs for x, y in run)
-    words, dash = _heading(panel, bool(targets), start, end)
-    labels = [words, _label(measure.high_text, left - EDGE - 4, TOP + 4, "end")]
+    words, dash = _legend(panel, left, end) if targets else ("", "")
+    labels = [_heading(panel, start, end), words, _label(measure.high_text, left - EDGE - 4, TOP + 4, "end")]
     labels.append(_label(measure.low_text, left - EDGE - 4, BOTTOM + 4, "end"))
     first, last = panel.known[0], panel.known[-1]
     for point, x, anchor in ((first, left - EDGE, "start"), (last, end, "end")):
@@ -116,18 +116,25 @@ def _frame(measure: Scale, left: float, end: float) -> str:
     return drawn
 
 
-def _heading(panel: Panel, target: bool, start: float, end: float) -> tuple[str, str]:
-    """`6 weeks, least 99.4%, greatest 99.5%`, and what is dashed, as far as there is room; and the dash."""
+def _heading(panel: Panel, start: float, end: float) -> str:
+    """`6 weeks, least 99.4%, greatest 99.5%`, as far as there is room."""
     words = f"{len(panel.points)} {panel.what if len(panel.points) > 1 else panel.what[:-1]}"
-    room, least, greatest = (end - start) / LETTER - (10 if target else 0), *_extremes(panel)
+    room, least, greatest = (end - start) / LETTER, *_extremes(panel)
     for more in (f", least {least}, greatest {greatest}", f": {least} to {greatest}"):
         if len(words + more) <= room:
             words += more
             break
-    drawn = _label(words, start, 11, "start")
-    if not target or len(words) > room:
-        return drawn, ""
-    return drawn + _label("target", end, 11, "end"), f"M{end - 6 * LETTER - 20:.0f} 7h16"
+    return _label(words, start, 11, "start")
+
+
+def _legend(panel: Panel, left: float, end: float) -> tuple[str, str]:
+    """What is dashed, between the first and the last value; and its dash. Empty where there is no room."""
+    free_from = left + DIGIT * len(panel.known[0].text) if len(panel.known) > 1 else left
+    free_to = end - DIGIT * len(panel.known[-1].text)
+    x = (free_from + free_to) / 2 - 26
+    if free_to - free_from < 60:
+        return "", ""
+    return _label("target", x + 20, HIGH - 3, "start"), f"M{x:.0f} {HIGH - 7}h16"
 
 
 def _y(measure: Scale, value: float, top: float = TOP, bottom: float = BOTTOM) -> float:
