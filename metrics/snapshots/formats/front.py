@@ -15,11 +15,11 @@ URGENT = ("off_track", "at_risk", "definition_error", "waiting_for_data")  # sta
 HEADLINE, BULLET, NOTE, MISSING = 120, 150, 160, 120  # letters
 TITLE, DENSE_TITLE = 44, 25
 # What a phone 390 pixels wide shows in a screen and a half, and what takes how much of it; the tightest of all forms.
-PHONE = 1260
-ROW, LONG_ROW, DENSE_ROW = 99, 117, 58  # two cells; where one has a title of two lines
+PHONE = 1250
+ROW, LONG_ROW, DENSE_ROW = 98, 115, 58  # two cells; where one has a title of two lines
 ONE_LINE = 22  # letters of a title
-KICK, META = 46, 38  # with margins: project, meta, grid
-LINES = {"headline": (33, 25), "bullet": (44, 21), "missing": (36, 20), "note": (38, 21)}  # letters, pixels
+KICK, META, TAIL, LEFT = 46, 38, 28, 22  # with margins: project, meta, alerts and launches, what the grid leaves out
+LINES = {"headline": (35, 25), "bullet": (46, 21), "missing": (42, 21), "note": (42, 21)}  # letters, pixels
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def front(
     left = PHONE - _height(headline, said, (missing, restated), [words for words, _ in first])
     dense = _rows(cells) > left
     shown = _chosen(cells, GRID)
-    near = _chosen(cells, 2 * (left // DENSE_ROW)) if dense else shown
+    near = _chosen(cells, 2 * ((left - LEFT) // DENSE_ROW)) if dense else shown
     return Front(
         headline=headline,
         missing=missing,
@@ -105,8 +105,8 @@ def _height(headline: str, bullets: Sequence[str], banners: Sequence[str], notes
         return pixels * len(wrap(text, letters))
 
     height = KICK + META + lines("headline", headline) + sum(lines("bullet", words) + 5 for words in bullets)
-    height += sum(lines("missing", words) + 34 for words in banners if words)
-    return height + sum(lines("note", words) + 46 for words in notes) + 40
+    height += sum(lines("missing", words) + 31 for words in banners if words)
+    return height + sum(lines("note", words) + 46 for words in notes) + TAIL
 
 
 def _rows(cells: Sequence[Cell]) -> int:
