@@ -12,7 +12,7 @@ from metrics.snapshots.document import Document
 BULLETS = 3
 GRID = 40  # cells that fit on paper and on a wide page
 URGENT = ("off_track", "at_risk", "definition_error", "waiting_for_data")  # stay in the grid before others
-HEADLINE, BULLET, NOTE, MISSING = 120, 150, 160, 120  # letters
+HEADLINE, BULLET, VERDICT, NOTE, MISSING = 120, 100, 150, 160, 120  # letters
 TITLE, DENSE_TITLE = 44, 25
 # What a phone 390 pixels wide shows in a screen and a half, and what takes how much of it; the tightest of all forms.
 PHONE = 1250
@@ -72,7 +72,7 @@ def front(
     bullets = document.summary[:BULLETS]
     first = tuple((short(words, NOTE), by) for words, by in notes[:1])
     headline, missing = short(document.headline, HEADLINE), short(missing, MISSING)
-    said = tuple(short(words, BULLET) for words in bullets)
+    said = tuple(_bullet(words) for words in bullets)
     left = PHONE - _height(headline, said, (missing, restated), [words for words, _ in first])
     dense = _rows(cells) > left
     shown = _chosen(cells, GRID)
@@ -124,6 +124,12 @@ def short_title(title: str, most: int) -> str:
     return f"{short(label, most - len(segment) - 3)} · {segment}"
 
 
+def _bullet(words: str) -> str:
+    """As many of its clauses as there is room for: the first says most."""
+    whole, _, _ = words[:BULLET].rpartition("; ")
+    return words if len(words) <= BULLET else f"{whole}." if whole else short(words, BULLET)
+
+
 def short(text: str, most: int) -> str:
     """At most so many letters, cut at a word where there is one near."""
     if len(text) <= most:
@@ -155,7 +161,7 @@ def _news(document: Document) -> tuple[str, ...]:
         for a in document.alerts
         if a.state == "Open"
     ]
-    verdicts = [f"{short(x.label, TITLE)}: {short(said, BULLET)}" for x in document.launches for said in x.verdicts]
+    verdicts = [f"{short(x.label, TITLE)}: {short(said, VERDICT)}" for x in document.launches for said in x.verdicts]
     return (*alerts, *verdicts)
 
 
