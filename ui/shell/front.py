@@ -21,7 +21,7 @@ from ui.shell.theme import CSS, STATIC
 PAGE = Path(st.__file__).parent / "static"
 ICONS = re.compile(r"/static/media/MaterialSymbols-Rounded\.[\w-]+\.woff2$")
 DRAWN = ("kpi", "launch", "launches")  # pages with Plotly figures, which are worth asking for at once
-SAID = ("StreamlitMarkdown", "Html")  # parts of the app that every page needs
+SAID = ("StreamlitMarkdown", "Html", "Selectbox", "DownloadButton")  # parts of the app that most pages need
 UNUSED = re.compile(r'<link\s+rel="preload"\s+href="[^"]*SourceSans[^>]*>')
 CONDITIONS = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
 FOREVER = "public, immutable, max-age=31536000"
@@ -77,8 +77,8 @@ def first_page(name: str) -> bytes:
     """The HTML for one page of the dashboard; empty name = the overview."""
     html = UNUSED.sub("", (PAGE / "index.html").read_text(encoding="utf-8"))
     html = html.replace("<title>Streamlit</title>", "<title>Bellwether</title>")
-    html = html.replace("</head>", markup("shell/first_head", css=CSS, scripts=_scripts(name)) + "</head>")
-    return html.replace('<div id="root"></div>', markup("shell/first_body", cards=not name)).encode()
+    html = html.replace("</head>", markup("shell/first_head", scripts=_scripts(name)) + "</head>")
+    return html.replace('<div id="root"></div>', markup("shell/first_body", css=CSS, cards=not name)).encode()
 
 
 def _scripts(name: str) -> list[str]:
