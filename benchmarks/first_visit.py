@@ -3,8 +3,9 @@
     python benchmarks/first_visit.py DEMO_FOLDER [--rounds 3]
 
 Serves the folder, opens each page in Chromium with an empty cache and again with a full one. Columns: bytes of the
-first and of the next visit; seconds until the first card (the number of a KPI, else the heading) is seen with an empty cache,
-and until the page is complete with a full one (no running script, plots drawn); layout shift of both widths. Medians.
+first and of the next visit; seconds until the first card (the number of a KPI, else the heading) is seen with an empty
+cache, and until the page is complete with a full one (no running script, plots drawn); layout shift of
+both widths. Medians.
 """
 
 from __future__ import annotations
