@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Made(Builder):
     @property
     def kpis(self) -> dict[str, dict[str, Any]]:
         """Name → what its file says, in the order in which they were told."""
-        told = [line.split()[0] for line in self.said.split("KPIs:\n")[1].splitlines()[1:] if line[:1].islower()]
+        told = [line.split()[0] for line in re.split(r"KPIs?:\n", self.said)[1].splitlines()[1:] if line[:1].islower()]
         return {name: self.read(f"kpis/{name}.yml") for name in told}
 
     @property
