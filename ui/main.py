@@ -89,7 +89,11 @@ def no_page(name: str, known: Mapping[str, str]) -> None:
 def main() -> None:
     """One run of the app, and the mark of its end."""
     st.set_page_config("Bellwether", page_icon=str(theme.STATIC / "favicon.svg"), layout="wide")
-    run()
+    try:
+        run()
+    except Exception:
+        ended()  # what went wrong is seen, too
+        raise
     ended()
 
 
