@@ -96,5 +96,7 @@ class Session:
         kind = element.WhichOneof("type")
         if kind == "exception":
             raise PageError(f"{self.page}: {element.exception.message}")
+        if kind == "heading" and element.heading.body.startswith("No page "):
+            raise PageError(f"no page {self.page}")
         if kind == "alert" and element.alert.format == Alert.ERROR:
             raise PageError(f"{self.page}: {element.alert.body}")

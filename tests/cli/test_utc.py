@@ -58,7 +58,7 @@ def test_every_verb_says_the_same_in_every_zone(demo_folder: Path, tmp_path: Pat
     asked(folder, "UTC", "alerts", "evaluate", "--json")
     for verb in VERBS:
         said = [asked(folder, zone, *verb) for zone in ZONES]
-        assert said[0] == said[1] == said[2], verb
+        assert all(other == said[0] for other in said[1:]), verb
 
 
 @pytest.mark.slow

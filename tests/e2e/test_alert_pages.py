@@ -88,4 +88,5 @@ def test_a_threshold_that_moves_says_at_once_what_it_would_have_done(visit: Open
 def test_an_expected_range_is_drawn_as_a_band(visit: Open) -> None:
     page = visit("kpi?kpi=daily_active_users")
     page.locator(".js-plotly-plot .legendtext", has_text="Expected").wait_for()
-    expect(page.locator("[data-testid=would]")).to_contain_text("In the last 90 days: sensitive")
+    page.get_by_role("tab", name="Alerts").click()
+    expect(page.locator("[data-testid=would]")).to_contain_text("In the last 90 days: sensitive", timeout=20_000)

@@ -145,7 +145,7 @@ def test_a_flag_that_was_on_for_less_than_a_day_is_no_launch(shop: Builder) -> N
     [
         ([{"x": 1}], "it holds neither releases nor changes of flags"),
         ([release(60), release(60, name="Other")], "release 1060 is in the table with two contents"),
-        ([change(1, datetime(2026, 10, 1), is_on=None)], "Of 1 flags no change says whether they are on"),
+        ([change(1, datetime(2026, 10, 1), is_on=None)], "Of 1 flag no change says whether they are on"),
         ([change(1, datetime(2026, 10, 1), environment="live")], "The table has: live. State `environment`."),
     ],
 )

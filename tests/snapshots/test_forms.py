@@ -122,9 +122,10 @@ def test_every_sentence_is_in_page_file_pdf_and_markdown(made: Document, whole: 
     said += [whole.headline, whole.meta, *whole.summary, "The sale began on Friday.", *whole.footer]
     page, words = as_html.body(whole), " ".join(pdf_text(as_pdf.pdf(whole, made.taken_at)).split())
     shown = " ".join(" ".join(text for _, text in Text(page).texts).split())
+    joined = words.replace(" ", "")  # a line may end behind the hyphen of 2026-W46
     for sentence in said:
         assert sentence in shown
-        assert sentence in words
+        assert sentence.replace(" ", "") in joined
     assert "Mon 16 Nov 2026, 06:00" in words
 
 
