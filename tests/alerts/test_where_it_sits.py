@@ -24,7 +24,7 @@ from metrics.engine.query import Filter
 from tests.conftest import NOW, Builder, known
 from tests.sampling import SEED, cases
 
-PROJECTS = cases(fast=2, slow=10, full=40)
+PROJECTS = cases(fast=2, slow=4, full=40)
 START = pd.Timestamp("2026-08-03")  # a Monday
 RULES = (
     '{name: low, compare: previous_period, thresholds: {critical: "< -12%"}}',

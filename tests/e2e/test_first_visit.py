@@ -66,8 +66,7 @@ def visitor(browser: Any, served_demo: Server) -> Iterator[Any]:
 
 
 @pytest.mark.breadth(2)
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("path", "width"), [*((path, 390) for path in PAGES), ("", 1440), ("kpi?kpi=sign_ups", 1440)])
 def test_nothing_jumps_and_the_weight_is_small(visitor: Any, path: str, width: int) -> None:
     one = visitor(width)
     first, shifted = one.open(path)

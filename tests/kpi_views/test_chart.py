@@ -111,7 +111,7 @@ def test_a_formula_keeps_track_of_the_length_of_periods(text: str, scale: str) -
     assert longer(parsed.tree, {f"p{i}": kinds[r.kpi] for i, r in enumerate(parsed.references)}) == scale
 
 
-@sampled(fast=1, slow=4, full=40, shrink=False)
+@sampled(fast=1, slow=2, full=40, shrink=False)
 @given(seed=st.integers(0, 10**6))
 def test_complete_periods_are_drawn_and_the_running_one_is_projected(
     tmp_path_factory: pytest.TempPathFactory, seed: int

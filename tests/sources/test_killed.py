@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Builder
 from tests.fakes.server import Fake, impatient
-from tests.sampling import SEED
+from tests.sampling import SEED, cases
 from tests.sources.dying import AFTER, STEPS, killed
 from tests.sources.vendors import FAMILIES, Vendor
 
@@ -29,7 +29,10 @@ def dies(step: str, project: Builder, kind: str, vendor: Vendor) -> None:
     assert code == -signal.SIGKILL, (step, code)
 
 
-@pytest.mark.parametrize(("kind", "held"), SOURCES)
+TRIED = random.Random(SEED).sample(SOURCES, cases(fast=1, slow=4, full=len(SOURCES)))
+
+
+@pytest.mark.parametrize(("kind", "held"), TRIED)
 def test_killed_at_each_step_nothing_is_lost(
     project: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, held: str
 ) -> None:
