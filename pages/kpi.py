@@ -16,7 +16,7 @@ from metrics.alerts.rules import Rule
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.types.survey import PARTS
 from metrics.engine.query import Filter
-from metrics.kpi_views.chart import left_grains
+from metrics.kpi_views.chart import comparable_grains
 from metrics.kpi_views.insight import insight
 from metrics.kpi_views.kpi_list import in_order
 from metrics.kpi_views.kpi_page import COMPARISONS, DEFAULT_RANGE, RANGES, KpiPage, kpi_page
@@ -86,7 +86,7 @@ def page() -> None:
     name = url.subject("kpi", "KPI", titles, first, listing=listing, renamed=former, picker=False)
     kpi = catalogue.kpi(name)
     dimensions = catalogue.dimensions_of(kpi)
-    grain = url.read("grain", left_grains(kpi, catalogue), kpi.grain)
+    grain = url.read("grain", comparable_grains(kpi, catalogue), kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])
     compare = url.read("compare", list(COMPARISONS), "none")
     by = url.read("by", dimensions, "")

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.errors import counted
-from metrics.alerts import calendars
-from metrics.alerts.expected_range import expectation
+from metrics.alerts.kpi_expectation import expected_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
@@ -161,16 +160,8 @@ def _outside(whole: pd.DataFrame, kpi: KpiCommon, catalogue: Catalogue, country:
     index = pd.DatetimeIndex(frame["period"])
     if not len(index):
         return {}, False
-    events = [event for event in catalogue.launches if event.concerns(kpi.name, kpi.area)]
-    quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or country, events)
-    found = expectation(
-        pd.Series(frame["value"].to_numpy("float64"), index=index),
-        kpi.grain,
-        zone=catalogue.timezone,
-        muted=quiet,
-        n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None,
-        rate=kpi.is_rate,
-    )
+    value, n = (frame[name].to_numpy("float64", na_value=np.nan) for name in ("value", "n"))
+    found, quiet = expected_of(kpi, catalogue, index, value, n, country=kpi.holidays or country)
     odd = found.ready & ~quiet & (np.nan_to_num(np.abs(found.z)) >= found.limit)
     places = {period: place for place, period in enumerate(_known(whole))}
     sides = {places[at]: int(np.sign(z)) for at, z, is_odd in zip(index, found.z, odd, strict=True) if is_odd}

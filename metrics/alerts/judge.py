@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from metrics.alerts import calendars
-from metrics.alerts.expected_range import Expectation, Phase, expectation
+from metrics.alerts.expected_range import Expectation, Phase
+from metrics.alerts.kpi_expectation import expected_of
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -101,16 +102,15 @@ def judge(
     known = ~np.isnan(value)
     few = known & (np.nan_to_num(n) < rule.alert.min_volume) if rule.alert.min_volume else np.zeros(len(n), dtype=bool)
     if rule.alert.compare == "expected_range":
-        events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
-        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, country, events)
-        expected = expectation(
-            pd.Series(value, index=index),
-            kpi.grain,
-            zone=catalogue.timezone,
+        expected, quiet = expected_of(
+            kpi,
+            catalogue,
+            index,
+            value,
+            n,
+            country=country,
             sensitivity=rule.alert.sensitivity,
-            muted=quiet | few,
-            n=n if kpi.is_rate else None,
-            rate=kpi.is_rate,
+            few=few,
             normal_from=normal_from,
         )
         found = _expected(expected, quiet)

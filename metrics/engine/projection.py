@@ -62,7 +62,9 @@ def projection(
     period = periods.floor(last, grain, context.catalogue.week_start_days)
     elapsed = last + step - period
     now = _held(known, period, elapsed, step, runs=runs)
-    if now is None or now <= 0 or period + elapsed >= periods.after(period, grain):
+    end = periods.after(period, grain)
+    over = periods.on_clock(context.now, "day", context.catalogue.timezone) >= end  # its data is late: it heads nowhere
+    if now is None or now <= 0 or period + elapsed >= end or over:
         return None
     paces = list(_paces(known, period, grain, elapsed, step, runs=runs))
     if len(paces) < LEAST:

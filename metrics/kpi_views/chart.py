@@ -14,7 +14,7 @@ from metrics.catalog.targets import target_at
 from metrics.engine.answer import answer
 from metrics.engine.beginning import begins_of
 from metrics.engine.data_context import DataContext
-from metrics.engine.projection import Projection, projection
+from metrics.engine.projection import Projection
 from metrics.engine.query import Filter, Query, Series
 from metrics.presentation import format as fmt
 from metrics.presentation.precision import same
@@ -81,16 +81,18 @@ class Chart:
         return sorted({period for line in self.lines for period in line.periods})
 
 
-def chart(context: DataContext, kpi: KpiCommon, series: Series, where: tuple[Filter, ...] = ()) -> Chart:
-    """Complete periods as lines; the running one as a projection where its values add up, else as a note."""
+def chart(
+    context: DataContext, kpi: KpiCommon, series: Series, ahead: Projection | None, where: tuple[Filter, ...] = ()
+) -> Chart:
+    """Complete periods as lines; the running one as a projection, `ahead`, where its values add up, else as a note."""
     grain, drawn = series.grain, _drawn(series.frame)
     names = list(dict.fromkeys(series.frame["segment"]))
     goals = None if where or series.by else _goals(context, kpi, series)
     lines = [line for name in names[:LINES] for line in _lines(kpi, series, drawn, name, goals, len(names))]
     limits = _limits(kpi, goals) if grain == kpi.grain and not where and not series.by else []
-    found = None if series.by or series.transformed else projection(context, kpi, grain, where)
-    projected = _projected(kpi, drawn, found)
-    notes = [f"Data to {fmt.day_text(series.watermark)}.", *_left_out(kpi, series, found, context.now.year)]
+    projected = None if series.by or series.transformed else _projected(kpi, drawn, ahead)
+    told = ahead if projected else None
+    notes = [f"Data to {fmt.day_text(series.watermark)}.", *_left_out(kpi, series, told, context.now.year)]
     more = counted(len(names) - LINES, "more segment is", "more segments are")
     notes += [f"{more} in the table."] if len(names) > LINES else []
     return Chart(
@@ -106,7 +108,7 @@ def chart(context: DataContext, kpi: KpiCommon, series: Series, where: tuple[Fil
     )
 
 
-def left_grains(kpi: KpiCommon, catalogue: Catalogue) -> tuple[str, ...]:
+def comparable_grains(kpi: KpiCommon, catalogue: Catalogue) -> tuple[str, ...]:
     """Grains that are offered, and mean something beside the number: values of another scale do not."""
     comparable = kpi.longer(catalogue.kpis) != "other"
     return kpi.offered_grains if comparable else tuple(g for g in kpi.offered_grains if g == kpi.grain)
@@ -114,7 +116,7 @@ def left_grains(kpi: KpiCommon, catalogue: Catalogue) -> tuple[str, ...]:
 
 def scale_note(kpi: KpiCommon, catalogue: Catalogue) -> str:
     """Why other grains are not shown; empty where they are."""
-    others = [grain for grain in kpi.offered_grains if grain not in left_grains(kpi, catalogue)]
+    others = [grain for grain in kpi.offered_grains if grain not in comparable_grains(kpi, catalogue)]
     if not others:
         return ""
     return (

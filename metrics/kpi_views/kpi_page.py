@@ -14,11 +14,11 @@ from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import target_grain
 from metrics.engine.answer import answer, default_scope
 from metrics.engine.data_context import DataContext
-from metrics.engine.projection import projection
+from metrics.engine.projection import Projection, projection
 from metrics.engine.query import Filter, Query, Series
 from metrics.engine.to_date import LONG, running
 from metrics.kpi_views.card import Card, card
-from metrics.kpi_views.chart import Chart, chart, early_rows, left_grains, pace_text, scale_note
+from metrics.kpi_views.chart import Chart, chart, comparable_grains, early_rows, pace_text, scale_note
 from metrics.kpi_views.today import today_so_far
 from metrics.kpi_views.types import shape_of
 from metrics.kpi_views.types.contract import Shape
@@ -74,21 +74,22 @@ def kpi_page(  # noqa: PLR0913 (what a page's address says, by name)
         None if compare == "none" else compare,  # type: ignore[arg-type]
     )
     series = answer(query, context.catalogue, context.reader)
-    own = card(context, name, where)
+    own, home = card(context, name, where), projection(context, kpi, kpi.grain, where)
+    ahead = home if grain == kpi.grain else projection(context, kpi, grain, where)
     return KpiPage(
         card=own,
         description=kpi.description,
         owner=kpi.owner,
-        grains=left_grains(kpi, context.catalogue),
+        grains=comparable_grains(kpi, context.catalogue),
         dimensions=context.catalogue.dimensions_of(kpi),
-        chart=chart(context, kpi, series, where),
+        chart=chart(context, kpi, series, ahead, where),
         table=_table(kpi, series),
         csv=export.as_csv(series),
         notes=_notes(context.catalogue, kpi, series),
         series=series,
         shape=shape_of(context, kpi, series, where, who),
         launches=_launches(context.catalogue, kpi),
-        so_far=so_far(context, kpi, where),
+        so_far=so_far(context, kpi, where, home),
     )
 
 
@@ -99,7 +100,7 @@ def _launches(catalogue: Catalogue, kpi: KpiCommon) -> tuple[tuple[str, str], ..
     return tuple((f"{x.title} ({x.starts_on:%-d %b %Y})", x.name) for x in own)
 
 
-def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> str:
+def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...], ahead: Projection | None) -> str:
     """`November so far, 22 of 30 days: $45.2k, against $43.9k at the same point of the month before (+3.0%)`."""
     if kpi.grain not in LONG:
         return today_so_far(context, kpi, where)
@@ -116,7 +117,6 @@ def so_far(context: DataContext, kpi: KpiCommon, where: tuple[Filter, ...]) -> s
     row, title = rows.iloc[0], fmt.period_text(found.period, kpi.grain, context.now.year)
     shown, before = fmt.value_texts([float(row[c]) for c in ("value", "comparison")], kpi)
     change = fmt.change_text(row["comparison"] + row["difference"], row["comparison"], kpi)
-    ahead = projection(context, kpi, kpi.grain, where)
     pace = f", {pace_text(kpi, ahead)}" if ahead else ""
     return (
         f"{title} so far, {found.days} of {counted(found.of, 'day')}: {shown}{pace}, against {before} at the same "

@@ -10,7 +10,6 @@ from connectors.errors import counted
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches import words
-from metrics.launches.page import SPOKEN
 from metrics.launches.readiness import stated
 from metrics.launches.reading import is_good
 from metrics.launches.scorecard import Scorecard
@@ -125,7 +124,7 @@ def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:
         kept = score.latest
         if score.role == "success" and kept is not None and kept.reading.verdict:
             text = f"{score.kpi.title} {words.verdict(score.kpi, kept.reading)}, D+{kept.reading.days}"
-            verdicts.append((text, SPOKEN[is_good(score.kpi, kept.reading)]))
+            verdicts.append((text, words.SPOKEN[is_good(score.kpi, kept.reading)]))
     return LaunchItem(
         launch.name,
         launch.title,

@@ -13,7 +13,6 @@ from metrics.launches.reading import is_good
 from metrics.launches.scorecard import KpiScore
 
 ROOM = 1.12  # the farthest end stands this much before the edge
-SLUGS = {True: "good", False: "bad", None: "quiet"}
 LIGHTS = {True: ("holds", "good"), False: ("breached", "bad"), None: ("not known yet", "quiet")}
 
 
@@ -70,7 +69,7 @@ def _row(score: KpiScore, wish: float | None, hoped: str) -> Row:
     low, high, effect, hope = (_place(end, max(known, default=0.0)) for end in (*ends, wish))
     if not reading.verdict or reading.effect is None:
         return Row(score.kpi.name, score.kpi.title, reading.why or "no verdict yet", hoped, "quiet", "", interim=False)
-    slug = SLUGS[is_good(score.kpi, reading)]
+    slug = words.SPOKEN[is_good(score.kpi, reading)]
     size = words.amount(score.kpi, reading.effect, relative=reading.relative)
     text = f"{size} ({words.interval(score.kpi, reading)})"
     when = f"D+{reading.days}" if kept else "today, no verdict yet"

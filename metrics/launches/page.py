@@ -22,7 +22,6 @@ from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
 from metrics.presentation import format as fmt
 
-SPOKEN = {True: "good", False: "bad", None: "quiet"}
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
 CAUSES = {
     "late data": "late data",
@@ -240,7 +239,7 @@ def _block(score: KpiScore, card: Scorecard, catalogue: Catalogue, year: int) ->
         kpi.title,
         score.role,
         words.verdict(kpi, published) if published else "no verdict yet",
-        SPOKEN[is_good(kpi, published)] if published else "quiet",
+        words.SPOKEN[is_good(kpi, published)] if published else "quiet",
         words.levels(kpi, reading),
         _wish(score),
         _wish_met(score, published),
@@ -300,7 +299,7 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
                 f"D+{days}",
                 on,
                 words.verdict(score.kpi, item.reading),
-                SPOKEN[is_good(score.kpi, item.reading)],
+                words.SPOKEN[is_good(score.kpi, item.reading)],
                 item.reading.badges,
                 _published(item, launch),
                 now,

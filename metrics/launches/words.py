@@ -17,6 +17,7 @@ ASSUMPTIONS = (
     "Without the launch, trend and weekday shape would have gone on as before.",
     "Nothing else changed the KPI in the same days; what is known to have is listed below.",
 )
+SPOKEN = {True: "good", False: "bad", None: "quiet"}  # whether a reading is good → its slug
 CONTROL = "The launch did not touch the control, and what moves one moves the other."
 
 

@@ -14,6 +14,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, default_scope
 from metrics.engine.data_context import DataContext
+from metrics.engine.projection import projection
 from metrics.engine.query import Filter, Query, Series
 from metrics.engine.to_date import Elapsed, running
 from metrics.kpi_views import kpi_page, redefined
@@ -83,7 +84,7 @@ class WeekInputs:
 
     def so_far(self, kpi: KpiCommon, where: Where) -> str:
         """How the running period goes, in words; empty if that is not known."""
-        return kpi_page.so_far(self._context, kpi, where)
+        return kpi_page.so_far(self._context, kpi, where, projection(self._context, kpi, kpi.grain, where))
 
 
 def _by_period(series: Series) -> Values:

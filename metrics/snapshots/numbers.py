@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.errors import QueryRefused
-from metrics.alerts import calendars
-from metrics.alerts.expected_range import expectation
+from metrics.alerts.kpi_expectation import expected_of
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.catalog.targets import Begins, target_at
@@ -100,18 +99,11 @@ class Numbers:
         """By the same expected range that alerts have; None where too little is known."""
         if self.last is None or len(self.final) < 2:
             return None
-        frame, kpi, catalogue = self.final, self.kpi, self.inputs.catalogue
+        frame, kpi = self.final, self.kpi
+        value, n = (frame[name].to_numpy("float64", na_value=np.nan) for name in ("value", "n"))
+        country = kpi.holidays or self.inputs.country
         index = pd.DatetimeIndex(frame["period"])
-        events = [e for e in catalogue.launches if e.concerns(kpi.name, kpi.area)]
-        quiet = calendars.muted(index, kpi.grain, catalogue.timezone, kpi.holidays or self.inputs.country, events)
-        found = expectation(
-            pd.Series(frame["value"].to_numpy("float64"), index=index),
-            kpi.grain,
-            zone=catalogue.timezone,
-            muted=quiet,
-            n=frame["n"].to_numpy("float64", na_value=np.nan) if kpi.is_rate else None,
-            rate=kpi.is_rate,
-        )
+        found, _ = expected_of(kpi, self.inputs.catalogue, index, value, n, country=country)
         low, high, odd = (float(part[-1]) for part in (found.low, found.high, found.z))
         if any(math.isnan(part) for part in (low, high, odd)):
             return None

@@ -317,7 +317,7 @@ def _pace(inputs: WeekInputs, kpi: KpiCommon, numbers: Numbers) -> str:
     target = numbers.target(found.period, kpi.grain)
     if text and target is not None and kpi.runs_on and not numbers.where:
         goal, due = fmt.value_texts((target, target * found.days / found.of), kpi)
-        text += f" On pace for {goal} it would be {due}."
+        text += f" For its target of {goal} it would be {due} by now."
     return fmt.plain(text)
 
 

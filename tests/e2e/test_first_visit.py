@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.first_visit import SHIFTS
 from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
 
@@ -24,9 +25,6 @@ PAGES = (
     "snapshots",
     "data",
 )
-SHIFTS = """window.shifted = 0; new PerformanceObserver(list => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
-}).observe({type: "layout-shift", buffered: true})"""
 
 
 class Visitor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.projection import LEAST, MOST, projection
 from metrics.engine.query import Query
-from metrics.kpi_views.chart import left_grains
+from metrics.kpi_views.chart import comparable_grains
 from metrics.kpi_views.kpi_page import kpi_page
 from tests.conftest import ROOT, Builder
 from tests.sampling import sampled
@@ -75,13 +76,35 @@ def world(folder: Path, seed: int) -> tuple[DataContext, pd.DataFrame, pd.Timest
     return project.open().context(now), data, end.normalize()
 
 
+def test_a_period_that_is_over_by_the_clock_heads_nowhere(tmp_path: Path) -> None:
+    context, _, _ = world(tmp_path / "p", 7)
+    kpi = context.catalogue.kpi("amount")
+    assert projection(context, kpi, "week") is not None
+    late = dataclasses.replace(context, now=context.now + timedelta(days=9))
+    assert projection(late, kpi, "week") is None
+    page = kpi_page(late, "amount", grain="week", range_="all")
+    assert page.chart.projected is None and "on pace" not in page.chart.note and "so far" in page.chart.note
+
+
+def test_a_select_that_says_how_longer_periods_are_made_has_them(project: Builder) -> None:
+    project.rows("acts", rows(2, 40, pd.Timestamp("2026-11-01 12:00")), watermark="data")
+    for how in ("mean", "last", "max"):
+        text = "type: sql\ndataset: acts\nsql: SELECT CAST(at AS DATE) AS period, sum(v) AS value FROM acts GROUP BY 1"
+        project.kpi(how, f"{text}\nperiod_agg: {how}")
+    now = datetime(2026, 11, 1, 15, tzinfo=UTC)
+    project.sync(now)
+    catalogue = project.open().context(now).catalogue
+    found = {name: comparable_grains(kpi, catalogue) for name, kpi in catalogue.kpis.items()}
+    assert found["max"] == ("day",) and {"week", "month"} <= {*found["mean"]} & {*found["last"]}
+
+
 def test_what_a_longer_period_is_made_of_is_known_of_every_type(tmp_path: Path) -> None:
     context, _, _ = world(tmp_path / "p", 3)
     kpis = context.catalogue.kpis
     assert {name: kpi.longer(kpis) for name, kpi in kpis.items()} == SCALES
     for name, scale in SCALES.items():
         kpi = kpis[name]
-        offered = left_grains(kpi, context.catalogue)
+        offered = comparable_grains(kpi, context.catalogue)
         page = kpi_page(context, name)
         assert (offered == (kpi.grain,)) == (scale == "other"), name
         assert any("depends on how long a period is" in note for note in page.notes) == (scale == "other")
@@ -120,7 +143,7 @@ def test_complete_periods_are_drawn_and_the_running_one_is_projected(
     daily = data.groupby(data["at"].dt.tz_localize(None).dt.normalize())["v"].agg(["sum", "count"])
     daily = daily[daily.index < today]
     for name, kpi in context.catalogue.kpis.items():
-        for grain in left_grains(kpi, context.catalogue):
+        for grain in comparable_grains(kpi, context.catalogue):
             _drawn_is_complete(context, name, grain)
             found = projection(context, kpi, grain)
             if SCALES[name] != "sum" and kpi.to_date_grain != grain:
@@ -192,7 +215,7 @@ def test_a_running_day_goes_as_its_weekday_went(zone: str, project: Builder) -> 
 
 @pytest.mark.parametrize("name", DEMO_KPIS)
 def test_the_demo_draws_nothing_that_is_not_complete(demo_world: DataContext, name: str) -> None:
-    for grain in left_grains(demo_world.catalogue.kpi(name), demo_world.catalogue):
+    for grain in comparable_grains(demo_world.catalogue.kpi(name), demo_world.catalogue):
         _drawn_is_complete(demo_world, name, grain)
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.shell.templates import markup
 from ui.shell.theme import CSS, STATIC
 
+PAGES = Path(__file__).resolve().parents[2] / "pages"
 PAGE = Path(st.__file__).parent / "static"
 ICONS = re.compile(r"/static/media/MaterialSymbols-Rounded\.[\w-]+\.woff2$")
 DRAWN = ("kpi", "launch", "launches")  # pages with Plotly figures, which are worth asking for at once
@@ -89,9 +90,14 @@ def _scripts(name: str) -> list[str]:
 
 
 def _name(path: str) -> str:
-    """`kpi` of `/any/base/kpi`; empty where the address names no page with a shape of its own."""
+    """`kpi` of `/any/base/kpi`; empty for the overview and for what is no page: they are few."""
     last = path.rstrip("/").rpartition("/")[2]
-    return last if re.fullmatch(r"[a-z]+", last) and last != "overview" else ""
+    return last if last in _names() else ""
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.stem for path in PAGES.glob("*.py")) - {"overview"}
 
 
 def _asks_for_a_page(scope: Scope) -> bool:

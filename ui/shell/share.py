@@ -14,7 +14,8 @@ def share(page: str) -> None:
     """A popover with the address of this page as it is set now: below the setting `url`, else where it is open."""
     with st.popover("Share"):
         links = state.project().links
-        st.code(f"{links.base or _here()}/{page}?{urlencode(st.query_params.to_dict(), doseq=True)}", language=None)
+        asked = {name: st.query_params.get_all(name) for name in st.query_params}
+        st.code(f"{links.base or _here()}/{page}?{urlencode(asked, doseq=True)}", language=None)
         if links.why:
             line("It is the address of this browser: others may know the dashboard by another, the setting `url`.")
 

@@ -311,7 +311,7 @@ class KpiCommon(Strict):
         sum: all of them added up. level: of the same scale, as a mean or a rate is. other: it has a scale of its own,
         since who came twice counts once: people of a week are neither those of a day nor seven times as many.
         """
-        how = self.coarser_by
+        how = self.coarser_by or self._stated_coarser_by("exact")
         return self._longer(kpis) if not how else "other" if how == "max" else "level"
 
     def _longer(self, kpis: Mapping[str, KpiCommon]) -> Longer:
