@@ -1,24 +1,23 @@
 """What every verb of the command says on each project: exit status, stdout, stderr.
 
-Beside what text.py makes equal: seconds of `sync`, versions and free disk space of `doctor`, random parts of a mail;
-and of PDF and PNG, which hold a random name, only the kind and the text of the PDF.
+Beside what text.py makes equal: seconds of `sync`, versions and free disk space of `doctor`; and of PDF and PNG, which
+hold a random name, only the kind and the words of the PDF.
 """
 
 from __future__ import annotations
 
-import email
-import email.policy
 import io
 import json
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pypdf import PdfReader
 
 from tests.net.product import NOW, Said, kpi, open_project
-from tests.net.text import html_lines, json_lines, settled, sha, shortened
+from tests.net.text import GENERATION, html_lines, json_lines, settled, sha, shortened
 
 AT = ("--now", NOW.isoformat())
 MACHINE = re.compile(r'"detail": "(\d+\.\d+\.\d+|\d+ as pinned|[^"]* is [^"]*, pinned [^"]*|[\d.]+ [MG]B free[^"]*)"')
@@ -50,8 +49,6 @@ class Shell:
         if raw.startswith((b"%PDF", b"\x89PNG")):
             return _picture(raw, self.folder)
         text = settled(raw.decode(), self.folder)
-        if "mail" in arguments:
-            return _mail(raw, self.folder)
         if text.lower().startswith("<!doctype html"):
             return html_lines(text)
         if text.startswith(("{", "[")):
@@ -69,24 +66,15 @@ class Shell:
 def _picture(raw: bytes, folder: Path) -> list[str]:
     if raw.startswith(b"%PDF"):
         text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(raw)).pages)
-        return ["a PDF", *shortened(settled(text, folder))]
+        return ["a PDF", *shortened(settled(_unwrapped(text), folder))]
     width, height = (int.from_bytes(raw[at : at + 4], "big") for at in (16, 20))
     return [f"a PNG of {width} × {height}"]
 
 
-def _mail(raw: bytes, folder: Path) -> list[str]:
-    message = email.message_from_bytes(raw, policy=email.policy.default)
-    lines = [
-        f"{key}: {settled(str(message[key]), folder)}" for key in ("Subject", "From", "To", "Date") if message[key]
-    ]
-    for part in message.walk():
-        lines.append(f"part {part.get_content_type()} {part.get_filename() or ''}".rstrip())
-        if part.get_content_type() == "text/plain":
-            lines += shortened(settled(part.get_content(), folder))
-        elif part.get_content_type() == "text/html":
-            cid = re.sub(r"cid:[^\"']+", "cid:<random>", part.get_content())
-            lines += html_lines(settled(cid, folder))
-    return lines
+def _unwrapped(text: str) -> str:
+    """A PDF's words in lines of equal length: where its own lines break hangs on how wide a run's random digits are."""
+    words = re.sub(r"(?<=\w)-\n(?=\w)", "-", text).split()
+    return "\n".join(textwrap.wrap(GENERATION.sub(r"\1-<random>", " ".join(words)), 110, break_on_hyphens=False))
 
 
 def record(name: str, folder: Path, made: str) -> dict[str, str]:
