@@ -102,7 +102,8 @@ def history(
     """
     from jobs.alerts.incidents import history_rows
 
-    rows = history_rows(open_project_at(project), now=clock(now), kpi=kpi)
+    opened = open_project_at(project)
+    rows = history_rows(opened, kpis=opened.names_of(current_name(opened, kpi)) if kpi else ())
     print_rows(rows, ["incident", "kpi", "rule", "segment", "opened", "closed", "peak", "ack_by"], as_json=json_)
 
 
@@ -149,7 +150,10 @@ def silence(
     ends: datetime = span_from(at, until) or moment(until)
     if ends <= at:
         raise typer.BadParameter(f"--until {until} is not in the future")
-    made = run(open_project_at(project), rule, ends, by=who(by), now=at, segment=segment)
+    opened = open_project_at(project)
+    kpi, dot, name = rule.partition(".")
+    rule = f"{current_name(opened, kpi)}.{name}" if dot else rule
+    made = run(opened, rule, ends, by=who(by), now=at, segment=segment)
     typer.echo(f"{made.rule_key}{f' · {segment}' if segment else ''} is silent until {ends:%Y-%m-%dT%H:%M:%SZ}")
 
 

@@ -98,7 +98,7 @@ def _chart(found: LaunchPage) -> None:
     if not drawn:
         return
     st.header("Before and after")
-    name = url.choose("chart", "KPI drawn", drawn, next(iter(drawn)), buttons=True)
+    name = url.choose("chart", "KPI drawn", drawn, next(iter(drawn)), buttons=True, renamed=state.catalogue().formerly)
     block = next(b for b in found.blocks if b.name == name)
     path = block.path
     assert path is not None

@@ -20,12 +20,12 @@ from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.ended import ended  # noqa: E402
 from ui.shell.gate import require_sign_in  # noqa: E402
 from ui.shell.logs import failed, show_error  # noqa: E402
+from ui.shell.nested import DETAILS  # noqa: E402
 from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
 # The order of the navigation; any other page follows by name.
 FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data")
-DETAILS = ("kpi", "launch")  # of one thing: reached from where it is listed, and from every link to it
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 

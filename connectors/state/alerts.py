@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -194,10 +194,10 @@ def incident(connection: Connection, number: int) -> Incident | None:
     return rows[0] if rows else None
 
 
-def history(connection: Connection, *, kpi: str = "", limit: int = 500) -> list[Incident]:
-    """Incidents, the latest first."""
+def history(connection: Connection, *, kpis: Collection[str] = (), limit: int = 500) -> list[Incident]:
+    """Incidents, the latest first. kpis: only theirs; empty = all."""
     query = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc()).limit(limit)
-    return read(connection, query.where(INCIDENTS.c.kpi == kpi) if kpi else query, Incident)
+    return read(connection, query.where(INCIDENTS.c.kpi.in_(kpis)) if kpis else query, Incident)
 
 
 def marks(connection: Connection) -> dict[str, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -47,7 +47,7 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         return AlertState()
     with project.state.reading() as connection:
         standings = store.standings(connection).values()
-        open_, history = store.open_incidents(connection).values(), store.history(connection, kpi=kpi)
+        open_, history = store.open_incidents(connection).values(), store.history(connection, kpis=[kpi] if kpi else ())
         silences, messages = store.silences(connection, now), store.deliveries(connection)
         marks = store.marks(connection)
     return AlertState(
@@ -121,8 +121,12 @@ def status_rows(project: Project, *, now: datetime) -> list[dict[str, Any]]:
     )
 
 
-def history_rows(project: Project, *, now: datetime, kpi: str = "") -> list[dict[str, Any]]:
-    """`kpi alerts history --json`: incidents, the latest first."""
+def history_rows(project: Project, *, kpis: Collection[str] = ()) -> list[dict[str, Any]]:
+    """`kpi alerts history --json`: incidents, the latest first. kpis: only of these names; empty = all."""
+    if not project.state.exists():
+        return []
+    with project.state.reading() as connection:
+        found = store.history(connection, kpis=kpis)
     return [
         {
             "incident": item.id,
@@ -134,7 +138,7 @@ def history_rows(project: Project, *, now: datetime, kpi: str = "") -> list[dict
             "peak": item.peak_value,
             "ack_by": item.ack_by,
         }
-        for item in read_state(project, now=now, kpi=kpi).history
+        for item in found
     ]
 
 

@@ -160,6 +160,11 @@ class Project:
             return ""
         return self.catalogue().formerly.get(kpi, "")
 
+    def names_of(self, kpi: str) -> tuple[str, ...]:
+        """Its name of today and those that it had before: incidents keep the name that they were opened under."""
+        found = self.catalogue().kpis.get(kpi)
+        return (kpi, *(found.formerly if found is not None else ()))
+
     def _shown(self, reader: Reader) -> Catalogue:
         """All definitions; those that no sync has computed are marked: one reading of them each, and generation."""
         from metrics.engine.uncomputed import uncomputed

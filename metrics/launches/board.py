@@ -99,16 +99,21 @@ def launch_board(cards: Sequence[Scorecard], catalogue: Catalogue, decided: dict
     parts = [f"{len(running)} running", f"{len(planned)} planned", f"{len(read)} completed"]
     headline = ", ".join(parts) + "."
     if broken:
-        headline += f" {broken} with a guardrail breached." if broken > 1 else " One with a guardrail breached."
+        headline += f" {broken} with a guardrail breached."
     if undecided:
-        headline += f" {undecided} with a verdict and no decision." if undecided > 1 else " One awaits a decision."
+        headline += f" {undecided} with a verdict and no decision."
     marks = tuple(
-        (f"{x.starts_on:%-d %b %Y}", x.title, x.kind, ", ".join((*x.kpis, *filter(None, [x.area]))) or "all KPIs")
+        (f"{x.starts_on:%-d %b %Y}", x.title, x.kind, _drawn_on(x, catalogue))
         for x in sorted(launches, key=lambda x: x.starts_on, reverse=True)
         if x.kind != "launch"
     )
     drafts = tuple(_draft(item, catalogue) for item in reversed(catalogue.drafts))
     return LaunchBoard(headline, running, planned, read, _bars(launches, today), today, marks, drafts)
+
+
+def _drawn_on(mark: Launch, catalogue: Catalogue) -> str:
+    titles = [catalogue.kpi(name).title if name in catalogue.kpis else name for name in mark.kpis]
+    return ", ".join((*titles, *filter(None, [mark.area]))) or "all KPIs"
 
 
 def _item(card: Scorecard, decision: str, today: date) -> LaunchItem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectors.errors import UnknownName
@@ -79,3 +81,21 @@ def test_verbs_take_a_former_name_with_a_word(shop: Builder) -> None:
         assert old.stdout == new.stdout and old.returncode == new.returncode == 0, verb
         assert old.stderr == f"warning: purchases is now called orders\n{new.stderr}"
     assert "unknown KPI 'purchase'" in run_cli("query", "purchase", "--project", folder).stderr
+
+
+def test_incidents_and_silences_go_by_a_former_name(shop: Builder) -> None:
+    limit = 'thresholds: {critical: "< 5"}\n'
+    shop.kpi("orders", BODY)
+    shop.kpi("sales", BODY + limit)
+    folder, now = str(shop.folder), ("--now", "2026-11-04T06:00:00Z")
+    assert run_cli("sync", "--project", folder, *now).returncode == 0
+    (shop.folder / "kpis" / "sales.yml").unlink()
+    shop.kpi("revenue", f"{BODY}{limit}formerly: [sales]\n")
+    assert run_cli("sync", "--project", folder, *now).returncode == 0
+    new, old = (
+        run_cli("alerts", "history", "--kpi", name, "--json", "--project", folder) for name in ("revenue", "sales")
+    )
+    assert {row["kpi"] for row in json.loads(new.stdout)} == {"sales", "revenue"} and old.stdout == new.stdout
+    assert old.stderr == "warning: sales is now called revenue\n"
+    silent = run_cli("alerts", "silence", "sales.thresholds", "--until", "2h", "--project", folder)
+    assert silent.stdout.startswith("revenue.thresholds is silent until"), silent.stderr

@@ -64,7 +64,7 @@ def test_the_board_has_one_running_one_planned_one_read(demo: Project) -> None:
     assert [i.title for i in found.planned] == ["Mobile onboarding"]
     assert [i.title for i in found.read] == ["Guided onboarding"]
     assert {light.title: light.slug for light in found.running[0].lights} == {"p95 load time": "bad", "NPS": "good"}
-    assert found.headline.endswith("One with a guardrail breached. 2 with a verdict and no decision.")
+    assert found.headline.endswith("1 with a guardrail breached. 2 with a verdict and no decision.")
 
 
 def test_the_demos_dated_launches_stay_out_of_git() -> None:

@@ -161,3 +161,14 @@ def test_a_link_with_a_former_name_opens_the_kpi_of_today(
     assert title(app) == "Sign-ups" and "registrations is now called Sign-ups (sign_ups)." in told(app)
     assert [*app.query_params.values()] in (["sign_ups", "month"], [["sign_ups"], ["month"]])
     assert "registrations" not in told(at(app, "kpi", kpi="activation"))
+
+
+def test_a_former_name_of_a_kpi_draws_it_on_a_launch(
+    tmp_path: Path, demo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied_demo(demo_folder, tmp_path / "demo")
+    path = folder / "kpis" / "nps.yml"
+    path.write_text(f"{path.read_text()}\nformerly: [promoter_score]\n")
+    monkeypatch.setenv("KPI_PROJECT", str(folder))
+    app = at(opened(folder), "launch", launch="new_editor", chart="promoter_score")
+    assert "unknown here" not in told(app) and "NPS: as seen, and as expected" in told(app)

@@ -7,12 +7,14 @@ import http.client
 import os
 import re
 from collections.abc import Iterator
+from urllib.parse import quote, urljoin
 
 import pytest
 
 from jobs.operations.hosts import Hosts, is_loopback
 from tests.conftest import Builder, Server, run_cli
 from ui.shell.middleware import inline_scripts
+from ui.shell.nested import redirected
 
 TOKEN = "a-token-for-metrics"
 
@@ -168,3 +170,34 @@ def test_without_sign_in_nobody_else_is_served(project: Builder, host: str) -> N
     done = run_cli("run", "--host", host, "--project", str(project.folder))
     assert done.returncode == 1
     assert "nobody has to sign in" in done.stderr and "--allow-open" in done.stderr and "sign_in: true" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/kpi/nps", "/kpi?kpi=nps"),
+        ("/kpi/a b&c/", "/kpi?kpi=a+b%26c"),
+        ("/launch/new_editor", "/launch?launch=new_editor"),
+        ("/kpis/growth/nps", "/kpis-growth-nps"),
+        ("/kpi/nps/weekly", "/kpi-nps-weekly"),
+    ],
+)
+def test_an_address_of_several_parts_leads_to_a_page(served: Server, path: str, leads: str) -> None:
+    status, _, headers = ask(served, quote(path))
+    assert status == 302 and urljoin(f"http://kpi.example.com{quote(path)}", headers["location"]).endswith(leads)
+    assert "content-security-policy" in headers
+    for prefix in ("/any/base", ""):  # of a proxy: it goes back by as many parts as there were
+        target = urljoin(f"http://kpi.example.com{prefix}{quote(path)}", redirected(path, ""))
+        assert target == f"http://kpi.example.com{prefix}{leads}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/kpi", "/kpi/", "/_stcore/health", "/app/static/favicon.svg", "/static/js/none.js", "//evil.example"),
+        *("/kpi/_stcore/health", "/kpi/_stcore/host-config", "/launch/static/js/none.js"),
+    ],
+)
+def test_no_other_address_leads_elsewhere(served: Server, path: str) -> None:
+    assert ask(served, path)[0] != 302 and redirected(path, "") == ""
+    assert redirected(f"/base{path}", "/base") == ""

@@ -23,7 +23,7 @@ def source_form() -> None:
         st.success(literal_lines(done))
     if not state.may_edit():
         st.write("`kpi add source TYPE` asks for what it needs, tries the connection and writes the first KPIs.")
-        line("Here it can be done by those whom settings.yml names as `editors`.")
+        line("Here it can be done by those whom settings.yml names under editors.")
         return
     left, right = st.columns(2)
     kind = left.selectbox("Product", sorted(starters()), key="source_kind")

@@ -12,6 +12,7 @@ from ui.kpi.marks import draw_marks
 from ui.shell.theme import BAD, LINE, QUIET, RISK, SERIES
 
 HEIGHT = 300  # pixels: number, sentence and chart fit the first screen
+LABELS = 44  # of them above it, for marks and the buttons; more where marks need more
 FEW = 8  # periods: each is marked with a dot
 # The period, once, above what the pointer shows.
 HOVER = {
@@ -55,10 +56,10 @@ def series_figure(chart: Chart, shown: Overlay | None = None) -> go.Figure:
     first, last = chart.periods[0], chart.periods[-1]
     ahead = [chart.projected.period] if chart.projected is not None else []
     end = max([last, *ahead, *(mark.on for mark in chart.marks if first <= mark.on)])
-    draw_marks(figure, chart.marks, first, end)
+    labels = max(LABELS, draw_marks(figure, chart.marks, first, end) + 2)
     figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 12, "t": 44, "b": 8},
+        height=HEIGHT + labels - LABELS,
+        margin={"l": 8, "r": 12, "t": labels, "b": 8},
         hovermode="x unified",
         showlegend=len(figure.data) > 1,
         legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},

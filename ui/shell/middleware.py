@@ -24,6 +24,7 @@ from jobs.operations.hosts import Hosts
 from jobs.project.project import open_project
 from ui.shell.front import Front
 from ui.shell.gate import may_see
+from ui.shell.nested import Nested
 from ui.shell.signed import signed_in
 
 METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
@@ -161,5 +162,6 @@ MIDDLEWARE = (
     Middleware(GZipMiddleware, minimum_size=1024),
     Middleware(SecurityHeaders),
     Middleware(Door),
+    Middleware(Nested),
     Middleware(Front),
 )

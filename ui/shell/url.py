@@ -57,9 +57,20 @@ def write(name: str, value: str, default: str) -> None:
         st.query_params[name] = value
 
 
-def choose(name: str, label: str, options: Mapping[str, str], default: str, *, buttons: bool = False) -> str:
-    """One choice out of slug → label, kept in the address under `name`, which is the widget's key, too."""
-    current = _known(name, options, default)
+def choose(
+    name: str,
+    label: str,
+    options: Mapping[str, str],
+    default: str,
+    *,
+    buttons: bool = False,
+    renamed: Mapping[str, str] = NO_OTHERS,
+) -> str:
+    """One choice out of slug → label, kept in the address under `name`, which is the widget's key, too.
+
+    renamed: former slug → slug of today, which takes its place.
+    """
+    current = _known(name, options, default, renamed)
     st.session_state[name] = current  # the address decides; a widget only edits it
 
     def edited() -> None:
@@ -115,8 +126,9 @@ def unknown(name: str, asked: str, shown: str, options: Mapping[str, str] = NO_O
     st.session_state.setdefault(UNKNOWN, {})[name, asked] = found
 
 
-def _known(name: str, options: Mapping[str, str], default: str) -> str:
+def _known(name: str, options: Mapping[str, str], default: str, renamed: Mapping[str, str] = NO_OTHERS) -> str:
     asked = st.query_params.get(name, default)
+    asked = asked if asked in options else renamed.get(asked, asked)
     if asked in options:
         return asked
     if asked:

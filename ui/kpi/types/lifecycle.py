@@ -56,6 +56,8 @@ def _bars(shape: LifecycleShape, *, crowded: bool) -> go.Figure:
         hovermode="x unified",
         legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},
     )
-    figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
+    figure.update_xaxes(
+        showgrid=False, automargin=True, nticks=6, tickangle=0, tickformat="%-d %b\n%Y", hoverformat="%-d %b %Y"
+    )
     figure.update_yaxes(automargin=True, nticks=6, zeroline=True, zerolinewidth=1.5, tickformat=",d")
     return figure

@@ -44,7 +44,9 @@ def _shares(shape: SurveyShape) -> go.Figure:
         hovermode="x unified",
         legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None},
     )
-    figure.update_xaxes(showgrid=False, automargin=True, nticks=8, hoverformat="%-d %b %Y")
+    figure.update_xaxes(
+        showgrid=False, automargin=True, nticks=6, tickangle=0, tickformat="%-d %b\n%Y", hoverformat="%-d %b %Y"
+    )
     figure.update_yaxes(tickformat=".0%", range=[0, 1], automargin=True, nticks=5, zeroline=False)
     return figure
 
