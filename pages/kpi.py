@@ -29,6 +29,7 @@ from ui.kpi.rule import chosen_rule
 from ui.kpi.types import draw
 from ui.shell import state, url
 from ui.shell.empty import first_steps
+from ui.shell.ended import headed
 from ui.shell.filters import dimension_filters, draw_dimension_filters, row, segments_of
 from ui.shell.plot import plot
 from ui.shell.share import share
@@ -108,6 +109,7 @@ def page() -> None:
         hero(found.card)
         moved = change.sentence if change else ""
         line(insight(found.card, found.so_far, moved, ordinary=change is None or change.folded))
+        headed()
         _controls(found, kpi, where)
         _chart(found, shown if rule is not None and grain == (rule.grain or kpi.grain) and not by else None)
     draw(found.shape)

@@ -14,6 +14,7 @@ from ui.launches.charts import path_figure
 from ui.launches.scorecard import decide, edit_launch, show_adoption, show_basis, show_decision, show_voice
 from ui.shell import state, url
 from ui.shell.empty import first_steps
+from ui.shell.ended import headed
 from ui.shell.once import once
 from ui.shell.plot import plot
 from ui.shell.share import share
@@ -59,6 +60,7 @@ def page() -> None:
     render("launches/headline", said=found.headline)
     if found.forest:
         render("launches/forest", rows=found.forest, lights=found.lights)
+    headed()
     _acts(found)
     told = [found.line, " → ".join(found.steps), f"Owner {found.owner}" if found.owner else "", found.data_line]
     line(" · ".join(filter(None, told)))

@@ -12,6 +12,7 @@ from ui.launches.charts import timeline_figure
 from ui.launches.form import launch_form
 from ui.shell import state
 from ui.shell.empty import first_steps
+from ui.shell.ended import headed
 from ui.shell.plot import plot
 from ui.shell.templates import line, render
 
@@ -41,6 +42,7 @@ def page() -> None:
         render("launches/list", items=items)
     else:
         line(NONE_YET)
+    headed()
     if found.drafts:
         st.header("Drafts")
         line(found.drafts_line)

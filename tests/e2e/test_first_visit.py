@@ -78,6 +78,34 @@ def test_nothing_jumps_and_the_weight_is_small(visitor: Any, path: str, width: i
     assert [icon for icon in icons if icon[1] > 1.6 * icon[2]] == [], "an icon that ui/static/symbols.woff2 lacks"
 
 
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("kpi?kpi=nps", "[data-testid=kpi-value]"),
+        ("launch?launch=new_editor", ".bw-headline"),
+        ("launches", ".bw-launch"),
+    ],
+)
+def test_what_stands_at_the_top_waits_for_no_figure(browser: Any, served_demo: Server, path: str, seen: str) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.add_init_script(SHIFTS)
+    held: list[Any] = []
+    page.route(re.compile(r"/PlotlyChart\."), lambda asked: held.append(asked))  # it comes when we let it
+    try:
+        page.goto(f"{served_demo.url}/{path}")
+        page.locator(seen).first.wait_for(timeout=60_000)
+        assert held and page.locator(".js-plotly-plot").count() == 0
+        for request in held:
+            request.continue_()
+        page.unroute_all(behavior="ignoreErrors")
+        page.locator(".js-plotly-plot .cartesianlayer").first.wait_for(timeout=60_000)
+        settled(page)
+        assert float(page.evaluate("window.shifted")) <= 0.1
+    finally:
+        context.close()
+
+
 def test_the_page_has_a_shape_before_any_script_runs(browser: Any, served_demo: Server) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
     page = context.new_page()

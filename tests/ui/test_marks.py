@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
 import plotly.graph_objects as go
 from hypothesis import given
@@ -47,6 +49,6 @@ def test_no_label_lies_over_another_and_each_mark_is_told(marks: list[Mark]) -> 
     assert len(rows) <= MOST_ROWS and height == ROW * len(rows)
     for row in rows.values():
         row.sort()
-        assert all(left[1] <= right[0] for left, right in zip(row, row[1:], strict=False))
+        assert all(left[1] <= right[0] for left, right in pairwise(row))
     told = [line for note in figure.layout.annotations for line in note.hovertext.split("<br>")]
     assert sorted(told) == sorted(f"{mark.on:%-d %b %Y}: {mark.label}" for mark in marks)

@@ -1,4 +1,4 @@
-"""The mark that ends a run: until it is there, a browser shows the shape of a page (ui/shell/first.css)."""
+"""The mark until which a browser shows the shape of a page (ui/shell/first.css): its end, or that of its head."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from ui.shell.templates import render
 
 def ended() -> None:
     """All that the run draws is drawn."""
+    render("shell/done")
+
+
+def headed() -> None:
+    """What stands at the top is drawn, and what follows moves none of it: it can be seen while the rest comes."""
     render("shell/done")
 
 
