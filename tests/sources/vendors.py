@@ -139,7 +139,8 @@ def _mixpanel(chance: random.Random) -> Vendor:
             one = test_mixpanel.event(number, at, plan=chance.choice(["pro", None]))
             made.received.append(replace(one, insert_id="") if chance.random() < 0.1 else one)
         keyed = [one for one in made.received if one.insert_id]
-        made.received += chance.sample(list({one.key: one for one in reversed(keyed)}.values()), 3)  # sent twice
+        # Sent twice, as it is by now: what an import edited is older than what a pull looks back to.
+        made.received += chance.sample(list({one.key: one for one in keyed}.values()), 3)
         last = [one for one in keyed if one.key == keyed[-1].key][-1]  # edited by an import
         made.received.append(replace(last, more={**last.more, "plan": "team"}, processed=last.processed + 1))
         made.received.append(test_mixpanel.event(vendor.numbers(1)[0], vendor.now + 3 * DAY))  # a clock that is ahead
