@@ -20,14 +20,16 @@ LABELS = {"new": "New", "returning": "Returning", "resurrected": "Resurrected", 
 
 @dataclass(frozen=True)
 class LifecycleShape:
-    """periods, and for each kind its counts (dormant below zero) and the pointer's texts. complete: per period."""
+    """Complete periods, and for each kind its counts (dormant below zero) and the pointer's texts.
+
+    Of the running one most people have not been there yet: they would all be drawn as gone.
+    """
 
     drawn_by: ClassVar[str] = "lifecycle"
 
     periods: tuple[pd.Timestamp, ...]
     counts: dict[str, tuple[float | None, ...]]
     texts: dict[str, tuple[str, ...]]
-    complete: tuple[bool, ...]
 
 
 def in_words(kpi: Lifecycle, catalogue: Catalogue) -> str:
@@ -40,13 +42,14 @@ def shape(
     context: DataContext, kpi: Lifecycle, series: Series, where: tuple[Filter, ...], who: str
 ) -> LifecycleShape | None:
     """The four counts over time; None with a breakdown, whose segments are worlds of their own."""
-    if series.by or series.frame.empty:
+    frame = series.frame[series.frame["complete"]]
+    if series.by or frame.empty:
         return None
-    rows = [counts(series, parts) for parts in series.frame["parts"]]
+    rows = [counts(series, parts) for parts in frame["parts"]]
     found: dict[str, tuple[float | None, ...]] = {}
     texts: dict[str, tuple[str, ...]] = {}
     for i, name in enumerate(series.part_names):
         sign = -1 if name == "dormant" else 1
         found[name] = tuple(None if row[i] is None else sign * float(row[i] or 0) for row in rows)
         texts[name] = tuple(fmt.UNKNOWN if row[i] is None else f"{row[i]:,}" for row in rows)
-    return LifecycleShape(tuple(series.frame["period"]), found, texts, tuple(bool(c) for c in series.frame["complete"]))
+    return LifecycleShape(tuple(frame["period"]), found, texts)

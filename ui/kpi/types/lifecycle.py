@@ -28,7 +28,7 @@ def draw(shape: LifecycleShape) -> None:
     more = " Returning people are many more: click their name to draw them." if crowded else ""
     line(
         "New: never there before. Resurrected: there before, but not in the period before. "
-        "Went dormant: there in the period before, not in this one. Pale: not complete yet."
+        "Went dormant: there in the period before, not in this one."
         f"{more}"
     )
 
@@ -36,14 +36,13 @@ def draw(shape: LifecycleShape) -> None:
 def _bars(shape: LifecycleShape, *, crowded: bool) -> go.Figure:
     figure = go.Figure()
     for name in ("returning", "resurrected", "new", "dormant"):
-        opacity = [1.0 if done else 0.45 for done in shape.complete]
         figure.add_bar(
             x=list(shape.periods),
             y=list(shape.counts[name]),
             name=LABELS[name],
             text=list(shape.texts[name]),
             textposition="none",
-            marker={"color": KINDS[name], "opacity": opacity, "line": {"width": 0}},
+            marker={"color": KINDS[name], "line": {"width": 0}},
             hovertemplate="%{text}<extra>" + LABELS[name] + "</extra>",
             visible="legendonly" if name == "returning" and crowded else True,
         )
@@ -54,7 +53,7 @@ def _bars(shape: LifecycleShape, *, crowded: bool) -> go.Figure:
         margin={"l": 8, "r": 12, "t": 14, "b": 8},
         font={"size": 12},
         hovermode="x unified",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0, "title": None},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0, "title": None},
     )
     figure.update_xaxes(
         showgrid=False, automargin=True, nticks=6, tickangle=0, tickformat="%-d %b\n%Y", hoverformat="%-d %b %Y"

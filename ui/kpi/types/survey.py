@@ -42,7 +42,7 @@ def _shares(shape: SurveyShape) -> go.Figure:
         margin={"l": 8, "r": 12, "t": 14, "b": 8},
         font={"size": 12},
         hovermode="x unified",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.24, "x": 0, "title": None},
     )
     figure.update_xaxes(
         showgrid=False, automargin=True, nticks=6, tickangle=0, tickformat="%-d %b\n%Y", hoverformat="%-d %b %Y"
