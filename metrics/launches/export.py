@@ -40,6 +40,8 @@ def markdown(page: LaunchPage, links: Links) -> str:
             f"| {m(block.title)} ({block.role}) | {m(block.verdict)} | {m(block.level)} | {day} | "
             f"{m(', '.join(block.badges))} |"
         )
+    sampled = [f"- {m(b.title)}: {m(b.sampling)}" for b in page.blocks if b.sampling]
+    lines += ["", *sampled] if sampled else []
     rails = [f"- {m(b.title)}: {m(b.guard)}" for b in page.blocks if b.guard]
     lines += ["", "## Guardrails", "", *rails] if rails else []
     if page.adoption:
@@ -114,6 +116,7 @@ def _block(block: KpiBlock) -> str:
                 block.wish and f"{block.wish}: {block.wish_met}.",
                 block.compared,
                 block.calibration,
+                block.sampling,
             ),
         )
     )

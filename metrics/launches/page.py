@@ -83,6 +83,7 @@ class KpiBlock:
     path: Path | None
     guard: str = ""
     guard_slug: str = ""
+    sampling: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,7 @@ def _block(score: KpiScore, card: Scorecard, catalogue: Catalogue, year: int) ->
         _path(score, card.launch, catalogue),
         words.guard_words(kpi, guard, year) if guard else "",
         "" if guard is None else "quiet" if guard.holds is None else "good" if guard.holds else "bad",
+        words.sampling(kpi, reading),
     )
 
 

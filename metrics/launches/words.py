@@ -75,6 +75,14 @@ def calibration(reading: Reading) -> str:
     return f"False alarms: {reading.cried} in {counted(reading.placebos, 'past week')} without a launch{wider}."
 
 
+def sampling(kpi: KpiCommon, reading: Reading) -> str:
+    """`Sampling alone: ±2.6 points.`; and whether the interval was widened to it. Empty where it is not known."""
+    if not reading.verdict or not reading.sampling:
+        return ""
+    half = amount(kpi, reading.sampling, relative=reading.relative, plus=False)
+    return f"Sampling alone: ±{half}{', so the interval is no narrower' if reading.floor else ''}."
+
+
 def compared(reading: Reading) -> str:
     """Who is held against whom."""
     if not reading.verdict:
