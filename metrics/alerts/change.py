@@ -134,6 +134,8 @@ def pooled(split: drivers.Split) -> tuple[list[drivers.Part], tuple[drivers.Part
 
 def _line(split: drivers.Split) -> str:
     """What the first segments that went along account for, beside what they are of the whole."""
+    if split.parts and all(part.by_chance for part in split.parts):
+        return "No segment moved by more than sampling alone gives."
     if cancels(split):
         return "Segments moved both ways, and most of it cancels out."
     along = list[drivers.Part]()
@@ -143,7 +145,8 @@ def _line(split: drivers.Split) -> str:
     names, share = _listed([part.segment for part in along]), sum(part.change for part in along) / split.change
     weight = sum(part.weight for part in along)
     verb, are = ("accounts", "is") if len(along) == 1 else ("account", "are")
-    return f"{names} {verb} for {share_words(share)} of the change and {are} {weight:.0%} of the whole."
+    tail = ", within what sampling alone gives" if all(part.by_chance for part in along) else ""
+    return f"{names} {verb} for {share_words(share)} of the change and {are} {weight:.0%} of the whole{tail}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -181,7 +184,13 @@ def _levels(kpi: KpiCommon, part: drivers.Part) -> str:
 
 
 def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
-    """How much of a part is the segment's share of the whole; empty where that is faint, or the part is."""
+    """How much of a part is the segment's share of the whole; empty where that is faint, or the part is.
+
+    Of one that sampling alone may give: that.
+    """
+    if part.by_chance and part.sampling is not None:
+        half = fmt.difference_text(part.sampling, kpi).lstrip("+")
+        return f"within ±{half}, which sampling alone gives"
     gross = sum(abs(other.change) for other in split.parts)
     if abs(part.change) < SLIGHT * gross or abs(part.mix) <= max(TINY, FAINT * abs(part.change)):
         return ""

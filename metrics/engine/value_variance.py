@@ -40,21 +40,23 @@ def _of_its_references(kpi: KpiCommon, catalogue: Catalogue, ask: Ask, unit: Uni
     return types.propagated(kpi, values, known)
 
 
-def pooled(frame: pd.DataFrame) -> pd.DataFrame:
+def pooled(frame: pd.DataFrame, by: str = "period") -> pd.DataFrame:
     """An answer of several segments as that of all of them together, by period: what adds up is added up.
+
+    by: "segment" = of several periods, as that of all of them, by segment.
 
     value: of rates and scores from their sums, in the unit of the first known; else the sum.
     """
-    sums = frame.groupby("period")[["numerator", "denominator", "n"]].sum(min_count=1).astype(float)
+    sums = frame.groupby(by)[["numerator", "denominator", "n"]].sum(min_count=1).astype(float)
     if frame["denominator"].notna().any():
         shown = frame["value"] / (frame["numerator"] / frame["denominator"]).where(frame["numerator"] != 0)
         unit = float(shown.median()) if shown.notna().any() else 1.0
         sums["value"] = unit * sums["numerator"] / sums["denominator"].where(sums["denominator"] != 0)
     else:
-        sums["value"] = frame.groupby("period")["value"].sum(min_count=1)
+        sums["value"] = frame.groupby(by)["value"].sum(min_count=1)
     parts = (
         frame[frame["parts"].notna()]
-        .groupby("period")["parts"]
+        .groupby(by)["parts"]
         .agg(lambda rows: tuple(np.nansum(np.array(rows.tolist(), dtype=float), axis=0).tolist()))
     )
     sums["parts"] = parts.reindex(sums.index).astype(object)
