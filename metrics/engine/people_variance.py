@@ -18,7 +18,7 @@ from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import Measure
 from metrics.engine import periods
 from metrics.engine.query import Scope
-from metrics.engine.sampling import People, Z
+from metrics.engine.sampling import People
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import window_function
 
@@ -163,11 +163,15 @@ def _covered(people: People, unit: exp.Expr, scope: Scope) -> Sums | None:
     row = trees.run(trees.assembled(final, active=active, spans=spans, each=each), scope).iloc[0]
     if pd.isna(row["days"]):
         return None
-    return float(row["days"]) - float(row["squares"]) / (scope.end - scope.start).days, float(row["days"])
+    days, squares, count = float(row["days"]), float(row["squares"]), (scope.end - scope.start).days
+    if count <= people.window:
+        return None
+    # Windows that overlap know less of how much a person varies: as of so many periods a window apart.
+    return (days - squares / count) / (1 - people.window / count), days
 
 
 def _quantile(people: People, scope: Scope) -> Sums | None:
-    """Of a quantile: half the width between the order statistics that hold it in 95 of 100 samples, over Z."""
+    """Of a quantile: half the width between the order statistics one deviation of its rank to either side."""
     share, measure = people.quantile or 0.5, people.numerator
     dataset = scope.catalogue.datasets[measure.dataset]
     kind, x = trees.time_type(dataset, scope), sql.expression(measure.expr)
@@ -180,7 +184,7 @@ def _quantile(people: People, scope: Scope) -> Sums | None:
         )
 
     typical = float(asked()["rows_of_it"].median())
-    wide = Z * (share * (1 - share) / max(typical, 1.0)) ** 0.5
+    wide = (share * (1 - share) / max(typical, 1.0)) ** 0.5
     if not typical * min(share, 1 - share) >= 1:
         return None
     ends = [min(max(share + sign * wide, 0.5 / typical), 1 - 0.5 / typical) for sign in (-1, 1)]
@@ -190,9 +194,8 @@ def _quantile(people: People, scope: Scope) -> Sums | None:
             for end, name in zip(ends, ("low", "high"), strict=True)
         )
     )
-    deviation = (found["high"] - found["low"]).astype(float) / (ends[1] - ends[0]) * wide / Z
-    known = found[deviation.notna()]
-    return float((deviation**2 * typical).sum()), float(len(known))
+    deviation = (found["high"] - found["low"]).astype(float) / (ends[1] - ends[0]) * wide
+    return (float(deviation.mean()) ** 2 * typical, 1.0) if deviation.notna().any() else None
 
 
 def _places(scope: Scope) -> dict[int, int]:
