@@ -124,7 +124,9 @@ class Scale:
             if not deviation.any():
                 return np.zeros(len(y))
             values = self.back(y)
-            slope = {"log": values + self.offset, "root": np.sqrt(values + 0.375)}.get(self.kind, np.ones(len(y)))
+            slope = {"log": values + self.offset, "root": np.sqrt(np.maximum(values, 0.5))}.get(
+                self.kind, np.ones(len(y))
+            )
             return np.asarray(np.nan_to_num(deviation / slope))
         p = 1 / (1 + np.exp(-np.clip(y, -30, 30)))
         rows = np.where(n >= 1, n, np.inf)

@@ -10,7 +10,9 @@ import pandas as pd
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, types
 from metrics.engine.sampling import Floats, Z, numbers, shares
-from metrics.engine.value_variance import pooled
+from metrics.engine.value_variance import pooled, unit_of
+
+RATE = ("value", "numerator", "denominator")
 
 
 def with_sampling(kpi: KpiCommon, split: drivers.Split, before: pd.DataFrame, after: pd.DataFrame) -> drivers.Split:
@@ -22,7 +24,13 @@ def with_sampling(kpi: KpiCommon, split: drivers.Split, before: pd.DataFrame, af
     if pd.concat([before, after])["denominator"].notna().any():
         variances = [_of_rates(kpi, side) for side in sides]
         people = [max(float(side["n"].sum()), 1.0) for side in sides]
-        level = sum(side["numerator"].sum() * _unit(side) / side["denominator"].sum() for side in sides) / 2
+        level = (
+            sum(
+                side["numerator"].sum() * unit_of(*(numbers(side, name) for name in RATE)) / side["denominator"].sum()
+                for side in sides
+            )
+            / 2
+        )
         return replace(split, parts=tuple(_of_rate(part, variances, people, level) for part in split.parts))
     means = [
         pd.Series(types.sampling(kpi, side.reset_index()) / max(1, frame["period"].nunique()) ** 2, index=side.index)
@@ -54,9 +62,3 @@ def _half(segment: str, variances: list[pd.Series]) -> float | None:
     """Half of the interval of a difference of two sides; a segment without rows on one has no chance there."""
     total = sum(float(side.get(segment, 0.0)) for side in variances)
     return Z * float(np.sqrt(total)) if np.isfinite(total) else None
-
-
-def _unit(side: pd.DataFrame) -> float:
-    """What a numerator over a denominator is multiplied by: 100 of a score."""
-    shown = (side["value"] / (side["numerator"] / side["denominator"]).where(side["numerator"] != 0)).dropna()
-    return float(shown.median()) if len(shown) else 1.0

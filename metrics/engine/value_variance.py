@@ -10,7 +10,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
-from metrics.engine.sampling import People
+from metrics.engine.sampling import Floats, People, numbers
 
 Ask = Callable[[str], pd.DataFrame]  # a KPI's name → its answer of one segment or of all together, a row per period
 Unit = Callable[[KpiCommon, People], float | None]  # what its people say: people_variance.unit_variance
@@ -43,21 +43,33 @@ def _of_its_references(kpi: KpiCommon, catalogue: Catalogue, ask: Ask, unit: Uni
 def pooled(frame: pd.DataFrame, by: str = "period") -> pd.DataFrame:
     """An answer of several segments as that of all of them together, by period: what adds up is added up.
 
-    by: "segment" = of several periods, as that of all of them, by segment.
-
-    value: of rates and scores from their sums, in the unit of the first known; else the sum.
+    by: "segment" = of several periods, as that of all of them, by segment. Columns: that, value, numerator,
+    denominator, n, parts. value: of rates and scores from their sums, in their unit; else the sum.
     """
-    sums = frame.groupby(by)[["numerator", "denominator", "n"]].sum(min_count=1).astype(float)
-    if frame["denominator"].notna().any():
-        shown = frame["value"] / (frame["numerator"] / frame["denominator"]).where(frame["numerator"] != 0)
-        unit = float(shown.median()) if shown.notna().any() else 1.0
-        sums["value"] = unit * sums["numerator"] / sums["denominator"].where(sums["denominator"] != 0)
+    codes, keys = pd.factorize(frame[by], sort=True)
+
+    def summed(values: Floats) -> Floats:
+        known = ~np.isnan(values)
+        count = np.bincount(codes, known, len(keys))
+        return np.where(count > 0, np.bincount(codes, np.where(known, values, 0.0), len(keys)), np.nan)
+
+    value, top, bottom, n = (numbers(frame, column) for column in ("value", "numerator", "denominator", "n"))
+    sums = {"numerator": summed(top), "denominator": summed(bottom), "n": summed(n)}
+    if np.isnan(bottom).all():
+        sums["value"] = summed(value)
     else:
-        sums["value"] = frame.groupby(by)["value"].sum(min_count=1)
-    parts = (
-        frame[frame["parts"].notna()]
-        .groupby(by)["parts"]
-        .agg(lambda rows: tuple(np.nansum(np.array(rows.tolist(), dtype=float), axis=0).tolist()))
-    )
-    sums["parts"] = parts.reindex(sums.index).astype(object)
-    return sums.reset_index()
+        sides = sums["numerator"], np.where(sums["denominator"] != 0, sums["denominator"], np.nan)
+        sums["value"] = unit_of(value, top, bottom) * sides[0] / sides[1]
+    parts, rows = np.full(len(keys), None, dtype=object), frame["parts"].to_numpy(dtype=object)
+    told = np.array([isinstance(row, tuple) for row in rows], dtype=bool)
+    if told.any():
+        each = np.array(list(rows[told]), dtype=np.float64)
+        for key in np.unique(codes[told]):
+            parts[key] = tuple(np.nansum(each[codes[told] == key], axis=0).tolist())
+    return pd.DataFrame({by: keys, **sums, "parts": parts})
+
+
+def unit_of(value: Floats, numerator: Floats, denominator: Floats) -> float:
+    """What numerator / denominator is multiplied by to be the value: 100 of a score, 1 where nothing tells it."""
+    known = (numerator != 0) & (denominator != 0) & np.isfinite(value * numerator * denominator)
+    return float(np.median(value[known] * denominator[known] / numerator[known])) if known.any() else 1.0

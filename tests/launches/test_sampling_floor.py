@@ -224,7 +224,7 @@ def test_the_floor_is_that_of_least_squares_written_out(number: int) -> None:
     if staged:
         share[:, -1] = 0
     treated, others = rng.normal(0, 1, (size, count)), rng.normal(0, 1, (size, controls))
-    treated[rng.integers(1, size - 1), 0] = np.nan
+    treated[rng.integers(6, size - 1), 0] = np.nan
     variance = rng.gamma(2, 1, (size, count + controls))
     frames = [pd.DataFrame(x, index) for x in (treated, share, others, variance)]
     panel = Panel(frames[0], frames[1], frames[2], "day", frames[3], overlap)
