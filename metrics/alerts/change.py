@@ -30,6 +30,7 @@ class ChangePart:
     """One segment. change: signed, in the KPI's unit; share: of the change, in words, empty where it says nothing.
 
     width: of its bar, 0..1, to the right where it rose; good: whether it went the way the KPI should.
+    sampling: what chance alone may do to it; empty where it is not known, or `detail` says so.
     """
 
     segment: str
@@ -41,6 +42,7 @@ class ChangePart:
     width: float
     rose: bool
     good: bool | None
+    sampling: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _part(
         abs(part.change) / largest,
         part.change > 0,
         good,
+        "" if part.by_chance else _chance(kpi, part, "sampling alone "),
     )
 
 
@@ -188,9 +191,8 @@ def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
 
     Of one that sampling alone may give: that.
     """
-    if part.by_chance and part.sampling is not None:
-        half = fmt.difference_text(part.sampling, kpi).lstrip("+")
-        return f"within ±{half}, which sampling alone gives"
+    if part.by_chance:
+        return f"{_chance(kpi, part, 'within ')}, which sampling alone gives"
     gross = sum(abs(other.change) for other in split.parts)
     if abs(part.change) < SLIGHT * gross or abs(part.mix) <= max(TINY, FAINT * abs(part.change)):
         return ""
@@ -199,3 +201,8 @@ def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
         return f"mostly by its share of the whole, {was} → {now}"
     rate, mix = fmt.difference_texts((part.rate, part.mix), kpi)
     return f"{rate} by its own rate, {mix} by its share"
+
+
+def _chance(kpi: KpiCommon, part: drivers.Part, before: str) -> str:
+    """`sampling alone ±0.4 points`; empty where it is not known."""
+    return "" if not part.sampling else f"{before}±{fmt.difference_text(part.sampling, kpi).lstrip('+')}"
