@@ -104,6 +104,7 @@ def _block(block: KpiBlock) -> str:
     t = escape
     rows = "".join(
         f"<tr><th scope='row'>{r.day}</th><td>{t(r.on)}</td><td class='{r.slug}'>{t(r.words)}"
+        f"{f'<br><span class=q>{t(r.between)}</span>' if r.between else ''}"
         f"{f'<br><span class=q>{t(r.restated)}</span>' if r.restated else ''}</td>"
         f"<td class='q'>{t(', '.join(r.badges))}</td></tr>"
         for r in block.readings
@@ -117,6 +118,7 @@ def _block(block: KpiBlock) -> str:
                 block.compared,
                 block.calibration,
                 block.sampling,
+                block.adopters,
             ),
         )
     )
