@@ -24,6 +24,7 @@ class People:
 
     numerator: count, sum or count_distinct; with `quantile` the rows whose quantile is the value. window: days that a
     value looks back over. share: the numerator is counted among the denominator, so the variance goes with the level.
+    scale: what numerator / denominator is multiplied by to be the value.
     """
 
     numerator: Measure
@@ -31,6 +32,7 @@ class People:
     window: int = 1
     quantile: float | None = None
     share: bool = False
+    scale: float = 1.0
 
     def variance(self, unit: float, frame: pd.DataFrame) -> Floats:
         """Variance of each value of an answer. unit: see people_variance.unit_variance."""
@@ -39,7 +41,7 @@ class People:
         if self.share:
             return unit * shares(numbers(frame, "value"), numbers(frame, "denominator"))
         of = numbers(frame, "n" if self.quantile is not None else "denominator")
-        return np.where(of > 0, unit / np.where(of > 0, of, 1.0), np.nan)
+        return np.where(of > 0, self.scale**2 * unit / np.where(of > 0, of, 1.0), np.nan)
 
 
 def shares(share: Floats, n: Floats) -> Floats:
