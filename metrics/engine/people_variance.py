@@ -81,7 +81,7 @@ def _within(measures: list[Measure], units: list[exp.Expr], scope: Scope, *, sha
         "x",
         "y",
         (exp.Coalesce(this=over, expressions=[exp.Literal.number(0)]) if ratio else exp.column("x")).as_("e"),
-    ).from_("own")
+    ).from_("sums")
     square = exp.Mul(this=exp.column("e"), expression=exp.column("e"))
     each = exp.select(
         "place",
@@ -101,7 +101,7 @@ def _within(measures: list[Measure], units: list[exp.Expr], scope: Scope, *, sha
         _sum("y").as_("y"),
     )
     final = final.from_("each").group_by("place")
-    found = trees.run(trees.assembled(final, every=every, own=own, apart=apart, each=each), scope)
+    found = trees.run(trees.assembled(final, every=every, sums=own, apart=apart, each=each), scope)
     varies = 0.0
     for row in found.to_dict("records"):
         m = counts.get(int(row["place"]), 0)

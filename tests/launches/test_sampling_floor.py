@@ -13,6 +13,7 @@ import pytest
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.types import type_names
+from metrics.engine.query import Filter
 from metrics.engine.sampling import People, classes, contrast, events, shares
 from metrics.engine.value_variance import pooled, value_variance
 from metrics.launches.impact import Panel, impact
@@ -338,3 +339,28 @@ def test_segments_are_pooled_by_what_adds_up() -> None:
     )
     (row,) = pooled(frame).to_dict("records")
     assert (row["value"], row["n"], row["parts"]) == (-25.0, 40, (11.0, 8.0, 21.0))
+
+
+def test_the_people_of_an_audience_by_a_borrowed_dimension_are_those_of_pandas(project: Builder) -> None:
+    """By weekday and person: the variance of what each adds, days without any among them."""
+    rng = np.random.default_rng((SEED, 3))
+    count = 3000
+    days = rng.integers(0, DAYS, count)
+    rows = pd.DataFrame({"who": [f"p{i}" for i in rng.integers(0, 80, count)], "v": rng.gamma(2, 3, count)})
+    rows["at"] = START + pd.to_timedelta(days * 24 + 12, unit="h")
+    users = pd.DataFrame({"who": [f"p{i}" for i in range(80)], "plan": ["free", "pro", "pro", "team"] * 20})
+    project.rows("users", users.assign(at=START), entity="who", primary_key="who", dimensions="[plan]")
+    project.rows("buys", rows, entity="who", watermark="whole_days", join="[{dataset: users, by: who}]")
+    project.kpi("spent", "dataset: buys\nagg: sum\nexpr: v\ngrains: [day]")
+    project.sync(NOW)
+    inputs = LaunchInputs(project.open().context(NOW))
+    kpi = inputs.catalogue.kpi("spent")
+    span = START + pd.Timedelta(days=7), START + pd.Timedelta(days=DAYS)
+    where = (Filter("plan", ("free", "team")),)
+    told = inputs.unit_variance(kpi, People(kpi.measures[()]), "day", span, where)
+    mine = rows[rows["who"].isin(users.loc[users["plan"] != "pro", "who"]) & (rows["at"] >= span[0])]
+    days_of = pd.date_range(*span, inclusive="left")
+    wide = mine.pivot_table(index=mine["at"].dt.normalize(), columns="who", values="v", aggfunc="sum").reindex(days_of)
+    varies = sum(part.var(ddof=1).sum() * len(part) for _, part in wide.fillna(0.0).groupby(days_of.day_of_week))
+    assert told == pytest.approx(varies / mine["v"].sum(), rel=1e-8)
+    assert told != inputs.unit_variance(kpi, People(kpi.measures[()]), "day", span, ())
