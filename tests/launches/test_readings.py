@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from connectors.state import launches as store
 from jobs.launches.scorecards import decide, decisions_of, published, read_again
+from metrics.launches.impact import METHOD
 from metrics.launches.inputs import LaunchInputs
 from metrics.launches.words import verdict
 from tests.conftest import Builder, known
@@ -244,7 +245,8 @@ def test_a_verdict_of_an_earlier_method_is_named_as_such(project: Builder) -> No
         document = {**json.loads(row.document), "method": 0, "low": 0.01}
         connection.execute(update(store.READINGS).values(document=json.dumps(document), generation=row.generation))
     (again,) = read_again(project.open(), "wizard", now=day(7))
-    assert again["identical"] is None and again["why"] == "it was measured by version 0 of the method, which is now 1"
+    said = f"it was measured by version 0 of the method, which is now {METHOD}"
+    assert again["identical"] is None and again["why"] == said
     write_acts(project, acts(LAUNCH + 8 * DAY, lift=1.08))
     project.sync(day(8))
     assert score(project, day(8)).restated[7].cause == "method"
