@@ -254,7 +254,7 @@ class _LaunchSeries:
         by, where = drawn.dimension or None, tuple(Filter(drawn.dimension, chosen) for _ in chosen[:1])
 
         def ask(name: str) -> pd.DataFrame:
-            frame = self.inputs.series(name, self.grain, by, self.as_of).frame
+            frame = self.frame(name, by)
             frame = frame[frame["segment"].isin(chosen)] if by else frame
             return pooled(frame) if len(chosen) > 1 else frame
 
