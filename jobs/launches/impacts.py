@@ -34,10 +34,11 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     if not launches or kept.get("terms") == terms:
         return 0
     impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
+    inputs = LaunchInputs(context, kept.get("people"))
     for launch in launches:
-        measured(LaunchInputs(context), launch, readings.get(launch.name, ()), measure=impacts.of)
+        measured(inputs, launch, readings.get(launch.name, ()), measure=impacts.of)
     fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked}))
+    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked, "people": inputs.people_asked}))
     os.replace(fresh, path)
     return len(impacts.asked)
 
@@ -45,6 +46,12 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
 def known_impacts(project: Project, generation: str) -> Impacts:
     """What was measured after the sync of a generation; whatever is not known is measured."""
     return Impacts(_document(project.warehouse.companion(generation)).get("impacts", {}))
+
+
+def known_people(project: Project, generation: str) -> Mapping[str, float | None]:
+    """How much people were found to vary after the sync of a generation, for LaunchInputs; others are asked."""
+    found = _document(project.warehouse.companion(generation)).get("people", {})
+    return found if isinstance(found, dict) else {}
 
 
 def _terms(context: DataContext) -> str:

@@ -10,7 +10,7 @@ from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
-from jobs.launches.impacts import known_impacts
+from jobs.launches.impacts import known_impacts, known_people
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
 from metrics.catalog.models.launch import Launch
@@ -27,15 +27,16 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
     context = project.context(now)
     launch = context.catalogue.launch(name)
+    inputs = LaunchInputs(context, known_people(project, context.reader.generation.id))
     known = known_impacts(project, context.reader.generation.id)
     kept, firing = published(project, name), _firing(project, launch, now)
-    return scorecard(LaunchInputs(context), launch, kept, firing, measure=known.of)
+    return scorecard(inputs, launch, kept, firing, measure=known.of)
 
 
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
     """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
     context = project.context(now)
-    inputs = LaunchInputs(context)
+    inputs = LaunchInputs(context, known_people(project, context.reader.generation.id))
     everything, known = published_by_launch(project), known_impacts(project, context.reader.generation.id)
     found = [
         scorecard(inputs, launch, everything.get(launch.name, ()), full=False, measure=known.of)
@@ -113,7 +114,7 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
         except UnknownGeneration as error:
             found.append({**plain, "identical": None, "why": error.message})
             continue
-        again = read(terms, kpi, observed, row.days).reading
+        again = read(terms, kpi, observed, row.days, sampling=old.sampling).reading
         why = "" if observed.panel is not None else observed.why
         if old.method != METHOD:
             why = f"it was measured by version {old.method} of the method, which is now {METHOD}"

@@ -30,6 +30,7 @@ class ChangePart:
     """One segment. change: signed, in the KPI's unit; share: of the change, in words, empty where it says nothing.
 
     width: of its bar, 0..1, to the right where it rose; good: whether it went the way the KPI should.
+    sampling: what chance alone may do to it; empty where it is not known, or `detail` says so.
     """
 
     segment: str
@@ -41,6 +42,7 @@ class ChangePart:
     width: float
     rose: bool
     good: bool | None
+    sampling: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def pooled(split: drivers.Split) -> tuple[list[drivers.Part], tuple[drivers.Part
 
 def _line(split: drivers.Split) -> str:
     """What the first segments that went along account for, beside what they are of the whole."""
+    if split.parts and all(part.by_chance for part in split.parts):
+        return "No segment moved by more than sampling alone gives."
     if cancels(split):
         return "Segments moved both ways, and most of it cancels out."
     along = list[drivers.Part]()
@@ -143,7 +147,8 @@ def _line(split: drivers.Split) -> str:
     names, share = _listed([part.segment for part in along]), sum(part.change for part in along) / split.change
     weight = sum(part.weight for part in along)
     verb, are = ("accounts", "is") if len(along) == 1 else ("account", "are")
-    return f"{names} {verb} for {share_words(share)} of the change and {are} {weight:.0%} of the whole."
+    tail = ", within what sampling alone gives" if all(part.by_chance for part in along) else ""
+    return f"{names} {verb} for {share_words(share)} of the change and {are} {weight:.0%} of the whole{tail}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -169,6 +174,7 @@ def _part(
         abs(part.change) / largest,
         part.change > 0,
         good,
+        "" if part.by_chance else _chance(kpi, part, "sampling alone "),
     )
 
 
@@ -181,7 +187,12 @@ def _levels(kpi: KpiCommon, part: drivers.Part) -> str:
 
 
 def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
-    """How much of a part is the segment's share of the whole; empty where that is faint, or the part is."""
+    """How much of a part is the segment's share of the whole; empty where that is faint, or the part is.
+
+    Of one that sampling alone may give: that.
+    """
+    if part.by_chance:
+        return f"{_chance(kpi, part, 'within ')}, which sampling alone gives"
     gross = sum(abs(other.change) for other in split.parts)
     if abs(part.change) < SLIGHT * gross or abs(part.mix) <= max(TINY, FAINT * abs(part.change)):
         return ""
@@ -190,3 +201,8 @@ def _detail(kpi: KpiCommon, split: drivers.Split, part: drivers.Part) -> str:
         return f"mostly by its share of the whole, {was} → {now}"
     rate, mix = fmt.difference_texts((part.rate, part.mix), kpi)
     return f"{rate} by its own rate, {mix} by its share"
+
+
+def _chance(kpi: KpiCommon, part: drivers.Part, before: str) -> str:
+    """`sampling alone ±0.4 points`; empty where it is not known."""
+    return "" if not part.sampling else f"{before}±{fmt.difference_text(part.sampling, kpi).lstrip('+')}"

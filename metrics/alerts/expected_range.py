@@ -56,6 +56,7 @@ CLIP = 2.5  # a residual moves the level by no more than this many noises
 OUTLIER = 4.0  # a residual enters the noise with no more than this many noises
 TAIL, TAIL_Z = 0.97, 2.17  # the quantile of absolute residuals that the noise is held to, and a normal's there
 MAD = 1.4826
+RECENT = 28  # values whose middle says how much chance there is in one
 FLOOR = 0.01  # least noise of a logarithm: one percent
 
 
@@ -114,10 +115,19 @@ class Scale:
             return np.asarray(1 / (1 + np.exp(-np.clip(y, -700, 700))))
         return y
 
-    def sampling(self, y: np.ndarray, n: np.ndarray) -> np.ndarray:
-        """The deviation that n rows alone give a rate, on the scale; 0 for what is no rate."""
+    def sampling(self, y: np.ndarray, n: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+        """The deviation that n rows alone give a rate, on the scale; of others the one given, 0 where it is not known.
+
+        deviation: of each value, by sampling.
+        """
         if self.kind != "odds":
-            return np.zeros(len(y))
+            if not deviation.any():
+                return np.zeros(len(y))
+            values = self.back(y)
+            slope = {"log": values + self.offset, "root": np.sqrt(np.maximum(values, 0.5))}.get(
+                self.kind, np.ones(len(y))
+            )
+            return np.asarray(np.nan_to_num(deviation / slope))
         p = 1 / (1 + np.exp(-np.clip(y, -30, 30)))
         rows = np.where(n >= 1, n, np.inf)
         return np.asarray(1 / np.sqrt(rows * np.maximum(p * (1 - p), 0.5 / rows)))
@@ -305,12 +315,14 @@ def expectation(  # noqa: PLR0913 (what a series may bring along, by name)
     n: np.ndarray | None = None,
     rate: bool = False,
     normal_from: Sequence[pd.Timestamp] = (),
+    sampling: np.ndarray | None = None,
 ) -> Expectation:
     """Judge every period of one series.
 
     values: index = periods (naive: UTC for hours, else local), rising; NaN = unknown. muted: periods that neither
     alert nor are learnt from. n: rows behind each value of a rate. normal_from: periods from which a new level is
-    normal. Memory and time grow with the length only.
+    normal. sampling: sampling variance of each value that is no rate, NaN = not known: the range is never narrower
+    than that at the limit. Memory and time grow with the length only.
     """
     tuning, periods = TUNING[grain], pd.DatetimeIndex(values.index)
     limit = tuning.limits[SENSITIVITIES.index(sensitivity)]
@@ -319,9 +331,11 @@ def expectation(  # noqa: PLR0913 (what a series may bring along, by name)
     sizes = np.full(len(plain), np.nan) if n is None else n.astype("float64")
     scale = Scale(plain[: tuning.band_from], rate)
     y = scale.there(plain, sizes)
+    people = np.zeros(len(plain)) if sampling is None else np.sqrt(_recent(sampling))
+    middle = plain if sampling is None else _recent(plain)
     rows = _walked(
         y,
-        scale.sampling(y, sizes),
+        scale.sampling(scale.there(middle, sizes), sizes, people),
         quiet,
         _places(periods, grain, zone),
         scale,
@@ -334,13 +348,19 @@ def expectation(  # noqa: PLR0913 (what a series may bring along, by name)
         for sign, side in ((-1, np.minimum), (1, np.maximum))
     ]
     if tuning.rolling:
-        z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges)
+        z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges, people)
     known = np.cumsum(~quiet)
     band, ready = known > tuning.band_from, (known > tuning.ready_from) & ~np.isnan(base)
     z, low, expected, high = (np.where(band, part, np.nan) for part in (z, edges[0], scale.back(base), edges[1]))
     last = int(known[-1]) if len(known) else 0
     phase = Phase.READY if last > tuning.ready_from else Phase.LEARNING if last > tuning.band_from else Phase.NONE
     return Expectation(z, expected, low, high, ready, limit, phase)
+
+
+def _recent(values: np.ndarray) -> np.ndarray:
+    """The middle of the last known ones, itself among them: one value says little of how large its own chance is."""
+    found: np.ndarray = pd.Series(values).rolling(RECENT, min_periods=1).median().to_numpy("float64")
+    return found
 
 
 def _walked(
@@ -369,7 +389,7 @@ def _walked(
     return np.array(rows, dtype="float64").reshape(len(y), 5)
 
 
-def _with_rolling(
+def _with_rolling(  # noqa: PLR0913 (a series, what was walked of it, and its scales)
     plain: np.ndarray,
     sizes: np.ndarray,
     rows: np.ndarray,
@@ -377,12 +397,13 @@ def _with_rolling(
     tuning: Tuning,
     limit: float,
     edges: list[np.ndarray],
+    people: np.ndarray,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The score with that of a plain rolling mean and deviation averaged in, and the band that solves for it."""
     z, base, noise, after, jump = rows.T
     window = pd.Series(plain).shift(1).rolling(tuning.rolling, min_periods=48)
     middle, spread = window.mean().to_numpy(), window.std().to_numpy()
-    spread = np.where(spread > 0, spread, np.inf)
+    spread = np.where(spread > 0, np.fmax(spread, people), np.inf)
     joint = tuning.share * np.nan_to_num((plain - middle) / spread) + (1 - tuning.share) * z
     solved = []
     for sign, edge in zip((-1, 1), edges, strict=True):

@@ -11,6 +11,9 @@ from metrics.alerts import calendars
 from metrics.alerts.expected_range import Expectation, expectation
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import types
+
+FEW, AROUND = 20, 28  # below so many, in the middle of the last ones, a count is small
 
 
 def expected_of(  # noqa: PLR0913 (a series by its parts, and what a rule says of it)
@@ -40,5 +43,17 @@ def expected_of(  # noqa: PLR0913 (a series by its parts, and what a rule says o
         n=n if kpi.is_rate else None,
         rate=kpi.is_rate,
         normal_from=normal_from,
+        sampling=_sampling(kpi, value, n),
     )
     return found, quiet
+
+
+def _sampling(kpi: KpiCommon, value: np.ndarray, n: np.ndarray) -> np.ndarray | None:
+    """Sampling variance of each value: of scores, and of counts while they are small. None: of neither."""
+    if kpi.is_rate:
+        return None
+    found = types.sampling(kpi, pd.DataFrame({"value": value, "n": n}))
+    if not kpi.is_score:
+        few = pd.Series(value).rolling(AROUND, min_periods=1).median().to_numpy("float64") < FEW
+        found = np.where(few, found, np.nan)
+    return None if np.isnan(found).all() else found

@@ -9,6 +9,7 @@ import pandas as pd
 from connectors.errors import KpiError
 from connectors.warehouse.contract import Reader
 from metrics.alerts.compared import Comparison, Opened, change_of, of_incident
+from metrics.alerts.segment_sampling import with_sampling
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import drivers, periods
@@ -96,7 +97,7 @@ def splits_of(
             continue
         split = drivers.between(dimension, *compared.sides(frame), adds_up=kpi.additivity != "non-additive")
         if split is not None and split.parts and abs(split.change - change.change) <= EXACT * size:
-            found.append(split)
+            found.append(with_sampling(kpi, split, *compared.sides(frame)))
     return found
 
 
@@ -109,7 +110,7 @@ def place_in(kpi: KpiCommon, splits: list[drivers.Split]) -> Place | None:
             share = drivers.share_of_change(split, top)
             lift = share - top.weight  # a segment with most of the people has most of any change: that is no news
             own = _goes_along(split, top)
-            if share >= MOST and lift >= LIFT and (own or top.mix * split.change > 0):
+            if share >= MOST and lift >= LIFT and (own or top.mix * split.change > 0) and not top.by_chance:
                 found.append((own, lift, _place(kpi, split, top, own=own)))
     return max(found, key=lambda item: (item[0], item[1], item[2].dimension))[2] if found else None
 

@@ -19,7 +19,8 @@ class Part:
     """One segment's part of the change, in the KPI's unit. rate and mix add up to change; mix is 0 if additive.
 
     weight: its share of the whole, the mean of both periods: the part of an even change that it would have.
-    shares: of the whole, before and after. n: rows or entities behind it, after.
+    shares: of the whole, before and after. n: rows or entities behind it, after. sampling:
+    half of the 95% interval that sampling alone gives the change, None = not known.
     """
 
     segment: str
@@ -31,6 +32,12 @@ class Part:
     weight: float
     shares: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
     n: int = field(default=0, kw_only=True)
+    sampling: float | None = field(default=None, kw_only=True)
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the change is one that sampling alone gives."""
+        return self.sampling is not None and abs(self.change) <= self.sampling
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def markdown(page: LaunchPage, links: Links) -> str:
             f"| {m(block.title)} ({block.role}) | {m(block.verdict)} | {m(block.level)} | {day} | "
             f"{m(', '.join(block.badges))} |"
         )
+    sampled = [f"- {m(b.title)}: {m(b.sampling)}" for b in page.blocks if b.sampling]
+    lines += ["", *sampled] if sampled else []
     rails = [f"- {m(b.title)}: {m(b.guard)}" for b in page.blocks if b.guard]
     lines += ["", "## Guardrails", "", *rails] if rails else []
     if page.adoption:
@@ -102,6 +104,7 @@ def _block(block: KpiBlock) -> str:
     t = escape
     rows = "".join(
         f"<tr><th scope='row'>{r.day}</th><td>{t(r.on)}</td><td class='{r.slug}'>{t(r.words)}"
+        f"{f'<br><span class=q>{t(r.between)}</span>' if r.between else ''}"
         f"{f'<br><span class=q>{t(r.restated)}</span>' if r.restated else ''}</td>"
         f"<td class='q'>{t(', '.join(r.badges))}</td></tr>"
         for r in block.readings
@@ -114,6 +117,8 @@ def _block(block: KpiBlock) -> str:
                 block.wish and f"{block.wish}: {block.wish_met}.",
                 block.compared,
                 block.calibration,
+                block.sampling,
+                block.adopters,
             ),
         )
     )

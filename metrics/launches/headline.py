@@ -17,7 +17,7 @@ Said = tuple[str, str]  # a sentence and its slug: good, bad or quiet
 def headline(
     card: Scorecard, verdicts: Mapping[str, Said], today: date, *, checks: Sequence[tuple[str, str]]
 ) -> tuple[Said, ...]:
-    """verdicts: KPI → what was read, and its slug. checks: of its readiness, state and words."""
+    """verdicts: KPI → what was read in a sentence, and its slug. checks: of its readiness, state and words."""
     launch = card.launch
     if card.phase == "planned":
         days = (launch.starts_on - today).days
@@ -25,7 +25,7 @@ def headline(
         left = f" {ready} of {counted(len(checks), 'check')} passed." if checks else ""
         return ((f"It starts in {counted(days, 'day')}.{left}", "quiet"),)
     read = [score for score in card.scores if score.role == "success" and score.latest and score.latest.reading.verdict]
-    said = [_verdict(score.kpi.title, *verdicts[score.kpi.name]) for score in read] or [(_waits(card), "quiet")]
+    said = [verdicts[score.kpi.name] for score in read] or [(_waits(card), "quiet")]
     used = card.adoption
     if used is not None and used.share is not None:
         share = fmt.share_text(used.share, 1)
@@ -51,10 +51,6 @@ def next_step(card: Scorecard, today: date) -> str:
 
 def _days(launch: Launch, today: date, days: int) -> str:
     return counted((launch.reading_on(days) - today).days, "day")
-
-
-def _verdict(title: str, verdict: str, slug: str) -> Said:
-    return f"{title} {verdict.split(' (')[0]}.", slug
 
 
 def _waits(card: Scorecard) -> str:

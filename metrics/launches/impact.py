@@ -16,11 +16,12 @@ import pandas as pd
 from scipy import special
 
 from metrics.launches.regression import Fit, Floats, Problem, fits, intervals
+from metrics.launches.sampling_floor import half_width, widened
 
 BEFORE = {"day": 60, "week": 16}  # periods that the level before is read from, where there are as many
 BEFORE_COMPARED = {"day": 120, "week": 26}  # beside a control: what both have, as the time of the year, is gone
 PLACEBOS = 26
-METHOD = 1  # raise it when the same values give another effect or interval
+METHOD = 2  # raise it when the same values give another effect or interval
 FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
 LEVEL = 0.95
@@ -40,12 +41,16 @@ class Panel:
 
     treated: a column per segment that gets the launch (one, if all get it at once). exposure: same columns, the share
     0..1 of each that has it. controls: a column per series that never gets it; may be empty. grain: day or week.
+    sampling: sampling variance of each value, on this scale, columns as treated, then controls; None = not known.
+    overlap: periods that each value looks back over, itself included.
     """
 
     treated: pd.DataFrame
     exposure: pd.DataFrame
     controls: pd.DataFrame
     grain: str
+    sampling: pd.DataFrame | None = None
+    overlap: int = 1
 
     @property
     def compared(self) -> bool:
@@ -60,6 +65,7 @@ class Impact:
     raw_low, raw_high: before calibration. factor: how much wider it became; None = uncalibrated. placebos: earlier
     dates tried; cried: how many of them looked like an effect. periods: complete ones since launch. expected: frame by
     period with columns actual, expected, low, high. exposure: mean share of the periods since launch.
+    sampling: half of the interval that sampling alone gives; None = not known. floor: the interval was widened to it.
     """
 
     effect: float
@@ -73,6 +79,8 @@ class Impact:
     periods: int
     expected: pd.DataFrame
     exposure: float
+    sampling: float | None = None
+    floor: bool = False
 
     @property
     def words(self) -> Words:
@@ -110,7 +118,7 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     tried = [_cry(*interval) for interval in without]
     factor = _factor(tried, after, panel.grain) if len(tried) == PLACEBOS else None
     wide = factor or 1.0
-    return Impact(
+    measured = Impact(
         estimate,
         estimate - wide * (estimate - low),
         estimate + wide * (high - estimate),
@@ -123,6 +131,8 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
         _path(panel, posed, solved[0], found, slice(first, last), wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
     )
+    begin = max(0, first - (BEFORE_COMPARED if panel.compared else BEFORE)[panel.grain])
+    return widened(measured, half_width(panel, begin, first, last))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,10 @@ def digest(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> str:
     last = int(index.searchsorted(end))
     summed = hashlib.sha256(f"{LAYOUT} {panel.grain} {int(index.searchsorted(start))} {last}".encode())
     summed.update(index.asi8[:last].tobytes())
-    for frame in (panel.treated, panel.exposure, panel.controls):
+    summed.update(f"{panel.overlap}".encode())
+    for frame in (panel.treated, panel.exposure, panel.controls, panel.sampling):
+        if frame is None:
+            continue
         values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64)[:last])
         summed.update(f"{values.shape}".encode())
         summed.update(values.tobytes())

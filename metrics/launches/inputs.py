@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 
 import pandas as pd
 
+from connectors.errors import KpiError
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Adoption
 from metrics.catalog.types.survey import Survey
 from metrics.engine import adoption, feedback
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
-from metrics.engine.query import Query, Series
+from metrics.engine.people_variance import unit_variance
+from metrics.engine.query import Filter, Query, Scope, Series
+from metrics.engine.sampling import People
+from metrics.engine.sql.joins import reading_what_is_asked
 
 Answers = feedback.Answers  # whose answers, of when: a question, which only `scores` and `comments` answer
 
@@ -20,13 +27,15 @@ Answers = feedback.Answers  # whose answers, of when: a question, which only `sc
 class LaunchInputs:
     """Values of one generation, asked when they are needed. catalogue, now, country: as in DataContext.
 
-    generation: the id of what is asked.
+    generation: the id of what is asked. people: what `unit_variance` gave of this generation, by what was asked;
+    people_asked: the same of all that this one was asked.
     """
 
-    def __init__(self, context: DataContext) -> None:
+    def __init__(self, context: DataContext, people: Mapping[str, float | None] | None = None) -> None:
         self.catalogue, self.now, self.country = context.catalogue, context.now, context.country
         self.generation = context.reader.generation.id
-        self._reader = context.reader
+        self._reader, self._people = context.reader, people or {}
+        self.people_asked: dict[str, float | None] = {}
 
     def series(self, kpi: str, grain: str, by: str | None, as_of: str | None) -> Series:
         """A KPI at a grain that launches are read at, untransformed. as_of: a generation's id. Raises KpiError."""
@@ -36,6 +45,42 @@ class LaunchInputs:
     def own_values(self, kpi: str) -> pd.DataFrame:
         """A KPI at its home grain, untransformed: a row per period. Raises KpiError."""
         return answer(Query(kpi), self.catalogue, self._reader, transforms=False).frame
+
+    def unit_variance(
+        self,
+        kpi: KpiCommon,
+        people: People,
+        grain: str,
+        span: tuple[pd.Timestamp, pd.Timestamp],
+        where: tuple[Filter, ...],
+    ) -> float | None:
+        """What the people behind a KPI say of its sampling variance (people_variance.unit_variance), from its rows.
+
+        grain: of a launch; span: whole observed periods; where: whose. None where there are no people to ask, NaN
+        where they could not be asked.
+        """
+        key = json.dumps(
+            [self.catalogue.definition(kpi.name), grain, *map(str, span), [asdict(item) for item in where]]
+        )
+        if key not in self.people_asked:
+            known = key in self._people
+            self.people_asked[key] = self._people[key] if known else self._counted(kpi, people, grain, span, where)
+        return self.people_asked[key]
+
+    def _counted(
+        self,
+        kpi: KpiCommon,
+        people: People,
+        grain: str,
+        span: tuple[pd.Timestamp, pd.Timestamp],
+        where: tuple[Filter, ...],
+    ) -> float | None:
+        step = "day" if people.window > 1 else grain
+        scope = Scope(self.catalogue, self._reader, {}, step, *span, filters=where)
+        try:
+            return unit_variance(people, reading_what_is_asked(kpi, scope))
+        except KpiError:
+            return float("nan")
 
     def observed_to(self, dataset: str) -> pd.Timestamp | None:
         """Up to which day, exclusive, a dataset is known to be complete; None if nothing was observed."""

@@ -15,7 +15,10 @@ from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
 from metrics.engine.launch_grain import launch_grain
-from metrics.launches.impact import Panel
+from metrics.engine.query import Filter
+from metrics.engine.sampling import People
+from metrics.engine.value_variance import pooled, value_variance
+from metrics.launches.impact import BEFORE, Panel
 from metrics.launches.inputs import LaunchInputs
 
 WHOLE = "everybody"
@@ -58,6 +61,15 @@ def observe(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, *, as_of: str 
         return Observed(None, why=f"{error.message}. {error.hint}".strip())
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """What a series was drawn from: a KPI, and its segments that make up each of the columns; none = everybody."""
+
+    kpi: str
+    dimension: str
+    columns: tuple[tuple[str, ...], ...]
+
+
 class _LaunchSeries:
     """One KPI's series for one launch."""
 
@@ -66,6 +78,7 @@ class _LaunchSeries:
         self.grain, self.as_of, self.notes = grain, as_of, list[str]()
         self.definition = self.level = ""
         self._frames: dict[tuple[str, str | None], pd.DataFrame] = {}
+        self._drawn: list[_Drawn] = []  # of what each column is, in the order of the columns
 
     def observed(self, country: str) -> Observed:
         if any(step.segment for step in self.launch.rollout):
@@ -83,9 +96,10 @@ class _LaunchSeries:
         if quiet:
             treated = treated.where(~np.asarray(treated.index.isin(list(quiet)))[:, None])
         logarithm = self._logarithm(treated, controls)
+        sampling = self._sampling(treated, controls, logarithm)
         if logarithm:
             treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))
-        panel = Panel(treated, exposure, controls, self.grain)
+        panel = Panel(treated, exposure, controls, self.grain, sampling, self._overlap())
         return Observed(
             panel if len(treated) else None,
             "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
@@ -197,6 +211,7 @@ class _LaunchSeries:
         return [str(s) for s in dict.fromkeys(self.frame(self.kpi.name, dimension)["segment"])]
 
     def _whole(self, name: str) -> pd.DataFrame:
+        self._drawn.append(_Drawn(name, "", ((),)))
         return self.frame(name, None).set_index("period")[["value"]].set_axis([WHOLE], axis=1).astype(float)
 
     def _pooled(self, named: Segments) -> pd.DataFrame:
@@ -204,6 +219,9 @@ class _LaunchSeries:
         frame = self.frame(self.kpi.name, named.dimension)
         chosen = named.chosen(self._segments(named.dimension))
         frame = frame[frame["segment"].isin(chosen)]
+        apart = frame["denominator"].isna().all() and self.kpi.additivity == "non-additive"
+        columns = tuple((segment,) for segment in sorted(chosen)) if apart else (chosen,)
+        self._drawn.append(_Drawn(self.kpi.name, named.dimension, columns))
         if len(chosen) == 1:
             return frame.set_index("period")[["value"]].set_axis([named.words], axis=1).astype(float)
         if frame["denominator"].notna().any():
@@ -215,6 +233,50 @@ class _LaunchSeries:
         if self.kpi.additivity != "non-additive":
             return frame.groupby("period")["value"].sum(min_count=len(chosen)).to_frame(named.words).astype(float)
         return frame.pivot(index="period", columns="segment", values="value").astype(float)
+
+    def _sampling(self, treated: pd.DataFrame, controls: pd.DataFrame, logarithm: bool) -> pd.DataFrame | None:
+        """Sampling variance of each value on the panel's scale, columns of treated and controls; None = not known."""
+        before = pd.DatetimeIndex(treated.index[treated.index < pd.Timestamp(self.launch.starts_on)])
+        staged = any(step.segment for step in self.launch.rollout) and treated.shape[1] == len(self._drawn)
+        found = list[pd.Series]()
+        for drawn in self._drawn:
+            parts = [self._variance(drawn, chosen, before[-BEFORE[self.grain] :]) for chosen in drawn.columns]
+            known = [part.reindex(treated.index) for part in parts if part is not None]
+            if len(known) < len(parts):
+                return None
+            whole = [sum(known[1:], known[0]) / len(known) ** 2] if staged else known  # a step's segments, their mean
+            found += whole
+        both = pd.concat([treated, controls], axis=1)
+        variances = pd.concat(found, axis=1).set_axis(both.columns, axis=1)
+        return variances / both.to_numpy(dtype=np.float64) ** 2 if logarithm else variances
+
+    def _variance(self, drawn: _Drawn, chosen: tuple[str, ...], before: pd.DatetimeIndex) -> pd.Series | None:
+        by, where = drawn.dimension or None, tuple(Filter(drawn.dimension, chosen) for _ in chosen[:1])
+
+        def ask(name: str) -> pd.DataFrame:
+            frame = self.frame(name, by)
+            frame = frame[frame["segment"].isin(chosen)] if by else frame
+            return pooled(frame) if len(chosen) > 1 else frame
+
+        def unit(kpi: KpiCommon, people: People) -> float | None:
+            if self.as_of is not None or not len(
+                before
+            ):  # rows are those of now: what was published must not hang on them
+                return float("nan")
+            span = before[0], periods.after(before[-1], self.grain)
+            return self.inputs.unit_variance(kpi, people, self.grain, span, where)
+
+        try:
+            return value_variance(drawn.kpi, self.catalogue, ask, unit)
+        except KpiError:
+            return None
+
+    def _overlap(self) -> int:
+        """Periods that each value looks back over."""
+        names = {drawn.kpi for drawn in self._drawn}
+        windows = [self.catalogue.kpi(name).trailing_window for name in (*names, *self.catalogue.references(self.kpi))]
+        days = max((window.days for window in windows if window), default=1)
+        return -(-days // (7 if self.grain == "week" else 1))
 
     def _exposure(self, index: pd.Index) -> pd.Series:
         """Share of each period (and of a window's days) that had it."""

@@ -42,6 +42,7 @@ class ReadingRow:
     badges: tuple[str, ...]
     published: str
     restated: str = ""
+    between: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class KpiBlock:
     path: Path | None
     guard: str = ""
     guard_slug: str = ""
+    sampling: str = ""
+    sentence: str = ""
+    adopters: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def launch_page(
     assumed: tuple[str, ...] = words.ASSUMPTIONS
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
-    verdicts = {block.name: (block.verdict, block.slug) for block in blocks}
+    verdicts = {block.name: (block.sentence, block.slug) for block in blocks}
     said = headline(card, verdicts, today, checks=_readiness(card))
     return LaunchPage(
         launch.name,
@@ -253,6 +257,9 @@ def _block(score: KpiScore, card: Scorecard, catalogue: Catalogue, year: int) ->
         _path(score, card.launch, catalogue),
         words.guard_words(kpi, guard, year) if guard else "",
         "" if guard is None else "quiet" if guard.holds is None else "good" if guard.holds else "bad",
+        words.sampling(kpi, reading),
+        words.sentence(kpi, published, _hoped(score, published)) if published else "",
+        _adopters(score, published, card),
     )
 
 
@@ -280,8 +287,35 @@ def _wish_met(score: KpiScore, reading: Reading | None) -> str:
     return "short of what was expected" if reading.low > asked else "in line" if reading.high >= asked else "beyond it"
 
 
+def _hoped(score: KpiScore, reading: Reading) -> str:
+    """What a clear change is beside what was hoped for; empty where nothing was."""
+    met, wish, asked = _wish_met(score, reading), _wish(score).removeprefix("Expected "), _asked(score)
+    if not met:
+        return ""
+    if asked is None:
+        return f"{'at or above' if met == 'reached' else 'below'} the {wish} hoped for"
+    if asked * (reading.effect or 0.0) < 0:
+        return f"against the {wish} hoped for"
+    if met == "in line":
+        return "as hoped"
+    return f"{'less' if met.startswith(('below', 'short')) else 'more'} than the {wish} hoped for"
+
+
+def _adopters(score: KpiScore, reading: Reading | None, card: Scorecard) -> str:
+    """What the effect is for each who used it, of what is not itself a count of them."""
+    adoption = card.launch.adoption
+    if reading is None or adoption is None or card.adoption is None or score.role != "success":
+        return ""
+    if reading.exposure < 0.995 or any(part.filter == adoption.used for part in score.kpi.measures.values()):
+        return ""
+    first, end = pd.Timestamp(reading.start), pd.Timestamp(reading.end)
+    taken = [share for day, share in card.adoption.curve if first <= day < end]
+    return words.per_adopter(score.kpi, reading, sum(taken) / len(taken) if taken else None)
+
+
 def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
     found = []
+    before: Reading | None = None
     kept = {item.reading.days: item for item in score.kept}
     for days in READINGS:
         on = f"{launch.reading_on(days):%-d %b %Y}"
@@ -303,8 +337,10 @@ def _rows(score: KpiScore, launch: Launch) -> list[ReadingRow]:
                 item.reading.badges,
                 _published(item, launch),
                 now,
+                words.between(score.kpi, before, item.reading) if before is not None else "",
             )
         )
+        before = item.reading if item.reading.verdict else before
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) ->
     treated = panel.treated.iloc[:, :1] if panel.treated.shape[1] > 1 and not panel.controls.shape[1] else panel.treated
     exposure = pd.DataFrame(dict.fromkeys(treated.columns, since), index)
     found = measure(
-        Panel(treated, exposure, panel.controls, panel.grain),
+        replace(panel, treated=treated, exposure=exposure, sampling=_sampled(panel, treated)),
         index[first],
         index[first + after - 1] + pd.Timedelta(hours=1),
     )
@@ -72,6 +72,14 @@ def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) ->
         return None
     size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest
     return Visible(size, observed.logarithm)
+
+
+def _sampled(panel: Panel, treated: pd.DataFrame) -> pd.DataFrame | None:
+    """The sampling variances of these of the panel's treated columns, and of its controls."""
+    if panel.sampling is None:
+        return None
+    controls = panel.sampling.iloc[:, panel.treated.shape[1] :]
+    return pd.concat([panel.sampling.iloc[:, : treated.shape[1]], controls], axis=1)
 
 
 def stated(launch: Launch, catalogue: Catalogue) -> list[Check]:

@@ -17,6 +17,7 @@ from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.launches.impact import FEWEST_BEFORE, METHOD, Impact, Words, history_needed, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed
+from metrics.launches.sampling_floor import widened
 from metrics.presentation.format import days_text
 
 DIGITS = 10  # significant ones that are kept: the same on every machine
@@ -30,6 +31,8 @@ class Reading:
     start, end: the days looked at, half-open. level, expected: means since launch, as seen and without it.
     factor: how much wider calibration made the interval; None = uncalibrated. cried: how many of `placebos` earlier
     dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement.
+    sampling: half of the interval that sampling alone gives, in the unit of smallest; None = not known. floor: the
+    interval was widened to it.
     """
 
     kpi: str
@@ -58,6 +61,8 @@ class Reading:
     notes: tuple[str, ...] = ()
     definition: str = ""
     method: int = METHOD
+    sampling: float | None = None
+    floor: bool = False
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -111,9 +116,18 @@ def due(launch: Launch, observed: Observed) -> tuple[int, ...]:
 
 
 def read(
-    launch: Launch, kpi: KpiCommon, observed: Observed, days: int = 0, *, measure: Measure = impact
+    launch: Launch,
+    kpi: KpiCommon,
+    observed: Observed,
+    days: int = 0,
+    *,
+    measure: Measure = impact,
+    sampling: float | None = None,
 ) -> ReadingResult:
-    """The reading at D+days; days 0 = up to what is complete. Without a verdict it says why."""
+    """The reading at D+days; days 0 = up to what is complete. Without a verdict it says why.
+
+    sampling: as in Reading, where the panel does not know it: that of a published reading, whose people are not kept.
+    """
     start = launch.starts_on
     blank = Reading(
         kpi.name,
@@ -140,6 +154,8 @@ def read(
     found = measure(observed.panel, first, end)
     if found is None:
         return ReadingResult(replace(blank, why=_young(kpi, observed, first)))
+    if found.sampling is None and sampling is not None:
+        found = widened(found, math.log1p(sampling) if observed.logarithm else sampling)
     return ReadingResult(_told(blank, observed, found), _unscaled(found.expected, observed))
 
 
@@ -161,6 +177,8 @@ def _told(blank: Reading, observed: Observed, found: Impact) -> Reading:
         raw_low=_rounded(scale(found.raw_low)),
         raw_high=_rounded(scale(found.raw_high)),
         smallest=_rounded(scale(found.smallest)),
+        sampling=None if found.sampling is None else _rounded(scale(found.sampling)),
+        floor=found.floor,
         level=_rounded(float(shown["actual"].mean())),
         expected=_rounded(float(shown["expected"].mean())),
         exposure=_rounded(found.exposure),

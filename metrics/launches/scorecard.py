@@ -23,7 +23,7 @@ from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
 from metrics.launches.readiness import Check, Visible, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
-from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
+from metrics.launches.voice import WORTHS, ScoreChange, Scored, Word, alike, changed, changed_words, scored
 
 VOICE_BEFORE = timedelta(days=60)
 SAME = 1e-9  # relative: two readings of the same values
@@ -306,7 +306,7 @@ def _users(
         "after": replace(whole["after"], since_use=EntitySet(item.dataset, item.used)),
     }
     found = {k: scored(inputs.scores(a), kpi.scale) for k, a in mine.items()}
-    others = _without(everybody, found["after"])
+    others = _without(everybody, found["after"], kpi.scale)
     return [("Those who used it", changed(found["before"], found["after"]))], changed(others, found["after"])
 
 
@@ -316,7 +316,7 @@ def used_since(used: str, start: pd.Timestamp, catalogue: Catalogue, dataset: st
     return f"({used}) AND \"{column}\" >= TIMESTAMP '{start:%Y-%m-%d}'"
 
 
-def _without(whole: Scored, part: Scored) -> Scored:
+def _without(whole: Scored, part: Scored, scale: str) -> Scored:
     """The rest: the whole less a part of it."""
     n = whole.n - part.n
     if n < 1 or whole.value is None:
@@ -325,7 +325,11 @@ def _without(whole: Scored, part: Scored) -> Scored:
     mean = (whole.value * whole.n - inside * part.n) / n
     squares = whole.variance * max(1, whole.n - 1) + whole.n * whole.value**2
     squares -= part.variance * max(1, part.n - 1) + part.n * inside**2
-    return Scored(mean, n, max(0.0, (squares - n * mean**2) / max(1, n - 1)))
+    variance = (squares - n * mean**2) / max(1, n - 1)
+    if variance <= SAME * squares / n:  # what is left of two large numbers that are the same
+        mean = min(WORTHS[scale], key=lambda worth: abs(worth - mean))
+        variance = alike(mean, n, scale)
+    return Scored(mean, n, variance)
 
 
 def _feedback_filters(launch: Launch, kpi: Survey, inputs: LaunchInputs) -> tuple[Filter, ...]:

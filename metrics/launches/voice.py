@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from metrics.engine.sampling import classes
 from metrics.launches.impact import Words
 
 WORD = re.compile(r"[^\W\d_][\w'’-]*[^\W_]|[^\W\d_]")
@@ -35,6 +36,7 @@ POINTS = {
     "nps": {"promoters": 100.0, "passives": 0.0, "detractors": -100.0},
     "csat": {"promoters": 1.0, "passives": 0.0, "detractors": 0.0},
 }
+WORTHS = {"nps": (100.0, 0.0, -100.0), "csat": (1.0, 0.0), "ces": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)}  # of one answer
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,14 @@ def scored(answers: pd.DataFrame, scale: str) -> Scored:
     weights, values = answers["answers"].to_numpy(dtype=float), points.to_numpy(dtype=float)
     mean = float(weights @ values / n)
     spread = float(weights @ (values - mean) ** 2 / max(1, n - 1))
-    return Scored(mean, n, spread)
+    return Scored(mean, n, spread or alike(mean, n, scale))
+
+
+def alike(value: float, n: int, scale: str) -> float:
+    """Variance of one answer where all n were the same: the next one need not be. See engine/sampling.py, classes."""
+    worths = WORTHS[scale]
+    counts = np.array([[float(n) if worth == value else 0.0 for worth in worths]])
+    return float(np.nan_to_num(classes(counts, worths))[0]) * n
 
 
 def changed(before: Scored, after: Scored) -> ScoreChange:
@@ -91,10 +100,7 @@ def changed(before: Scored, after: Scored) -> ScoreChange:
     if before.value is None or after.value is None or before.n < 2 or after.n < 2:
         return ScoreChange(before, after)
     parts = before.variance / before.n, after.variance / after.n
-    error = math.sqrt(sum(parts))
-    change = after.value - before.value
-    if not error:
-        return ScoreChange(before, after, change, change, change)
+    error, change = math.sqrt(sum(parts)), after.value - before.value
     freedom = error**4 / (parts[0] ** 2 / (before.n - 1) + parts[1] ** 2 / (after.n - 1))
     half = float(special.stdtrit(freedom, 0.975)) * error
     return ScoreChange(before, after, change, change - half, change + half)

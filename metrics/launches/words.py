@@ -18,6 +18,7 @@ ASSUMPTIONS = (
     "Nothing else changed the KPI in the same days; what is known to have is listed below.",
 )
 SPOKEN = {True: "good", False: "bad", None: "quiet"}  # whether a reading is good → its slug
+FEWEST_ADOPTERS, MOST_ADOPTERS = 0.1, 0.95  # of the audience: below, an effect of each of them is a guess
 CONTROL = "The launch did not touch the control, and what moves one moves the other."
 
 
@@ -50,6 +51,43 @@ def verdict(kpi: KpiCommon, reading: Reading) -> str:
     return f"{reading.verdict} by {size} ({bare(low)} to {high})"
 
 
+def sentence(kpi: KpiCommon, reading: Reading, hoped: str = "") -> str:
+    """`Activation is up 4.6 points (+0.5 to +9.1), as hoped.` hoped: beside the wish, in words."""
+    if not reading.verdict:
+        return f"{kpi.title}: {reading.why}"
+    if reading.verdict == Words.UNCLEAR:
+        small = amount(kpi, reading.smallest, relative=reading.relative, plus=False)
+        return f"{kpi.title} shows no clear change: an effect below {small} cannot be seen."
+    effect, low, high = amounts(kpi, (reading.effect or 0.0, reading.low, reading.high), relative=reading.relative)
+    size, way = effect.lstrip(f"+±{fmt.MINUS}"), "up" if reading.verdict == Words.UP else "down"
+    return f"{kpi.title} is {way} {size} ({bare(low)} to {bare(high)}){f', {hoped}' if hoped else ''}."
+
+
+def between(kpi: KpiCommon, before: Reading, now: Reading) -> str:
+    """What changed from one reading to the next: `since D+7: +4.9 → +4.6 points, ±4.7 → ±4.3`; empty without both."""
+    known = (before.effect, now.effect, before.smallest, now.smallest)
+    if not (before.verdict and now.verdict) or before.relative != now.relative or None in known:
+        return ""
+    was, effect = amounts(kpi, known[:2], relative=now.relative)
+    wide, narrow = amounts(kpi, known[2:], relative=now.relative, plus=False)
+    return f"since D+{before.days}: {bare(was)} → {effect}, ±{bare(wide)} → ±{bare(narrow)}"
+
+
+def per_adopter(kpi: KpiCommon, reading: Reading, share: float | None) -> str:
+    """The effect on those who used it, if it is all theirs. share: who had used it, 0..1, on average since launch.
+
+    Empty where there is no clear effect, nearly nobody used it, or nearly everybody did.
+    """
+    if reading.verdict not in (Words.UP, Words.DOWN) or share is None or not FEWEST_ADOPTERS <= share <= MOST_ADOPTERS:
+        return ""
+    ends = tuple(end / share for end in (reading.effect, reading.low, reading.high) if end is not None)
+    effect, low, high = amounts(kpi, ends, relative=reading.relative)
+    return (
+        f"On average {fmt.share_text(share)} had used it. If nobody else was touched, and both were alike before, "
+        f"it is {effect} for those who did ({bare(low)} to {bare(high)})."
+    )
+
+
 def interval(kpi: KpiCommon, reading: Reading) -> str:
     """`+0.5 to +9.1 points`."""
     low, high = amounts(kpi, (reading.low, reading.high), relative=reading.relative)
@@ -73,6 +111,14 @@ def calibration(reading: Reading) -> str:
         return f"Uncalibrated: {reading.placebos} of {counted(PLACEBOS, 'earlier week')} could be tested."
     wider = f", so the interval is {fmt.number(reading.factor, 2)} times as wide" if reading.factor > 1 else ""
     return f"False alarms: {reading.cried} in {counted(reading.placebos, 'past week')} without a launch{wider}."
+
+
+def sampling(kpi: KpiCommon, reading: Reading) -> str:
+    """`Sampling alone: ±2.6 points.`; and whether the interval was widened to it. Empty where it is not known."""
+    if not reading.verdict or not reading.sampling:
+        return ""
+    half = amount(kpi, reading.sampling, relative=reading.relative, plus=False)
+    return f"Sampling alone: ±{half}{', so the interval is no narrower' if reading.floor else ''}."
 
 
 def compared(reading: Reading) -> str:

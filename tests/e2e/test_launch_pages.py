@@ -44,7 +44,7 @@ def test_a_pm_makes_a_launch_sees_it_on_the_chart_and_reads_an_older_verdict(
     page.locator(".js-plotly-plot .annotation-text", has_text="Checklist on phones").wait_for(timeout=30_000)
     page = visit("launch?launch=guided_onboarding")
     settled(page)
-    expect(page.locator(".bw-headline")).to_contain_text(re.compile(r"Activation moved up by 4\.\d points\."))
+    expect(page.locator(".bw-headline")).to_contain_text(re.compile(r"Activation is up 4\.\d points \("))
     first = page.locator(".bw-score").first
     first.get_by_text("Verdicts and today").click()
     for day in ("D+7", "D+14", "D+28"):
@@ -57,7 +57,7 @@ def test_a_scorecard_is_exported_and_decided_upon(visit: Open, tmp_path: Path) -
     page = visit("launch?launch=new_editor")
     settled(page)
     headline = page.locator(".bw-headline")
-    expect(headline).to_contain_text("Stickiness moved up by")
+    expect(headline).to_contain_text("Stickiness is up")
     expect(headline).to_contain_text("1 of 2 guardrails is breached: p95 load time.")
     expect(headline).to_contain_text("NPS of those who used it is")
     expect(headline).to_contain_text("below that of the others")

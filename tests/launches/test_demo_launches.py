@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,10 @@ def test_guided_onboarding_moved_activation_up_with_mobile_as_its_control(demo: 
         assert "directional" not in reading.badges and "uncalibrated" not in reading.badges
     notes = " ".join(activation.kept[-1].reading.notes)
     assert "Activation was redefined on 13 Oct 2026" in notes
-    assert page_of(demo, "guided_onboarding", now=NOW).summary.startswith("Activation moved up by 4.6 points.")
+    page = page_of(demo, "guided_onboarding", now=NOW)
+    assert re.match(r"Activation is up 4\.\d points \(\+\d\.\d to \+\d\.\d\), as hoped\. ", page.summary)
+    rows = page.blocks[0].readings
+    assert not rows[0].between and rows[1].between.startswith("since D+7: +4.") and " → ±" in rows[2].between
 
 
 def test_the_new_editor_is_a_decision_to_take(demo: Project) -> None:

@@ -168,4 +168,6 @@ def test_the_digest_is_of_all_that_is_looked_at_and_of_nothing_later() -> None:
     others = [digest(spoiled(name, at), start, end) for name in ("treated", "exposure", "controls") for at in (3, 283)]
     others += [digest(panel(), start + DAY, end), digest(panel(), start, end - DAY)]
     others += [digest(replace(panel(), grain="week"), start, end)]
-    assert len({mine, *others}) == 10
+    people = replace(panel(), sampling=pd.concat([panel().treated, panel().controls], axis=1))
+    others += [digest(people, start, end), digest(replace(people, overlap=7), start, end)]
+    assert len({mine, *others}) == 12

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import update
 
 from connectors.state import launches as store
 from jobs.launches.scorecards import decide, decisions_of, published, read_again
+from metrics.launches.impact import METHOD
+from metrics.launches.inputs import LaunchInputs
 from metrics.launches.words import verdict
 from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts
@@ -45,8 +48,6 @@ def test_the_effect_is_what_hand_made_means_say(project: Builder) -> None:
     launch(project, WEB)
     project.sync(day(28))
     wide = frame.assign(day=frame["at"].dt.normalize()).pivot(index="day", columns="platform", values="v")
-    import numpy as np
-
     ratio = np.log(wide["web"]) - np.log(wide["ios"] + wide["android"])
     before, after = ratio[ratio.index < LAUNCH].tail(120), ratio[ratio.index >= LAUNCH]
     by_hand = float(np.expm1(after.mean() - before.mean()))
@@ -244,7 +245,42 @@ def test_a_verdict_of_an_earlier_method_is_named_as_such(project: Builder) -> No
         document = {**json.loads(row.document), "method": 0, "low": 0.01}
         connection.execute(update(store.READINGS).values(document=json.dumps(document), generation=row.generation))
     (again,) = read_again(project.open(), "wizard", now=day(7))
-    assert again["identical"] is None and again["why"] == "it was measured by version 0 of the method, which is now 1"
+    said = f"it was measured by version 0 of the method, which is now {METHOD}"
+    assert again["identical"] is None and again["why"] == said
     write_acts(project, acts(LAUNCH + 8 * DAY, lift=1.08))
     project.sync(day(8))
     assert score(project, day(8)).restated[7].cause == "method"
+
+
+def test_what_people_allow_is_kept_with_a_verdict_that_their_rows_no_longer_tell(
+    project: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People who do much one day and little another; later some rows are gone that the floor was measured from."""
+    rng, begin, days = np.random.default_rng(4), LAUNCH - 70 * DAY, 84
+    who, at = np.tile(np.arange(200), days), np.repeat(np.arange(days), 200)
+    rows = pd.DataFrame({"who": [f"u{i}" for i in who], "at": begin + pd.to_timedelta(at * 24 + 12, unit="h")})
+    rows["v"] = rng.gamma(0.05, 100, len(rows))
+    project.rows("buys", rows, entity="who", watermark="whole_days")
+    project.kpi("revenue", "dataset: buys\nagg: sum\nexpr: v\nowner: ana@example.com\ngrains: [day]")
+    launch(project, "on: 2026-10-05\nsuccess: [{kpi: revenue}]")
+    project.sync(day(14))
+    first, last = (item.reading for item in published(project.open(), "wizard"))
+    mean = rows["v"].sum() / days
+    exact = (
+        1.96 * np.sqrt(200 * 0.05 * 100**2 * (1 / 14 + 1 / 60)) / mean
+    )  # gamma: variance of a day's sum, over its mean
+    assert known(last.sampling) == pytest.approx(np.expm1(exact), rel=0.15)
+    assert known(first.sampling) > known(last.sampling) and last.relative
+    with monkeypatch.context() as patched:
+        patched.setattr(LaunchInputs, "_counted", lambda *_: pytest.fail("a page asks no people"))
+        assert score(project, day(14)).today.reading.sampling == last.sampling
+    folder = "--project", str(project.folder)
+    told = json.loads(kpi("launch", "show", "wizard", "--json", *folder).stdout)
+    reading = told["kpis"][0]["readings"][1]
+    assert (reading["sampling"], reading["floor"]) == (last.sampling, last.floor)
+    for form in ("html", "markdown"):
+        assert "Sampling alone: ±" in kpi("launch", "show", "wizard", "--format", form, *folder).stdout
+    rows.loc[rows["at"] < LAUNCH, "v"] *= rng.choice([0.0, 2.0], int((rows["at"] < LAUNCH).sum()))
+    rows.to_parquet(project.folder / "files" / "buys.parquet", index=False)
+    project.sync(day(14, hour=9))
+    assert [row["identical"] for row in read_again(project.open(), "wizard", now=day(14, hour=9))] == [True, True]

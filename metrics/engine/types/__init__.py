@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Mapping
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
@@ -17,6 +18,7 @@ from metrics.engine.coarser_periods import coarser, finer_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.frames import empty_periods
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
 
@@ -57,6 +59,26 @@ def settled_at(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalog
     """The watermark from which the KPI's own value of the period that ends then is final, on the grain's clock."""
     settled: pd.Timestamp = _file_of(kpi).settled_at(kpi, end, grain, catalogue)
     return settled
+
+
+def sampling(kpi: KpiCommon, frame: pd.DataFrame) -> Floats:
+    """Sampling variance of each value of an answer (columns value, n, maybe parts); NaN where that does not tell it."""
+    own = getattr(_file_of(kpi), "sampling", None)
+    return np.full(len(frame), np.nan) if own is None else own(kpi, frame)
+
+
+def people(kpi: KpiCommon, catalogue: Catalogue) -> People | None:
+    """What each person adds to its values, for types whose sampling variance must be counted; None: not known."""
+    own = getattr(_file_of(kpi), "people", None)
+    found: People | None = None if own is None else own(kpi, catalogue)
+    return found
+
+
+def propagated(kpi: KpiCommon, values: Mapping[str, pd.Series], variances: Mapping[str, pd.Series]) -> pd.Series | None:
+    """Sampling variance of a KPI made of others, by theirs, by name; None for types that are not, or do not tell."""
+    own = getattr(_file_of(kpi), "propagated", None)
+    found: pd.Series | None = None if own is None else own(kpi, values, variances)
+    return found
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:

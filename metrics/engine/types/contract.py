@@ -3,6 +3,9 @@
 facts(kpi, scope): its values over every period of the scope, as FACT_COLUMNS; raises QueryRefused.
 dirty_ranges(kpi, catalogue, rows): the days whose values may differ, given those of each dataset; None = any.
 settled_at(kpi, end, grain, catalogue): the watermark from which a period that ends at `end` is final.
+May offer, too: sampling(kpi, frame): the sampling variance of each value of an answer, from value, n and parts.
+people(kpi, catalogue): what each person adds to a value (sampling.People), where that must be counted; None: it cannot.
+propagated(kpi, values, variances): the sampling variance of values that are made of other KPIs', by those'.
 """
 
 from __future__ import annotations

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog.types.conversion import Conversion
 from metrics.engine import frames
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, falling, reach, rising, window_function
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
@@ -33,6 +35,15 @@ def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     if kpi.calculation == "count":
         return found.assign(value=found["numerator"], numerator=float("nan"), denominator=float("nan"))
     return frames.shared(found)
+
+
+def sampling(kpi: Conversion, frame: pd.DataFrame) -> Floats:
+    """Each of the base converts or not. Of a count: given how large the base was, at the least."""
+    value, n = numbers(frame, "value"), numbers(frame, "n")
+    if kpi.calculation == "rate":
+        return shares(value, n)
+    base = np.where(n >= 1, n, np.nan)
+    return np.asarray(shares(value / base, n) * base**2)
 
 
 def _hits(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.Select:

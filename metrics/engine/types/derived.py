@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import reduce
 
 import pandas as pd
@@ -17,6 +18,8 @@ from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.types.contract import Rows, ends_with_its_period
+
+STEP = 1e-4  # by which a reference is moved to see what that does, as a share of it
 
 settled_at = ends_with_its_period
 
@@ -88,6 +91,22 @@ def _evaluate(tree: exp.Expr, columns: dict[str, pd.Series]) -> pd.Series:
     if isinstance(tree, exp.Sub):
         return left - right
     return left * right if isinstance(tree, exp.Mul) else left / right.where(right != 0)
+
+
+def propagated(kpi: Derived, values: Mapping[str, pd.Series], variances: Mapping[str, pd.Series]) -> pd.Series:
+    """Sampling variance of each period by the delta method; values, variances: of the KPIs that it names, by name.
+
+    Taken as if those had nothing to do with each other. Not known (NaN) where it looks at earlier periods, too.
+    """
+    parsed = formula(kpi.expr)
+    total = pd.Series(float("nan") if kpi.offsets else 0.0, index=next(iter(values.values())).index)
+    for moved, variance in variances.items():
+        step, sides = STEP * values[moved].abs().clip(lower=STEP), []
+        for sign in (1, -1):
+            near = {n: value + sign * step * (n == moved) for n, value in values.items()}
+            sides.append(_evaluate(parsed.tree, {f"p{i}": near[r.kpi] for i, r in enumerate(parsed.references)}))
+        total = total + ((sides[0] - sides[1]) / (2 * step)) ** 2 * variance
+    return total
 
 
 def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

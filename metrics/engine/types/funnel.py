@@ -11,6 +11,7 @@ from metrics.catalog import sql
 from metrics.catalog.types.funnel import Funnel
 from metrics.engine import frames
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
@@ -50,6 +51,11 @@ def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
     found = frames.spined(counted, scope, dataset.name, zero=zero, parts=names)
     datasets = tuple(dict.fromkeys(step.dataset.name for step in steps))
     return frames.shared(frames.only_mature(found, scope, datasets, kpi.window or timedelta(0)))
+
+
+def sampling(kpi: Funnel, frame: pd.DataFrame) -> Floats:
+    """Each that began comes through or not."""
+    return shares(numbers(frame, "value"), numbers(frame, "n"))
 
 
 def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
@@ -10,6 +11,7 @@ from metrics.catalog.types.lifecycle import PARTS, Lifecycle
 from metrics.engine import frames, periods
 from metrics.engine.periods import TOTAL
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, class_counts, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import entity_rows, rising, window_function
 from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
@@ -40,6 +42,17 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator", *PARTS) if rows.dataset.empty == "zero" else ()
     found = frames.shared(frames.spined(counted, scope, rows.dataset.name, zero=zero, parts=PARTS))
     return found.assign(complete=found["complete"] & ~_after_a_part(found["period"], scope, rows.dataset.name))
+
+
+def sampling(kpi: Lifecycle, frame: pd.DataFrame) -> Floats:
+    """Who is gained and who is lost are different people, each of whom decides alone (delta method)."""
+    parts = class_counts(frame, len(PARTS))
+    if parts is None:
+        return np.full(len(frame), np.nan)
+    gained, lost = parts[:, 0] + parts[:, 2], parts[:, 3]
+    known = (gained + lost >= 1) & (lost >= 1)
+    relative = 1 / np.maximum(gained, 0.5) + 1 / np.maximum(lost, 0.5)
+    return np.where(known, np.maximum(numbers(frame, "value"), 0.5 / np.maximum(lost, 0.5)) ** 2 * relative, np.nan)
 
 
 def _after_a_part(period: pd.Series, scope: Scope, dataset: str) -> pd.Series:

@@ -10,6 +10,7 @@ from metrics.catalog.types.ratio import Ratio
 from metrics.engine import types
 from metrics.engine.dirty_ranges import DirtyRanges, union
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sampling import People
 from metrics.engine.sql.measures import measure_facts
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
@@ -39,6 +40,20 @@ def _part(kpi: Ratio, key: str, scope: Scope) -> tuple[KpiCommon | Measure, pd.D
         return part, measure_facts(part, scope)
     named = scope.catalogue.kpi(part)
     return named, types.facts(named, scope)
+
+
+def people(kpi: Ratio, catalogue: Catalogue) -> People | None:
+    """Both sums of each person; not known where a part is no sum of rows."""
+    found = []
+    for part in kpi.parts.values():
+        named = None if isinstance(part, Measure) else catalogue.kpi(part)
+        whole = named is not None and named.is_part and not named.trailing_window and not named.coarser_by
+        measure = part if isinstance(part, Measure) else named.measures[()] if named is not None and whole else None
+        if measure is None or measure.agg not in ("count", "sum", "count_distinct"):
+            return None
+        found.append(measure)
+    counts = all(measure.agg in ("count", "count_distinct") for measure in found)
+    return People(found[0], found[1], share=counts and kpi.is_share)
 
 
 def dirty_ranges(kpi: Ratio, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

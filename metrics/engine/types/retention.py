@@ -12,6 +12,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
 from metrics.engine.types.contract import unchanged_or_everything
@@ -38,6 +39,11 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
     found = frames.spined(wide, scope, dataset.name, zero=zero, parts=names)
     return frames.shared(_ripened(kpi, found, scope, (dataset.name, back.dataset.name)))
+
+
+def sampling(kpi: Retention, frame: pd.DataFrame) -> Floats:
+    """Each of the cohort comes back or not."""
+    return shares(numbers(frame, "value"), numbers(frame, "n"))
 
 
 def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
@@ -13,6 +14,7 @@ from metrics.catalog.types.simple import Simple
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.frames import spined
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
 from metrics.engine.sql.measures import measure_facts
@@ -29,6 +31,26 @@ def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if kpi.window:
         return windowed(kpi, scope)
     return measure_facts(kpi.measure, scope)
+
+
+def sampling(kpi: Simple, frame: pd.DataFrame) -> Floats:
+    """A number of rows: each comes by itself. Of all else the people must be counted."""
+    if kpi.agg == "count" and not kpi.semi_additive:
+        return events(numbers(frame, "value"))
+    return np.full(len(frame), np.nan)
+
+
+def people(kpi: Simple, catalogue: Catalogue) -> People | None:
+    """Totals, means and percentiles of what people do; not known: least and greatest, first and last, balances, SQL."""
+    if kpi.semi_additive or kpi.agg not in ("count", "sum", "count_distinct", "avg", "median", "percentile"):
+        return None
+    measure, window = kpi.measure, kpi.window.days if kpi.window else 1
+    if kpi.agg in ("median", "percentile"):
+        return People(measure, window=window, quantile=kpi.percentile or 0.5)
+    if kpi.agg == "avg":
+        total, count = (measure.model_copy(update={"agg": agg}) for agg in ("sum", "count"))
+        return People(total, count, window)
+    return People(measure, window=window)
 
 
 def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:

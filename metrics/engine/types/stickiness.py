@@ -6,9 +6,12 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.stickiness import Stickiness
 from metrics.engine import frames, periods
 from metrics.engine.query import Scope
+from metrics.engine.sampling import People
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import entity_rows
 from metrics.engine.types.contract import ends_with_its_period, own_rows
@@ -52,6 +55,23 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator") if rows.dataset.empty == "zero" else ()
     spined = frames.spined(found, scope, rows.dataset.name, zero=zero)
     return frames.shared(spined.assign(numerator=spined["numerator"] / _shorts(kpi, scope, rows.dataset.name, spined)))
+
+
+def people(kpi: Stickiness, catalogue: Catalogue) -> People | None:
+    """On how many days of its week each is there. Not known of months and longer: no two have the same length."""
+    if (kpi.short, kpi.long) != ("day", "week"):
+        return None
+    (condition,) = kpi.conditions.values()
+    data = catalogue.datasets[condition.dataset]
+    if not data.entity:
+        return None
+    days = Measure(
+        dataset=data.name,
+        agg="count_distinct",
+        expr=f'CAST("{data.time_dimension}" AS DATE)',
+        filter=condition.filter,
+    )
+    return People(days, days.model_copy(update={"expr": f'"{data.entity}"'}), scale=1 / 7)
 
 
 def _shorts(kpi: Stickiness, scope: Scope, dataset: str, frame: pd.DataFrame) -> pd.Series:

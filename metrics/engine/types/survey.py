@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.survey import PARTS, Survey
 from metrics.engine import frames
 from metrics.engine.query import Scope
+from metrics.engine.sampling import Floats, People, between_ends, class_counts, classes, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
@@ -26,6 +30,26 @@ def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator", *PARTS) if dataset.empty == "zero" else ()
     found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
     return frames.shared(found, factor=100.0 if kpi.scale == "nps" else 1.0)
+
+
+def sampling(kpi: Survey, frame: pd.DataFrame) -> Floats:
+    """By the classes of the answers; of NPS without them the least that score and n allow. CES: see `people`."""
+    value, n = numbers(frame, "value"), numbers(frame, "n")
+    if kpi.scale == "csat":
+        return shares(value, n)
+    if kpi.scale == "ces":
+        return np.full(len(frame), np.nan)
+    counts = class_counts(frame, len(PARTS))
+    return 100.0**2 * between_ends(value / 100, n) if counts is None else classes(counts, (100.0, 0.0, -100.0))
+
+
+def people(kpi: Survey, catalogue: Catalogue) -> People | None:
+    """CES: the answers of each person."""
+    if kpi.scale != "ces":
+        return None
+    only = " AND ".join(f"({condition})" for condition in (kpi.filter, kpi.row_needs) if condition)
+    measure = Measure(dataset=kpi.dataset, agg="sum", expr=kpi.score, filter=only)
+    return People(measure, measure.model_copy(update={"agg": "count"}))
 
 
 def group(kpi: Survey) -> exp.Case:
