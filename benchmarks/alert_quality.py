@@ -1,9 +1,10 @@
 """How good the expected range is: labelled series through `kpi alerts replay`, beside what people do by hand.
 
-    python benchmarks/alert_quality.py BENCH_DIR [--json]
+    python benchmarks/alert_quality.py BENCH_DIR [--score FILE] [--json]
 
 BENCH_DIR: series/<id>.csv (timestamp, value), labels.json (grain, country, eval_start, windows, ignore) and score.py,
-which counts hits and false alarms. Prints the table of docs/alert-quality.md.
+which counts hits and false alarms; alert_worlds.py makes others, whose scorer is FILE. Prints the tables of
+docs/alert-quality.md.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ def intervals(
     random, found = np.random.default_rng(7), {}
     for grain in ("all", "D", "H"):
         chosen = [row for row in rows.values() if grain in ("all", row["grain"])]
+        if not chosen:
+            continue
         drawn = [
             score.summarise([chosen[i] for i in random.integers(0, len(chosen), len(chosen))])["f1"]
             for _ in range(draws)
@@ -156,10 +159,11 @@ def _starts(index: pd.Index, odd: np.ndarray) -> pd.DatetimeIndex:
 
 
 def summary(score: ModuleType, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Figures over all, of days and of hours."""
+    """Figures over all, of days and of hours; empty where there are none."""
+    by_grain = {g: [r for r in rows.values() if r["grain"] == g] for g in ("D", "H")}
     return {
         "all": score.summarise(list(rows.values())),
-        **{g: score.summarise([r for r in rows.values() if r["grain"] == g]) for g in ("D", "H")},
+        **{g: score.summarise(mine) if mine else {} for g, mine in by_grain.items()},
     }
 
 
@@ -170,9 +174,18 @@ def scored(
     return {name: score.score_series(label, ends[name], alerts[name]) for name, label in labels.items()}
 
 
-def run(bench: Path) -> dict[str, Any]:
+def kinds(rows: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Grain and type of event → found of how many."""
+    found: dict[str, list[bool]] = {}
+    for row in rows.values():
+        for kind, seen in row["kinds"]:
+            found.setdefault(f"{GRAINS[row['grain']]} {kind}", []).append(seen)
+    return {kind: f"{sum(seen)} of {len(seen)}" for kind, seen in sorted(found.items())}
+
+
+def run(bench: Path, scorer: Path | None) -> dict[str, Any]:
     """Every figure of the table."""
-    path = next(p for p in (bench / "score.py", bench.parent / "score.py") if p.exists())
+    path = scorer or next(p for p in (bench / "score.py", bench.parent / "score.py") if p.exists())
     spec = importlib.util.spec_from_file_location("score", path)
     assert spec is not None and spec.loader is not None
     score = importlib.util.module_from_spec(spec)
@@ -185,6 +198,7 @@ def run(bench: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     rows = scored(score, labels, ends, through_the_product(bench, labels))
     found["Bellwether, expected_range, default"] = {**summary(score, rows), "intervals": intervals(score, rows)}
+    told = kinds(rows)
     found["Bellwether, one origin left out"] = left_out(score, labels, ends, series)
     for name, detect in detectors().items():
         started, points = time.process_time(), sum(map(len, series.values()))
@@ -192,7 +206,7 @@ def run(bench: Path) -> dict[str, Any]:
         cpu = (time.process_time() - started) / points * 1000
         rows = scored(score, labels, ends, alerts)
         found[name] = {**summary(score, rows), "intervals": intervals(score, rows), "cpu": cpu}
-    found["cpu"] = cpu_per_thousand(labels, series)
+    found["cpu"], found["kinds"] = cpu_per_thousand(labels, series), told
     return found
 
 
@@ -210,22 +224,26 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", type=Path)
+    parser.add_argument("--score", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    found = run(options.bench)
+    found = run(options.bench, options.score)
     if options.json:
         print(json.dumps(found, default=float, indent=1))
         return
-    cpu = found.pop("cpu")
+    cpu, told = found.pop("cpu"), found.pop("kinds")
     print("| method | F1 all (95%) | F1 daily | false/month | F1 hourly | false/month |\n|---|---|---|---|---|---|")
     for name, figures in found.items():
         low, high = figures["intervals"]["all"]
-        print(
-            f"| {name} | {figures['all']['f1']:.3f} ({low:.2f}–{high:.2f}) | {figures['D']['f1']:.3f} "
-            f"| {figures['D']['false_per_series_month']:.2f} | {figures['H']['f1']:.3f} "
-            f"| {figures['H']['false_per_series_month']:.2f} |"
-        )
+        cells = [
+            f"{figures[grain]['f1']:.3f} | {figures[grain]['false_per_series_month']:.2f}"
+            if figures[grain]
+            else "– | –"
+            for grain in ("D", "H")
+        ]
+        print(f"| {name} | {figures['all']['f1']:.3f} ({low:.2f}–{high:.2f}) | {' | '.join(cells)} |")
+    print(f"\nFound: {', '.join(f'{kind} {count}' for kind, count in told.items())}.")
     print(f"\nCPU of the expected range: {cpu:.4f} s per 1,000 points")
 
 

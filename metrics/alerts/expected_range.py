@@ -12,9 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
+
+from metrics.alerts.level_shift import Moving, shifted
 
 SENSITIVITIES = ("sensitive", "default", "quiet")
 
@@ -40,21 +43,25 @@ class Tuning:
     band_from: int  # known periods before a band is drawn
     ready_from: int  # known periods before alerts
     limits: tuple[float, float, float]  # z of sensitive, default, quiet
+    tail: float = 0.97  # quantile of absolute residuals that the noise is held to
+    outlier: float = 4.0  # a residual enters the noise with no more than this many noises
     rolling: int = 0  # periods of the plain rolling mean and deviation that are averaged in; 0 = none
     share: float = 0.0  # its share of the score
+    moving: Moving | None = None  # how a move of the level is told; None = it is not
 
 
 TUNING = {
-    "hour": Tuning(168, 0.02, 4, 504, 24, 6, 335, 335, (3.5, 4.0, 4.75), 168, 0.4),
-    "day": Tuning(7, 0.25, 4, 70, 7, 3, 14, 56, (3.5, 4.25, 5.0)),
+    "hour": Tuning(
+        *(168, 0.02, 4, 504, 24, 6, 335, 335, (3.75, 4.25, 5.0)),
+        *(0.993, 5.0, 168, 0.35, Moving(together=24, keep=3, noise=504, limit=4.0)),
+    ),
+    "day": Tuning(7, 0.25, 4, 70, 7, 3, 14, 56, (3.5, 4.25, 5.0), moving=Moving(5, keep=4, noise=120, limit=3.5)),
     "week": Tuning(1, 0.25, 4, 52, 1, 3, 14, 26, (3.5, 4.25, 5.0)),
     "month": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
     "quarter": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
     "year": Tuning(1, 0.25, 4, 36, 1, 2, 14, 24, (3.5, 4.25, 5.0)),
 }
 CLIP = 2.5  # a residual moves the level by no more than this many noises
-OUTLIER = 4.0  # a residual enters the noise with no more than this many noises
-TAIL, TAIL_Z = 0.97, 2.17  # the quantile of absolute residuals that the noise is held to, and a normal's there
 MAD = 1.4826
 RECENT = 28  # values whose middle says how much chance there is in one
 FLOOR = 0.01  # least noise of a logarithm: one percent
@@ -136,12 +143,13 @@ class Scale:
 class Spread:
     """The noise of the last residuals: the wider of their median and their tail, read from a sorted window."""
 
-    __slots__ = ("_full", "_sorted", "_window")
+    __slots__ = ("_full", "_outlier", "_sorted", "_tail", "_tail_z", "_window")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, tuning: Tuning) -> None:
         self._window: deque[float] = deque()
         self._sorted: list[float] = []
-        self._full = size
+        self._full, self._outlier = tuning.noise, tuning.outlier
+        self._tail, self._tail_z = tuning.tail, NormalDist().inv_cdf((1 + tuning.tail) / 2)
 
     def add(self, residual: float) -> None:
         """Take one in; the oldest goes."""
@@ -156,18 +164,18 @@ class Spread:
 
     def without_outliers(self, floor: float) -> None:
         """Hold what came before the noise was known to it: a first day of half a day's data is no noise."""
-        most = OUTLIER * max(MAD * _median(self._sorted), floor)
+        most = self._outlier * max(MAD * _median(self._sorted), floor)
         self._window = deque(min(size, most) for size in self._window)
         self._sorted = sorted(self._window)
 
     def noise(self, floor: float) -> float:
         """One deviation, not below `floor`."""
         count = len(self._sorted)
-        place = TAIL * (count - 1)
+        place = self._tail * (count - 1)
         left = int(place)
         right = min(left + 1, count - 1)
         tail = self._sorted[left] + (place - left) * (self._sorted[right] - self._sorted[left])
-        return max(MAD * _median(self._sorted), tail / TAIL_Z, floor)
+        return max(MAD * _median(self._sorted), tail / self._tail_z, floor)
 
 
 class Baseline:
@@ -203,7 +211,7 @@ class Baseline:
         self._level = 0.0
         self._season: dict[int, deque[float]] = {}
         self._offsets: dict[int, float] = {}  # the median of each place of the season
-        self._spread, self._jumps = Spread(tuning.noise), Spread(tuning.noise)
+        self._spread, self._jumps = Spread(tuning), Spread(tuning)
         self._noise = self._jump_noise = math.inf
         self._phi, self._products, self._squares = 0.0, 0.0, 0.0
         self._forget = 1 - 1 / tuning.noise
@@ -229,11 +237,12 @@ class Baseline:
         if not self.ready:
             self._learn(place, y, residual, residual, jump)
             return None
+        most = self.tuning.outlier
         noise = sampling if sampling > self._noise else self._noise
         jump_noise = sampling if sampling > self._jump_noise else self._jump_noise
         z = self._score(residual / noise, jump / jump_noise, residual, noise)
         self._learn(
-            place, y, _clip(residual, CLIP * noise), _clip(residual, OUTLIER * noise), _clip(jump, OUTLIER * jump_noise)
+            place, y, _clip(residual, CLIP * noise), _clip(residual, most * noise), _clip(jump, most * jump_noise)
         )
         return z, base, noise, after, jump_noise
 
@@ -333,28 +342,43 @@ def expectation(  # noqa: PLR0913 (what a series may bring along, by name)
     y = scale.there(plain, sizes)
     people = np.zeros(len(plain)) if sampling is None else np.sqrt(_recent(sampling))
     middle = plain if sampling is None else _recent(plain)
-    rows = _walked(
-        y,
-        scale.sampling(scale.there(middle, sizes), sizes, people),
-        quiet,
-        _places(periods, grain, zone),
-        scale,
-        tuning,
-        {int(periods.searchsorted(at)) for at in normal_from},
-    )
-    z, base, noise, after, jump = rows.T
-    edges = [
-        scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
-        for sign, side in ((-1, np.minimum), (1, np.maximum))
-    ]
+    chance = scale.sampling(scale.there(middle, sizes), sizes, people)
+    rebases = {int(periods.searchsorted(at)) for at in normal_from}
+    rows = _walked(y, chance, quiet, _places(periods, grain, zone), scale, tuning, rebases)
+    z, base = rows.T[:2]
+    edges = _edges(scale, rows, limit)
     if tuning.rolling:
         z, edges = _with_rolling(plain, sizes, rows, scale, tuning, limit, edges, people)
+    if tuning.moving is not None:
+        gone = shifted(np.where(quiet, np.nan, y), rebases, tuning.season, tuning.moving, scale.floor, chance)
+        z, moved = _with_moves(z, gone.score, tuning, limit)
+        rows[moved, 3] += gone.before[moved] - base[moved]
+        rows[moved, 1] = gone.before[moved]  # most likely is what was before the move, which the level has followed
+        edges = [np.where(moved, new, old) for new, old in zip(_edges(scale, rows, limit), edges, strict=True)]
     known = np.cumsum(~quiet)
     band, ready = known > tuning.band_from, (known > tuning.ready_from) & ~np.isnan(base)
     z, low, expected, high = (np.where(band, part, np.nan) for part in (z, edges[0], scale.back(base), edges[1]))
     last = int(known[-1]) if len(known) else 0
     phase = Phase.READY if last > tuning.ready_from else Phase.LEARNING if last > tuning.band_from else Phase.NONE
     return Expectation(z, expected, low, high, ready, limit, phase)
+
+
+def _edges(scale: Scale, rows: np.ndarray, limit: float) -> list[np.ndarray]:
+    """The least and the greatest value that is not odd alone."""
+    _, base, noise, after, jump = rows.T
+    return [
+        scale.back(side(base + sign * limit * noise, after + sign * limit * jump))
+        for sign, side in ((-1, np.minimum), (1, np.maximum))
+    ]
+
+
+def _with_moves(z: np.ndarray, score: np.ndarray, tuning: Tuning, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """The score with that of a move of the level where that is odder; and where it is so odd that it alerts."""
+    assert tuning.moving is not None
+    usual = tuning.limits[SENSITIVITIES.index("default")]
+    found = np.nan_to_num(score) * (usual / tuning.moving.limit)
+    odder = np.abs(found) > np.abs(np.nan_to_num(z))
+    return np.where(odder & ~np.isnan(z), found, z), odder & ~np.isnan(z) & (np.abs(found) >= limit)
 
 
 def _recent(values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ varies anyway (growth, drift, noise that remembers itself) is in that. Measured 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,35 +20,40 @@ PART = 0.8  # of the last periods that must be known
 
 
 @dataclass(frozen=True)
+class Moving:
+    """Numbers of one grain: periods that are taken together, seasons before that they are held against, periods that
+    tell how such means vary, and the deviations from which a move is as odd as a single value at the usual limit.
+    """
+
+    together: int
+    keep: int
+    noise: int
+    limit: float
+
+
+@dataclass(frozen=True)
 class Shifted:
-    """Of each period: by how many deviations the last ones lie off, and where they would lie without; NaN = unknown."""
+    """Of each period: by how many deviations the last ones lie off, and where it would lie without; NaN = unknown."""
 
     score: np.ndarray
     before: np.ndarray
 
 
 def shifted(
-    y: np.ndarray,
-    rebases: Iterable[int],
-    *,
-    season: int,
-    together: int,
-    keep: int,
-    noise: int,
-    floor: float,
+    y: np.ndarray, rebases: Iterable[int], season: int, moving: Moving, floor: float, chance: np.ndarray
 ) -> Shifted:
     """y: values on their scale, NaN = unknown or muted. rebases: positions from which a new level is normal.
 
-    season: periods after which the shape repeats; together: how many last periods are held against `keep` seasons
-    before; noise: periods that tell how such means vary; floor: least noise.
+    season: periods after which the shape repeats. floor, chance: least noise of a mean, and of each value by sampling.
     """
-    usual = _usual(pd.Series(y), rebases, season, keep)
-    off = (pd.Series(y) - usual).rolling(together, min_periods=int(together * PART)).mean()
-    earlier = off.shift(together)
-    middle = earlier.rolling(noise, min_periods=noise // 3).median()
-    away = (earlier - middle).abs().rolling(noise, min_periods=noise // 3)
-    spread = np.maximum(np.maximum(MAD * away.median(), away.quantile(TAIL) / TAIL_Z), floor)
-    return Shifted(((off - middle) / spread).to_numpy(), (usual + middle).to_numpy())
+    usual = _usual(pd.Series(y), rebases, season, moving.keep)
+    off = (pd.Series(y) - usual).rolling(moving.together, min_periods=int(moving.together * PART)).mean()
+    earlier = off.shift(moving.together)
+    middle = earlier.rolling(moving.noise, min_periods=moving.noise // 3).median()
+    away = (earlier - middle).abs().rolling(moving.noise, min_periods=moving.noise // 3)
+    least = np.maximum(floor, chance / math.sqrt(moving.together))
+    spread = np.maximum(np.maximum(MAD * away.median(), away.quantile(TAIL) / TAIL_Z), least)
+    return Shifted(((off - middle) / spread).to_numpy("float64"), (usual + middle).to_numpy("float64"))
 
 
 def _usual(values: pd.Series, rebases: Iterable[int], season: int, keep: int) -> pd.Series:
