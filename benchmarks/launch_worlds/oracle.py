@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg, signal
 
 Floats = NDArray[np.float64]
+FREE = 1e4  # variance of what is shared on a day, in those of the sampling, where it may be anything
 BEFORE = 200  # days before the launch that the oracle looks at
 
 
@@ -18,6 +19,7 @@ class Truth:
 
     launches: rows of earlier launches, of the series that are `touched`. shared and own are AR(1): size and memory.
     shocks: part of days with a shock of size `shock`, half of them of all series. sampling: of a day, by series.
+    apart: only comparisons of series on one day count, as of segments that wait: what they share may be anything.
     """
 
     means: Floats
@@ -34,6 +36,7 @@ class Truth:
     shocks: float
     sampling: Floats
     grows: bool
+    apart: bool
 
     def drawn(self, rng: np.random.Generator) -> Floats:
         """Means with their noise, but for the sampling, (t, series)."""
@@ -64,6 +67,8 @@ class Oracle:
         days = len(truth.means[self.rows])
         white, shock = np.eye(days), truth.shocks / 2 * truth.shock**2
         common = (truth.shared_day**2 + shock) * white + _memory(days, *truth.shared) + _walk(days, truth.shared_walk)
+        if truth.apart:
+            common = common + FREE * float(truth.sampling.max()) ** 2 * white
         own = shock * white + _memory(days, *truth.own) + _walk(days, truth.own_walk)
         series = len(truth.sampling)
         covariance = np.kron(np.ones((series, series)), common) + np.kron(np.eye(series), own)

@@ -73,9 +73,8 @@ def world(kind: str, noise: str, seed: int, *, launched: bool, history: int | No
     """One product. kind, noise: of KINDS, NOISES. history: days before the launch; default 300 to 420, by the seed."""
     rng = np.random.default_rng([KINDS.index(kind), NOISES.index(noise), seed, int(launched)])
     first = int(rng.integers(300, 421)) if history is None else history
-    measure = _MEASURES[kind if kind in _MEASURES else "rate"]
-    series = _cast(rng, kind, measure, first, after)
-    truth = _truth(rng, noise, measure, series, first, after)
+    series = _cast(rng, kind, _MEASURES.get(kind, _MEASURES["rate"]), first, after)
+    truth = _truth(rng, kind, noise, series, first, after)
     latent = truth.drawn(rng)
     oracle = Oracle(truth)
     full = SEEN * oracle.error if launched else 0.0
@@ -124,11 +123,9 @@ def _cast(rng: np.random.Generator, kind: str, measure: _Measure, first: int, af
     return [mine] if alone else [mine, other]
 
 
-def _truth(
-    rng: np.random.Generator, noise: str, measure: _Measure, series: list[_Series], first: int, after: int
-) -> Truth:
+def _truth(rng: np.random.Generator, kind: str, noise: str, series: list[_Series], first: int, after: int) -> Truth:
     """Means and covariance of all series; units: the standard deviation of a day's sampling of the first."""
-    days = first + after
+    days, measure = first + after, _MEASURES.get(kind, _MEASURES["rate"])
     sampling = [np.sqrt(measure.sampling / s.people) for s in series]
     unit = sampling[0]
     shared_day, shared, memory = rng.uniform(0.3, 1.0), rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.7)
@@ -159,6 +156,7 @@ def _truth(
         shocks=SHOCKS,
         sampling=np.array(sampling),
         grows=noise == "growing",
+        apart=kind == "staged",
     )
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from metrics.launches.regression import Fit, Floats, Problem, fits, intervals
 
 BEFORE = {"day": 400, "week": 58}  # periods that are looked at before a launch, where there are as many
-SHOWN = {"day": 120, "week": 26}  # of those on the picture
+SHOWN = {"day": 60, "week": 26}  # of those on the picture
 PLACEBO_BEFORE = {"day": 60, "week": 16}  # periods before an earlier date
 PLACEBOS = 26
 METHOD = 2  # raise it when the same values give another effect or interval
@@ -117,7 +117,7 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     found, *without = intervals(solved, LEVEL)
     estimate, low, high = found
     tried = [_cry(*interval) for interval in without]
-    factor = _factor(tried, after, panel.grain) if enough and len(tried) == len(dates) else None
+    factor = _factor(tried, after, panel.grain) if enough and len(tried) >= PLACEBOS // 2 else None
     wide = factor or 1.0
     return Impact(
         estimate,
@@ -189,11 +189,14 @@ class _Series:
     def placebos(self, first: int, after: int) -> tuple[list[int], bool]:
         """Earlier dates a week apart whose days since reach neither the launch nor another one; whether they suffice.
 
-        Dates that another launch touches are replaced by still earlier ones, or left out, but for half of them.
+        Dates that another launch touches, and those with nothing known since, make way for still earlier ones; where
+        there are none, half of them will do.
         """
         known = range(first - after, PLACEBO_BEFORE[self.grain] - 1, -WEEK[self.grain])
-        free = [at for at in known if not self.touched[at : at + after].any()][:PLACEBOS]
-        return free, len(known) >= PLACEBOS and len(free) >= PLACEBOS // 2
+        free = [at for at in known if self.known[at : at + after].any() and not self.touched[at : at + after].any()][
+            :PLACEBOS
+        ]
+        return free, len(known) >= PLACEBOS
 
     def _base(self, begin: int, rows: np.ndarray, first: int) -> tuple[Floats, Floats]:
         """What goes on without this launch, (t, column), and how large each may be, (alternative, column): level and

@@ -15,6 +15,7 @@ from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine import periods
 from metrics.engine.launch_grain import launch_grain
+from metrics.launches.history import history_marks, within
 from metrics.launches.impact import Panel
 from metrics.launches.inputs import LaunchInputs
 
@@ -27,7 +28,8 @@ class Observed:
 
     logarithm: the panel's scale; effects are shares then, else in the KPI's unit. treated, control: in words; control
     is empty without one. notes: what a reader must know. complete_to: the first moment that is not complete.
-    definition, level: of the values. left_out: holidays inside the window.
+    definition, level: of the values. holidays: those that are left out. around: other launches and marks of its KPI
+    that the history is read around, as `name, first day, last day`.
     """
 
     panel: Panel | None
@@ -40,6 +42,7 @@ class Observed:
     definition: str = ""
     level: str = ""
     holidays: tuple[pd.Timestamp, ...] = ()
+    around: tuple[str, ...] = ()
 
 
 def observe(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, *, as_of: str | None = None) -> Observed:
@@ -82,10 +85,15 @@ class _LaunchSeries:
         quiet = self._holidays(pd.DatetimeIndex(treated.index), country)
         if quiet:
             treated = treated.where(~np.asarray(treated.index.isin(list(quiet)))[:, None])
+        around = history_marks(self.launch, self.kpi, self.catalogue)
+        index = pd.DatetimeIndex(treated.index)
+        treated = treated.where(~within(index, [mark for mark in around if mark.kind != "launch"], self.grain)[:, None])
         logarithm = self._logarithm(treated, controls)
         if logarithm:
             treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))
-        panel = Panel(treated, exposure, controls, self.grain)
+        launches = [mark for mark in around if mark.kind == "launch"]
+        touched = pd.Series(within(index, launches, self.grain), index) if launches else None
+        panel = Panel(treated, exposure, controls, self.grain, touched)
         return Observed(
             panel if len(treated) else None,
             "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
@@ -97,6 +105,7 @@ class _LaunchSeries:
             self.definition,
             self.level,
             quiet,
+            tuple(mark.words for mark in around),
         )
 
     def frame(self, name: str, by: str | None) -> pd.DataFrame:

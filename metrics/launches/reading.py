@@ -19,6 +19,7 @@ from metrics.launches.impacts import Measure
 from metrics.launches.observe import Observed
 from metrics.presentation.format import days_text
 
+LISTS = ("notes", "around")  # of a reading
 DIGITS = 10  # significant ones that are kept: the same on every machine
 
 
@@ -29,7 +30,8 @@ class Reading:
     days: 7, 14 or 28 since launch; 0 = a look in between, which is no verdict. verdict: empty = none, `why` says so.
     start, end: the days looked at, half-open. level, expected: means since launch, as seen and without it.
     factor: how much wider calibration made the interval; None = uncalibrated. cried: how many of `placebos` earlier
-    dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement.
+    dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement. around:
+    other launches and marks that its history was read around.
     """
 
     kpi: str
@@ -58,6 +60,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     definition: str = ""
     method: int = METHOD
+    around: tuple[str, ...] = ()
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -71,7 +74,12 @@ class Reading:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and the state store."""
         plain = asdict(self)
-        return {**plain, "start": self.start.isoformat(), "end": self.end.isoformat(), "notes": list(self.notes)}
+        return {
+            **plain,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            **{k: list(plain[k]) for k in LISTS},
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Reading:
@@ -83,7 +91,7 @@ class Reading:
                 **kept,
                 "start": date.fromisoformat(plain["start"]),
                 "end": date.fromisoformat(plain["end"]),
-                "notes": tuple(plain.get("notes", ())),
+                **{name: tuple(plain.get(name, ())) for name in LISTS},
             }
         )
 
@@ -124,6 +132,7 @@ def read(
         control=observed.control,
         notes=observed.notes,
         definition=observed.definition,
+        around=observed.around,
     )
     if observed.panel is None:
         return ReadingResult(replace(blank, why=observed.why))

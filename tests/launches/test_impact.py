@@ -152,7 +152,7 @@ def test_days_that_are_not_known_are_left_out() -> None:
     values[[100, 101, 240, 272]] = np.nan
     found = measured(panel(values, None, 270), 270)
     assert found.words == Words.UP and found.low < 0.2 < found.high
-    assert found.expected["actual"].notna().all() and len(found.expected) == 120 + 14 - 2
+    assert found.expected["actual"].notna().all() and len(found.expected) == 60 + 14 - 2
 
 
 def test_weekly_values_are_read_by_week() -> None:
