@@ -228,16 +228,23 @@ def _against_the_others(values: Floats, step: Floats, lag: int) -> tuple[Floats,
 
 
 def _own_noise(values: Floats, lag: int) -> Floats:
-    """How much each segment (t, segment) moves from week to week apart from all, so that loud ones weigh less."""
+    """How much each segment (t, segment) moves from week to week apart from all, so that loud ones weigh less.
+
+    Of two segments' difference the variance is the sum of theirs. Three differences tell three variances: each is taken
+    from the two segments that it differs least from.
+    """
     count = values.shape[1]
     if count == 2:
         return np.ones(2)
-    own = values - values.mean(axis=1, keepdims=True)
-    moved = own[lag:] - own[:-lag]
-    seen = (1.4826 * np.median(np.abs(moved - np.median(moved, axis=0)), axis=0)) ** 2
-    mean = seen.sum() / (count - 1)  # the mean of all has taken some of each one's noise and added that of the others
-    alone = (seen - mean / count) / (1 - 2 / count)
-    scales: Floats = np.sqrt(np.maximum(alone, max(0.1 * mean, 1e-24)))
+    between = values[:, :, None] - values[:, None, :]
+    moved = between[lag:] - between[:-lag]
+    apart = (1.4826 * np.median(np.abs(moved - np.median(moved, axis=0)), axis=0)) ** 2
+    found = np.empty(count)
+    for i in range(count):
+        others = np.delete(np.arange(count), i)
+        j, k = others[np.argsort(apart[i, others])[:2]]
+        found[i] = max((apart[i, j] + apart[i, k] - apart[j, k]) / 2, 0.1 * apart[i, j], 1e-24)
+    scales: Floats = np.sqrt(found)
     return scales
 
 
