@@ -1,10 +1,10 @@
 """What a launch did to a series: effect, interval, expected path, and how often the method cried wolf before.
 
-Model: level, weekday, growth that may be none, the steps of other launches, the step of this one, noise that remembers
-itself (regression.py), over all that is known of 400 days before. With series that the launch did not touch, their mean
-is taken off first (difference-in-differences). Segments that got it on different days are held against those that did
-not have it yet. Then the same model runs at 26 earlier dates a week apart, where nothing was launched, and the interval
-is widened by what it got wrong there: never narrowed.
+Model: level, weekday, growth and season that may be none, the steps of other launches and of this one, noise that
+remembers itself (regression.py), over all that is known of 400 days before. With series that the launch did not touch,
+their mean is taken off first (difference-in-differences). Segments that got it on different days are held against those
+that did not have it yet. Then the same model runs at 26 earlier dates a week apart, where nothing was launched, and the
+interval is widened by what it got wrong there: never narrowed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
 MONTH = {"day": 28, "week": 4}  # periods
 NONE = 1e-6
-GROWTH = (NONE, 0.3, 3.0)  # what four weeks may add, in noises: nothing, little, much
+YEAR = {"day": 365.25, "week": 365.25 / 7}
+# What four weeks may add and how far a year may swing, in noises: nothing, little, much.
+SHAPES = ((NONE, NONE), (0.3, NONE), (3.0, NONE), (0.3, 3.0))
 MOVED = 3.0  # what another launch may have added, in noises
 BELIEVED = 4.0  # independent earlier dates that the interval is worth before any was tried
 LEVEL = 0.95
@@ -200,7 +202,7 @@ class _Series:
 
     def _base(self, begin: int, rows: np.ndarray, first: int) -> tuple[Floats, Floats]:
         """What goes on without this launch, (t, column), and how large each may be, (alternative, column): level and
-        weekday anything, growth little or much or nothing, the steps of other launches some noises.
+        weekday anything, growth and the season of a year by SHAPES, the steps of other launches some noises.
         """
         columns: list[Floats] = [np.ones(len(rows))]
         if self.grain == "day":
@@ -209,9 +211,11 @@ class _Series:
             columns += [np.asarray((weekday == day) - 1 / len(present)) for day in present[:-1]]
         free = len(columns)
         columns.append((rows - rows.mean()) / MONTH[self.grain])
+        turn = 2 * np.pi * rows / YEAR[self.grain]
+        columns += [np.cos(turn), np.sin(turn)]
         columns += [np.where(begin + rows >= at, 0.5, -0.5) for at in self.moved if begin < at < first]
-        priors = np.full((len(GROWTH), len(columns)), np.inf)
-        priors[:, free], priors[:, free + 1 :] = GROWTH, MOVED
+        priors = np.full((len(SHAPES), len(columns)), np.inf)
+        priors[:, free : free + 3], priors[:, free + 3 :] = np.array(SHAPES)[:, [0, 1, 1]], MOVED
         return np.column_stack(columns), priors
 
 

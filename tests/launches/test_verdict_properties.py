@@ -106,6 +106,17 @@ def test_a_year_in_which_growth_ended_is_no_effect() -> None:
     assert sum(tried) <= 1 + 0.1 * len(tried), (sum(tried), len(tried))
 
 
+def test_the_season_of_a_year_is_no_effect() -> None:
+    """It moves by two noises of a day in four weeks where it is steepest; what is left is seen as well as before."""
+    wolf, seen, count = 0, 0, cases(fast=3, slow=20, full=60)
+    for seed in range(count):
+        rng, day = np.random.default_rng([SEED, seed]), np.arange(420 + AFTER)
+        values = noise(rng, 420 + AFTER) + 4 * np.sin(2 * np.pi * (day / 365.25 + rng.random()))
+        wolf += measured(panel(values[:, None], (420,)), 420).words != Words.UNCLEAR
+        seen += measured(panel((values + 1.5 * (day >= 420))[:, None], (420,)), 420).words == Words.UP
+    assert wolf <= 1 + 0.1 * count and seen >= 0.6 * count - 1, (wolf, seen, count)
+
+
 def test_earlier_dates_keep_away_from_other_launches() -> None:
     rng = np.random.default_rng(SEED)
     first = 430
