@@ -64,7 +64,7 @@ def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) ->
     treated = panel.treated.iloc[:, :1] if panel.treated.shape[1] > 1 and not panel.controls.shape[1] else panel.treated
     exposure = pd.DataFrame(dict.fromkeys(treated.columns, since), index)
     found = measure(
-        Panel(treated, exposure, panel.controls, panel.grain),
+        Panel(treated, exposure, panel.controls, panel.grain, panel.touched),
         index[first],
         index[first + after - 1] + pd.Timedelta(hours=1),
     )
