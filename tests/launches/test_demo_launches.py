@@ -33,7 +33,7 @@ def test_guided_onboarding_moved_activation_up_with_mobile_as_its_control(demo: 
         assert "directional" not in reading.badges and "uncalibrated" not in reading.badges
     notes = " ".join(activation.kept[-1].reading.notes)
     assert "Activation was redefined on 13 Oct 2026" in notes
-    assert page_of(demo, "guided_onboarding", now=NOW).summary.startswith("Activation moved up by 4.6 points.")
+    assert page_of(demo, "guided_onboarding", now=NOW).summary.startswith("Activation moved up by 4.7 points.")
 
 
 def test_the_new_editor_is_a_decision_to_take(demo: Project) -> None:
