@@ -1,10 +1,11 @@
 """How good the launch verdict is: launches that never were and launches of +5%, beside what people do.
 
-    python benchmarks/launch_quality.py [BENCH_DIR] [--launches 300] [--json]
+    python benchmarks/launch_quality.py [BENCH_DIR] [--launches 300] [--people 100] [--seed 0]
 
 BENCH_DIR: labelled series of the alert bench, for random dates at which nothing was launched. Prints the tables of
 docs/launch-quality.md. Simulated: 300 days before a launch and 14 after, weekly season, trend; `stationary` noise is
 AR(1), `drifting` noise a random walk under noise of the day; controls share part of the noise with what is launched.
+Worlds of people, with an oracle beside: launch_worlds/worlds.py; --people launches of each kind and noise, from --seed.
 """
 
 from __future__ import annotations
@@ -22,19 +23,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.launch_worlds.others import Interval, ordinary, t_test  # noqa: E402
+from benchmarks.launch_worlds.table import people, summed  # noqa: E402
 from metrics.catalog.holidays import public_holidays  # noqa: E402
 from metrics.launches.impact import Impact, Panel, history_needed, impact  # noqa: E402
 
 HISTORY, AFTER, EFFECT = 300, 14, float(np.log(1.05))
-BEFORE = 60  # days that the other methods look back, as is usual
 NOISE = 0.03  # of a day, of the logarithm
 OWN = 0.6  # part of it that each series has for itself where there are controls
-Interval = tuple[float, float]
 Drawn = tuple[np.ndarray, np.ndarray]  # what is launched (t), controls (t, k)
 
 
@@ -84,27 +84,6 @@ def measured(panel: Panel, first: int, after: int) -> Impact | None:
     return impact(panel, index[first], index[first] + pd.Timedelta(days=after))
 
 
-def t_test(y: np.ndarray, first: int) -> Interval:
-    """What people do: the mean of the days after against that of as many before."""
-    before, after = y[first - BEFORE : first], y[first : first + AFTER]
-    found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
-    return float(found.low), float(found.high)
-
-
-def ordinary(y: np.ndarray, first: int) -> Interval:
-    """Interrupted time series by ordinary least squares: weekday, trend, step."""
-    day = np.arange(first - BEFORE, first + AFTER)
-    design = np.column_stack(
-        [np.ones(len(day)), day - first, *[(day % 7 == k).astype(float) for k in range(6)], day >= first]
-    )
-    values = y[day]
-    coefficients, *_ = np.linalg.lstsq(design, values, rcond=None)
-    freedom = len(day) - design.shape[1]
-    variance = np.sum((values - design @ coefficients) ** 2) / freedom
-    error = np.sqrt(variance * np.linalg.inv(design.T @ design)[-1, -1]) * stats.t.ppf(0.975, freedom)
-    return float(coefficients[-1] - error), float(coefficients[-1] + error)
-
-
 def intervals(mine: np.ndarray, others: np.ndarray, first: int) -> dict[str, Interval]:
     """Each method's 95% interval."""
     found = measured(panel_of(mine, others, first), first, AFTER)
@@ -112,8 +91,8 @@ def intervals(mine: np.ndarray, others: np.ndarray, first: int) -> dict[str, Int
         raise ValueError("too little history")
     y = mine - others.mean(axis=1) if others.shape[1] else mine
     return {
-        "t-test before/after": t_test(y, first),
-        "OLS interrupted time series": ordinary(y, first),
+        "t-test before/after": t_test(y, first, AFTER),
+        "OLS interrupted time series": ordinary(y, first, AFTER),
         "Bellwether, uncalibrated": (found.raw_low, found.raw_high),
         "Bellwether": (found.low, found.high),
     }
@@ -213,7 +192,7 @@ def real(bench: Path, dates: int) -> Iterator[dict[str, object]]:
                 if found is None:
                     continue
                 filled = values.interpolate(limit_direction="both").to_numpy()
-                t, o = t_test(filled, at), ordinary(filled, at)
+                t, o = t_test(filled, at, AFTER), ordinary(filled, at, AFTER)
                 rows.append(
                     [
                         not low <= 0 <= high
@@ -253,8 +232,17 @@ def main() -> None:
     parser.add_argument("bench", nargs="?")
     parser.add_argument("--launches", type=int, default=300)
     parser.add_argument("--dates", type=int, default=100)
+    parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"10 KPIs x 26 placebos: {speed():.2f} s")
+    if options.people:
+        rows = pd.DataFrame(people(options.people, options.seed))
+        print(f"Worlds of people, seeds {options.seed} to {options.seed + options.people - 1}")
+        for by in (["kind", "noise"], ["kind"], ["noise"], []):
+            print(summed(rows, by).round(3).to_string())
+    if not options.launches:
+        return
     print(pd.DataFrame(simulated(options.launches)).round(3).to_string(index=False))
     print(pd.DataFrame(staged(options.launches)).round(3).to_string(index=False))
     if options.bench:

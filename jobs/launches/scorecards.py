@@ -116,6 +116,8 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
             continue
         again = read(terms, kpi, observed, row.days, sampling=old.sampling).reading
         why = "" if observed.panel is not None else observed.why
+        if again.around != old.around:
+            why = "other launches or marks of its KPI in the days before are not those that were known then"
         if old.method != METHOD:
             why = f"it was measured by version {old.method} of the method, which is now {METHOD}"
         found.append({**plain, "identical": same(again, old) if not why else None, "why": why})

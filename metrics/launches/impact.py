@@ -1,9 +1,10 @@
 """What a launch did to a series: effect, interval, expected path, and how often the method cried wolf before.
 
-Model: weekday, trend, the step of the launch, noise that remembers itself (regression.py). With series that the
-launch did not touch, their mean is taken off first (difference-in-differences). With segments that got it on different
-days, each is held against those that did not have it yet. Then the same model runs at 26 earlier dates a week apart,
-where nothing was launched, and the interval is widened by what it got wrong there: never narrowed.
+Model: level, weekday, growth and season that may be none, the steps of other launches and of this one, noise that
+remembers itself (regression.py), over all that is known of 400 days before. With series that the launch did not touch,
+their mean is taken off first (difference-in-differences). Segments that got it on different days are held against those
+that did not have it yet. Then the same model runs at 26 earlier dates a week apart, where nothing was launched, and the
+interval is widened by what it got wrong there: never narrowed.
 """
 
 from __future__ import annotations
@@ -13,17 +14,24 @@ from enum import StrEnum
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from metrics.launches.regression import Fit, Floats, Problem, fits, intervals
 from metrics.launches.sampling_floor import half_width, widened
 
-BEFORE = {"day": 60, "week": 16}  # periods that the level before is read from, where there are as many
-BEFORE_COMPARED = {"day": 120, "week": 26}  # beside a control: what both have, as the time of the year, is gone
+BEFORE = {"day": 400, "week": 58}  # periods that are looked at before a launch, where there are as many
+SHOWN = {"day": 60, "week": 26}  # of those on the picture
+PLACEBO_BEFORE = {"day": 60, "week": 16}  # periods before an earlier date
 PLACEBOS = 26
 METHOD = 2  # raise it when the same values give another effect or interval
 FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
+MONTH = {"day": 28, "week": 4}  # periods
+NONE = 1e-6
+YEAR = {"day": 365.25, "week": 365.25 / 7}
+# What four weeks may add and how far a year may swing, in noises: nothing, little, much.
+SHAPES = ((NONE, NONE), (0.3, NONE), (3.0, NONE), (0.3, 3.0))
+MOVED = 3.0  # what another launch may have added, in noises
+BELIEVED = 6.0  # independent earlier dates that the interval is worth before any was tried
 LEVEL = 0.95
 
 
@@ -43,6 +51,7 @@ class Panel:
     0..1 of each that has it. controls: a column per series that never gets it; may be empty. grain: day or week.
     sampling: sampling variance of each value, on this scale, columns as treated, then controls; None = not known.
     overlap: periods that each value looks back over, itself included.
+    touched: periods in which the effect of another launch may arrive, each run of them begins with its first day.
     """
 
     treated: pd.DataFrame
@@ -51,6 +60,7 @@ class Panel:
     grain: str
     sampling: pd.DataFrame | None = None
     overlap: int = 1
+    touched: pd.Series | None = None
 
     @property
     def compared(self) -> bool:
@@ -95,7 +105,7 @@ class Impact:
 
 def history_needed(grain: str, after: int) -> int:
     """Periods before the launch that calibration needs: 249 days at D+14."""
-    return BEFORE[grain] + (PLACEBOS - 1) * WEEK[grain] + after
+    return PLACEBO_BEFORE[grain] + (PLACEBOS - 1) * WEEK[grain] + after
 
 
 def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | None:
@@ -110,18 +120,19 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     posed = series.posed(first, share)
     if posed is None:
         return None
-    earlier = [series.posed(at, share) for at in _placebos(panel.grain, first, after)]
+    dates, enough = series.placebos(first, after)
+    earlier = [series.posed(at, share) for at in dates]
     all_posed = [posed, *(item for item in earlier if item is not None)]
     solved = fits([item.problem for item in all_posed])
     found, *without = intervals(solved, LEVEL)
     estimate, low, high = found
     tried = [_cry(*interval) for interval in without]
-    factor = _factor(tried, after, panel.grain) if len(tried) == PLACEBOS else None
+    factor = _factor(tried, after, panel.grain) if enough and len(tried) >= PLACEBOS // 2 else None
     wide = factor or 1.0
     measured = Impact(
         estimate,
-        estimate - wide * (estimate - low),
-        estimate + wide * (high - estimate),
+        low - (wide - 1) * (estimate - low),
+        high + (wide - 1) * (high - estimate),
         low,
         high,
         factor,
@@ -131,84 +142,124 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
         _path(panel, posed, solved[0], found, slice(first, last), wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
     )
-    begin = max(0, first - (BEFORE_COMPARED if panel.compared else BEFORE)[panel.grain])
+    begin = max(0, first - BEFORE[panel.grain])
     return widened(measured, half_width(panel, begin, first, last))
 
 
 @dataclass(frozen=True)
 class _Posed:
-    """The regression of one date. rows: positions in the panel."""
+    """The regression of one date. rows: positions in the panel. apart: of segments that are held against each other."""
 
     problem: Problem
     rows: np.ndarray
+    apart: bool
 
 
 class _Series:
     """A panel's values, read once for all dates."""
 
     def __init__(self, panel: Panel) -> None:
-        self.grain, self.compared = panel.grain, panel.compared
+        self.grain = panel.grain
         self.values = panel.treated.to_numpy(dtype=np.float64)
         controls = panel.controls.to_numpy(dtype=np.float64)
         self.known = np.isfinite(self.values).all(axis=1) & np.isfinite(controls).all(axis=1)
-        if controls.shape[1]:
+        exposure = panel.exposure.to_numpy(dtype=np.float64)
+        self.at_once = bool((exposure == exposure[:, :1]).all())
+        if self.at_once:  # segments that all got it together are one series: they cannot be held against each other
+            self.values = self.values.mean(axis=1, keepdims=True)
+        if controls.shape[1] and self.at_once:
             self.values = self.values - controls.mean(axis=1, keepdims=True)
-        self.among_themselves = not controls.shape[1] and self.values.shape[1] > 1
+        elif controls.shape[1]:
+            self.values = np.column_stack([self.values, controls])
+        none = np.zeros(len(self.values), dtype=bool)
+        self.touched = none if panel.touched is None else panel.touched.to_numpy(dtype=bool)
+        self.moved = np.flatnonzero(self.touched & ~np.concatenate([[False], self.touched[:-1]]))
         self.weekday = np.asarray(pd.DatetimeIndex(panel.treated.index).day_of_week)
 
     def posed(self, first: int, share: Floats) -> _Posed | None:
         """The model at one date; None with too little around it. share (period, segment): exposure from `first` on."""
         grain, after = self.grain, len(share)
-        begin = max(0, first - (BEFORE_COMPARED if self.compared else BEFORE)[grain])
-        if first - begin < FEWEST_BEFORE[grain]:
-            return None
-        had = share.any(axis=0)
-        if not had.any():
+        begin = max(0, first - BEFORE[grain])
+        if first - begin < FEWEST_BEFORE[grain] or not share.any():
             return None
         rows = np.flatnonzero(self.known[begin : first + after])
         if (rows < first - begin).sum() < FEWEST_BEFORE[grain] * 0.8 or not (rows >= first - begin).any():
             return None
-        step = np.zeros((first + after - begin, share.shape[1]))
-        step[first - begin :] = share / share[:, had].mean()  # so that the coefficient is the mean effect since launch
-        values, step = self.values[begin + rows], step[rows]
-        if self.among_themselves:
-            values, step = _against_the_others(values, step)
-        used = step.any(axis=0)
-        values, step = values[:, used], step[:, used]
-        scales = _roughness(values, WEEK[grain])
-        base = _shape(rows, self.weekday[begin + rows] if grain == "day" else None)
+        had = share[:, share.any(axis=0)].mean()
+        step = np.zeros((first + after - begin, self.values.shape[1]))
+        step[first - begin :, : 1 if self.at_once else share.shape[1]] = share[:, :1] if self.at_once else share
+        values, step = self.values[begin + rows], step[rows] / had  # so that the coefficient is the mean since launch
+        if not self.at_once:
+            values, step = _against_the_others(values, step, WEEK[grain])
+        base, priors = self._base(begin, rows, first)
         try:
-            problem = Problem(values / scales, step / scales, base, tuple((rows - rows[0]).tolist()))
+            problem = Problem(values, step, base, tuple((rows - rows[0]).tolist()), priors)
         except ValueError:
             return None
-        return _Posed(problem, begin + rows)
+        return _Posed(problem, begin + rows, not self.at_once)
+
+    def placebos(self, first: int, after: int) -> tuple[list[int], bool]:
+        """Earlier dates a week apart whose days since reach neither the launch nor another one; whether they suffice.
+
+        Dates that another launch touches, and those with nothing known since, make way for still earlier ones; where
+        there are none, half of them will do.
+        """
+        known = range(first - after, PLACEBO_BEFORE[self.grain] - 1, -WEEK[self.grain])
+        free = [at for at in known if self.known[at : at + after].any() and not self.touched[at : at + after].any()][
+            :PLACEBOS
+        ]
+        return free, len(known) >= PLACEBOS
+
+    def _base(self, begin: int, rows: np.ndarray, first: int) -> tuple[Floats, Floats]:
+        """What goes on without this launch, (t, column), and how large each may be, (alternative, column): level and
+        weekday anything, growth and the season of a year by SHAPES, the steps of other launches some noises.
+        """
+        columns: list[Floats] = [np.ones(len(rows))]
+        if self.grain == "day":
+            weekday = self.weekday[begin + rows]
+            present = np.flatnonzero(np.bincount(weekday))
+            columns += [np.asarray((weekday == day) - 1 / len(present)) for day in present[:-1]]
+        free = len(columns)
+        columns.append((rows - rows.mean()) / MONTH[self.grain])
+        turn = 2 * np.pi * rows / YEAR[self.grain]
+        columns += [np.cos(turn), np.sin(turn)]
+        columns += [np.where(begin + rows >= at, 0.5, -0.5) for at in self.moved if begin < at < first]
+        priors = np.full((len(SHAPES), len(columns)), np.inf)
+        priors[:, free : free + 3], priors[:, free + 3 :] = np.array(SHAPES)[:, [0, 1, 1]], MOVED
+        return np.column_stack(columns), priors
 
 
-def _against_the_others(values: Floats, step: Floats) -> tuple[Floats, Floats]:
-    """Each segment less the mean of all, in value and in exposure: what all share, day by day, is gone."""
-    return values - values.mean(axis=1, keepdims=True), step - step.mean(axis=1, keepdims=True)
+def _against_the_others(values: Floats, step: Floats, lag: int) -> tuple[Floats, Floats]:
+    """Segments (t, segment) without what all share, day by day: one series less, each with noise of its own.
+
+    Each is divided by its own noise. Then what is shared has the direction 1 / noise, and what is left are series at
+    right angles to it: two segments are one difference, not two that are each other's mirror image.
+    """
+    scales = _own_noise(values, lag)
+    shared = (1 / scales)[:, None]
+    apart = np.linalg.svd(shared)[0][:, 1:]
+    return values / scales @ apart, step / scales @ apart
 
 
-def _roughness(values: Floats, lag: int) -> Floats:
-    """How much each series (t, segment) moves from week to week, so that loud segments weigh less."""
-    moved = values[lag:] - values[:-lag]
-    scale: Floats = np.maximum(1.4826 * np.median(np.abs(moved - np.median(moved, axis=0)), axis=0), 1e-12)
-    return scale if values.shape[1] > 1 else np.ones(1)
+def _own_noise(values: Floats, lag: int) -> Floats:
+    """How much each segment (t, segment) moves from week to week apart from all, so that loud ones weigh less.
 
-
-def _shape(rows: np.ndarray, weekday: np.ndarray | None) -> Floats:
-    """What goes on without a launch: level, trend, and by days the weekday's own."""
-    columns = [np.ones(len(rows)), rows / max(1, rows[-1]) - 0.5]
-    if weekday is not None:
-        present = np.flatnonzero(np.bincount(weekday))
-        columns += [(weekday == day) - 1 / len(present) for day in present[:-1]]
-    return np.column_stack(columns)
-
-
-def _placebos(grain: str, first: int, after: int) -> list[int]:
-    """Earlier dates a week apart whose days since do not reach the launch."""
-    dates = [first - after - back * WEEK[grain] for back in range(PLACEBOS)]
-    return [at for at in dates if at >= BEFORE[grain]]
+    Of two segments' difference the variance is the sum of theirs. Three differences tell three variances: each is taken
+    from the two segments that it differs least from.
+    """
+    count = values.shape[1]
+    if count == 2:
+        return np.ones(2)
+    between = values[:, :, None] - values[:, None, :]
+    moved = between[lag:] - between[:-lag]
+    apart = (1.4826 * np.median(np.abs(moved - np.median(moved, axis=0)), axis=0)) ** 2
+    found = np.empty(count)
+    for i in range(count):
+        others = np.delete(np.arange(count), i)
+        j, k = others[np.argsort(apart[i, others])[:2]]
+        found[i] = max((apart[i, j] + apart[i, k] - apart[j, k]) / 2, 0.1 * apart[i, j], 1e-24)
+    scales: Floats = np.sqrt(found)
+    return scales
 
 
 def _cry(estimate: float, low: float, high: float) -> float:
@@ -217,28 +268,30 @@ def _cry(estimate: float, low: float, high: float) -> float:
 
 
 def _factor(tried: list[float], after: int, grain: str) -> float:
-    """How much wider the interval must be to have held at the earlier dates: by their 95% quantile, and by their mean
-    square, which uses all of them. Dates whose days overlap count as fewer.
+    """How much wider the interval must be to have held at the earlier dates: by their mean square and by the furthest,
+    which is what 26 say of 95% of all. Each only as far as they are many: dates whose days overlap count as fewer.
     """
-    independent = min(PLACEBOS, PLACEBOS * WEEK[grain] / after)
-    typical = float(np.sqrt(np.mean(np.square(tried)))) * float(special.stdtrit(max(4.0, independent), 0.975))
-    return max(1.0, typical, float(np.quantile(tried, LEVEL, method="higher")))
+    independent = min(len(tried), len(tried) * WEEK[grain] / after)
+    part = independent / (independent + BELIEVED)
+    typical = float(np.mean(np.square(tried))) * 1.96**2  # 1 where the interval is right
+    return max(1.0, float(np.sqrt(1 + part * (typical - 1))), 1 + part * (max(tried) - 1))
 
 
 def _path(
     panel: Panel, posed: _Posed, solved: Fit, interval: tuple[float, float, float], since: slice, wide: float
 ) -> pd.DataFrame:
     """Actual and expected of the treated whole: before the launch what the model says, after it without the step."""
-    rows = posed.rows
+    shown = posed.rows >= since.start - SHOWN[panel.grain]
+    rows = posed.rows[shown]
     actual = panel.treated.mean(axis=1).to_numpy()[rows]
     estimate, low, high = interval
-    if panel.treated.shape[1] > 1:  # segments: what was seen, less what the launch is taken to have done
+    if posed.apart:  # segments: what was seen, less what the launch is taken to have done
         exposure = panel.exposure.to_numpy(dtype=np.float64)
         share = exposure.mean(axis=1)[rows] / (exposure[since].mean() or 1.0)
         expected = actual - estimate * share
         half = wide * np.maximum(high - estimate, estimate - low) * share
     else:
-        base = posed.problem.base
+        base = posed.problem.base[shown]
         expected = base @ solved.base
         if panel.controls.shape[1]:
             expected = expected + panel.controls.mean(axis=1).to_numpy(dtype=np.float64)[rows]

@@ -50,6 +50,8 @@ def digest(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> str:
         values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64)[:last])
         summed.update(f"{values.shape}".encode())
         summed.update(values.tobytes())
+    if panel.touched is not None:
+        summed.update(np.packbits(panel.touched.to_numpy(dtype=bool)[:last]).tobytes())
     return summed.hexdigest()
 
 

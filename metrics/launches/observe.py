@@ -18,7 +18,8 @@ from metrics.engine.launch_grain import launch_grain
 from metrics.engine.query import Filter
 from metrics.engine.sampling import People
 from metrics.engine.value_variance import pooled, value_variance
-from metrics.launches.impact import BEFORE, Panel
+from metrics.launches.history import history_marks, within
+from metrics.launches.impact import SHOWN, Panel
 from metrics.launches.inputs import LaunchInputs
 
 WHOLE = "everybody"
@@ -30,7 +31,8 @@ class Observed:
 
     logarithm: the panel's scale; effects are shares then, else in the KPI's unit. treated, control: in words; control
     is empty without one. notes: what a reader must know. complete_to: the first moment that is not complete.
-    definition, level: of the values. left_out: holidays inside the window.
+    definition, level: of the values. holidays: those that are left out. around: other launches and marks of its KPI
+    that the history is read around, as `name, first day, last day`.
     """
 
     panel: Panel | None
@@ -43,6 +45,7 @@ class Observed:
     definition: str = ""
     level: str = ""
     holidays: tuple[pd.Timestamp, ...] = ()
+    around: tuple[str, ...] = ()
 
 
 def observe(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, *, as_of: str | None = None) -> Observed:
@@ -95,11 +98,16 @@ class _LaunchSeries:
         quiet = self._holidays(pd.DatetimeIndex(treated.index), country)
         if quiet:
             treated = treated.where(~np.asarray(treated.index.isin(list(quiet)))[:, None])
+        around = history_marks(self.launch, self.kpi, self.catalogue)
+        index = pd.DatetimeIndex(treated.index)
+        treated = treated.where(~within(index, [mark for mark in around if mark.kind != "launch"], self.grain)[:, None])
         logarithm = self._logarithm(treated, controls)
         sampling = self._sampling(treated, controls, logarithm)
         if logarithm:
             treated, controls = (np.log(frame.astype(float)) for frame in (treated, controls))
-        panel = Panel(treated, exposure, controls, self.grain, sampling, self._overlap())
+        launches = [mark for mark in around if mark.kind == "launch"]
+        touched = pd.Series(within(index, launches, self.grain), index) if launches else None
+        panel = Panel(treated, exposure, controls, self.grain, sampling, self._overlap(), touched)
         return Observed(
             panel if len(treated) else None,
             "" if len(treated) else f"{self.kpi.title} has no complete value yet.",
@@ -111,6 +119,7 @@ class _LaunchSeries:
             self.definition,
             self.level,
             quiet,
+            tuple(mark.words for mark in around),
         )
 
     def frame(self, name: str, by: str | None) -> pd.DataFrame:
@@ -240,7 +249,7 @@ class _LaunchSeries:
         staged = any(step.segment for step in self.launch.rollout) and treated.shape[1] == len(self._drawn)
         found = list[pd.Series]()
         for drawn in self._drawn:
-            parts = [self._variance(drawn, chosen, before[-BEFORE[self.grain] :]) for chosen in drawn.columns]
+            parts = [self._variance(drawn, chosen, before[-SHOWN[self.grain] :]) for chosen in drawn.columns]
             known = [part.reindex(treated.index) for part in parts if part is not None]
             if len(known) < len(parts):
                 return None

@@ -26,6 +26,7 @@ SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launc
 CAUSES = {
     "late data": "late data",
     "definition": "the definition changed",
+    "history": "other launches or marks before it were added or changed",
     "launch": "the launch was edited",
     "method": "the method changed",
 }

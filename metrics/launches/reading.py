@@ -20,6 +20,7 @@ from metrics.launches.observe import Observed
 from metrics.launches.sampling_floor import widened
 from metrics.presentation.format import days_text
 
+LISTS = ("notes", "around")  # of a reading
 DIGITS = 10  # significant ones that are kept: the same on every machine
 
 
@@ -32,7 +33,7 @@ class Reading:
     factor: how much wider calibration made the interval; None = uncalibrated. cried: how many of `placebos` earlier
     dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement.
     sampling: half of the interval that sampling alone gives, in the unit of smallest; None = not known. floor: the
-    interval was widened to it.
+    interval was widened to it. around: other launches and marks that its history was read around.
     """
 
     kpi: str
@@ -63,6 +64,7 @@ class Reading:
     method: int = METHOD
     sampling: float | None = None
     floor: bool = False
+    around: tuple[str, ...] = ()
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -76,7 +78,12 @@ class Reading:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and the state store."""
         plain = asdict(self)
-        return {**plain, "start": self.start.isoformat(), "end": self.end.isoformat(), "notes": list(self.notes)}
+        return {
+            **plain,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            **{k: list(plain[k]) for k in LISTS},
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Reading:
@@ -88,7 +95,7 @@ class Reading:
                 **kept,
                 "start": date.fromisoformat(plain["start"]),
                 "end": date.fromisoformat(plain["end"]),
-                "notes": tuple(plain.get("notes", ())),
+                **{name: tuple(plain.get(name, ())) for name in LISTS},
             }
         )
 
@@ -138,6 +145,7 @@ def read(
         control=observed.control,
         notes=observed.notes,
         definition=observed.definition,
+        around=observed.around,
     )
     if observed.panel is None:
         return ReadingResult(replace(blank, why=observed.why))

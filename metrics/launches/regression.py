@@ -5,8 +5,11 @@ evidence and cries wolf one time in three (docs/launch-quality.md has the measur
 process and, beside it, noise of the single period: a slow drift under a rough surface is both.
 
 Such noise is made white in O(t): a first difference with the AR coefficient leaves a covariance with one diagonal
-beside the main one, and the Cholesky factor of that is a recursion. All candidates and all columns of all fits of one
-length go through it together, so that 26 earlier dates cost little more than one.
+beside the main one, and the Cholesky factor of that is a recursion. It begins at the first day, so a shorter series is
+the beginning of a longer one, and the columns of many fits go through it together.
+
+What goes on without a launch may be believed to be small: coefficients with a prior are part of the noise, and the fit
+is averaged over how large they may be. A trend that a short window cannot tell from a step would else take its power.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from scipy import special
 
 Floats = NDArray[np.float64]
 MEMORY = (-0.2, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98, 0.995)  # candidate AR(1) coefficients
-PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)  # candidate parts of the variance that have that memory
+PARTS = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)  # candidate parts of the variance that have that memory
 CANDIDATES = ((0.0, 0.0), *((memory, part) for memory in MEMORY for part in PARTS))  # the first is white
 LIKELY = 1e-4  # candidates below this weight are left out of quantiles
 HALVINGS = 30  # of a quantile's bracket; published verdicts were made with as many
+TOGETHER = 120  # columns that are made white at once: more of them cost memory and save nothing
 NEWTON, CLOSE = 60, 1e-13  # most steps; when to stop, in widths of the bracket
 
 
@@ -32,18 +36,22 @@ NEWTON, CLOSE = 60, 1e-13  # most steps; when to stop, in widths of the bracket
 class Problem:
     """Series y (t, series), one common step (t, series) and each series' own base (t, column).
 
-    at: the observations' positions from 0, rising; some may be missing. Raises ValueError if there are too few.
+    at: the observations' positions from 0, rising; some may be missing. priors: (alternative, column), how large the
+    coefficients of base may be: standard deviations in units of the noise's, inf = anything; the fit is averaged over
+    the alternatives as over the noises. Without it, all may be anything. Raises ValueError with too few observations.
     """
 
     y: Floats
     step: Floats
     base: Floats
     at: tuple[int, ...]
+    priors: Floats | None = None
     freedom: int = field(init=False)
 
     def __post_init__(self) -> None:
         (count, columns), series = self.base.shape, self.y.shape[1]
-        object.__setattr__(self, "freedom", series * (count - columns) - 1)
+        free = columns if self.priors is None else int(np.isinf(self.priors).all(axis=0).sum())
+        object.__setattr__(self, "freedom", series * (count - free) - 1)
         if self.freedom < 1 or count <= columns:
             raise ValueError(f"{count} observations cannot tell {columns + 1} things")
 
@@ -55,8 +63,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted step, per candidate noise: steps, scales (its standard errors), weights that add up to 1: (candidate).
+    """A fitted step, per candidate: steps, scales (its standard errors), weights that add up to 1: (candidate).
 
+    A candidate is a noise, with each alternative of what is believed of the base.
     base: mean coefficients of what goes on without it, (column), of the first series. known: (candidate, column,
     column) their covariance in units of the noise's variance. variances: (candidate), the noise's.
     """
@@ -143,18 +152,21 @@ def fit(y: Floats, step: Floats, base: Floats, at: tuple[int, ...]) -> Fit:
 
 def fits(problems: Sequence[Problem]) -> list[Fit]:
     """The fit of each, in their order."""
-    found: dict[int, Fit] = {}
-    for days in dict.fromkeys(problem.days for problem in problems):
-        same = [i for i, problem in enumerate(problems) if problem.days == days]
-        parts = [_Part(problems[i]) for i in same]
-        columns, which = np.unique(np.concatenate([p.columns for p in parts], axis=1), axis=1, return_inverse=True)
-        white, logs = _whitened(columns)  # earlier dates share their base and step: most columns are there once
-        first = 0
-        for i, part in zip(same, parts, strict=True):
-            own = which[first : first + part.columns.shape[1]]
-            found[i] = part.fitted(white[:, own], logs)
-            first += len(own)
-    return [found[i] for i in range(len(problems))]
+    found: list[Fit] = []
+    parts = [_Part(problem) for problem in problems]
+    while parts:
+        sizes = np.cumsum([part.columns.shape[1] for part in parts])
+        count = max(1, int(np.searchsorted(sizes, TOGETHER, side="right")))
+        now, parts = parts[:count], parts[count:]
+        columns = np.zeros((max(part.problem.days for part in now), int(sizes[count - 1])))
+        for part, end in zip(now, sizes, strict=False):
+            columns[: part.problem.days, end - part.columns.shape[1] : end] = part.columns
+        white, logs = _whitened(columns)
+        for part, end in zip(now, sizes, strict=False):
+            days = part.problem.days
+            own = white[:days, :, end - part.columns.shape[1] : end].transpose(1, 2, 0)
+            found.append(part.fitted(np.ascontiguousarray(own), logs[days - 1]))
+    return found
 
 
 class _Part:
@@ -167,7 +179,8 @@ class _Part:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, base = problem, problem.base
-        on_base = np.linalg.lstsq(base, np.column_stack([problem.step, problem.y]), rcond=None)[0]
+        free = base if problem.priors is None else base * np.isinf(problem.priors).all(axis=0)
+        on_base = np.linalg.lstsq(free, np.column_stack([problem.step, problem.y]), rcond=None)[0]
         self.series = problem.y.shape[1]
         self.of_step, self.of_y = on_base[:, 0], on_base[:, self.series]
         left_z = problem.step - base @ on_base[:, : self.series]
@@ -182,32 +195,57 @@ class _Part:
         self.columns[missing, range(width, width + len(missing))] = 1.0
 
     def fitted(self, white: Floats, logs: Floats) -> Fit:
-        """white: columns (candidate, column, t) without the noise's memory. logs: log determinants (candidate)."""
+        """white: columns (noise, column, t) without the noise's memory. logs: log determinants (noise)."""
         series, freedom, width = self.series, self.problem.freedom, self.problem.base.shape[1]
-        gram = white @ white.transpose(0, 2, 1)
-        own = gram.shape[1] - 2 * series
-        information, mixed = gram[:, :own, :own], gram[:, :own, own:]
+        gram, determinants = self._without_missing(white @ white.transpose(0, 2, 1))
+        tight, taken = self._believed()
+        information, mixed = gram[:, :width, :width] + tight, gram[:, :width, width:]
         known = np.linalg.inv(information)
         explained = known @ mixed
-        left = gram[:, own:, own:] - mixed.transpose(0, 2, 1) @ explained  # what the base does not explain
-        power = np.trace(left[:, :series, :series], axis1=1, axis2=2)
-        steps = np.trace(left[:, :series, series:], axis1=1, axis2=2) / power
-        rest = np.trace(left[:, series:, series:], axis1=1, axis2=2) - steps**2 * power
+        left = gram[:, width:, width:] - mixed.transpose(0, 2, 1) @ explained  # what the base does not explain
+        power = np.trace(left[..., :series, :series], axis1=2, axis2=3)
+        steps = np.trace(left[..., :series, series:], axis1=2, axis2=3) / power
+        rest = np.trace(left[..., series:, series:], axis1=2, axis2=3) - steps**2 * power
         variances = np.maximum(rest / freedom, 1e-300)
-        # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|
-        determinants = series * (logs + np.linalg.slogdet(information)[1]) + np.log(power)
-        likelihood = -0.5 * (freedom * np.log(variances) + determinants)
+        # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|; columns with a prior belong to V
+        determinants = series * (logs + determinants + np.linalg.slogdet(information)[1] + taken) + np.log(power)
+        likelihood = (-0.5 * (freedom * np.log(variances) + determinants)).ravel()
         weights = np.exp(likelihood - likelihood.max())
         weights = weights / weights.sum()
+        power, steps, variances = power.ravel(), steps.ravel(), variances.ravel()
         whole = self.step + steps
-        base = self.of_y + (explained[:, :width, series] - steps[:, None] * explained[:, :width, 0])
-        base = base - whole[:, None] * self.of_step
-        covariance = np.ascontiguousarray(known[:, :width, :width])
+        base = self.of_y + (explained[..., series] - steps.reshape(explained.shape[:2])[..., None] * explained[..., 0])
+        base = base.reshape(-1, width) - whole[:, None] * self.of_step
+        covariance = np.asarray(known.reshape(-1, width, width), dtype=np.float64)
         return Fit(whole, np.sqrt(variances / power), weights, freedom, weights @ base, covariance, variances)
+
+    def _without_missing(self, gram: Floats) -> tuple[Floats, Floats]:
+        """Products of columns (noise, column, column) less the missing days' own; their log determinants, (noise)."""
+        width = self.problem.base.shape[1]
+        end = gram.shape[1] - 2 * self.series
+        if end == width:
+            return gram, np.zeros(len(gram))
+        kept = [*range(width), *range(end, gram.shape[1])]
+        missing, beside = gram[:, width:end, width:end], gram[:, width:end][:, :, kept]
+        left = gram[:, kept][:, :, kept] - beside.transpose(0, 2, 1) @ np.linalg.solve(missing, beside)
+        return left, np.linalg.slogdet(missing)[1]
+
+    def _believed(self) -> tuple[Floats, Floats]:
+        """What priors add to the information, (alternative, 1, column, column); their log determinants, (same, 1)."""
+        priors = self.problem.priors
+        if priors is None:
+            return np.zeros((1, 1, 1, 1)), np.zeros((1, 1))
+        tight = np.zeros((len(priors), 1, *2 * (priors.shape[1],)))
+        column = np.arange(priors.shape[1])
+        tight[:, 0, column, column] = priors**-2.0
+        taken = 2 * np.log(np.where(np.isinf(priors), 1.0, priors)).sum(axis=1)
+        return tight, taken[:, None]
 
 
 def _whitened(columns: Floats) -> tuple[Floats, Floats]:
-    """Columns (t, column) without each candidate's memory, (candidate, column, t); log determinants, (candidate)."""
+    """Columns (t, column) without each candidate's memory, (t, candidate, column); log determinants of the days so far,
+    (t, candidate).
+    """
     ratios, scales, logs = _noises(len(columns))
     memory = np.array([memory for memory, _ in CANDIDATES])[:, None]
     white = np.repeat(columns[:, None, :], len(CANDIDATES), axis=1)
@@ -217,15 +255,15 @@ def _whitened(columns: Floats) -> tuple[Floats, Floats]:
     for i in range(1, len(white)):
         np.multiply(white[i - 1], ratios[i], out=before)
         np.subtract(white[i], before, out=white[i])
-    return white.transpose(1, 2, 0), logs
+    return white, logs
 
 
 @lru_cache(maxsize=64)
 def _noises(days: int) -> tuple[Floats, Floats, Floats]:
     """Per day and candidate, (t, candidate, 1): what is taken off of the day before, and what it is multiplied by.
 
-    And each candidate's log determinant. The first difference wₜ − φwₜ₋₁ has the variance part(1−φ²) + (1−part)(1+φ²),
-    1 on the first day, and the covariance −(1−part)φ with the day before.
+    And each candidate's log determinant of the days so far, (t, candidate). The first difference wₜ − φwₜ₋₁ has the
+    variance part(1−φ²) + (1−part)(1+φ²), 1 on the first day, and the covariance −(1−part)φ with the day before.
     """
     memory, part = np.array(CANDIDATES).T
     variance = part * (1 - memory**2) + (1 - part) * (1 + memory**2)
@@ -234,4 +272,5 @@ def _noises(days: int) -> tuple[Floats, Floats, Floats]:
     for i in range(1, days):
         lower[i] = beside / diagonal[i - 1]
         diagonal[i] = np.sqrt(variance - lower[i] ** 2)
-    return (lower / diagonal)[:, :, None], 1 / diagonal[:, :, None], 2 * np.log(diagonal).sum(axis=0)
+    logs = 2 * np.cumsum(np.log(diagonal), axis=0)
+    return (lower / diagonal)[:, :, None], 1 / diagonal[:, :, None], logs

@@ -44,7 +44,7 @@ class Restated:
     """What a published reading would say on today's values, and why it differs."""
 
     reading: Reading
-    cause: str  # late data, definition, launch or method
+    cause: str  # late data, definition, history (marks before it), launch or method
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,7 @@ def restated(
         now = read(launch, kpi, observed, item.reading.days, measure=measure).reading
         if not same(now, item.reading):
             cause = "definition" if now.definition != item.reading.definition else "late data"
+            cause = "history" if now.around != item.reading.around else cause
             cause = "launch" if terms_of(item.terms) != terms_of(launch) else cause
             cause = "method" if item.reading.method != METHOD else cause
             found[item.reading.days] = Restated(now, cause)

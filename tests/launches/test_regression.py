@@ -126,6 +126,38 @@ def test_fits_together_are_the_fits_apart_whatever_their_lengths() -> None:
         close(np.array(interval), np.array(fits([problem])[0].interval(LEVEL)), "interval")
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("series", [1, 3])
+def test_a_column_with_a_prior_is_part_of_the_noise(series: int, missing: float) -> None:
+    """Against its column taken out of the base and its outer product put into the covariance."""
+    plain = made(11, 70, series, missing)
+    extra = np.column_stack([np.linspace(-1, 1, len(plain.y)), np.arange(len(plain.y)) > 30])
+    sizes = np.array([[0.5, 2.0], [3.0, 0.1]])
+    priors = np.hstack([np.full((2, plain.base.shape[1]), np.inf), sizes])
+    found = fits([Problem(plain.y, plain.step, np.hstack([plain.base, extra]), plain.at, priors)])[0]
+    steps, scales, logs = [], [], []
+    apart = np.abs(np.subtract.outer(plain.at, plain.at))
+    for believed in sizes:
+        for memory, part in regression.CANDIDATES:
+            v = part * np.float_power(abs(memory), apart) * np.sign(memory) ** apart
+            v = np.where(apart == 0, 1.0, v) + (extra * believed**2) @ extra.T
+            whole = np.kron(np.eye(series), np.linalg.inv(v))
+            x = np.column_stack([np.kron(np.eye(series), plain.base), plain.step.T.ravel()])
+            information, y = x.T @ whole @ x, plain.y.T.ravel()
+            beta = np.linalg.solve(information, x.T @ whole @ y)
+            rest = y - x @ beta
+            variance = rest @ whole @ rest / plain.freedom
+            steps.append(beta[-1])
+            scales.append(np.sqrt(variance * np.linalg.inv(information)[-1, -1]))
+            shape = series * np.linalg.slogdet(v)[1] + np.linalg.slogdet(information)[1]
+            logs.append(-0.5 * (plain.freedom * np.log(variance) + shape))
+    weights = np.exp(np.array(logs) - max(logs))
+    assert found.freedom == plain.freedom
+    np.testing.assert_allclose(found.steps, steps, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.scales, scales, rtol=1e-6)
+    np.testing.assert_allclose(found.weights, weights / weights.sum(), rtol=1e-5, atol=1e-9)
+
+
 def test_a_high_level_costs_no_digits() -> None:
     """A hundred thousand with noise of a tenth, as counts have it: the differences of its squares would be noise."""
     problem = made(5, 74, 1, 0.0)
