@@ -15,15 +15,22 @@ Said = tuple[str, str]  # a sentence and its slug: good, bad or quiet
 
 
 def headline(
-    card: Scorecard, verdicts: Mapping[str, Said], today: date, *, checks: Sequence[tuple[str, str]]
+    card: Scorecard,
+    verdicts: Mapping[str, Said],
+    today: date,
+    *,
+    checks: Sequence[tuple[str, str]],
+    planned: Sequence[Said] = (),
 ) -> tuple[Said, ...]:
-    """verdicts: KPI → what was read in a sentence, and its slug. checks: of its readiness, state and words."""
+    """verdicts: KPI → what was read in a sentence, and its slug. checks: of its readiness, state and words. planned:
+    what a launch that is to come could show, and its slug.
+    """
     launch = card.launch
     if card.phase == "planned":
         days = (launch.starts_on - today).days
         ready = sum(state == "ok" for state, _ in checks)
         left = f" {ready} of {counted(len(checks), 'check')} passed." if checks else ""
-        return ((f"It starts in {counted(days, 'day')}.{left}", "quiet"),)
+        return ((f"It starts in {counted(days, 'day')}.{left}", "quiet"), *planned)
     read = [score for score in card.scores if score.role == "success" and score.latest and score.latest.reading.verdict]
     said = [verdicts[score.kpi.name] for score in read] or [(_waits(card), "quiet")]
     used = card.adoption

@@ -18,6 +18,7 @@ from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.forest import Light, Row, lights, rows
 from metrics.launches.headline import headline, next_step
+from metrics.launches.plan import Plan, in_words, plans
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
 from metrics.presentation import format as fmt
@@ -156,6 +157,7 @@ class LaunchPage:
     forest: tuple[Row, ...] = ()
     lights: tuple[Light, ...] = ()
     next_step: str = ""
+    plans: tuple[Plan, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -180,7 +182,11 @@ def launch_page(
     if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
         assumed = (*assumed, words.CONTROL)
     verdicts = {block.name: (block.sentence, block.slug) for block in blocks}
-    said = headline(card, verdicts, today, checks=_readiness(card))
+    wishes = [_asked(score) for score in card.scores]
+    planned = plans(card, wishes)
+    checks = _readiness(card, planned)
+    could = [(in_words(plan), "quiet" if plan.works else "bad") for plan in planned]
+    said = headline(card, verdicts, today, checks=checks, planned=could)
     return LaunchPage(
         launch.name,
         launch.title,
@@ -195,7 +201,7 @@ def launch_page(
         card.adoption_why,
         _voice(card.voice) if card.voice else None,
         card.voice_why,
-        _readiness(card),
+        checks,
         assumed,
         card.overlaps or ("Nothing else is known to have touched its KPIs in these days.",),
         tuple((g.audience, g.message, g.channel, g.done) for g in launch.go_to_market),
@@ -203,9 +209,10 @@ def launch_page(
         tuple((what.capitalize(), why, f"{by}, {fmt.moment_text(at)}") for what, why, by, at in decisions),
         tuple(_breach(catalogue, *breach) for breach in breaches if breach[0] in catalogue.kpis),
         f"Data to {fmt.day_text(data_to)}.",
-        rows(card.scores, [_asked(score) for score in card.scores], [block.wish for block in blocks]),
+        rows(card.scores, wishes, [block.wish for block in blocks]),
         lights(card.scores, [block.guard for block in blocks]),
         next_step(card, today),
+        planned,
     )
 
 
@@ -439,8 +446,9 @@ def _voice(found: Voice) -> VoiceBlock:
     )
 
 
-def _readiness(card: Scorecard) -> tuple[tuple[str, str], ...]:
-    found = [(check.state, check.words) for check in card.readiness]
+def _readiness(card: Scorecard, planned: Sequence[Plan]) -> tuple[tuple[str, str], ...]:
+    found = [("ok" if plan.works else "warning", in_words(plan)) for plan in planned]
+    found += [(check.state, check.words) for check in card.readiness]
     for score in card.scores:
         sees = card.sees.get(score.kpi.name)
         if score.role == "success" and sees is not None and sees.size > 1e-6:

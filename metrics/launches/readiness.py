@@ -50,13 +50,22 @@ def history(launch: Launch, kpi: KpiCommon, observed: Observed) -> Check:
     return Check("ok", f"{kpi.title}: {known} {grain}s of history.")
 
 
-def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) -> Visible | None:
-    """What the method could have seen at D+14 of a launch at the latest date before this one."""
+def visible(observed: Observed, half: float | None) -> Visible | None:
+    """What the method could have seen at D+14. half: of the interval there, on the panel's scale."""
+    if half is None:
+        return None
+    return Visible(float(np.expm1(half)) if observed.logarithm else half, observed.logarithm)
+
+
+def half_interval(launch: Launch, observed: Observed, days: int, *, measure: Measure = impact) -> float | None:
+    """Half of the interval, on the panel's scale, of a reading at D+`days` of a launch of all at the latest date before
+    this one.
+    """
     if observed.panel is None or not len(observed.panel.treated):
         return None
     panel = observed.panel
     index = pd.DatetimeIndex(panel.treated.index)
-    after = FIRM_DAYS * WEEK[panel.grain] // 7
+    after = days * WEEK[panel.grain] // 7
     first = min(int(index.searchsorted(pd.Timestamp(launch.starts_on))), len(index)) - after
     if first < FEWEST_BEFORE[panel.grain]:
         return None
@@ -68,10 +77,7 @@ def visible(launch: Launch, observed: Observed, *, measure: Measure = impact) ->
         index[first],
         index[first + after - 1] + pd.Timedelta(hours=1),
     )
-    if found is None:
-        return None
-    size = float(np.expm1(found.smallest)) if observed.logarithm else found.smallest
-    return Visible(size, observed.logarithm)
+    return None if found is None else found.smallest
 
 
 def _sampled(panel: Panel, treated: pd.DataFrame) -> pd.DataFrame | None:

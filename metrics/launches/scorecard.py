@@ -11,7 +11,7 @@ import pandas as pd
 from connectors.errors import KpiError
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.catalog.models.launch import READINGS, Launch
+from metrics.catalog.models.launch import FIRM_DAYS, READINGS, Launch
 from metrics.catalog.segments import segments
 from metrics.catalog.types.survey import Survey
 from metrics.engine.query import EntitySet, Filter
@@ -21,7 +21,7 @@ from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
-from metrics.launches.readiness import Check, Visible, history, stated, visible
+from metrics.launches.readiness import Check, Visible, half_interval, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import WORTHS, ScoreChange, Scored, Word, alike, changed, changed_words, scored
 
@@ -96,6 +96,7 @@ class Scorecard:
     voice_why: str
     overlaps: tuple[str, ...]
     sees: Mapping[str, Visible] = field(default_factory=dict)
+    halves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)  # KPI → days → half of a reading's interval
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -110,6 +111,7 @@ class Measured:
     seen: Mapping[str, Observed]
     scores: tuple[KpiScore, ...]
     sees: Mapping[str, Visible]
+    halves: Mapping[str, Mapping[int, float]]
 
 
 def measured(
@@ -122,11 +124,17 @@ def measured(
 ) -> Measured:
     """Every impact of a launch on the live data. measure: how one is found. full: see scorecard."""
     seen = {name: _observed(inputs, launch, name) for name in launch.measured if name in inputs.catalogue.kpis}
-    sees = {}
-    if full:
-        found = {name: visible(launch, observed, measure=measure) for name, observed in seen.items()}
-        sees = {name: size for name, size in found.items() if size is not None}
-    return Measured(seen, tuple(_scores(inputs, launch, seen, kept, full, measure)), sees)
+    halves = {name: _halves(launch, name, observed, measure) for name, observed in seen.items()} if full else {}
+    found = {name: visible(seen[name], sizes.get(FIRM_DAYS)) for name, sizes in halves.items()}
+    sees = {name: size for name, size in found.items() if size is not None}
+    return Measured(seen, tuple(_scores(inputs, launch, seen, kept, full, measure)), sees, halves)
+
+
+def _halves(launch: Launch, name: str, observed: Observed, measure: Measure) -> dict[int, float]:
+    """Days of a reading → half of its interval; of what the launch is to move, of each."""
+    days = READINGS if name in {item.kpi for item in launch.success} else (FIRM_DAYS,)
+    found = {day: half_interval(launch, observed, day, measure=measure) for day in days}
+    return {day: half for day, half in found.items() if half is not None}
 
 
 def scorecard(
@@ -155,7 +163,8 @@ def scorecard(
     ready = _readiness(inputs, launch, seen) if full else ()
     overlaps = (*_overlaps(inputs.catalogue, launch), *firing)
     return Scorecard(
-        launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, found.sees
+        *(launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps),
+        *(found.sees, found.halves),
     )
 
 

@@ -114,6 +114,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "launches/links": {"links": [(BAD, LINK), (BAD, f"https://x/{BAD}"), (BAD, BAD)]},
     "launches/list": {"items": [hostile(LaunchItem, phase="running", lights=LIGHTS)]},
     "launches/marks": {"marks": [(BAD, BAD, BAD, BAD)]},
+    "launches/plan": {"plans": [(BAD, [(BAD, BAD, True)])]},
     "launches/readiness": {"checks": [("warning", BAD)]},
     "launches/scores": {"blocks": [BLOCK]},
     "launches/split": {"bars": [(BAD, BAD, 0.5)]},

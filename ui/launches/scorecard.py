@@ -12,6 +12,7 @@ from jobs.launches.registry import add, remove
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
 from metrics.launches.page import LaunchPage, Remark
+from metrics.launches.plan import by_reading
 from ui.launches.charts import curve_figure
 from ui.shell import state, url
 from ui.shell.acts import do
@@ -125,11 +126,28 @@ def show_basis(page: LaunchPage) -> None:
     if page.readiness:
         st.header("Readiness")
         render("launches/readiness", checks=page.readiness)
+    if page.plans:
+        _show_plans(page)
     if page.go_to_market:
         st.header("Go-to-market")
         render("launches/go_to_market", items=page.go_to_market)
     if page.links:
         render("launches/links", links=page.links)
+
+
+def _show_plans(page: LaunchPage) -> None:
+    """What each reading could see, for the share that a slider says."""
+    share = st.slider(
+        "Share of the audience that has it from the first day",
+        5,
+        100,
+        100,
+        5,
+        format="%d%%",
+        key=f"share_of_{page.name}",
+    )
+    tried = [(plan.kpi.title, by_reading(plan, dict.fromkeys(plan.halves, share / 100))) for plan in page.plans]
+    render("launches/plan", plans=tried)
 
 
 def edit_launch(name: str, kept: str) -> None:
