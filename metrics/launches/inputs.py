@@ -9,11 +9,12 @@ import pandas as pd
 
 from metrics.catalog.models.launch import Adoption
 from metrics.catalog.types.survey import Survey
-from metrics.engine import adoption, feedback
+from metrics.engine import adoption, exposure, feedback
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Query, Series
 
+ExposedPeople = exposure.Asked  # whose outcome, of when: a question, which only `exposed_sums` answers
 Answers = feedback.Answers  # whose answers, of when: a question, which only `scores` and `comments` answer
 
 
@@ -53,6 +54,10 @@ class LaunchInputs:
             end=end,
             by=by,
         )
+
+    def exposed_sums(self, asked: ExposedPeople) -> pd.DataFrame:
+        """People by variant and day of exposure with what they did, added up: as the engine says. Raises KpiError."""
+        return exposure.exposed_sums(asked, self.catalogue, self._reader)
 
     def uses_so_far(self, item: Adoption) -> int:
         """Rows before today that count as a use. Raises KpiError."""
