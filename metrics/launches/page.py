@@ -18,6 +18,7 @@ from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.forest import Light, Row, lights, rows
 from metrics.launches.headline import headline, next_step
+from metrics.launches.people.people_block import PeopleBlock, people_block
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
 from metrics.presentation import format as fmt
@@ -151,6 +152,7 @@ class LaunchPage:
     forest: tuple[Row, ...] = ()
     lights: tuple[Light, ...] = ()
     next_step: str = ""
+    people: PeopleBlock | None = None
 
     @property
     def summary(self) -> str:
@@ -201,6 +203,7 @@ def launch_page(
         rows(card.scores, [_asked(score) for score in card.scores], [block.wish for block in blocks]),
         lights(card.scores, [block.guard for block in blocks]),
         next_step(card, today),
+        people_block(card.people) if card.people else None,
     )
 
 

@@ -21,6 +21,7 @@ from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
+from metrics.launches.people.people_reading import People, people_reading
 from metrics.launches.readiness import Check, Visible, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import ScoreChange, Scored, Word, changed, changed_words, scored
@@ -96,6 +97,7 @@ class Scorecard:
     voice_why: str
     overlaps: tuple[str, ...]
     sees: Mapping[str, Visible] = field(default_factory=dict)
+    people: People | None = None  # None where only a list is wanted
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -154,9 +156,9 @@ def scorecard(
     voice, voice_why = _voice(inputs, launch) if full else (None, "")
     ready = _readiness(inputs, launch, seen) if full else ()
     overlaps = (*_overlaps(inputs.catalogue, launch), *firing)
-    return Scorecard(
-        launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps, found.sees
-    )
+    people = people_reading(launch, inputs) if full else None
+    done = min(days, default=0)
+    return Scorecard(launch, phase, done, ready, scores, used, used_why, voice, voice_why, overlaps, found.sees, people)
 
 
 def _observed(inputs: LaunchInputs, launch: Launch, name: str) -> Observed:

@@ -68,7 +68,7 @@ def written(project: Builder, made: World, exposure: str, more: str = "", kpis: 
     for table, dimensions in DATASETS.items():
         project.rows(table, getattr(made, table), entity="who", dimensions=dimensions, watermark="whole_days")
     for name in kpis:
-        project.kpi(name, KPIS[name])
+        project.kpi(name, f"{KPIS[name]}\ngrains: [day]\ngrain: day\ndimensions: []")
     named = ", ".join(f"{{kpi: {name}}}" for name in kpis)
     project.write(
         "launches", "wizard", f"name: wizard\non: {START:%Y-%m-%d}\nsuccess: [{named}]\nexposure: {exposure}\n{more}\n"

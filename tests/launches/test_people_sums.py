@@ -111,7 +111,7 @@ def asked_of(project: Builder, kpi: str) -> pd.DataFrame:
     return exposed_sums(asked, catalogue, reader)
 
 
-@pytest.mark.breadth(3)
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("kpi", KPIS)
 def test_sums_and_products_are_those_of_the_people(product: tuple[Builder, World], kpi: str) -> None:
     project, made = product

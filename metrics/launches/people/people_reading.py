@@ -35,13 +35,14 @@ DAY = pd.Timedelta(days=1)
 class VariantReading:
     """One variant of one KPI against the control. days: 7, 14, 28 since launch; 0 = today, valid at every look.
 
-    end: the day at which it ends. verdict: empty = none, `why` says so; withheld where the sample ratio is wrong.
-    lift: the effect that the verdict is of, relative or in the KPI's unit; always: today's, valid at every look.
+    starts, end: the launch's day, and that at which it ends. verdict: empty = none, withheld = the sample ratio is
+    wrong; `why` says so. lift: the effect that the verdict is of, `relative` or in the KPI's unit, with its interval.
     guard: holds, breached or not known yet, of a guardrail with a margin. wears_off: it was another in the first days.
     """
 
     variant: str
     days: int
+    starts: pd.Timestamp
     end: date
     verdict: str = ""
     why: str = ""
@@ -223,7 +224,7 @@ class _Exposed:
         at: int,
         variants: int,
     ) -> VariantReading:
-        blank = VariantReading(variant, days, end.date())
+        blank = VariantReading(variant, days, self.start, end.date())
         ripe = person.after + (person.window or pd.Timedelta(0).to_pytimedelta())
         last = (end - DAY - ripe).floor("D")
         by = table.of_end(at, None, last)
