@@ -9,12 +9,13 @@ import pandas as pd
 
 from metrics.catalog.models.launch import Adoption
 from metrics.catalog.types.survey import Survey
-from metrics.engine import adoption, exposure, feedback
+from metrics.engine import adoption, exposure, feedback, people_by_segment
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Query, Series
 
 ExposedPeople = exposure.Asked  # whose outcome, of when: a question, which only `exposed_sums` answers
+SegmentPeople = people_by_segment.AskedSegments  # the same without exposures, which only `segment_sums` answers
 Answers = feedback.Answers  # whose answers, of when: a question, which only `scores` and `comments` answer
 
 
@@ -58,6 +59,10 @@ class LaunchInputs:
     def exposed_sums(self, asked: ExposedPeople) -> pd.DataFrame:
         """People by variant and day of exposure with what they did, added up: as the engine says. Raises KpiError."""
         return exposure.exposed_sums(asked, self.catalogue, self._reader)
+
+    def segment_sums(self, asked: SegmentPeople) -> pd.DataFrame:
+        """People by segment with what they did in the weeks around a day, added up. Raises KpiError."""
+        return people_by_segment.segment_sums(asked, self.catalogue, self._reader)
 
     def uses_so_far(self, item: Adoption) -> int:
         """Rows before today that count as a use. Raises KpiError."""

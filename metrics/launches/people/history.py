@@ -10,7 +10,7 @@ import pandas as pd
 from metrics.launches.people.comparison import compared
 from metrics.launches.people.moments import Sums
 
-SPLITS = 250  # of each earlier date
+SPLITS = 500  # of each earlier date
 SEED = 20
 
 
@@ -45,6 +45,6 @@ def cried_wolf(buckets: dict[str, Sums], splits: int = SPLITS, seed: int = SEED)
     return cried, tried
 
 
-def earlier_dates(start: pd.Timestamp, days: int, count: int = 2) -> list[pd.Timestamp]:
+def earlier_dates(start: pd.Timestamp, days: int, count: int = 1) -> list[pd.Timestamp]:
     """Days at which a reading of so many days would have ended before the launch, the latest first."""
     return [start - pd.Timedelta(days=days * (k + 1)) for k in range(count)]

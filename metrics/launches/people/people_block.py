@@ -14,12 +14,18 @@ from metrics.launches.people.comparison import Lift
 from metrics.launches.people.novelty import uneven_week
 from metrics.launches.people.people_reading import DOWN, OPEN, UP, KpiPeople, People, VariantReading
 from metrics.launches.people.sample_ratio import BREACH, SampleRatio
+from metrics.launches.people.segments_reading import SegmentReading
 from metrics.presentation import format as fmt
 
 LESS_THAN = 0.005  # of the variance: CUPED took nothing off that anybody would notice
 STRONGER = (
     "People were exposed or not in the same days, so whatever else happened in these days touched both sides: this is "
     "the stronger reading. The one by day, of the whole audience, stands beside it."
+)
+
+SEGMENTS = (
+    "Whoever was there in the four weeks before is followed, week by week, in the segment of then. Segments may differ "
+    "for reasons of their own: the interval is as wide as such differences were at earlier dates, or wider."
 )
 
 
@@ -57,7 +63,12 @@ def people_block(found: People) -> PeopleBlock:
     """What the page shows."""
     if found.why:
         reason = found.why if found.why.endswith(("?", ".")) else f"{found.why}."
-        return PeopleBlock(f"Read from days, not from people: {reason}", "", "quiet", found.notes, (), ())
+        rows = tuple(_segment_row(one) for one in found.segments if one.lift is not None)
+        cannot = tuple(f"{one.kpi.title}: no reading from people, {one.why}." for one in found.segments if one.why)
+        if rows:
+            line = "Read from people of its segments, those that got it against those that did not (yet)"
+            return PeopleBlock(line, "", "quiet", (SEGMENTS, f"No stronger reading: {reason}"), rows, cannot)
+        return PeopleBlock(f"Read from days, not from people: {reason}", "", "quiet", found.notes, (), cannot)
     rows = tuple(
         _row(one, variant, found.before)
         for one in found.kpis
@@ -125,6 +136,27 @@ def _row(one: KpiPeople, variant: str, before: int) -> PeopleRow:
     )
 
 
+def _segment_row(one: SegmentReading) -> PeopleRow:
+    assert one.lift is not None
+    verdict = _verdict(one.lift)
+    effect, low, high = _amounts(one.kpi, one.lift, relative=True)
+    size = f" by {effect.lstrip(f'+±{fmt.MINUS}')}" if verdict != OPEN else ""
+    notes = [f"{one.people:,} people who got it, {one.others:,} held against them, {counted(one.weeks, 'week')}"]
+    if one.wider > 1:
+        notes.append(
+            f"{fmt.number(one.wider, 1)} times as wide as people alone, by {counted(one.placebos, 'earlier date')}"
+        )
+    up = one.kpi.direction == "up_is_good"
+    slug = "quiet" if verdict == OPEN or one.kpi.direction == "neutral" else "good" if (verdict == UP) == up else "bad"
+    today = f"{verdict}{size} ({words.bare(low)} to {high})"
+    steps = "audience against control" if one.steps == 2 else counted(one.steps, "step")
+    return PeopleRow(one.kpi.name, one.kpi.title, steps, today, slug, (), "", "quiet", tuple(notes))
+
+
+def _verdict(lift: Lift) -> str:
+    return UP if lift.low > 0 else DOWN if lift.high < 0 else OPEN
+
+
 def said(kpi: KpiCommon, reading: VariantReading) -> str:
     """`moved up by 21.4% (+11.4% to +32.3%)`, `no clear change (−1.9% to +7.4%)`, or why there is none."""
     if reading.comparison is None or reading.lift is None:
@@ -177,7 +209,7 @@ def as_numbers(found: People) -> dict[str, Any]:
     """For JSON: plain values only."""
     ratio = found.ratio
     return {
-        "used": "" if found.why else "exposures",
+        "used": "segments" if any(one.lift for one in found.segments) else "" if found.why else "exposures",
         "why": found.why or None,
         "exposed": dict(found.exposed),
         "control": found.control or None,
@@ -190,6 +222,24 @@ def as_numbers(found: People) -> dict[str, Any]:
         else {"p": ratio.p, "breached": ratio.is_breached, "planned": dict(ratio.shares), "why": ratio.why or None},
         "notes": list(found.notes),
         "kpis": [_kpi_numbers(one) for one in found.kpis],
+        "segments": [_segment_numbers(one) for one in found.segments],
+    }
+
+
+def _segment_numbers(one: SegmentReading) -> dict[str, Any]:
+    lift = one.lift
+    return {
+        "kpi": one.kpi.name,
+        "why": one.why or None,
+        "verdict": _verdict(lift) if lift else "",
+        "effect": lift.effect if lift else None,
+        "low": lift.low if lift else None,
+        "high": lift.high if lift else None,
+        "people": one.people,
+        "others": one.others,
+        "weeks": one.weeks,
+        "placebos": one.placebos,
+        "wider": one.wider,
     }
 
 

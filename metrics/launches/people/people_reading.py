@@ -22,6 +22,7 @@ from metrics.launches.people.moments import Sums
 from metrics.launches.people.noninferiority import judged, margin_of
 from metrics.launches.people.novelty import Halves, wears_off
 from metrics.launches.people.sample_ratio import SampleRatio, sample_ratio
+from metrics.launches.people.segments_reading import SegmentReading, segments_reading
 from metrics.launches.people.sequential import ALPHA, FIRST_LOOK, always_valid
 from metrics.launches.people.tables import Table
 
@@ -84,6 +85,7 @@ class People:
     before: int = 0
     notes: tuple[str, ...] = ()
     kpis: tuple[KpiPeople, ...] = ()
+    segments: tuple[SegmentReading, ...] = ()  # what the audience's own people say, where there are no exposures
 
 
 NOTHING_NAMED = (
@@ -94,7 +96,7 @@ NOTHING_NAMED = (
 def people_reading(launch: Launch, inputs: LaunchInputs) -> People:
     """Everything that people say of a launch on the live data."""
     if launch.exposure is None:
-        return People(NOTHING_NAMED)
+        return People(NOTHING_NAMED, segments=segments_reading(launch, inputs))
     exposure, start = launch.exposure, pd.Timestamp(launch.starts_on)
     if exposure.dataset not in inputs.catalogue.datasets:
         return People(f"dataset {exposure.dataset} is not defined")
