@@ -3,8 +3,8 @@
     python benchmarks/people_quality.py [--launches 500] [--people 4000] [--exposures 5000000] [--only quality,speed]
 
 Prints the tables of docs/launch-quality.md, *From people*. People are exposed over the first ten days of 28, half of
-them to what is new; each has a rate of their own, which they had before, too. The oracle knows the shocks of days, how rates
-are distributed, and predicts each person as well as the days before allow; of revenue it knows each person's very rate.
+them to what is new; each has a rate of their own, which they had before, too. The oracle knows the shocks of days and
+how rates are distributed, and predicts each person as well as the days before allow; of revenue it knows them.
 `histories` splits people of one long history at 500 dates; `segments` is without exposures; `speed` is CPU.
 """
 
@@ -185,7 +185,10 @@ def looked(of: Drawn) -> tuple[bool, bool]:
 
 
 def histories(count: int, people: int) -> Iterator[str]:
-    """A/A of random splits: one crowd with shocks of days, churn and whales, at random dates, split anew each time."""
+    """A/A of random splits: one crowd with shocks of days, churn and whales, at random dates, split anew each time.
+
+    Coverage: of an effect that is planted on the side that is treated (of a share, that of none).
+    """
     rng = np.random.default_rng(77)
     days = 400
     rate = rng.gamma(0.4, 0.3, people)
@@ -195,30 +198,32 @@ def histories(count: int, people: int) -> Iterator[str]:
     orders = rng.poisson(rate[:, None] * shock * there)
     spent = orders * rng.lognormal(1, 1.2, people)[:, None]
     for name, values in (("orders per person", orders), ("revenue per person", spent), ("share who bought", orders)):
-        cried = tried = covered = 0
+        cried = covered = seen_people = 0
+        planted = 0.0 if name == "share who bought" else 0.05
         for _ in range(count):
             at = int(rng.integers(20, days - 14))
-            y, x = values[:, at : at + 14].sum(axis=1), values[:, at - 14 : at].sum(axis=1)
+            y, x = (values[:, first : first + 14].sum(axis=1) for first in (at, at - 14))
             seen = orders[:, at - 14 : at].sum(axis=1) > 0
+            seen_people += int(seen.sum())
             side = rng.random(people) < 0.5
-            plant = 1.05 if name != "share who bought" else 1.0
-            for lift in (1.0, plant):
-                a, b = y * np.where(side, lift, 1.0), x * 1.0
-                if name == "share who bought":
-                    a, b = (a > 0) * 1.0, (b > 0) * 1.0
-                else:
-                    a, b = (np.minimum(v, np.quantile(v[seen & (v > 0)], CAPPED_AT)) for v in (a, b))
-                rows = np.column_stack([a, np.ones(people), b, np.ones(people)])
-                found = compared([(Sums.of(rows[seen & ~side]), Sums.of(rows[seen & side]))])
-                assert found is not None
-                low, high = effect(found, name)
-                if lift == 1.0:
-                    tried += 1
-                    cried += not low <= 0 <= high
-                    covered += plant == 1.0 and low <= 0 <= high
-                else:
-                    covered += low <= lift - 1 <= high
-        yield f"| {name} | {tried} | {cried / tried:.3f} | {covered / tried:.3f} |"
+            for lift in (0.0, planted):
+                low, high = _split(name, y * np.where(side, 1 + lift, 1.0), x * 1.0, seen, side)
+                covered += (lift > 0 or not planted) and low <= lift <= high
+                cried += (lift == 0.0) and not low <= 0 <= high
+        tried = count if planted else 2 * count  # of a share, nothing is planted, so each split is seen twice
+        yield f"| {name} | {count} | {seen_people / count:,.0f} | {cried / tried:.3f} | {covered / tried:.3f} |"
+
+
+def _split(name: str, y: np.ndarray, x: np.ndarray, seen: np.ndarray, side: np.ndarray) -> tuple[float, float]:
+    """The interval of one side against the other, of those who were there before."""
+    if name == "share who bought":
+        y, x = (y > 0) * 1.0, (x > 0) * 1.0
+    else:
+        y, x = (np.minimum(v, np.quantile(v[seen & (v > 0)], CAPPED_AT)) for v in (y, x))
+    rows = np.column_stack([y, np.ones(len(y)), x, np.ones(len(y))])
+    found = compared([(Sums.of(rows[seen & ~side]), Sums.of(rows[seen & side]))])
+    assert found is not None
+    return effect(found, name)
 
 
 def by_segment(count: int, people: int) -> Iterator[str]:
@@ -365,7 +370,7 @@ def main() -> None:
         for line in quality(given.launches, given.people):
             print(line, flush=True)
     if "histories" in wanted:
-        print("| A/A of history | splits | false | coverage |\n|---|---|---|---|")
+        print("| A/A of history | splits | people | false | coverage |\n|---|---|---|---|---|")
         for line in histories(given.launches, given.people):
             print(line, flush=True)
     if "segments" in wanted:
