@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 
 from jobs.launches.board import page_of, scorecard_dict, shown
+from metrics.catalog.models.launch import Exposure
+from metrics.engine.exposure import Asked, exposed_sums
+from metrics.engine.per_person import PerPerson, per_person
 from metrics.launches.people.comparison import compared
 from metrics.launches.people.moments import Sums
 from metrics.launches.people.people_reading import KpiPeople, People, VariantReading
@@ -51,7 +54,7 @@ def test_an_effect_is_seen_on_fixed_days_and_at_every_look(lifted: tuple[Builder
     found = read(lifted[0])
     made = lifted[1].shown.drop_duplicates("who")
     assert not found.why and found.exposed == made["arm"].value_counts().to_dict()
-    assert found.ratio is not None and not found.ratio.is_breached and found.before == 28
+    assert found.ratio is not None and not found.ratio.is_breached
     orders = of(found, "orders")
     assert [r.days for r in orders.readings] == [7, 14, 28, 0]
     for days in (28, 0):
@@ -260,3 +263,49 @@ def test_the_audience_limits_who_is_exposed_where_exposures_know_it(project: Bui
     project.write("datasets", "shown", text.replace("[arm, country]", "[arm]"))
     found = read(project)
     assert sum(found.exposed.values()) == 300 and "does not know country" in found.notes[0]
+
+
+def test_a_margin_in_points_of_what_is_no_rate_says_so(project: Builder) -> None:
+    found = small(project, more="guardrails: [{kpi: orders, margin: 1pp}]")
+    assert {r.guard for r in of(found, "orders").readings if r.comparison} == {"unfit"}
+    block = known(page_of(project.open(), "wizard", now=NOW).people)
+    assert block.rows[0].guard == "Its margin of 1pp is in points, and it is no rate: write it in %"
+
+
+def test_a_column_of_very_many_values_is_no_variant(project: Builder) -> None:
+    found = small(project, shown=base().assign(arm=lambda f: f["who"]))
+    assert found.why.startswith("Orders: column arm has 300 variants") or "300 variants" in found.why
+
+
+def test_days_are_those_of_the_project_and_ids_of_two_types_meet(project: Builder) -> None:
+    """Counted by hand: Auckland is 13 hours ahead, exposures have numbers, buys have texts, refunds have dates."""
+    at = pd.Timestamp
+    shown_ = [(1, "2026-10-05 11:30", "new"), (2, "2026-10-05 10:30", "control"), (3, "2026-10-04 10:30", "new")]
+    buys = [("1", "2026-10-05 11:29"), ("1", "2026-10-05 11:30"), ("2", "2026-10-07 10:59"), ("2", "2026-10-07 11:00")]
+    project.settings("timezone: Pacific/Auckland\n")
+    frame = pd.DataFrame([{"who": w, "at": at(t), "arm": a} for w, t, a in shown_])
+    project.rows("shown", frame, entity="who", watermark="whole_days")
+    project.rows("buys", pd.DataFrame([{"who": w, "at": at(t)} for w, t in buys]), entity="who")
+    dated = pd.DataFrame([{"who": w, "at": at(t).date()} for w, t in [("1", "2026-10-06"), ("1", "2026-10-05")]])
+    project.rows("refunds", dated, entity="who")
+    for table in ("buys", "refunds"):
+        project.kpi(table, f"dataset: {table}\nagg: count")
+    project.sync(NOW)
+    opened = project.open()
+    reader = opened.reader()
+    catalogue = opened.catalogue(reader)
+    found = {}
+    for name in ("buys", "refunds"):
+        person = per_person(catalogue.kpi(name), catalogue)
+        assert isinstance(person, PerPerson)
+        exposure = Exposure(dataset="shown", variant="arm", at="at")
+        asked = Asked(exposure, person, at("2026-10-05"), (at("2026-10-08"),), timedelta(days=7))
+        rows = exposed_sums(asked, catalogue, reader).set_index(["status", "variant"])
+        found[name] = rows
+    of_buys = found["buys"].loc["counted"]
+    assert of_buys.loc["new", "day"] == at("2026-10-06"), "half past midnight there"
+    assert of_buys.loc["control", "day"] == at("2026-10-05")
+    assert (of_buys.loc["new", "y0"], of_buys.loc["new", "x"]) == (1, 1), "at the moment itself counts as since"
+    assert of_buys.loc["control", "y0"] == 1, "from midnight of the 8th on it is over"
+    assert found["buys"].loc[("early", "new"), "n"] == 1
+    assert (found["refunds"].loc[("counted", "new"), "y0"], found["refunds"].loc[("counted", "new"), "x"]) == (1, 1)

@@ -12,7 +12,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.launches import words
 from metrics.launches.people.comparison import Lift
 from metrics.launches.people.novelty import uneven_week
-from metrics.launches.people.people_reading import DOWN, OPEN, UP, KpiPeople, People, VariantReading
+from metrics.launches.people.people_reading import BEFORE, DOWN, OPEN, UNFIT, UP, KpiPeople, People, VariantReading
 from metrics.launches.people.sample_ratio import BREACH, SampleRatio
 from metrics.launches.people.segments_reading import SegmentReading
 from metrics.presentation import format as fmt
@@ -70,7 +70,7 @@ def people_block(found: People) -> PeopleBlock:
             return PeopleBlock(line, "", "quiet", (SEGMENTS, f"No stronger reading: {reason}"), rows, cannot)
         return PeopleBlock(f"Read from days, not from people: {reason}", "", "quiet", found.notes, (), cannot)
     rows = tuple(
-        _row(one, variant, found.before)
+        _row(one, variant)
         for one in found.kpis
         if one.readings
         for variant in dict.fromkeys(reading.variant for reading in one.readings)
@@ -114,7 +114,7 @@ def _facts(found: People) -> tuple[str, ...]:
     return (*facts, *found.notes)
 
 
-def _row(one: KpiPeople, variant: str, before: int) -> PeopleRow:
+def _row(one: KpiPeople, variant: str) -> PeopleRow:
     mine = [reading for reading in one.readings if reading.variant == variant]
     today = next(reading for reading in mine if not reading.days)
     fixed = tuple((f"D+{r.days}", said(one.kpi, r), _slug(one.kpi, r)) for r in mine if r.days)
@@ -123,6 +123,8 @@ def _row(one: KpiPeople, variant: str, before: int) -> PeopleRow:
     if one.margin and judged.guard:
         when = f"at D+{judged.days}" if judged.days else "at today's look"
         guard = f"Not worse than {one.margin.replace('pp', ' points')}: {judged.guard}, {when}"
+    if judged.guard == UNFIT:
+        guard = f"Its margin of {one.margin} is in points, and it is no rate: write it in %"
     return PeopleRow(
         one.kpi.name,
         one.kpi.title,
@@ -132,7 +134,7 @@ def _row(one: KpiPeople, variant: str, before: int) -> PeopleRow:
         fixed,
         guard,
         {"holds": "good", "breached": "bad"}.get(judged.guard, "quiet"),
-        tuple(_notes(one, today, before)),
+        tuple(_notes(one, today)),
     )
 
 
@@ -179,11 +181,11 @@ def _slug(kpi: KpiCommon, reading: VariantReading) -> str:
     return "good" if (reading.verdict == UP) == (kpi.direction == "up_is_good") else "bad"
 
 
-def _notes(one: KpiPeople, today: VariantReading, before: int) -> list[str]:
+def _notes(one: KpiPeople, today: VariantReading) -> list[str]:
     found, seen, kpi = [], today.comparison, one.kpi
     if seen is not None:
         gain = fmt.share_text(seen.gain, 0)
-        span = counted(before, "day")
+        span = counted(BEFORE, "day")
         found.append(
             f"What people did in the {span} before took {gain} of the noise off (CUPED)"
             if seen.gain >= LESS_THAN
@@ -215,7 +217,7 @@ def as_numbers(found: People) -> dict[str, Any]:
         "control": found.control or None,
         "several": found.several,
         "early": found.early,
-        "days_before": found.before,
+        "days_before": BEFORE,
         "exposures_to": f"{found.known_to:%Y-%m-%d}" if found.known_to is not None else None,
         "sample_ratio": None
         if ratio is None

@@ -26,9 +26,10 @@ from metrics.launches.people.segments_reading import SegmentReading, segments_re
 from metrics.launches.people.sequential import ALPHA, FIRST_LOOK, always_valid
 from metrics.launches.people.tables import Table
 
-LONGEST_BEFORE, SHORTEST_BEFORE = 28, 7  # days before exposure that CUPED looks at
+BEFORE = 28  # days before exposure that CUPED looks at: the same for all readings, so that an old one stays as it was
+MOST_VARIANTS = 20
 AA_DAYS = 14
-UP, DOWN, OPEN, WITHHELD = "moved up", "moved down", "no clear change", "withheld"
+UP, DOWN, OPEN, WITHHELD, UNFIT = "moved up", "moved down", "no clear change", "withheld", "unfit"
 DAY = pd.Timedelta(days=1)
 
 
@@ -38,7 +39,8 @@ class VariantReading:
 
     starts, end: the launch's day, and that at which it ends. verdict: empty = none, withheld = the sample ratio is
     wrong; `why` says so. lift: the effect that the verdict is of, `relative` or in the KPI's unit, with its interval.
-    guard: holds, breached or not known yet, of a guardrail with a margin. wears_off: it was another in the first days.
+    guard: holds, breached or not known yet, of a guardrail with a margin; unfit: it is in points, of what is no rate.
+    wears_off: it was another in the first days.
     """
 
     variant: str
@@ -72,7 +74,7 @@ class People:
     """A launch from people. why: why it is not read so; then there is nothing else.
 
     exposed: people by variant, of the latest reading. Left out are several, seen in two variants, and early, exposed
-    before the launch. known_to: the first day that the exposures are not known of. before: days that CUPED looks at.
+    before the launch. known_to: the first day that the exposures are not known of.
     """
 
     why: str = ""
@@ -82,7 +84,6 @@ class People:
     early: int = 0
     ratio: SampleRatio | None = None
     known_to: pd.Timestamp | None = None
-    before: int = 0
     notes: tuple[str, ...] = ()
     kpis: tuple[KpiPeople, ...] = ()
     segments: tuple[SegmentReading, ...] = ()  # what the audience's own people say, where there are no exposures
@@ -149,12 +150,9 @@ class _Exposed:
             return KpiPeople(kpi, "no day since launch is complete", person), None
         days = sorted({d for d in READINGS if self.start + d * DAY <= done})
         ends = tuple(dict.fromkeys([*(self.start + d * DAY for d in days), done]))
-        before = min(LONGEST_BEFORE, max(SHORTEST_BEFORE, (done - self.start).days))
-        asked = ExposedPeople(
-            self.exposure, person, self.start, ends, pd.Timedelta(days=before).to_pytimedelta(), self.where
-        )
+        asked = ExposedPeople(self.exposure, person, self.start, ends, (BEFORE * DAY).to_pytimedelta(), self.where)
         frame = self.inputs.exposed_sums(asked)
-        head = self._head(frame, before)
+        head = self._head(frame)
         if head.why:
             return KpiPeople(kpi, head.why, person), head if not head.exposed else None
         table = Table(frame[frame["status"] == COUNTED], person.of is not None)
@@ -170,7 +168,7 @@ class _Exposed:
         )
         return found, head
 
-    def _head(self, frame: pd.DataFrame, before: int) -> People:
+    def _head(self, frame: pd.DataFrame) -> People:
         """Who was exposed, and whether the variants can be compared at all."""
         of = {status: frame[frame["status"] == status] for status in (COUNTED, SEVERAL, EARLY)}
         exposed = {str(k): int(n) for k, n in of[COUNTED].groupby("variant")["n"].sum().items()}
@@ -179,6 +177,8 @@ class _Exposed:
         why = ""
         if not exposed:
             why = f"nobody in dataset {self.exposure.dataset} was exposed since the launch"
+        elif len(exposed) > MOST_VARIANTS:
+            why = f"column {self.exposure.variant} has {len(exposed):,} variants, which is no experiment's"
         elif control not in exposed:
             hint = did_you_mean(control, sorted(exposed))
             why = f"nobody was exposed to the control '{control}': write `control:` of the exposure. {hint}"
@@ -186,7 +186,7 @@ class _Exposed:
             why = f"everybody exposed is of the control '{control}', so there is nobody to compare"
         grows = len({step.share for step in self.launch.rollout}) > 1 or any(s.share < 1 for s in self.launch.rollout)
         ratio = sample_ratio(exposed, self.exposure.split, grows=grows) if not why else None
-        return People(why, exposed, control, several, early, ratio, self.known_to, before, self.notes)
+        return People(why, exposed, control, several, early, ratio, self.known_to, self.notes)
 
     def _readings(
         self,
@@ -323,7 +323,9 @@ def _guard(kpi: KpiCommon, rail: Guardrail, one: VariantReading) -> str:
     if not margin.in_points:
         size = margin.size if one.comparison.relative is not None else margin.size * abs(one.comparison.control)
         lift = one.comparison.relative or lift
-    elif kpi.is_score and not kpi.is_rate:
+    elif not (kpi.is_rate or kpi.is_score):
+        return UNFIT
+    elif not kpi.is_rate:
         size = margin.size * 100
     if one.verdict == WITHHELD:
         return WITHHELD
