@@ -143,11 +143,11 @@ def _segment_row(one: SegmentReading) -> PeopleRow:
     verdict = _verdict(one.lift)
     effect, low, high = _amounts(one.kpi, one.lift, relative=True)
     size = f" by {effect.lstrip(f'+±{fmt.MINUS}')}" if verdict != OPEN else ""
-    notes = [f"{one.people:,} people who got it, {one.others:,} held against them, {counted(one.weeks, 'week')}"]
+    got = counted(one.people, "person", "people")
+    notes = [f"{got} got it, {one.others:,} held against them, {counted(one.weeks, 'week')}"]
     if one.wider > 1:
-        notes.append(
-            f"{fmt.number(one.wider, 1)} times as wide as people alone, by {counted(one.placebos, 'earlier date')}"
-        )
+        wider = fmt.number(one.wider, 1)
+        notes.append(f"By {counted(one.placebos, 'earlier date')} wider than from people alone: {wider} to 1")
     up = one.kpi.direction == "up_is_good"
     slug = "quiet" if verdict == OPEN or one.kpi.direction == "neutral" else "good" if (verdict == UP) == up else "bad"
     today = f"{verdict}{size} ({words.bare(low)} to {high})"

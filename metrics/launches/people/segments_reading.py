@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
@@ -107,7 +107,7 @@ def _read(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, steps: tuple[Ste
     if len(before) < FEWEST_PLACEBOS:
         needed = (FEWEST_PLACEBOS + 1) * MOST_WEEKS
         return SegmentReading(
-            kpi, f"{needed} weeks before the launch are needed to know how segments differ by themselves"
+            kpi, f"{counted(needed, 'week')} before the launch are needed to know how segments differ by themselves"
         )
     lift, wider = interval(now[0], [effect.effect / effect.level for effect, _, _ in before if effect.level > 0])
     return SegmentReading(kpi, "", lift, now[1], now[2], weeks, len(steps), len(before), wider)
