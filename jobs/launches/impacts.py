@@ -18,6 +18,8 @@ from jobs.project.project import Project
 from metrics.engine.data_context import DataContext
 from metrics.launches.impacts import LAYOUT, Impacts
 from metrics.launches.inputs import LaunchInputs
+from metrics.launches.kept_sums import KeptSums
+from metrics.launches.people.people_reading import people_reading
 from metrics.launches.scorecard import PublishedReading, measured
 
 
@@ -36,8 +38,11 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
     for launch in launches:
         measured(LaunchInputs(context), launch, readings.get(launch.name, ()), measure=impacts.of)
+    sums = KeptSums({})
+    for launch in launches:
+        people_reading(launch, LaunchInputs(context, sums))
     fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked}))
+    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked, "people": sums.asked}))
     os.replace(fresh, path)
     return len(impacts.asked)
 
@@ -45,6 +50,12 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
 def known_impacts(project: Project, generation: str) -> Impacts:
     """What was measured after the sync of a generation; whatever is not known is measured."""
     return Impacts(_document(project.warehouse.companion(generation)).get("impacts", {}))
+
+
+def known_sums(project: Project, generation: str) -> KeptSums:
+    """What was added up of people after the sync of a generation; whatever is not known is asked."""
+    kept = _document(project.warehouse.companion(generation)).get("people", {})
+    return KeptSums(kept if isinstance(kept, dict) else {})
 
 
 def _terms(context: DataContext) -> str:

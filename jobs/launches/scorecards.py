@@ -10,7 +10,7 @@ from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
-from jobs.launches.impacts import known_impacts
+from jobs.launches.impacts import known_impacts, known_sums
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
 from metrics.catalog.models.launch import Launch
@@ -27,9 +27,10 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
     context = project.context(now)
     launch = context.catalogue.launch(name)
-    known = known_impacts(project, context.reader.generation.id)
+    generation = context.reader.generation.id
+    known, sums = known_impacts(project, generation), known_sums(project, generation)
     kept, firing = published(project, name), _firing(project, launch, now)
-    return scorecard(LaunchInputs(context), launch, kept, firing, measure=known.of)
+    return scorecard(LaunchInputs(context, sums), launch, kept, firing, measure=known.of)
 
 
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:

@@ -13,6 +13,7 @@ from metrics.engine import adoption, exposure, feedback, people_by_segment
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Query, Series
+from metrics.launches.kept_sums import KeptSums
 
 ExposedPeople = exposure.Asked  # whose outcome, of when: a question, which only `exposed_sums` answers
 SegmentPeople = people_by_segment.AskedSegments  # the same without exposures, which only `segment_sums` answers
@@ -22,13 +23,14 @@ Answers = feedback.Answers  # whose answers, of when: a question, which only `sc
 class LaunchInputs:
     """Values of one generation, asked when they are needed. catalogue, now, country: as in DataContext.
 
-    generation: the id of what is asked.
+    generation: the id of what is asked. sums: of people, that were asked before.
     """
 
-    def __init__(self, context: DataContext) -> None:
+    def __init__(self, context: DataContext, sums: KeptSums | None = None) -> None:
         self.catalogue, self.now, self.country = context.catalogue, context.now, context.country
         self.generation = context.reader.generation.id
         self._reader = context.reader
+        self._people = context.reader if sums is None else sums.over(context.reader)
 
     def series(self, kpi: str, grain: str, by: str | None, as_of: str | None) -> Series:
         """A KPI at a grain that launches are read at, untransformed. as_of: a generation's id. Raises KpiError."""
@@ -58,11 +60,11 @@ class LaunchInputs:
 
     def exposed_sums(self, asked: ExposedPeople) -> pd.DataFrame:
         """People by variant and day of exposure with what they did, added up: as the engine says. Raises KpiError."""
-        return exposure.exposed_sums(asked, self.catalogue, self._reader)
+        return exposure.exposed_sums(asked, self.catalogue, self._people)
 
     def segment_sums(self, asked: SegmentPeople) -> pd.DataFrame:
         """People by segment with what they did in the weeks around a day, added up. Raises KpiError."""
-        return people_by_segment.segment_sums(asked, self.catalogue, self._reader)
+        return people_by_segment.segment_sums(asked, self.catalogue, self._people)
 
     def uses_so_far(self, item: Adoption) -> int:
         """Rows before today that count as a use. Raises KpiError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pandas as pd
 import pytest
 
 from jobs.launches.board import page_of, scorecard_dict, shown
+from jobs.launches.impacts import known_sums
+from jobs.project.project import open_project
 from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
 from metrics.engine.per_person import PerPerson, per_person
+from metrics.launches.inputs import LaunchInputs
 from metrics.launches.people.comparison import compared
 from metrics.launches.people.moments import Sums
-from metrics.launches.people.people_reading import KpiPeople, People, VariantReading
+from metrics.launches.people.people_reading import KpiPeople, People, VariantReading, people_reading
 from tests.conftest import Builder, known
 from tests.launches.conftest import card, kpi
 from tests.launches.exposed import START, World, world, written
@@ -309,3 +313,18 @@ def test_days_are_those_of_the_project_and_ids_of_two_types_meet(project: Builde
     assert of_buys.loc["control", "y0"] == 1, "from midnight of the 8th on it is over"
     assert found["buys"].loc[("early", "new"), "n"] == 1
     assert (found["refunds"].loc[("counted", "new"), "y0"], found["refunds"].loc[("counted", "new"), "x"]) == (1, 1)
+
+
+def test_a_page_asks_no_sums_after_a_sync_and_says_the_same(lifted: tuple[Builder, World], tmp_path: Path) -> None:
+    shutil.copytree(lifted[0].folder, tmp_path / "copy")
+    project = open_project(tmp_path / "copy")
+    context = project.context(NOW)
+    launch, generation = context.catalogue.launch("wizard"), context.reader.generation.id
+    sums = known_sums(project, generation)
+    known_before = set(json.loads(project.warehouse.companion(generation).read_text())["people"])
+    found = people_reading(launch, LaunchInputs(context, sums))
+    assert set(sums.asked) == known_before and len(known_before) == 4, "two KPIs and the people of before of each"
+    page, plain = page_of(project, "wizard", now=NOW), scorecard_dict(project, "wizard", now=NOW)
+    project.warehouse.companion(generation).unlink()
+    assert people_reading(launch, LaunchInputs(context)) == found, "asked afresh"
+    assert page_of(project, "wizard", now=NOW) == page and scorecard_dict(project, "wizard", now=NOW) == plain
