@@ -136,7 +136,7 @@ def effect(found: Comparison, kind: str) -> tuple[float, float]:
 
 
 LIFTS = {
-    "orders per person": 0.07,
+    "orders per person": 0.08,
     "revenue per person": 0.14,
     "share who bought": 0.15,
     "revenue per visit": 0.14,

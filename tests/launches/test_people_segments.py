@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jobs.launches.board import page_of
 from metrics.engine.people_by_segment import AskedSegments, segment_sums
 from metrics.engine.per_person import PerPerson, per_person
 from metrics.launches.people.group_time import Group, group_time
@@ -94,6 +95,18 @@ def test_an_effect_on_a_segment_is_read_from_its_people(project: Builder) -> Non
     (one,) = found.segments
     assert known(one.lift).low > 0 and known(one.lift).low < 0.3 < known(one.lift).high, one
     assert one.placebos == 8 and one.wider >= 1 and one.weeks == 4 and one.people + one.others <= 1200
+
+
+@pytest.mark.slow
+def test_exposures_that_cannot_be_compared_leave_it_to_segments(project: Builder) -> None:
+    frame = rows(3, 1.3)
+    shown_ = pd.DataFrame({"who": frame["who"].unique()}).assign(at=START + WEEK, arm="new")
+    project.rows("shown", shown_, entity="who", watermark="whole_days")
+    found = product(project, frame, f"{CONTROLLED}\nexposure: {{dataset: shown, variant: arm, at: at}}")
+    assert "nobody was exposed to the control" in found.why and known(found.segments[0].lift).low > 0
+    block = known(page_of(project.open(), "wizard", now=NOW).people)
+    assert block.line.startswith("Read from people of its segments") and block.rows
+    assert any("nobody was exposed to the control" in fact for fact in block.facts)
 
 
 @pytest.mark.slow

@@ -108,6 +108,23 @@ def test_days_with_few_people_are_counted_with_the_next_and_nobody_is_lost() -> 
     assert pooled([(some(29), some(500))]) == [] and compared([(some(99), some(500))]) is None
 
 
+def test_a_share_that_grows_is_not_taken_for_an_effect() -> None:
+    """Late people do less in the days that are left, and more of them are treated."""
+    rng = np.random.default_rng(11)
+    days, naive = [], []
+    for left, share in ((28, 0.1), (14, 0.5), (7, 0.9)):
+        arms = []
+        for part in (1 - share, share):
+            y = rng.poisson(left / 4, int(2000 * part)) * 1.0
+            arms.append(np.column_stack([y, np.ones(len(y)), np.zeros(len(y)), np.ones(len(y))]))
+        days.append((Sums.of(arms[0]), Sums.of(arms[1])))
+        naive.append(arms)
+    found = known(compared(days))
+    assert found.difference.low < 0 < found.difference.high
+    plain = [np.concatenate([arms[side][:, 0] for arms in naive]).mean() for side in (0, 1)]
+    assert plain[1] < plain[0] - 1, "which is what all days in one pot say"
+
+
 def test_a_share_of_almost_nobody_has_no_relative_lift() -> None:
     y = np.zeros((500, 4))
     y[:, 1] = 1

@@ -64,7 +64,7 @@ def people_block(found: People) -> PeopleBlock:
     if found.why:
         reason = found.why if found.why.endswith(("?", ".")) else f"{found.why}."
         rows = tuple(_segment_row(one) for one in found.segments if one.lift is not None)
-        cannot = tuple(f"{one.kpi.title}: no reading from people, {one.why}." for one in found.segments if one.why)
+        cannot = tuple(f"{one.kpi.title} has no reading from people: {one.why}." for one in found.segments if one.why)
         if rows:
             line = "Read from people of its segments, those that got it against those that did not (yet)"
             return PeopleBlock(line, "", "quiet", (SEGMENTS, f"No stronger reading: {reason}"), rows, cannot)

@@ -95,9 +95,14 @@ NOTHING_NAMED = (
 
 
 def people_reading(launch: Launch, inputs: LaunchInputs) -> People:
-    """Everything that people say of a launch on the live data."""
+    """Everything that people say of a launch on the live data: of its exposures, else of its segments."""
+    found = _by_exposure(launch, inputs)
+    return replace(found, segments=segments_reading(launch, inputs)) if found.why else found
+
+
+def _by_exposure(launch: Launch, inputs: LaunchInputs) -> People:
     if launch.exposure is None:
-        return People(NOTHING_NAMED, segments=segments_reading(launch, inputs))
+        return People(NOTHING_NAMED)
     exposure, start = launch.exposure, pd.Timestamp(launch.starts_on)
     if exposure.dataset not in inputs.catalogue.datasets:
         return People(f"dataset {exposure.dataset} is not defined")
