@@ -269,6 +269,13 @@ def test_the_audience_limits_who_is_exposed_where_exposures_know_it(project: Bui
     assert sum(found.exposed.values()) == 300 and "does not know country" in found.notes[0]
 
 
+def test_variants_may_be_true_and_false(project: Builder) -> None:
+    exposure = "{dataset: shown, variant: arm, at: at, control: false, split: {false: 1, true: 1}}"
+    found = small(project, exposure, shown=base().assign(arm=lambda f: f["arm"] == "new"))
+    assert not found.why and set(found.exposed) == {"true", "false"} and known(found.ratio).p is not None
+    assert reading(found, "orders", 28, "true").comparison is not None
+
+
 def test_a_margin_in_points_of_what_is_no_rate_says_so(project: Builder) -> None:
     found = small(project, more="guardrails: [{kpi: orders, margin: 1pp}]")
     assert {r.guard for r in of(found, "orders").readings if r.comparison} == {"unfit"}

@@ -75,6 +75,11 @@ class Adoption(Strict):
     used: str = Field(description="Condition on rows of it that are a use of what was launched.")
 
 
+def _text(value: Any) -> Any:
+    """What YAML takes for a truth value or a whole number, as a column of such is written in a text."""
+    return str(value).lower() if isinstance(value, (bool, int)) else value
+
+
 class Exposure(Strict):
     """Who was shown which variant: a flag's or experiment's log, or a dataset with the variant in a column."""
 
@@ -86,6 +91,17 @@ class Exposure(Strict):
     split: dict[str, float] = Field(
         default_factory=dict, description="Variant → its share as planned; default equal shares, unless by `rollout`."
     )
+
+    @field_validator("control", mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        """Logs of flags say true and false, or 0 and 1."""
+        return _text(value)
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _bare_keys(cls, value: Any) -> Any:
+        return {_text(key): share for key, share in value.items()} if isinstance(value, dict) else value
 
     @field_validator("split")
     @classmethod
