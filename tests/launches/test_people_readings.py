@@ -18,9 +18,10 @@ from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
 from metrics.engine.per_person import PerPerson, per_person
 from metrics.launches.inputs import LaunchInputs
-from metrics.launches.people.comparison import compared
+from metrics.launches.people.comparison import FIXED, compared
 from metrics.launches.people.moments import Sums
 from metrics.launches.people.people_reading import KpiPeople, People, VariantReading, people_reading
+from metrics.launches.people.sequential import always_valid
 from tests.conftest import Builder, known
 from tests.launches.conftest import card, kpi
 from tests.launches.exposed import START, World, world, written
@@ -96,6 +97,18 @@ def test_a_reading_is_that_of_its_people(lifted: tuple[Builder, World]) -> None:
     assert got.difference.effect == pytest.approx(want.difference.effect)
     assert got.difference.low == pytest.approx(want.difference.low)
     assert (got.control_people, got.treated_people) == (want.control_people, want.treated_people)
+
+
+def test_todays_interval_is_as_wide_as_the_days_of_its_people_say(lifted: tuple[Builder, World]) -> None:
+    """Information is person-days, in times of those at the end of the day on which 100 people had been exposed."""
+    day = lifted[1].shown.sort_values("at").drop_duplicates("who")["at"].dt.floor("D")
+    first = day.sort_values().iloc[99]
+    seen = ((first + DAY - day[day <= first]).dt.days).sum()
+    now = ((START + 28 * DAY - day).dt.days).sum()
+    found = read(lifted[0])
+    fixed, today = (known(reading(found, "orders", days).lift) for days in (28, 0))
+    width = [np.log1p(lift.high) - np.log1p(lift.low) for lift in (fixed, today)]
+    assert width[1] / width[0] == pytest.approx(always_valid(now / seen) / FIXED, rel=1e-6)
 
 
 def test_a_guardrail_with_a_margin_says_whether_people_are_not_worse(lifted: tuple[Builder, World]) -> None:

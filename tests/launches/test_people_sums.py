@@ -13,6 +13,7 @@ import pytest
 from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
 from metrics.engine.per_person import PerPerson, per_person
+from metrics.launches.people.tables import Table
 from tests.conftest import Builder
 from tests.launches.exposed import KPIS, START, World, world, written
 
@@ -134,6 +135,23 @@ def test_sums_and_products_are_those_of_the_people(product: tuple[Builder, World
         for a, b in pairs:
             want = (mine[a] * mine[b]).groupby(by).sum().sort_index()
             np.testing.assert_allclose(counted[f"{named[a]}_{named[b]}"].sort_index(), want, atol=1e-7)
+        if capped and k == 1:  # what was done in the first seven days, for novelty
+            who = people(made)
+            early = lambda f: since(ENDS[1])(f) & (f["at"] < f["exposed"] + 7 * DAY)  # noqa: E731
+            value = {"revenue": "amount", "orders": "one"}[kpi]
+            first = sums(made.buys.assign(one=1.0), who, early, value).clip(upper=found["cap_y1"].iloc[0])
+            np.testing.assert_allclose(counted["e"].sort_index(), first.groupby(by).sum().sort_index())
+            both = (first * mine["y"]).groupby(by).sum().sort_index()
+            np.testing.assert_allclose(counted["e_y1"].sort_index(), both)
+            halves = Table(found[found["status"] == "counted"], ratio=False).halves(ENDS[1], 1)
+            later = (ENDS[1] - mine["at"].dt.floor("D")).dt.days - 7
+            each = first / 7 - (mine["y"] - first) / later
+            for arm, of_arm in halves.items():
+                for day, half in of_arm.items():
+                    chosen = each[(mine["arm"] == arm) & (mine["at"].dt.floor("D") == day)]
+                    assert half.n == len(chosen) and half.total == pytest.approx(chosen.sum())
+                    assert half.squares == pytest.approx((chosen**2).sum())
+            assert len(halves["new"]) >= 5 and min(halves["new"]) == START
     assert counted["n"].sum() == len(people(made))
 
 
