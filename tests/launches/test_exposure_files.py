@@ -21,6 +21,7 @@ def _product(project: Builder) -> None:
     project.sync(NOW)
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize(
     ("text", "line", "told", "hint"),
     [
