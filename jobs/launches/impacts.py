@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from metrics.launches.inputs import LaunchInputs
 from metrics.launches.kept_sums import KeptSums
 from metrics.launches.people.people_reading import people_reading
 from metrics.launches.scorecard import PublishedReading, measured
+
+ASKED_FOR = timedelta(days=56)  # since launch: people of older ones are added up when somebody looks
 
 
 def measure_launches(project: Project, readings: Mapping[str, Sequence[PublishedReading]], *, now: datetime) -> int:
@@ -39,8 +41,10 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     for launch in launches:
         measured(LaunchInputs(context), launch, readings.get(launch.name, ()), measure=impacts.of)
     sums = KeptSums({})
+    today = context.catalogue.today(now)
     for launch in launches:
-        people_reading(launch, LaunchInputs(context, sums))
+        if today - launch.starts_on <= ASKED_FOR:
+            people_reading(launch, LaunchInputs(context, sums))
     fresh = path.with_suffix(".fresh")
     fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked, "people": sums.asked}))
     os.replace(fresh, path)
