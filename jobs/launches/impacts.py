@@ -16,9 +16,9 @@ from typing import Any
 
 from jobs.project.project import Project
 from metrics.engine.data_context import DataContext
+from metrics.engine.kept_sums import KeptSums
 from metrics.launches.impacts import LAYOUT, Impacts
 from metrics.launches.inputs import LaunchInputs
-from metrics.launches.kept_sums import KeptSums
 from metrics.launches.people.people_reading import people_reading
 from metrics.launches.scorecard import PublishedReading, measured
 

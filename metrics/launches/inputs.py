@@ -12,8 +12,8 @@ from metrics.catalog.types.survey import Survey
 from metrics.engine import adoption, exposure, feedback, people_by_segment
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
+from metrics.engine.kept_sums import KeptSums
 from metrics.engine.query import Query, Series
-from metrics.launches.kept_sums import KeptSums
 
 ExposedPeople = exposure.Asked  # whose outcome, of when: a question, which only `exposed_sums` answers
 SegmentPeople = people_by_segment.AskedSegments  # the same without exposures, which only `segment_sums` answers
