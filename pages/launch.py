@@ -11,7 +11,15 @@ from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage
 from ui.launches.charts import path_figure
-from ui.launches.scorecard import decide, edit_launch, show_adoption, show_basis, show_decision, show_voice
+from ui.launches.scorecard import (
+    decide,
+    edit_launch,
+    show_adoption,
+    show_basis,
+    show_decision,
+    show_people,
+    show_voice,
+)
 from ui.shell import state, url
 from ui.shell.empty import first_steps
 from ui.shell.ended import headed
@@ -66,6 +74,7 @@ def page() -> None:
     line(" · ".join(filter(None, told)))
     if found.hypothesis:
         render("launches/hypothesis", words=found.hypothesis)
+    show_people(found)
     show_adoption(found)
     _chart(found)
     show_voice(found)

@@ -14,6 +14,7 @@ from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.guardrail import Guard
 from metrics.launches.page import LaunchPage, launch_page
+from metrics.launches.people.people_block import as_numbers
 from metrics.launches.scorecard import KpiScore, Scorecard
 from metrics.launches.voice import ScoreChange
 from metrics.presentation.format import iso
@@ -99,6 +100,7 @@ def scorecard_dict(project: Project, name: str, *, now: datetime) -> dict[str, A
         "kpis": [_score(score) for score in card.scores],
         "adoption": _adoption(card.adoption),
         "voice": _voice(card),
+        "people": as_numbers(card.people) if card.people else None,
         "readiness": [{"state": c.state, "words": c.words} for c in card.readiness],
         "overlaps": list(card.overlaps),
         "decisions": [

@@ -10,15 +10,19 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jobs.project.project import Project
 from metrics.engine.data_context import DataContext
+from metrics.engine.kept_sums import KeptSums
 from metrics.launches.impacts import LAYOUT, Impacts
 from metrics.launches.inputs import LaunchInputs
+from metrics.launches.people.people_reading import people_reading
 from metrics.launches.scorecard import PublishedReading, measured
+
+ASKED_FOR = timedelta(days=56)  # since launch: people of older ones are added up when somebody looks
 
 
 def measure_launches(project: Project, readings: Mapping[str, Sequence[PublishedReading]], *, now: datetime) -> int:
@@ -34,11 +38,17 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     if not launches or kept.get("terms") == terms:
         return 0
     impacts = Impacts({**_latest(path), **kept.get("impacts", {})})
-    inputs = LaunchInputs(context, kept.get("people"))
+    sums = KeptSums({})
+    inputs = LaunchInputs(context, kept.get("varied"), sums)
     for launch in launches:
         measured(inputs, launch, readings.get(launch.name, ()), measure=impacts.of)
+    today = context.catalogue.today(now)
+    for launch in launches:
+        if today - launch.starts_on <= ASKED_FOR:
+            people_reading(launch, inputs)
     fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps({"terms": terms, "impacts": impacts.asked, "people": inputs.people_asked}))
+    found = {"impacts": impacts.asked, "varied": inputs.varied_asked, "people": sums.asked}
+    fresh.write_text(json.dumps({"terms": terms, **found}))
     os.replace(fresh, path)
     return len(impacts.asked)
 
@@ -48,10 +58,11 @@ def known_impacts(project: Project, generation: str) -> Impacts:
     return Impacts(_document(project.warehouse.companion(generation)).get("impacts", {}))
 
 
-def known_people(project: Project, generation: str) -> Mapping[str, float | None]:
-    """How much people were found to vary after the sync of a generation, for LaunchInputs; others are asked."""
-    found = _document(project.warehouse.companion(generation)).get("people", {})
-    return found if isinstance(found, dict) else {}
+def known_inputs(project: Project, context: DataContext) -> LaunchInputs:
+    """The live data with what was added up of people after its sync; whatever is not known is asked."""
+    kept = _document(project.warehouse.companion(context.reader.generation.id))
+    varied, people = (found if isinstance(found := kept.get(key), dict) else {} for key in ("varied", "people"))
+    return LaunchInputs(context, varied, KeptSums(people))
 
 
 def _terms(context: DataContext) -> str:

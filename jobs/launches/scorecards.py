@@ -10,7 +10,7 @@ from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
-from jobs.launches.impacts import known_impacts, known_people
+from jobs.launches.impacts import known_impacts, known_inputs
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
 from metrics.catalog.models.launch import Launch
@@ -27,8 +27,7 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
     """The scorecard of one launch. Raises NoData, UnknownName, StateError."""
     context = project.context(now)
     launch = context.catalogue.launch(name)
-    inputs = LaunchInputs(context, known_people(project, context.reader.generation.id))
-    known = known_impacts(project, context.reader.generation.id)
+    inputs, known = known_inputs(project, context), known_impacts(project, context.reader.generation.id)
     kept, firing = published(project, name), _firing(project, launch, now)
     return scorecard(inputs, launch, kept, firing, measure=known.of)
 
@@ -36,7 +35,7 @@ def card_of(project: Project, name: str, *, now: datetime) -> Scorecard:
 def cards(project: Project, *, now: datetime) -> tuple[Scorecard, ...]:
     """Short scorecards of all launches, the latest first. Raises NoData, StateError."""
     context = project.context(now)
-    inputs = LaunchInputs(context, known_people(project, context.reader.generation.id))
+    inputs = known_inputs(project, context)
     everything, known = published_by_launch(project), known_impacts(project, context.reader.generation.id)
     found = [
         scorecard(inputs, launch, everything.get(launch.name, ()), full=False, measure=known.of)

@@ -263,9 +263,9 @@ class _Reading:
         for path in self._files("launches", None):
             launch, document, found = self._one(path, Launch)
             if launch is not None:
-                found += launch_problems(launch, document, known, self.datasets, renamed)
+                found += launch_problems(launch, document, known, self.datasets, renamed, self._columns)
             elif isinstance(document.data, Mapping) and (half := half_read(document, Launch)) is not None:
-                found += check.only_names(launch_problems(half, document, known, self.datasets, renamed))
+                found += check.only_names(launch_problems(half, document, known, self.datasets, renamed, self._columns))
             self.problems += found
             if launch is not None and not _errors(found):
                 launches.append(launch)

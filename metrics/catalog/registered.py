@@ -33,7 +33,7 @@ def parsed(text: str, catalogue: Catalogue) -> tuple[Launch | None, list[Problem
     launch, problems = validated(document, Launch)
     if launch is not None:
         known = [*catalogue.kpis, *catalogue.broken]
-        problems += launch_problems(launch, document, known, catalogue.datasets, catalogue.formerly)
+        problems += launch_problems(launch, document, known, catalogue.datasets, catalogue.formerly, {})
     return (None if any(p.level == "error" for p in problems) else launch), problems
 
 

@@ -8,6 +8,7 @@ from html import escape
 import pandas as pd
 
 from metrics.launches.page import KpiBlock, LaunchPage, Path
+from metrics.launches.people.people_export import people_html, people_markdown
 from metrics.presentation.links import Links
 from metrics.presentation.markdown import escaped as m
 
@@ -44,6 +45,7 @@ def markdown(page: LaunchPage, links: Links) -> str:
     lines += ["", *sampled] if sampled else []
     rails = [f"- {m(b.title)}: {m(b.guard)}" for b in page.blocks if b.guard]
     lines += ["", "## Guardrails", "", *rails] if rails else []
+    lines += people_markdown(page.people) if page.people else []
     if page.adoption:
         within = ", ".join(f"{share} within {name}" for name, share, _ in page.adoption.within)
         told = f"**{page.adoption.share}**: {m(page.adoption.line)}. {m(page.adoption.again)}."
@@ -71,6 +73,7 @@ def html(page: LaunchPage, links: Links) -> str:
         "<h2>KPIs</h2>",
         *(_block(block) for block in page.blocks),
     ]
+    body.append(people_html(page.people) if page.people else "")
     if page.adoption:
         within = " · ".join(f"{t(share)} within {t(name)} ({t(of)})" for name, share, of in page.adoption.within)
         body.append(

@@ -13,29 +13,35 @@ from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Adoption
 from metrics.catalog.types.survey import Survey
-from metrics.engine import adoption, feedback
+from metrics.engine import adoption, exposure, feedback, people_by_segment
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
+from metrics.engine.kept_sums import KeptSums
 from metrics.engine.people_variance import unit_variance
 from metrics.engine.query import Filter, Query, Scope, Series
 from metrics.engine.sampling import People
 from metrics.engine.sql.joins import reading_what_is_asked
 
+ExposedPeople = exposure.Asked  # whose outcome, of when: a question, which only `exposed_sums` answers
+SegmentPeople = people_by_segment.AskedSegments  # the same without exposures, which only `segment_sums` answers
 Answers = feedback.Answers  # whose answers, of when: a question, which only `scores` and `comments` answer
 
 
 class LaunchInputs:
     """Values of one generation, asked when they are needed. catalogue, now, country: as in DataContext.
 
-    generation: the id of what is asked. people: what `unit_variance` gave of this generation, by what was asked;
-    people_asked: the same of all that this one was asked.
+    generation: the id of what is asked. varied: what `unit_variance` gave of this generation, by what was asked;
+    varied_asked: the same of all that this one was asked. sums: of people, that were asked before.
     """
 
-    def __init__(self, context: DataContext, people: Mapping[str, float | None] | None = None) -> None:
+    def __init__(
+        self, context: DataContext, varied: Mapping[str, float | None] | None = None, sums: KeptSums | None = None
+    ) -> None:
         self.catalogue, self.now, self.country = context.catalogue, context.now, context.country
         self.generation = context.reader.generation.id
-        self._reader, self._people = context.reader, people or {}
-        self.people_asked: dict[str, float | None] = {}
+        self._reader, self._varied = context.reader, varied or {}
+        self.varied_asked: dict[str, float | None] = {}
+        self.sums, self._people = sums, context.reader if sums is None else sums.over(context.reader)
 
     def series(self, kpi: str, grain: str, by: str | None, as_of: str | None) -> Series:
         """A KPI at a grain that launches are read at, untransformed. as_of: a generation's id. Raises KpiError."""
@@ -62,10 +68,10 @@ class LaunchInputs:
         key = json.dumps(
             [self.catalogue.definition(kpi.name), grain, *map(str, span), [asdict(item) for item in where]]
         )
-        if key not in self.people_asked:
-            known = key in self._people
-            self.people_asked[key] = self._people[key] if known else self._counted(kpi, people, grain, span, where)
-        return self.people_asked[key]
+        if key not in self.varied_asked:
+            known = key in self._varied
+            self.varied_asked[key] = self._varied[key] if known else self._counted(kpi, people, grain, span, where)
+        return self.varied_asked[key]
 
     def _counted(
         self,
@@ -98,6 +104,14 @@ class LaunchInputs:
             end=end,
             by=by,
         )
+
+    def exposed_sums(self, asked: ExposedPeople) -> pd.DataFrame:
+        """People by variant and day of exposure with what they did, added up: as the engine says. Raises KpiError."""
+        return exposure.exposed_sums(asked, self.catalogue, self._people)
+
+    def segment_sums(self, asked: SegmentPeople) -> pd.DataFrame:
+        """People by segment with what they did in the weeks around a day, added up. Raises KpiError."""
+        return people_by_segment.segment_sums(asked, self.catalogue, self._people)
 
     def uses_so_far(self, item: Adoption) -> int:
         """Rows before today that count as a use. Raises KpiError."""

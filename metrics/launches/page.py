@@ -18,6 +18,7 @@ from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.forest import Light, Row, lights, rows
 from metrics.launches.headline import headline, next_step
+from metrics.launches.people.people_block import PeopleBlock, people_block
 from metrics.launches.plan import Plan, in_words, plans
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
@@ -158,6 +159,7 @@ class LaunchPage:
     lights: tuple[Light, ...] = ()
     next_step: str = ""
     plans: tuple[Plan, ...] = ()
+    people: PeopleBlock | None = None
 
     @property
     def summary(self) -> str:
@@ -213,6 +215,7 @@ def launch_page(
         lights(card.scores, [block.guard for block in blocks]),
         next_step(card, today),
         planned,
+        people_block(card.people) if card.people else None,
     )
 
 

@@ -21,6 +21,7 @@ from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
+from metrics.launches.people.people_reading import People, people_reading
 from metrics.launches.readiness import Check, Visible, half_interval, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import WORTHS, ScoreChange, Scored, Word, alike, changed, changed_words, scored
@@ -97,6 +98,7 @@ class Scorecard:
     overlaps: tuple[str, ...]
     sees: Mapping[str, Visible] = field(default_factory=dict)
     halves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)  # KPI → days → half of a reading's interval
+    people: People | None = None  # None where only a list is wanted
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -162,9 +164,10 @@ def scorecard(
     voice, voice_why = _voice(inputs, launch) if full else (None, "")
     ready = _readiness(inputs, launch, seen) if full else ()
     overlaps = (*_overlaps(inputs.catalogue, launch), *firing)
+    people = people_reading(launch, inputs) if full else None
     return Scorecard(
         *(launch, phase, min(days, default=0), ready, scores, used, used_why, voice, voice_why, overlaps),
-        *(found.sees, found.halves),
+        *(found.sees, found.halves, people),
     )
 
 

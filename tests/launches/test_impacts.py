@@ -82,7 +82,7 @@ def test_a_sync_measures_only_what_is_new(project: Builder, impacts_run: Callabl
     product(project, late(14, 1.0))
     launch(project, WEB)
     project.sync(day(14))
-    assert impacts_run() == 4, "D+7 and D+14, for ever; today's look; what could be seen"
+    assert impacts_run() == 6, "D+7 and D+14, for ever; today's look; what each of three readings could see"
     project.sync(day(14, hour=5))
     assert impacts_run() == 0, "nothing new"
     write_acts(project, late(15, 1.0))

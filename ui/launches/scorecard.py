@@ -41,6 +41,13 @@ def show_adoption(page: LaunchPage) -> None:
             render("launches/split", bars=dict(found.segments)[chosen])
 
 
+def show_people(page: LaunchPage) -> None:
+    """Those who were exposed against those who were not; or why it was not read so."""
+    if page.people is not None:
+        st.header("From people")
+        render("launches/people", found=page.people)
+
+
 def show_voice(page: LaunchPage) -> None:
     """Scores before and after, changed words, comments by score and word."""
     st.header("Customer voice")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from connectors.errors import Problem, did_you_mean
+from connectors.warehouse.contract import Columns
 from metrics.catalog import sql
 from metrics.catalog.document import Document
 from metrics.catalog.models.dataset import NAME, Dataset
@@ -21,8 +22,12 @@ def launch_problems(
     kpis: Collection[str],
     datasets: Mapping[str, Dataset],
     renamed: Mapping[str, str],
+    columns: Mapping[str, Columns | None],
 ) -> list[Problem]:
-    """Every problem of one launch. kpis: names that are defined. renamed: former name → name of today."""
+    """Every problem of one launch. kpis: names that are defined. renamed: former name → name of today.
+
+    columns: of each dataset, where they are known.
+    """
     named: list[tuple[Place, str]] = [(("kpis", i), k) for i, k in enumerate(item.kpis)]
     named += [(("success", i, "kpi"), s.kpi) for i, s in enumerate(item.success)]
     named += [(("guardrails", i, "kpi"), g.kpi) for i, g in enumerate(item.guardrails)]
@@ -34,7 +39,8 @@ def launch_problems(
         for place, name in named
         if name not in kpis
     ]
-    return [*found, *_filters(item, document), *_adoption(item, document, datasets)]
+    found += [*_filters(item, document), *_adoption(item, document, datasets)]
+    return found + _exposure(item, document, datasets, columns)
 
 
 def _filters(item: Launch, document: Document) -> list[Problem]:
@@ -77,3 +83,33 @@ def _adoption(item: Launch, document: Document, datasets: Mapping[str, Dataset])
     if sql.has_aggregate(tree):
         return [document.problem(("adoption", "used"), "sql", "a condition on rows has no aggregate")]
     return []
+
+
+def _exposure(
+    item: Launch, document: Document, datasets: Mapping[str, Dataset], columns: Mapping[str, Columns | None]
+) -> list[Problem]:
+    """Its dataset, its columns and whether anybody can be told from others. Which variants there are, only rows say."""
+    if item.exposure is None:
+        return []
+    name = item.exposure.dataset
+    if name not in datasets:
+        hint = did_you_mean(name, sorted(datasets))
+        return [document.problem(("exposure", "dataset"), "unknown_dataset", f"unknown dataset '{name}'", hint)]
+    if not (item.exposure.entity or datasets[name].entity):
+        hint = "Write its `entity:`, or `entity:` here: who was exposed."
+        return [document.problem(("exposure", "dataset"), "no_entity", f"dataset '{name}' has no entity", hint)]
+    known = columns.get(name)
+    if known is None:
+        return []
+    found = []
+    for key in ("variant", "entity", "at"):
+        column = getattr(item.exposure, key)
+        if column and column not in known:
+            hint = did_you_mean(column, list(known))
+            text = f"dataset {name} has no column '{column}'"
+            found.append(document.problem(("exposure", key), "unknown_column", text, hint))
+    kind = known.get(item.exposure.at, "")
+    if item.exposure.at and kind and not kind.startswith(("TIMESTAMP", "DATE")):
+        text, hint = f"'{item.exposure.at}' is {kind}, so it is no time", "State its type in the source's `types`."
+        found.append(document.problem(("exposure", "at"), "not_a_time", text, hint))
+    return found

@@ -16,6 +16,7 @@ KINDS = ("launch", "incident", "campaign", "holiday", "redefinition", "note")
 READINGS = (7, 14, 28)  # days since launch on which a verdict is read, fixed beforehand
 FIRM_DAYS = 14  # an earlier verdict may still turn
 EXPECTED = re.compile(r"[+-]?\s*\d+(\.\d+)?\s*(%|pp)?")
+MARGIN = re.compile(r"(\d+(\.\d+)?)\s*(%|pp)")
 
 
 class RolloutStep(Strict):
@@ -45,12 +46,20 @@ class Guardrail(Strict):
 
     kpi: str
     limit: str = Field("", description='What must hold of each value: "< 2.6", "> 40"; default its critical threshold.')
+    margin: str = Field("", description="How much worse than the control people may be: 1%, or 0.5pp of a rate.")
 
     @field_validator("limit")
     @classmethod
     def _condition(cls, text: str) -> str:
         if text:
             Threshold.model_validate(text)
+        return text
+
+    @field_validator("margin")
+    @classmethod
+    def _amount(cls, text: str) -> str:
+        if text and not MARGIN.fullmatch(text.strip()):
+            raise ValueError(f"'{text}' is no margin\nWrite one such as 1% (of the control's value) or 0.5pp.")
         return text
 
     @property
@@ -64,6 +73,49 @@ class Adoption(Strict):
 
     dataset: str = Field(description="With an entity: who uses it.")
     used: str = Field(description="Condition on rows of it that are a use of what was launched.")
+
+
+def _text(value: Any) -> Any:
+    """What YAML takes for a truth value or a whole number, as a column of such is written in a text."""
+    return str(value).lower() if isinstance(value, (bool, int)) else value
+
+
+class Exposure(Strict):
+    """Who was shown which variant: a flag's or experiment's log, or a dataset with the variant in a column."""
+
+    dataset: str = Field(description="A row for each time that somebody was shown a variant, or one per entity.")
+    variant: str = Field(description="Column that says which.")
+    entity: str = Field("", description="Column of who; default the dataset's entity.")
+    at: str = Field("", description="Column of when; default since the launch, or since an entity's first row after.")
+    control: str = Field("control", description="The variant that did not get it.")
+    split: dict[str, float] = Field(
+        default_factory=dict, description="Variant → its share as planned; default equal shares, unless by `rollout`."
+    )
+
+    @field_validator("control", mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        """Logs of flags say true and false, or 0 and 1."""
+        return _text(value)
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _bare_keys(cls, value: Any) -> Any:
+        return {_text(key): share for key, share in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("split")
+    @classmethod
+    def _shares(cls, split: dict[str, float]) -> dict[str, float]:
+        if split and (len(split) < 2 or any(not 0 < share < float("inf") for share in split.values())):
+            raise ValueError("`split` has a share above 0 for each variant\nWrite such as {control: 0.5, new: 0.5}.")
+        return split
+
+    @model_validator(mode="after")
+    def _control_has_a_share(self) -> Exposure:
+        if self.split and self.control not in self.split:
+            hint = f"Write its share, or which of {', '.join(self.split)} is the `control`."
+            raise ValueError(f"`split` has no share of the control '{self.control}'\n{hint}")
+        return self
 
 
 class Origin(Strict):
@@ -98,6 +150,7 @@ class Launch(Strict):
     hypothesis: str = ""
     audience: str = Field("", description="Filter of who gets it: platform = 'web'.")
     adoption: Adoption | None = Field(None, description="How using it is seen in the data.")
+    exposure: Exposure | None = Field(None, description="Who was shown which variant, where that is in the data.")
     success: tuple[SuccessKpi, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     control: str = Field("", description="Who never gets it: a filter as platform != 'web', or the name of a KPI.")
