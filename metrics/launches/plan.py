@@ -10,7 +10,7 @@ from datetime import timedelta
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.launches.scorecard import Scorecard
-from metrics.launches.words import amount
+from metrics.launches.words import amount, amounts
 
 SURE = (1.96 + 0.84) / 1.96  # of half an interval: an effect of this size is told in four of five launches
 EVERYBODY = 0.995  # a share that is read as all
@@ -53,7 +53,9 @@ class Plan:
 
 
 def plans(card: Scorecard, hoped: Sequence[float | None]) -> tuple[Plan, ...]:
-    """Of each KPI that the launch is to move. hoped: the effects hoped for, as the card's scores."""
+    """Of each KPI that a planned launch is to move; none of one that has begun. hoped: the effects, as card.scores."""
+    if card.phase != "planned":
+        return ()
     shares, found = planned_shares(card.launch), list[Plan]()
     for score, effect in zip(card.scores, hoped, strict=True):
         halves = card.halves.get(score.kpi.name, {})
@@ -84,14 +86,14 @@ def by_reading(plan: Plan, shares: Mapping[int, float]) -> tuple[tuple[str, str,
 def in_words(plan: Plan) -> str:
     """What the plan would see, and which one would see more, in a sentence or two."""
     days = sorted(plan.halves)
+    least = plan.smallest(days[-1], plan.shares[days[-1]])
     if plan.hoped is None:
-        least = _amount(plan, plan.smallest(days[-1], plan.shares[days[-1]]))
-        return f"{plan.kpi.title}: as planned, an effect of {least} or more is seen by D+{days[-1]}."
-    hoped = _amount(plan, abs(plan.hoped))
+        size = _amount(plan, least)
+        return f"{plan.kpi.title}: as planned, an effect of {size} or more is seen by D+{days[-1]}."
+    hoped, last = amounts(plan.kpi, (abs(plan.hoped), least), relative=plan.relative, plus=False)
     first = next((d for d in days if plan.seen(d, plan.shares[d])), None)
     if first is not None:
         return f"{plan.kpi.title}: as planned, the {hoped} hoped for would be seen on D+{first}."
-    last = _amount(plan, plan.smallest(days[-1], plan.shares[days[-1]]))
     told = f"{plan.kpi.title}: as planned, the {hoped} hoped for cannot be seen by D+{days[-1]}; {last} could."
     return told + _other(plan)
 
