@@ -292,7 +292,8 @@ def speed(exposures: int) -> Iterator[str]:
     from jobs.sync import sync
     from metrics.catalog.models.launch import Exposure
     from metrics.engine.exposure import Asked, exposed_sums
-    from metrics.engine.per_person import PerPerson, per_person
+    from metrics.engine.per_person import PerPerson
+    from metrics.engine.types import per_person
 
     with tempfile.TemporaryDirectory() as folder:
         root, start = Path(folder), np.datetime64("2026-10-05")

@@ -90,7 +90,7 @@ def world(kind: str, noise: str, seed: int, *, launched: bool, history: int | No
     for at in truth.launches:
         touched[at : at + TOUCHED] = True
     panel = Panel(
-        frame.iloc[:, treated], shares.iloc[:, treated], frame.iloc[:, others], "day", pd.Series(touched, index)
+        frame.iloc[:, treated], shares.iloc[:, treated], frame.iloc[:, others], "day", touched=pd.Series(touched, index)
     )
     had = share[first:, share.any(axis=0)]
     return World(panel, first, full * float(had.mean()), truth)

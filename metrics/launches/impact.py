@@ -28,8 +28,16 @@ WEEK = {"day": 7, "week": 1}  # periods
 MONTH = {"day": 28, "week": 4}  # periods
 NONE = 1e-6
 YEAR = {"day": 365.25, "week": 365.25 / 7}
-# What four weeks may add and how far a year may swing, in noises: nothing, little, much.
-SHAPES = ((NONE, NONE), (0.3, NONE), (3.0, NONE), (0.3, 3.0))
+# What four weeks may add, how far a year may swing, and how far a young series may have been from where it settles, in
+# noises: nothing, little, much.
+SHAPES = (
+    (NONE, NONE, NONE),
+    (0.3, NONE, NONE),
+    (3.0, NONE, NONE),
+    (0.3, 3.0, NONE),
+    (0.3, NONE, 30.0),
+)
+SETTLES = (1.0, 3.0)  # months after which a third of the distance is left
 MOVED = 3.0  # what another launch may have added, in noises
 BELIEVED = 6.0  # independent earlier dates that the interval is worth before any was tried
 LEVEL = 0.95
@@ -212,7 +220,7 @@ class _Series:
 
     def _base(self, begin: int, rows: np.ndarray, first: int) -> tuple[Floats, Floats]:
         """What goes on without this launch, (t, column), and how large each may be, (alternative, column): level and
-        weekday anything, growth and the season of a year by SHAPES, the steps of other launches some noises.
+        weekday anything, growth, the season of a year and settling by SHAPES, the steps of other launches some noises.
         """
         columns: list[Floats] = [np.ones(len(rows))]
         if self.grain == "day":
@@ -223,9 +231,10 @@ class _Series:
         columns.append((rows - rows.mean()) / MONTH[self.grain])
         turn = 2 * np.pi * rows / YEAR[self.grain]
         columns += [np.cos(turn), np.sin(turn)]
+        columns += [np.exp(-rows / (months * MONTH[self.grain])) for months in SETTLES]
         columns += [np.where(begin + rows >= at, 0.5, -0.5) for at in self.moved if begin < at < first]
         priors = np.full((len(SHAPES), len(columns)), np.inf)
-        priors[:, free : free + 3], priors[:, free + 3 :] = np.array(SHAPES)[:, [0, 1, 1]], MOVED
+        priors[:, free : free + 5], priors[:, free + 5 :] = np.array(SHAPES)[:, [0, 1, 1, 2, 2]], MOVED
         return np.column_stack(columns), priors
 
 

@@ -97,10 +97,10 @@ class _LaunchSeries:
         treated, exposure, controls = (frame.loc[kept] for frame in (treated, exposure, controls))
         quiet = self._holidays(pd.DatetimeIndex(treated.index), country)
         if quiet:
-            treated = treated.where(~np.asarray(treated.index.isin(list(quiet)))[:, None])
+            treated = _without(treated, np.asarray(treated.index.isin(list(quiet))))
         around = history_marks(self.launch, self.kpi, self.catalogue)
         index = pd.DatetimeIndex(treated.index)
-        treated = treated.where(~within(index, [mark for mark in around if mark.kind != "launch"], self.grain)[:, None])
+        treated = _without(treated, within(index, [mark for mark in around if mark.kind != "launch"], self.grain))
         logarithm = self._logarithm(treated, controls)
         sampling = self._sampling(treated, controls, logarithm)
         if logarithm:
@@ -317,3 +317,8 @@ class _LaunchSeries:
             return False
         values: Mapping[str, np.ndarray] = {str(i): f.to_numpy(dtype=float) for i, f in enumerate(frames)}
         return all(bool((v[np.isfinite(v)] > 0).all()) for v in values.values())
+
+
+def _without(frame: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """The same without the values of these rows (t): unknown there."""
+    return frame.mask(np.repeat(rows[:, None], frame.shape[1], axis=1))

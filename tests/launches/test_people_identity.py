@@ -10,7 +10,8 @@ import pytest
 from connectors.errors import QueryRefused
 from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from tests.conftest import Builder
 
 NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)

@@ -16,7 +16,8 @@ from jobs.launches.impacts import known_inputs
 from jobs.project.project import open_project
 from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from metrics.launches.inputs import LaunchInputs
 from metrics.launches.people.comparison import FIXED, compared
 from metrics.launches.people.moments import Sums

@@ -10,7 +10,8 @@ import pytest
 
 from jobs.launches.board import page_of
 from metrics.engine.people_by_segment import AskedSegments, segment_sums
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from metrics.launches.people.group_time import Group, group_time
 from metrics.launches.people.people_reading import People
 from tests.conftest import Builder, known

@@ -12,7 +12,8 @@ import pytest
 
 from metrics.catalog.models.launch import Exposure
 from metrics.engine.exposure import Asked, exposed_sums
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from metrics.launches.people.tables import Table
 from tests.conftest import Builder
 from tests.launches.exposed import KPIS, START, World, world, written

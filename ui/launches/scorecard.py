@@ -43,7 +43,7 @@ def show_adoption(page: LaunchPage) -> None:
 
 def show_people(page: LaunchPage) -> None:
     """Those who were exposed against those who were not; or why it was not read so."""
-    if page.people is not None:
+    if page.people is not None and (page.people.rows or page.people.light):
         st.header("From people")
         render("launches/people", found=page.people)
 
@@ -127,7 +127,11 @@ def show_basis(page: LaunchPage) -> None:
     st.header("What this rests on")
     notes = list(dict.fromkeys(note for block in page.blocks for note in block.notes))
     others = ("Other changes in these days", (*page.overlaps, *notes))
-    render("shell/lists", lists=(("Assumptions", page.assumptions), others))
+    why = (
+        () if page.people is None or page.people.rows or page.people.light else (page.people.line, *page.people.cannot)
+    )
+    lists = (("Assumptions", page.assumptions), others, ("Why by day and not from people", why))
+    render("shell/lists", lists=[one for one in lists if one[1]])
     if page.breaches:
         render("shell/lists", lists=(("Breached guardrails", page.breaches),))
     if page.readiness:

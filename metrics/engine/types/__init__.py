@@ -17,6 +17,7 @@ from metrics.engine import periods
 from metrics.engine.coarser_periods import coarser, finer_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.frames import empty_periods
+from metrics.engine.per_person import PerPerson
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
@@ -79,6 +80,18 @@ def propagated(kpi: KpiCommon, values: Mapping[str, pd.Series], variances: Mappi
     own = getattr(_file_of(kpi), "propagated", None)
     found: pd.Series | None = None if own is None else own(kpi, values, variances)
     return found
+
+
+def per_person(kpi: KpiCommon, catalogue: Catalogue) -> PerPerson | str:
+    """A KPI of one person; a text says in one clause why it has no such value."""
+    own = getattr(_file_of(kpi), "per_person", None)
+    if own is None:
+        return f"a KPI of type {kpi.type} has no value of one person"
+    found: PerPerson | str = own(kpi, catalogue)
+    if isinstance(found, str):
+        return found
+    nobody = next((p.dataset for p in found.parts if not catalogue.datasets[p.dataset].entity), "")
+    return f"dataset {nobody} does not say whose its rows are: write its `entity:`" if nobody else found
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.conversion import Conversion
 from metrics.engine import frames
+from metrics.engine.per_person import PerPerson, any_row
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
@@ -161,3 +163,10 @@ def _time_line() -> exp.Query:
 
 def _span(kpi: Conversion) -> pd.Timedelta | None:
     return None if kpi.window is None else pd.Timedelta(kpi.window)
+
+
+def per_person(kpi: Conversion, catalogue: Catalogue) -> PerPerson | str:
+    """Whether a person converted within the window from the exposure on."""
+    if kpi.of == "events":
+        return "its conversions are credited to rows, not to people: write `of: entities`"
+    return PerPerson(any_row(list(kpi.conditions.values())[1].dataset, kpi.conversion.filter), window=kpi.window)

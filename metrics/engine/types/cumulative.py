@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.cumulative import Cumulative
 from metrics.catalog.types.simple import Simple
@@ -130,3 +131,8 @@ def _run(kpi: Cumulative, measure: Measure, daily: pd.DataFrame, week_start_days
     else:
         result["value"] = running("value", RUNNING.get(str(measure.agg), "cumsum"))
     return result[FACT_COLUMNS]
+
+
+def per_person(kpi: Cumulative, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "it adds up over time: name what it adds up"

@@ -115,3 +115,8 @@ def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges 
         shifted(types.dirty_ranges(catalogue.kpi(r.kpi), catalogue, rows), r.offset_grain, r.offset)
         for r in formula(kpi.expr).references
     )
+
+
+def per_person(kpi: Derived, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "a formula of other KPIs has no value of one person: name the KPIs that it is made of"

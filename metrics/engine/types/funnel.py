@@ -8,6 +8,7 @@ import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.funnel import Funnel
 from metrics.engine import frames
 from metrics.engine.query import Scope
@@ -205,3 +206,8 @@ def _strict(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
 def _flag(condition: exp.Expr) -> exp.Expr:
     one = exp.If(this=condition, true=exp.Literal.number(1))
     return exp.Case(ifs=[one], default=exp.Literal.number(0))
+
+
+def per_person(kpi: Funnel, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "a funnel's steps are not followed person by person: name its last step as a conversion"

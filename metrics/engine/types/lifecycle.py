@@ -7,6 +7,7 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.lifecycle import PARTS, Lifecycle
 from metrics.engine import frames, periods
 from metrics.engine.periods import TOTAL
@@ -96,3 +97,8 @@ def _select(scope: Scope, kpi: Lifecycle) -> exp.Select:
     final = exp.select(exp.column("segment").as_(trees.SEGMENT), period.copy().as_(trees.PERIOD), *counts)
     final = final.from_(every.subquery("every_kind")).where(trees.in_range(period, scope.start, scope.end))
     return trees.assembled(final.group_by("segment", "period"), active=active, around=around)
+
+
+def per_person(kpi: Lifecycle, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "it counts people who came and went, of which one person has no value"

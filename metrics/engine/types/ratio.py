@@ -9,6 +9,7 @@ from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.types.ratio import Ratio
 from metrics.engine import types
 from metrics.engine.dirty_ranges import DirtyRanges, union
+from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import People
 from metrics.engine.sql.measures import measure_facts
@@ -62,3 +63,22 @@ def dirty_ranges(kpi: Ratio, catalogue: Catalogue, rows: Rows) -> DirtyRanges | 
         rows[part.dataset] if isinstance(part, Measure) else types.dirty_ranges(catalogue.kpi(part), catalogue, rows)
         for part in kpi.parts.values()
     )
+
+
+def per_person(kpi: Ratio, catalogue: Catalogue) -> PerPerson | str:
+    """Both sums of a person."""
+    found = []
+    for part in kpi.parts.values():
+        one = part_of(part, catalogue) if isinstance(part, Measure) else _sum_of(catalogue.kpi(part), catalogue)
+        if isinstance(one, str):
+            return one
+        found.append(one)
+    return PerPerson(found[0], found[1])
+
+
+def _sum_of(kpi: KpiCommon, catalogue: Catalogue) -> Part | str:
+    person = types.per_person(kpi, catalogue) if kpi.is_part else ""
+    if isinstance(person, str):
+        return person or f"its part {kpi.title} is no sum over people"
+    alone = person.of is None and person.window is None
+    return person.value if alone else f"its part {kpi.title} is no sum over people"

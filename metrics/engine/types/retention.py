@@ -11,6 +11,7 @@ from sqlglot import exp
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
+from metrics.engine.per_person import PerPerson, any_row
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
@@ -224,3 +225,12 @@ def settled_at(kpi: Retention, end: pd.Timestamp, grain: str, catalogue: Catalog
     if kpi.count_from == "calendar":
         start = periods.floor(last, kpi.unit, catalogue.week_start_days)
     return max(end, start + pd.Timedelta(days=(kpi.at + 1) * UNIT_DAYS[kpi.unit]))
+
+
+def per_person(kpi: Retention, catalogue: Catalogue) -> PerPerson | str:
+    """Whether a person was back in the unit `at` after the exposure."""
+    if kpi.unit not in UNIT_DAYS:
+        return "months after an exposure have no fixed length: write a retention by days or weeks"
+    unit, back = timedelta(days=UNIT_DAYS[kpi.unit]), list(kpi.conditions.values())[1]
+    window = unit if kpi.mode == "bounded" else None
+    return PerPerson(any_row(back.dataset, back.filter), after=kpi.at * unit, window=window)

@@ -13,6 +13,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.simple import Simple
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.frames import spined
+from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
@@ -103,3 +104,15 @@ def dirty_ranges(kpi: Simple, catalogue: Catalogue, rows: Mapping[str, DirtyRang
     if own is None or window is None:
         return own
     return merged((a, b if b >= FAR else b + window - DAY) for a, b in own)
+
+
+def per_person(kpi: Simple, catalogue: Catalogue) -> PerPerson | str:
+    """The sum of a person's rows; a mean is that of sums and counts."""
+    if kpi.semi_additive:
+        return "a balance is no sum of what people did since they were exposed"
+    measure = kpi.measure
+    if measure.agg == "avg":
+        total, count = (part_of(measure.model_copy(update={"agg": agg}), catalogue) for agg in ("sum", "count"))
+        return PerPerson(total, count) if isinstance(total, Part) and isinstance(count, Part) else str(total)
+    part = part_of(measure, catalogue)
+    return part if isinstance(part, str) else PerPerson(part)

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from connectors.errors import QueryRefused
 from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.sql import Sql
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
@@ -91,3 +92,8 @@ def _select(kpi: Sql, scope: Scope) -> exp.Select:
     for item in scope.filters:
         query = query.where(trees.matches(exp.column(item.dimension, "given"), item))
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))
+
+
+def per_person(kpi: Sql, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "its own SQL says nothing of single people"

@@ -87,3 +87,8 @@ def _shorts(kpi: Stickiness, scope: Scope, dataset: str, frame: pd.DataFrame) ->
         for a, b in zip(index, periods.ends(index, scope.grain), strict=True)
     }
     return frame["period"].map(counts).astype("float64")
+
+
+def per_person(kpi: Stickiness, catalogue: Catalogue) -> str:
+    """Why it has no value of one person."""
+    return "it is a share of periods, of which one person has no value: name a retention, or active people"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from sqlglot import exp
@@ -11,6 +13,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.survey import PARTS, Survey
 from metrics.engine import frames
+from metrics.engine.per_person import Part, PerPerson
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People, between_ends, class_counts, classes, numbers, shares
 from metrics.engine.sql import trees
@@ -99,3 +102,18 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
         *(tree.as_(name) for name, tree in counts.items()),
     )
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2))
+
+
+def per_person(kpi: Survey, catalogue: Catalogue) -> PerPerson:
+    """What a person's answers add up to, by how many they are."""
+    score = exp.paren(sql.expression(kpi.score))
+    top, low = (exp.EQ(this=group(kpi), expression=exp.Literal.string(n)) for n in ("promoters", "detractors"))
+    one, less = exp.Literal.number(1), exp.Neg(this=exp.Literal.number(1))
+    value: exp.Expr = exp.Case(ifs=[exp.If(this=top, true=one), exp.If(this=low, true=less)])
+    if kpi.scale == "csat":
+        value = exp.Case(ifs=[exp.If(this=top, true=one)])
+    elif kpi.scale == "ces":
+        value = score
+    answered = f"({kpi.filter}) AND {kpi.row_needs}" if kpi.filter else kpi.row_needs
+    counted = Part(kpi.dataset, answered, exp.Literal.number(1), "sum")
+    return PerPerson(replace(counted, value=value), counted, factor=100.0 if kpi.scale == "nps" else 1.0)

@@ -202,7 +202,7 @@ def _notes(one: KpiPeople, today: VariantReading) -> list[str]:
         found.append(
             f"A/A: {one.aa.cried} of {counted(one.aa.splits, 'random split')} of earlier people looked like an effect"
         )
-    if kpi.type in ("conversion", "retention"):
+    if len(kpi.conditions) > 1:  # people are followed from a first step
         found.append("A share of those exposed, counted from the exposure on")
     return found
 

@@ -14,7 +14,8 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import READINGS, Exposure, Guardrail, Launch
 from metrics.catalog.segments import segments
 from metrics.engine.exposure import COUNTED, EARLY, SEVERAL
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from metrics.launches.inputs import ExposedPeople, LaunchInputs
 from metrics.launches.people.comparison import Comparison, Lift, compared
 from metrics.launches.people.history import AaTest, cried_wolf, earlier_dates
@@ -90,7 +91,7 @@ class People:
 
 
 NOTHING_NAMED = (
-    "the launch names no exposure, so nobody knows who was shown it: write `exposure: {dataset: …, variant: …}`"
+    "the launch names no exposure, so nobody knows who was shown it: name its dataset and variant under exposure"
 )
 
 

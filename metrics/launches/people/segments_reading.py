@@ -18,7 +18,8 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.segments import Segments, segments
 from metrics.engine.people_by_segment import WEEKS_BEFORE
-from metrics.engine.per_person import PerPerson, per_person
+from metrics.engine.per_person import PerPerson
+from metrics.engine.types import per_person
 from metrics.launches.inputs import LaunchInputs, SegmentPeople
 from metrics.launches.people.comparison import FEWEST, FIXED, Lift
 from metrics.launches.people.group_time import Group, GroupTime, group_time
@@ -116,7 +117,7 @@ def _read(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, steps: tuple[Ste
 def _unfit(person: PerPerson, kpi: KpiCommon) -> str:
     if person.of is not None:
         return "a ratio has no value of each person and week"
-    if person.window is not None or person.after or kpi.type in ("conversion", "retention"):
+    if person.window is not None or person.after or len(kpi.conditions) > 1:
         return "it follows people from a first step, which those who were there before have behind them"
     return ""
 
