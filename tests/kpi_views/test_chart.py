@@ -54,7 +54,9 @@ def rows(seed: int, days: int, end: pd.Timestamp) -> pd.DataFrame:
     first = end.normalize() - pd.Timedelta(days=days)
     counts = rng.integers(1, 30, days + 1)
     at = np.repeat(pd.date_range(first, periods=days + 1, freq="D"), counts)
-    seconds = pd.to_timedelta(rng.integers(0, 86_400, len(at)), unit="s")
+    later = rng.integers(0, 86_400, len(at))
+    later[np.cumsum(counts) - counts] = 60  # of each day one is early: what has no row yet is not observed either
+    seconds = pd.to_timedelta(later, unit="s")
     frame = pd.DataFrame({"at": (pd.DatetimeIndex(at) + seconds).tz_localize("UTC")})
     frame["v"] = rng.integers(1, 50, len(frame)).astype("float64")
     frame["who"] = rng.integers(0, 40, len(frame)).astype("int64")
