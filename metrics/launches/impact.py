@@ -70,11 +70,6 @@ class Panel:
     overlap: int = 1
     touched: pd.Series | None = None
 
-    @property
-    def compared(self) -> bool:
-        """Whether anything that was not touched stands beside what was."""
-        return bool(self.controls.shape[1]) or self.treated.shape[1] > 1
-
 
 @dataclass(frozen=True)
 class Impact:

@@ -18,7 +18,7 @@ from metrics.launches import words
 from metrics.launches.adoption import Adoption, Share
 from metrics.launches.forest import Light, Row, lights, rows
 from metrics.launches.headline import headline, next_step
-from metrics.launches.people.people_block import PeopleBlock, people_block
+from metrics.launches.people.people_block import PeopleBlock, headlines, people_block
 from metrics.launches.plan import Plan, in_words, plans
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
@@ -189,6 +189,8 @@ def launch_page(
     checks = _readiness(card, planned)
     could = [(in_words(plan), "quiet" if plan.works else "bad") for plan in planned]
     said = headline(card, verdicts, today, checks=checks, planned=could)
+    people = people_block(card.people) if card.people else None
+    said = (*headlines(people), *said)
     return LaunchPage(
         launch.name,
         launch.title,
@@ -215,7 +217,7 @@ def launch_page(
         lights(card.scores, [block.guard for block in blocks]),
         next_step(card, today),
         planned,
-        people_block(card.people) if card.people else None,
+        people,
     )
 
 

@@ -56,6 +56,15 @@ def lifted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, World]:
     return project, made
 
 
+def test_what_exposed_people_did_leads_the_page(lifted: tuple[Builder, World]) -> None:
+    page = page_of(lifted[0].open(), "wizard", now=NOW)
+    (first, slug), *others = page.headline
+    assert first.startswith("From people: Orders moved up by ") and first.endswith(", D+28, new.")
+    assert slug != "quiet" and not any(words.startswith("From people: Bought") for words, _ in others), (
+        "it is not clear"
+    )
+
+
 def test_an_effect_is_seen_on_fixed_days_and_at_every_look(lifted: tuple[Builder, World]) -> None:
     found = read(lifted[0])
     made = lifted[1].shown.drop_duplicates("who")

@@ -60,22 +60,24 @@ def _filters(item: Launch, document: Document) -> list[Problem]:
     return found
 
 
+def _whose(
+    key: str, name: str, document: Document, datasets: Mapping[str, Dataset], hint: str, *, stated: str = ""
+) -> list[Problem]:
+    """What is wrong with the dataset under a key: it must be there and say whose its rows are."""
+    if name not in datasets:
+        near = did_you_mean(name, sorted(datasets))
+        return [document.problem((key, "dataset"), "unknown_dataset", f"unknown dataset '{name}'", near)]
+    if not (stated or datasets[name].entity):
+        return [document.problem((key, "dataset"), "no_entity", f"dataset '{name}' has no entity", hint)]
+    return []
+
+
 def _adoption(item: Launch, document: Document, datasets: Mapping[str, Dataset]) -> list[Problem]:
     if item.adoption is None:
         return []
-    name = item.adoption.dataset
-    if name not in datasets:
-        hint = did_you_mean(name, sorted(datasets))
-        return [document.problem(("adoption", "dataset"), "unknown_dataset", f"unknown dataset '{name}'", hint)]
-    if not datasets[name].entity:
-        return [
-            document.problem(
-                ("adoption", "dataset"),
-                "no_entity",
-                f"dataset '{name}' has no entity",
-                "Write its `entity:`: who uses it.",
-            )
-        ]
+    wrong = _whose("adoption", item.adoption.dataset, document, datasets, "Write its `entity:`: who uses it.")
+    if wrong:
+        return wrong
     try:
         tree = sql.expression(item.adoption.used)
     except sql.SqlProblem as problem:
@@ -92,12 +94,10 @@ def _exposure(
     if item.exposure is None:
         return []
     name = item.exposure.dataset
-    if name not in datasets:
-        hint = did_you_mean(name, sorted(datasets))
-        return [document.problem(("exposure", "dataset"), "unknown_dataset", f"unknown dataset '{name}'", hint)]
-    if not (item.exposure.entity or datasets[name].entity):
-        hint = "Write its `entity:`, or `entity:` here: who was exposed."
-        return [document.problem(("exposure", "dataset"), "no_entity", f"dataset '{name}' has no entity", hint)]
+    hint = "Write its `entity:`, or `entity:` here: who was exposed."
+    wrong = _whose("exposure", name, document, datasets, hint, stated=item.exposure.entity)
+    if wrong:
+        return wrong
     known = columns.get(name)
     if known is None:
         return []

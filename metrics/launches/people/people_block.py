@@ -207,6 +207,18 @@ def _notes(one: KpiPeople, today: VariantReading) -> list[str]:
     return found
 
 
+def headlines(found: PeopleBlock | None) -> tuple[tuple[str, str], ...]:
+    """A sentence and its slug for each KPI that exposed people clearly moved: the stronger reading goes first."""
+    if found is None or not found.light:
+        return ()
+    last = [(row, *row.readings[-1]) for row in found.rows if row.readings]
+    return tuple(
+        (f"From people: {row.title} {said}, {day}, {row.variant}.", slug)
+        for row, day, said, slug in last
+        if slug != "quiet"
+    )
+
+
 def as_numbers(found: People) -> dict[str, Any]:
     """For JSON: plain values only."""
     ratio = found.ratio
