@@ -69,7 +69,7 @@ def _terms(context: DataContext) -> str:
     """Digest of the launches and of the definitions that they are read by: while it stays there is nothing to do."""
     catalogue = context.catalogue
     launches = [launch for launch in catalogue.launches if launch.kind == "launch"]
-    names = {name for launch in launches for name in (*launch.measured, launch.control) if name in catalogue.kpis}
+    names = {name for launch in launches for name in (*launch.measured, *launch.held_against) if name in catalogue.kpis}
     texts = [launch.model_dump_json() for launch in launches] + [catalogue.definition(name) for name in sorted(names)]
     return hashlib.sha256(json.dumps([LAYOUT, context.country, *texts]).encode()).hexdigest()
 

@@ -1,10 +1,10 @@
 """What a launch did to a series: effect, interval, expected path, and how often the method cried wolf before.
 
 Model: level, weekday, growth and season that may be none, the steps of other launches and of this one, noise that
-remembers itself (regression.py), over all that is known of 400 days before. With series that the launch did not touch,
-their mean is taken off first (difference-in-differences). Segments that got it on different days are held against those
-that did not have it yet. Then the same model runs at 26 earlier dates a week apart, where nothing was launched, and the
-interval is widened by what it got wrong there: never narrowed.
+remembers itself (regression.py), over all that is known of 400 days before. Series that the launch did not touch are
+taken off (difference-in-differences), as far as the KPI moved along with them before. Segments that got it on different
+days are held against those that did not have it yet. Then the same model runs at 26 earlier dates a week apart, where
+nothing was launched, and the interval is widened by what it got wrong there: never narrowed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from metrics.launches.controls import mix
 from metrics.launches.regression import Fit, Floats, Problem, fits, intervals
 from metrics.launches.sampling_floor import half_width, widened
 
@@ -22,7 +23,7 @@ BEFORE = {"day": 400, "week": 58}  # periods that are looked at before a launch,
 SHOWN = {"day": 60, "week": 26}  # of those on the picture
 PLACEBO_BEFORE = {"day": 60, "week": 16}  # periods before an earlier date
 PLACEBOS = 26
-METHOD = 2  # raise it when the same values give another effect or interval
+METHOD = 3  # raise it when the same values give another effect or interval
 FEWEST_BEFORE = {"day": 28, "week": 8}
 WEEK = {"day": 7, "week": 1}  # periods
 MONTH = {"day": 28, "week": 4}  # periods
@@ -38,6 +39,7 @@ SHAPES = (
     (0.3, NONE, 30.0),
 )
 SETTLES = (1.0, 3.0)  # months after which a third of the distance is left
+CONTROL = 1.0  # how far a control's weight may be from 1, in noises by the control's own moves from week to week
 MOVED = 3.0  # what another launch may have added, in noises
 BELIEVED = 6.0  # independent earlier dates that the interval is worth before any was tried
 LEVEL = 0.95
@@ -79,6 +81,8 @@ class Impact:
     dates tried; cried: how many of them looked like an effect. periods: complete ones since launch. expected: frame by
     period with columns actual, expected, low, high. exposure: mean share of the periods since launch.
     sampling: half of the interval that sampling alone gives; None = not known. floor: the interval was widened to it.
+    weights: how much of each control's moves was taken off; empty without one, or where segments wait. event: how
+    likely it is that something moved the control on the day, too.
     """
 
     effect: float
@@ -94,6 +98,8 @@ class Impact:
     exposure: float
     sampling: float | None = None
     floor: bool = False
+    weights: tuple[float, ...] = ()
+    event: float = 0.0
 
     @property
     def words(self) -> Words:
@@ -132,6 +138,7 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     tried = [_cry(*interval) for interval in without]
     factor = _factor(tried, after, panel.grain) if enough and len(tried) >= PLACEBOS // 2 else None
     wide = factor or 1.0
+    weights = posed.weights(solved[0])
     measured = Impact(
         estimate,
         low - (wide - 1) * (estimate - low),
@@ -144,18 +151,34 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
         after,
         _path(panel, posed, solved[0], found, slice(first, last), wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
+        weights=weights,
+        event=solved[0].shared,
     )
     begin = max(0, first - BEFORE[panel.grain])
-    return widened(measured, half_width(panel, begin, first, last))
+    return widened(measured, half_width(panel, begin, first, last, weights))
 
 
 @dataclass(frozen=True)
 class _Posed:
-    """The regression of one date. rows: positions in the panel. apart: of segments that are held against each other."""
+    """The regression of one date. rows: positions in the panel. apart: of segments that are held against each other.
+
+    mixed: how much of each control; control: (t) what is taken off at weight 1; unit: of the problem's witness.
+    """
 
     problem: Problem
     rows: np.ndarray
     apart: bool
+    mixed: Floats | None = None
+    control: Floats | None = None
+    unit: float = 1.0
+
+    def weights(self, solved: Fit) -> tuple[float, ...]:
+        """How much of each control's moves is taken off, on average over what may have happened on the day."""
+        if self.mixed is None:
+            return ()
+        along = 1 + float(solved.base[-self.problem.witness]) / self.unit
+        weight = solved.shared + (1 - solved.shared) * along
+        return tuple(float(weight * part) for part in self.mixed)
 
 
 class _Series:
@@ -170,9 +193,8 @@ class _Series:
         self.at_once = bool((exposure == exposure[:, :1]).all())
         if self.at_once:  # segments that all got it together are one series: they cannot be held against each other
             self.values = self.values.mean(axis=1, keepdims=True)
-        if controls.shape[1] and self.at_once:
-            self.values = self.values - controls.mean(axis=1, keepdims=True)
-        elif controls.shape[1]:
+        self.controls = controls if controls.shape[1] and self.at_once else None
+        if self.controls is None and controls.shape[1]:
             self.values = np.column_stack([self.values, controls])
         none = np.zeros(len(self.values), dtype=bool)
         self.touched = none if panel.touched is None else panel.touched.to_numpy(dtype=bool)
@@ -195,11 +217,19 @@ class _Series:
         if not self.at_once:
             values, step = _against_the_others(values, step, WEEK[grain])
         base, priors = self._base(begin, rows, first)
+        at = tuple((rows - rows[0]).tolist())
         try:
-            problem = Problem(values, step, base, tuple((rows - rows[0]).tolist()), priors)
+            if self.controls is None:
+                return _Posed(Problem(values, step, base, at, priors), begin + rows, not self.at_once)
+            mixed = mix(self.values[begin:first, 0], self.controls[begin:first], WEEK[grain])
+            control = self.controls[begin + rows] @ mixed
+            unit, slow = _moves(control, WEEK[grain]), _slow(control, int((rows < first - begin).sum()), MONTH[grain])
+            base = np.column_stack([base, (slow - slow.mean()) / unit, (control - slow) / unit])
+            priors = np.column_stack([priors, np.full((len(priors), 2), CONTROL)])
+            problem = Problem(values - control[:, None], step, base, at, priors, 2)
         except ValueError:
             return None
-        return _Posed(problem, begin + rows, not self.at_once)
+        return _Posed(problem, begin + rows, False, mixed, control, unit)
 
     def placebos(self, first: int, after: int) -> tuple[list[int], bool]:
         """Earlier dates a week apart whose days since reach neither the launch nor another one; whether they suffice.
@@ -266,6 +296,23 @@ def _own_noise(values: Floats, lag: int) -> Floats:
     return scales
 
 
+def _moves(control: Floats, lag: int) -> float:
+    """How much a control (t) moves from week to week; 1 where it does not."""
+    return float(np.std(control[lag:] - control[:-lag])) / 2**0.5 or 1.0
+
+
+def _slow(control: Floats, before: int, month: int) -> Floats:
+    """A control (t) as the mean of the month around, on either side of the launch apart: a step is all of it slow.
+
+    What is shared by the month and what is shared by the day are not the same part of it: days are mostly chance.
+    """
+    parts = [
+        pd.Series(part).rolling(month + 1, center=True, min_periods=1).mean()
+        for part in (control[:before], control[before:])
+    ]
+    return np.concatenate([part.to_numpy(dtype=np.float64) for part in parts])
+
+
 def _cry(estimate: float, low: float, high: float) -> float:
     """|estimate| / half-width: above 1 it looks like an effect."""
     return abs(estimate) / max((estimate - low) if estimate > 0 else (high - estimate), 1e-300)
@@ -296,9 +343,9 @@ def _path(
         half = wide * np.maximum(high - estimate, estimate - low) * share
     else:
         base = posed.problem.base[shown]
-        expected = base @ solved.base
-        if panel.controls.shape[1]:
-            expected = expected + panel.controls.mean(axis=1).to_numpy(dtype=np.float64)[rows]
+        expected = base @ solved.base - solved.shared * solved.moved * posed.problem.step[shown, 0]
+        if posed.control is not None:
+            expected = expected + posed.control[shown]
         half = 1.96 * wide * solved.spread(base)
     return pd.DataFrame(
         {"actual": actual, "expected": expected, "low": expected - half, "high": expected + half},

@@ -69,4 +69,5 @@ def _read(plain: Mapping[str, Any] | None, panel: Panel) -> Impact | None:
     path = plain["path"]
     index = pd.DatetimeIndex(panel.treated.index)[path["rows"]]
     expected = pd.DataFrame({name: np.array(path[name], dtype=np.float64) for name in PATH}, index=index)
-    return Impact(**{name: plain[name] for name in NUMBERS}, expected=expected)
+    numbers = {**{name: plain[name] for name in NUMBERS}, "weights": tuple(plain["weights"])}
+    return Impact(**numbers, expected=expected)

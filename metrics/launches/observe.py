@@ -162,16 +162,22 @@ class _LaunchSeries:
         return self._pooled(named), named.words
 
     def _controls(self, index: pd.Index) -> tuple[pd.DataFrame, str]:
-        text = self.launch.control
+        """A column for each that can be read, and all in words; neither without one."""
+        found = [self._control(text, index) for text in self.launch.held_against]
+        read = [(frame, words) for frame, words in found if words]
+        if not read:
+            return pd.DataFrame(index=index), ""
+        named = [frame.set_axis([words], axis=1) if frame.shape[1] == 1 else frame for frame, words in read]
+        return pd.concat(named, axis=1), ", ".join(words for _, words in read)
+
+    def _control(self, text: str, index: pd.Index) -> tuple[pd.DataFrame, str]:
         empty = pd.DataFrame(index=index)
-        if not text:
-            return empty, ""
         if text in self.catalogue.kpis:
             other = self.catalogue.kpi(text)
             if other.is_rate != self.kpi.is_rate or launch_grain(other, self.catalogue) != self.grain:
                 self.notes.append(f"{other.title} is no control of it: it is not of the same kind or grain.")
                 return empty, ""
-            return self._whole(text).reindex(index).set_axis([text], axis=1), other.title
+            return self._whole(text).reindex(index), other.title
         named = segments(text)
         if not self._known(named):
             what = f"`{text}`" if named is None else named.dimension.replace("_", " ")

@@ -181,7 +181,7 @@ def launch_page(
     year = today.year
     blocks = tuple(_block(score, card, catalogue, year) for score in card.scores)
     assumed: tuple[str, ...] = words.ASSUMPTIONS
-    if any(s.latest and s.latest.reading.control for s in card.scores) or launch.control:
+    if any(s.latest and s.latest.reading.control for s in card.scores) or launch.held_against:
         assumed = (*assumed, words.CONTROL)
     verdicts = {block.name: (block.sentence, block.slug) for block in blocks}
     wishes = [_asked(score) for score in card.scores]

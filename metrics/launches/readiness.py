@@ -99,7 +99,7 @@ def stated(launch: Launch, catalogue: Catalogue) -> list[Check]:
         found.append(Check("missing", "No success KPI is named: there is nothing to measure."))
     if not launch.guardrails:
         found.append(Check("warning", "No guardrail is named."))
-    if not launch.control and not any(step.segment for step in launch.rollout):
+    if not launch.held_against and not any(step.segment for step in launch.rollout):
         found.append(Check("warning", "No control group: verdicts stay directional."))
     if not launch.owner:
         found.append(Check("warning", "No owner: no one is notified."))

@@ -20,7 +20,7 @@ from metrics.launches.observe import Observed
 from metrics.launches.sampling_floor import widened
 from metrics.presentation.format import days_text
 
-LISTS = ("notes", "around")  # of a reading
+LISTS = ("notes", "around", "controls", "weights")  # of a reading
 DIGITS = 10  # significant ones that are kept: the same on every machine
 
 
@@ -33,7 +33,8 @@ class Reading:
     factor: how much wider calibration made the interval; None = uncalibrated. cried: how many of `placebos` earlier
     dates looked like an effect. smallest: what is smaller cannot be seen. method: version of the measurement.
     sampling: half of the interval that sampling alone gives, in the unit of smallest; None = not known. floor: the
-    interval was widened to it. around: other launches and marks that its history was read around.
+    interval was widened to it. around: other launches and marks that its history was read around. weights: how much of
+    the moves of each of `controls` was taken off; event: how likely it is that something moved them on the day, too.
     """
 
     kpi: str
@@ -65,6 +66,9 @@ class Reading:
     sampling: float | None = None
     floor: bool = False
     around: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    event: float = 0.0
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -190,6 +194,9 @@ def _told(blank: Reading, observed: Observed, found: Impact) -> Reading:
         level=_rounded(float(shown["actual"].mean())),
         expected=_rounded(float(shown["expected"].mean())),
         exposure=_rounded(found.exposure),
+        controls=tuple(observed.panel.controls.columns) if observed.panel is not None and found.weights else (),
+        weights=tuple(_rounded(weight) for weight in found.weights),
+        event=_rounded(found.event),
     )
 
 

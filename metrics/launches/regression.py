@@ -10,6 +10,10 @@ the beginning of a longer one, and the columns of many fits go through it togeth
 
 What goes on without a launch may be believed to be small: coefficients with a prior are part of the noise, and the fit
 is averaged over how large they may be. A trend that a short window cannot tell from a step would else take its power.
+
+A series that the launch did not touch may be a column of the base: then its weight is found with the rest. What
+happened to both on the very day has no precedent that could tell that weight, so it is asked of that series alone
+(_Witness).
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ PARTS = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)  # candidate parts of the variance tha
 CANDIDATES = ((0.0, 0.0), *((memory, part) for memory in MEMORY for part in PARTS))  # the first is white
 LIKELY = 1e-4  # candidates below this weight are left out of quantiles
 HALVINGS = 30  # of a quantile's bracket; published verdicts were made with as many
+SHARED = 1 / 10  # how likely it is, before one looks, that something happened to all on the day
+BESIDE = 3.0  # how far what happens to all may move the witness on the day, in noises
 TOGETHER = 120  # columns that are made white at once: more of them cost memory and save nothing
 NEWTON, CLOSE = 60, 1e-13  # most steps; when to stop, in widths of the bracket
 
@@ -38,7 +44,9 @@ class Problem:
 
     at: the observations' positions from 0, rising; some may be missing. priors: (alternative, column), how large the
     coefficients of base may be: standard deviations in units of the noise's, inf = anything; the fit is averaged over
-    the alternatives as over the noises. Without it, all may be anything. Raises ValueError with too few observations.
+    the alternatives as over the noises. Without it, all may be anything. witness: how many of the last columns, with
+    priors, add up to a series which the launch did not touch; the first of them takes up a step whole; of one y only.
+    Raises ValueError with too few observations.
     """
 
     y: Floats
@@ -46,6 +54,7 @@ class Problem:
     base: Floats
     at: tuple[int, ...]
     priors: Floats | None = None
+    witness: int = 0
     freedom: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,9 +74,10 @@ class Problem:
 class Fit:
     """A fitted step, per candidate: steps, scales (its standard errors), weights that add up to 1: (candidate).
 
-    A candidate is a noise, with each alternative of what is believed of the base.
-    base: mean coefficients of what goes on without it, (column), of the first series. known: (candidate, column,
-    column) their covariance in units of the noise's variance. variances: (candidate), the noise's.
+    A candidate is a noise, with each alternative of what is believed of the base, and of whether the witness was moved
+    on the day, too; shared: how likely that is, 0 without one; moved: what it adds to the step then, on average.
+    base: mean coefficients of what goes on without it, (column), of the first series. information: (candidate, column,
+    column), the inverse of their covariance in units of the noise's variance. variances: (candidate), the noise's.
     """
 
     steps: Floats
@@ -75,8 +85,10 @@ class Fit:
     weights: Floats
     freedom: int
     base: Floats
-    known: Floats
+    information: Floats
     variances: Floats
+    shared: float = 0.0
+    moved: float = 0.0
 
     def interval(self, level: float) -> tuple[float, float, float]:
         """Estimate, low and high of the step: quantiles of a mixture of t distributions."""
@@ -84,7 +96,7 @@ class Fit:
 
     def spread(self, rows: Floats) -> Floats:
         """Standard deviation of a new observation at rows of the base design: its noise and what is not known."""
-        unknown = np.sum((rows @ self.known) * rows, axis=2)
+        unknown = np.sum((rows @ np.linalg.inv(self.information)) * rows, axis=2)
         spread: Floats = np.sqrt(self.weights @ (self.variances[:, None] * (1 + unknown)))
         return spread
 
@@ -199,25 +211,53 @@ class _Part:
         series, freedom, width = self.series, self.problem.freedom, self.problem.base.shape[1]
         gram, determinants = self._without_missing(white @ white.transpose(0, 2, 1))
         tight, taken = self._believed()
-        information, mixed = gram[:, :width, :width] + tight, gram[:, :width, width:]
-        known = np.linalg.inv(information)
-        explained = known @ mixed
-        left = gram[:, width:, width:] - mixed.transpose(0, 2, 1) @ explained  # what the base does not explain
+        information = gram[:, :width, :width] + tight
+        own, explained, left, logs_known = self._eliminated(gram, information)
         power = np.trace(left[..., :series, :series], axis1=2, axis2=3)
         steps = np.trace(left[..., :series, series:], axis1=2, axis2=3) / power
         rest = np.trace(left[..., series:, series:], axis1=2, axis2=3) - steps**2 * power
         variances = np.maximum(rest / freedom, 1e-300)
         # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|; columns with a prior belong to V
-        determinants = series * (logs + determinants + np.linalg.slogdet(information)[1] + taken) + np.log(power)
-        likelihood = (-0.5 * (freedom * np.log(variances) + determinants)).ravel()
-        weights = np.exp(likelihood - likelihood.max())
-        weights = weights / weights.sum()
+        logs = logs + determinants
+        determinants = series * (logs + logs_known + taken) + np.log(power)
+        weights = _probabilities(-0.5 * (freedom * np.log(variances) + determinants).ravel())
         power, steps, variances = power.ravel(), steps.ravel(), variances.ravel()
         whole = self.step + steps
         base = self.of_y + (explained[..., series] - steps.reshape(explained.shape[:2])[..., None] * explained[..., 0])
         base = base.reshape(-1, width) - whole[:, None] * self.of_step
-        covariance = np.asarray(known.reshape(-1, width, width), dtype=np.float64)
-        return Fit(whole, np.sqrt(variances / power), weights, freedom, weights @ base, covariance, variances)
+        of_base = np.asarray(information.reshape(-1, width, width), dtype=np.float64)
+        found = Fit(whole, np.sqrt(variances / power), weights, freedom, weights @ base, of_base, variances)
+        if own is None:
+            return found
+        first = width - self.problem.witness
+        coefficient = _Coefficient(base[:, first], explained[..., first, 0].ravel(), own.certain.ravel() * variances)
+        return _beside(found, own.witness(freedom, logs), coefficient)
+
+    def _eliminated(self, gram: Floats, information: Floats) -> tuple[_Own | None, Floats, Floats, Floats]:
+        """What the base explains of step and y: the witness's own part of it, coefficients (alternative, noise, column,
+        step and y), what is left of them (alternative, noise, both, both), log determinants (alternative, noise).
+
+        First all but the witness is taken out, then the witness.
+        """
+        count = self.problem.witness
+        rest = self.problem.base.shape[1] - count
+        mixed = gram[:, :rest, rest:]
+        explained = np.asarray(np.linalg.solve(information[..., :rest, :rest], mixed), dtype=np.float64)
+        left: Floats = gram[:, rest:, rest:] - mixed.transpose(0, 2, 1) @ explained
+        known = np.asarray(np.linalg.slogdet(information[..., :rest, :rest])[1], dtype=np.float64)
+        if not count:
+            return None, explained, left, known
+        beside = left[..., :count, count:]
+        moves = left[..., :count, :count] + information[..., rest:, rest:] - gram[:, rest:, rest:][:, :count, :count]
+        certain = np.asarray(np.linalg.inv(moves), dtype=np.float64)
+        on_witness = certain @ beside
+        square, product = left[..., :count, :count].sum(axis=(2, 3)), beside[..., 0].sum(axis=2)
+        own = _Own(square, product, left[..., count, count], known, certain[..., 0, 0])
+        coefficients = np.concatenate(
+            [explained[..., count:] - explained[..., :count] @ on_witness, on_witness], axis=2
+        )
+        unexplained = left[..., count:, count:] - beside.swapaxes(2, 3) @ on_witness
+        return own, coefficients, unexplained, known + np.linalg.slogdet(moves)[1]
 
     def _without_missing(self, gram: Floats) -> tuple[Floats, Floats]:
         """Products of columns (noise, column, column) less the missing days' own; their log determinants, (noise)."""
@@ -240,6 +280,80 @@ class _Part:
         tight[:, 0, column, column] = priors**-2.0
         taken = 2 * np.log(np.where(np.isinf(priors), 1.0, priors)).sum(axis=1)
         return tight, taken[:, None]
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The witness as a series of its own, less the rest of the base, (alternative, noise): its square, its product with
+    the step, the step's square, log determinants; certain: variance of its first coefficient in those of the noise.
+    """
+
+    square: Floats
+    product: Floats
+    power: Floats
+    known: Floats
+    certain: Floats
+
+    def witness(self, freedom: int, logs: Floats) -> _Witness:
+        """The step in it. logs: log determinants (noise)."""
+        moved = self.product / self.power
+        variances = np.maximum((self.square - moved**2 * self.power) / freedom, 1e-300)
+        determinants = logs + self.known + np.log(self.power)
+        weights = _probabilities(-0.5 * (freedom * np.log(variances) + determinants).ravel()).reshape(moved.shape)
+        squared, wide = moved**2 * self.power / variances, 1 + BESIDE**2 * self.power
+        odds = -0.5 * np.log(wide) + (freedom + 1) / 2 * np.log((freedom + squared) / (freedom + squared / wide))
+        mean = float(np.sum(weights * moved))
+        error = np.sum(weights * (variances / self.power + (moved - mean) ** 2))
+        return _Witness(mean, float(np.sqrt(error)), float(np.log(np.sum(weights * np.exp(np.minimum(odds, 600))))))
+
+
+@dataclass(frozen=True)
+class _Witness:
+    """The step in a series that the launch did not touch, its standard error, and the log odds that there is one."""
+
+    step: float
+    error: float
+    odds: float
+
+
+@dataclass(frozen=True)
+class _Coefficient:
+    """Of the witness beside the step, (candidate): its mean, how much less it is for a step of 1 more, its variance at
+    a given step.
+    """
+
+    means: Floats
+    slopes: Floats
+    variances: Floats
+
+
+def _beside(found: Fit, witness: _Witness, beside: _Coefficient) -> Fit:
+    """With what happened to all on the day: then the witness's own step is taken off whole, whatever its weight.
+
+    found: as if nothing had. A step in the witness that is larger than its own noise explains is taken for such an
+    event, a smaller one is left to the weight.
+    """
+    shared = float(special.expit(witness.odds + special.logit(SHARED)))
+    variances = (found.scales * (1 - witness.step * beside.slopes)) ** 2
+    variances += witness.step**2 * beside.variances + (beside.means * witness.error) ** 2
+    return Fit(
+        np.concatenate([found.steps, found.steps + beside.means * witness.step]),
+        np.concatenate([found.scales, np.sqrt(variances)]),
+        np.concatenate([found.weights * (1 - shared), found.weights * shared]),
+        found.freedom,
+        found.base,
+        np.concatenate([found.information, found.information]),
+        np.concatenate([found.variances, found.variances]),
+        shared,
+        float(found.weights @ beside.means) * witness.step,
+    )
+
+
+def _probabilities(likelihood: Floats) -> Floats:
+    """Log likelihoods as weights that add up to 1."""
+    weights = np.exp(likelihood - likelihood.max())
+    found: Floats = weights / weights.sum()
+    return found
 
 
 def _whitened(columns: Floats) -> tuple[Floats, Floats]:

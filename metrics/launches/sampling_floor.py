@@ -7,6 +7,7 @@ the sampling variance of each period's value. An interval of the day model is wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from metrics.launches.impact import Impact, Panel
 
 
-def half_width(panel: Panel, begin: int, first: int, last: int) -> float | None:
+def half_width(panel: Panel, begin: int, first: int, last: int, weights: Sequence[float] = ()) -> float | None:
     """Half of the 95% interval that sampling alone gives the effect, on the panel's scale; None: not known.
 
     begin, first, last: positions of the first period of the window before, of the launch's first, and of the end.
+    weights: how much of each control is taken off; empty = of each the same, 1 in all.
     """
     if panel.sampling is None:
         return None
@@ -31,10 +33,10 @@ def half_width(panel: Panel, begin: int, first: int, last: int) -> float | None:
     own = _weights(panel.exposure.to_numpy(dtype=np.float64)[begin:last], known, first - begin, bool(controls.shape[1]))
     if own is None:
         return None
-    others = np.repeat(-own.sum(axis=1, keepdims=True) / max(1, controls.shape[1]), controls.shape[1], axis=1)
-    weights = np.hstack([own, others])
+    taken = np.asarray(weights) if len(weights) else np.full(controls.shape[1], 1 / max(1, controls.shape[1]))
+    parts = np.hstack([own, -own.sum(axis=1, keepdims=True) * taken])
     variance = panel.sampling.to_numpy(dtype=np.float64)[begin:last]
-    total = sum(contrast(weights[:, j], variance[:, j], panel.overlap) for j in range(weights.shape[1]))
+    total = sum(contrast(parts[:, j], variance[:, j], panel.overlap) for j in range(parts.shape[1]))
     return Z * math.sqrt(total) if math.isfinite(total) else None
 
 

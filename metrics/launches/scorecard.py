@@ -218,7 +218,7 @@ def restated(
 
 def terms_of(launch: Launch) -> tuple[object, ...]:
     """What of a launch its readings depend on."""
-    return launch.starts_on, launch.rollout, launch.audience, launch.control
+    return launch.starts_on, launch.rollout, launch.audience, launch.held_against
 
 
 def same(one: Reading, other: Reading) -> bool:

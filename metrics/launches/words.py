@@ -19,6 +19,7 @@ ASSUMPTIONS = (
 )
 SPOKEN = {True: "good", False: "bad", None: "quiet"}  # whether a reading is good → its slug
 FEWEST_ADOPTERS, MOST_ADOPTERS = 0.1, 0.95  # of the audience: below, an effect of each of them is a guess
+EVENT = 0.5  # from how likely on it is said that something moved the control, too
 CONTROL = "The launch did not touch the control, and what moves one moves the other."
 
 
@@ -127,9 +128,24 @@ def compared(reading: Reading) -> str:
         return ""
     who = reading.treated[:1].upper() + reading.treated[1:]
     text = f"{who} against {reading.control}." if reading.control else f"{who}, before and after."
+    text += weights(reading)
     if reading.exposure < 0.995:
         text += f" On average {fmt.share_text(reading.exposure)} had it, so this is the effect as rolled out."
     return text
+
+
+def weights(reading: Reading) -> str:
+    """` Of what moves the control, 0.62 is taken off: as far as the two moved together before.`; empty without one."""
+    if not reading.weights:
+        return ""
+    if len(reading.weights) == 1:
+        text = f" Of what moves the control, {reading.weights[0]:.2f} is taken off"
+    else:
+        parts = [f"{weight:.2f} of {name}" for name, weight in zip(reading.controls, reading.weights, strict=True)]
+        text = f" Of their moves, what is taken off is {', '.join(parts[:-1])} and {parts[-1]}"
+    if reading.event > EVENT:
+        return f"{text}: something moved the control on the very day, too, and that counts whole."
+    return f"{text}: as far as they moved together before."
 
 
 def guard_words(kpi: KpiCommon, guard: Guard, this_year: int) -> str:

@@ -10,6 +10,7 @@ from scipy import special
 
 from metrics.launches import regression
 from metrics.launches.regression import MEMORY, PARTS, Fit, Problem, fits, intervals
+from tests.sampling import SEED
 
 EXACT = 1e-8
 LEVEL = 0.95
@@ -101,8 +102,9 @@ def close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
 
 
 def same(found: Fit, expected: Dense, problem: Problem) -> None:
-    for name in ("steps", "scales", "weights", "base", "known", "variances"):
+    for name in ("steps", "scales", "weights", "base", "variances"):
         close(getattr(found, name), getattr(expected, name), name)
+    close(np.linalg.inv(found.information), expected.known, "covariance")
     likely = expected.weights > 1e-300
     close(np.log(found.weights[likely]), np.log(expected.weights[likely]), "likelihoods")
     assert found.freedom == expected.freedom
@@ -171,3 +173,72 @@ def test_too_few_observations_are_told() -> None:
     base = np.column_stack([np.ones(4), np.arange(4.0), np.arange(4.0) ** 2])
     with pytest.raises(ValueError, match="4 observations cannot tell 4 things"):
         Problem(np.ones((4, 1)), np.ones((4, 1)), base, (0, 1, 2, 3))
+
+
+def beside(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Steps, scales, weights with a witness, and how likely an event of both is: from whole matrices."""
+    y, step, base, at = problem.y[:, 0], problem.step[:, 0], problem.base, np.array(problem.at)
+    assert problem.priors is not None
+    count, freedom = len(base), problem.freedom
+    apart, own = np.abs(np.subtract.outer(at, at)), base.shape[1] - problem.witness
+    control, rows, alone = base[:, own:].sum(axis=1), list[tuple[float, ...]](), list[tuple[float, ...]]()
+    for priors in problem.priors:
+        tight = priors**-2.0
+        taken = 2 * float(np.log(priors[np.isfinite(priors)]).sum())
+        for memory, part in regression.CANDIDATES:
+            v = part * np.float_power(abs(memory), apart) * np.sign(memory) ** apart + (1 - part) * np.eye(count)
+            inverse, size = np.linalg.inv(v), float(np.linalg.slogdet(v)[1])
+            both = np.column_stack([base, step])
+            joint = both.T @ inverse @ both + np.diag([*tight, 0.0])
+            known = np.linalg.inv(joint)
+            found = known @ both.T @ inverse @ y
+            rest = float(y @ inverse @ y - found @ joint @ found)
+            logs = size + float(np.linalg.slogdet(joint)[1]) + taken
+            rows.append((*known[[-1, own, -1], [-1, own, own]], found[-1], found[own], rest / freedom, logs))
+            x = np.column_stack([base[:, :own], step])
+            joint = x.T @ inverse @ x + np.diag([*tight[:own], 0.0])
+            moved = np.linalg.solve(joint, x.T @ inverse @ control)
+            variance = float(control @ inverse @ control - moved @ joint @ moved) / freedom
+            power = 1 / float(np.linalg.inv(joint)[-1, -1])
+            alone.append((moved[-1], variance, power, size + float(np.linalg.slogdet(joint)[1])))
+
+    def weighed(variances: np.ndarray, logs: np.ndarray) -> np.ndarray:
+        likelihood = -0.5 * (freedom * np.log(variances) + logs)
+        weights = np.exp(likelihood - likelihood.max())
+        return np.asarray(weights / weights.sum())
+
+    moved, variance, power, logs = np.array(alone).T
+    weights = weighed(variance, logs)
+    gamma = float(weights @ moved)
+    error = float(weights @ (variance / power + (moved - gamma) ** 2))
+    t, wide = moved**2 * power / variance, 1 + regression.BESIDE**2 * power
+    odds = wide**-0.5 * ((freedom + t) / (freedom + t / wide)) ** ((freedom + 1) / 2)
+    odd = float(weights @ odds) * regression.SHARED / (1 - regression.SHARED)
+    of_step, of_own, of_both, effect, coefficient, variance, logs = np.array(rows).T
+    weights, shared = weighed(variance, logs), odd / (1 + odd)
+    with_event = variance * (of_step + 2 * gamma * of_both + gamma**2 * of_own) + coefficient**2 * error
+    return (
+        np.concatenate([effect, effect + gamma * coefficient]),
+        np.sqrt(np.concatenate([variance * of_step, with_event])),
+        np.concatenate([weights * (1 - shared), weights * shared]),
+        shared,
+    )
+
+
+@pytest.mark.parametrize("event", [0.0, 0.06, 0.5])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_fit_beside_a_control_is_what_dense_matrices_give(event: float, missing: float) -> None:
+    given = made(SEED + 5, 75, 1, missing)
+    rng, day = np.random.default_rng(SEED), np.array(given.at)
+    control = rng.normal(0, 0.05, len(day)) + event * (day >= 61)
+    slow = np.where(day >= 61, control[day >= 61].mean(), control[day < 61].mean())
+    base = np.column_stack([given.base, slow - slow.mean(), control - slow])
+    priors = np.column_stack([np.full((2, given.base.shape[1]), np.inf), np.full((2, 2), 30.0)])
+    priors[:, 1] = 0.3, 3.0
+    problem = Problem(given.y, given.step, base, given.at, priors, 2)
+    found, (steps, scales, weights, shared) = fits([problem])[0], beside(problem)
+    close(found.steps, steps, "steps")
+    close(found.scales, scales, "scales")
+    assert found.shared == pytest.approx(shared, rel=1e-6)
+    likely = weights > 1e-12
+    np.testing.assert_allclose(found.weights[likely], weights[likely], rtol=1e-5)

@@ -63,7 +63,7 @@ def test_two_segments_are_one_difference() -> None:
     """Mirror images were counted as two series, whose interval was too narrow by a factor of 1.4."""
     rng = np.random.default_rng(SEED)
     both = noise(rng, FIRST + AFTER)[:, None] + rng.normal(0, 0.5, (FIRST + AFTER, 2))
-    close(measured(panel(both, (FIRST, None))), measured(panel(both[:, :1], (FIRST,), both[:, 1:])))
+    close(measured(panel(both, (FIRST, None))), measured(panel(both[:, :1] - both[:, 1:], (FIRST,))))
 
 
 def test_segments_that_all_got_it_at_once_are_their_mean() -> None:

@@ -11,7 +11,7 @@ from metrics.catalog import sql
 from metrics.catalog.document import Document
 from metrics.catalog.models.dataset import NAME, Dataset
 from metrics.catalog.models.launch import Launch
-from metrics.catalog.segments import segments
+from metrics.catalog.segments import Segments, segments
 
 Place = tuple[str | int, ...]
 
@@ -32,21 +32,55 @@ def launch_problems(
     named += [(("success", i, "kpi"), s.kpi) for i, s in enumerate(item.success)]
     named += [(("guardrails", i, "kpi"), g.kpi) for i, g in enumerate(item.guardrails)]
     named += [((key,), name) for key, name in (("feedback", item.feedback),) if name]
-    if re.fullmatch(NAME, item.control):
-        named.append((("control",), item.control))
+    named += [(place, text) for place, text in _controls(item) if re.fullmatch(NAME, text)]
     found = [
         document.problem(place, "unknown_kpi", f"unknown KPI '{name}'", did_you_mean(name, sorted(kpis), renamed))
         for place, name in named
         if name not in kpis
     ]
-    found += [*_filters(item, document), *_adoption(item, document, datasets)]
+    found += [*(_filters(item, document) or _touched(item, document)), *_adoption(item, document, datasets)]
     return found + _exposure(item, document, datasets, columns)
+
+
+def _controls(item: Launch) -> list[tuple[Place, str]]:
+    """Each control with its place in the file."""
+    if not item.controls:
+        return [(("control",), item.control)] if item.control else []
+    return [(("controls", i), text) for i, text in enumerate(item.controls)]
+
+
+def _touched(item: Launch, document: Document) -> list[Problem]:
+    """Controls that the launch reaches: a control that moves with it takes its effect away."""
+    treated = segments(item.audience) if item.audience else None
+    found = []
+    for place, text in _controls(item):
+        if text in item.judged_by:
+            problem = f"'{text}' is judged by this launch, so it is no control of it"
+            found.append(document.problem(place, "touched_control", problem, "Name what the launch does not reach."))
+            continue
+        control = None if re.fullmatch(NAME, text) else segments(text)
+        if control is None or treated is None or control.dimension != treated.dimension:
+            continue
+        both = _both(treated, control)
+        if both:
+            problem = f"the control `{text}` has {both} of the audience `{item.audience}`"
+            hint = f"Write who never gets it, such as {control.dimension} NOT IN (…) with all of the audience."
+            found.append(document.problem(place, "touched_control", problem, hint))
+    return found
+
+
+def _both(one: Segments, other: Segments) -> str:
+    """Segments of both, in words; empty = none that are known of."""
+    if one.others and other.others:
+        return "segments that neither of them names"
+    named, rest = (other, one) if one.others else (one, other)
+    return ", ".join(value for value in named.values if (value in rest.values) != rest.others)
 
 
 def _filters(item: Launch, document: Document) -> list[Problem]:
     given: list[tuple[Place, str, bool]] = [(("audience",), item.audience, False)]
     given += [(("rollout", i, "segment"), step.segment, True) for i, step in enumerate(item.rollout)]
-    given += [(("control",), item.control, True)] if not re.fullmatch(NAME, item.control) else []
+    given += [(place, text, True) for place, text in _controls(item) if not re.fullmatch(NAME, text)]
     found = []
     for place, text, one_dimension in given:
         if not text:

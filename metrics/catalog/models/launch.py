@@ -154,6 +154,9 @@ class Launch(Strict):
     success: tuple[SuccessKpi, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     control: str = Field("", description="Who never gets it: a filter as platform != 'web', or the name of a KPI.")
+    controls: tuple[str, ...] = Field(
+        (), max_length=8, description="Several in place of `control`: each counts as far as it moved along."
+    )
     feedback: str = Field("", description="Survey KPI whose answers are its customers' voice; default the only one.")
     go_to_market: tuple[GoToMarket, ...] = ()
     links: dict[str, str] = Field(default_factory=dict)
@@ -170,6 +173,8 @@ class Launch(Strict):
         days = [step.on for step in self.rollout]
         if days != sorted(days):
             raise ValueError("the steps of `rollout` are not in the order of their days")
+        if self.control and self.controls:
+            raise ValueError("write either `control` or `controls`")
         if any(step.segment for step in self.rollout) and not all(step.segment for step in self.rollout):
             raise ValueError("either all steps of `rollout` name a segment or none")
         return self
@@ -192,10 +197,16 @@ class Launch(Strict):
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """KPIs that are read after the launch: success first, then guardrails, then a control."""
+        """KPIs that are read after the launch: success first, then guardrails, then controls."""
         if self.kind != "launch":
             return ()
-        return tuple(dict.fromkeys([*self.judged_by, *([self.control] if re.fullmatch(NAME, self.control) else [])]))
+        named = [text for text in self.held_against if re.fullmatch(NAME, text)]
+        return tuple(dict.fromkeys([*self.judged_by, *named]))
+
+    @property
+    def held_against(self) -> tuple[str, ...]:
+        """What never gets it: filters of one dimension, or names of KPIs."""
+        return self.controls or tuple(filter(None, [self.control]))
 
     def concerns(self, kpi: str, area: str) -> bool:
         """Whether it is drawn on this KPI."""
