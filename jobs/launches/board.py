@@ -15,6 +15,7 @@ from metrics.launches.export import markdown
 from metrics.launches.guardrail import Guard
 from metrics.launches.page import LaunchPage, launch_page
 from metrics.launches.people.people_block import as_numbers
+from metrics.launches.proposed_control import ProposedControl
 from metrics.launches.scorecard import KpiScore, Scorecard
 from metrics.launches.voice import ScoreChange
 from metrics.presentation.format import iso
@@ -128,6 +129,22 @@ def _score(score: KpiScore) -> dict[str, Any]:
         ],
         "today": {**look.as_dict(), "badges": list(look.badges)},
         "guardrail": _guard(score.guard),
+        "proposed_control": _proposed(score.proposed),
+    }
+
+
+def _proposed(found: ProposedControl | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "controls": list(found.controls),
+        "names": list(found.names),
+        "mix": list(found.mix),
+        "narrower": found.narrower,
+        "reading": None if found.reading is None else found.reading.as_dict(),
+        "left_out": None if found.left_out is None else list(found.left_out),
+        "others": found.others,
+        "as_much": found.as_much,
     }
 
 

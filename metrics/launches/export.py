@@ -168,4 +168,4 @@ def _list(items: Iterable[str]) -> str:
 
 
 def _notes(page: LaunchPage) -> list[str]:
-    return list(dict.fromkeys(note for block in page.blocks for note in block.notes))
+    return list(dict.fromkeys([*(note for block in page.blocks for note in block.notes), *page.controls]))

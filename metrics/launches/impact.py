@@ -39,7 +39,8 @@ SHAPES = (
     (0.3, NONE, 30.0),
 )
 SETTLES = (1.0, 3.0)  # months after which a third of the distance is left
-CONTROL = 1.0  # how far a control's weight may be from 1, in noises by the control's own moves from week to week
+TAKEN = 0.5  # a control's weight before one looks: between nothing and all
+CONTROL = 0.5  # how far it may be from that, in noises by the control's own moves from week to week
 MOVED = 3.0  # what another launch may have added, in noises
 BELIEVED = 6.0  # independent earlier dates that the interval is worth before any was tried
 LEVEL = 0.95
@@ -62,6 +63,7 @@ class Panel:
     sampling: sampling variance of each value, on this scale, columns as treated, then controls; None = not known.
     overlap: periods that each value looks back over, itself included.
     touched: periods in which the effect of another launch may arrive, each run of them begins with its first day.
+    calibrated: whether earlier dates are tried.
     """
 
     treated: pd.DataFrame
@@ -71,6 +73,7 @@ class Panel:
     sampling: pd.DataFrame | None = None
     overlap: int = 1
     touched: pd.Series | None = None
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
     posed = series.posed(first, share)
     if posed is None:
         return None
-    dates, enough = series.placebos(first, after)
+    dates, enough = series.placebos(first, after) if panel.calibrated else ([], False)
     earlier = [series.posed(at, share) for at in dates]
     all_posed = [posed, *(item for item in earlier if item is not None)]
     solved = fits([item.problem for item in all_posed])
@@ -152,7 +155,7 @@ def impact(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> Impact | Non
         _path(panel, posed, solved[0], found, slice(first, last), wide),
         float(share[:, share.any(axis=0)].mean()) if share.any() else 0.0,
         weights=weights,
-        event=solved[0].shared,
+        event=solved[0].event,
     )
     begin = max(0, first - BEFORE[panel.grain])
     return widened(measured, half_width(panel, begin, first, last, weights))
@@ -176,8 +179,7 @@ class _Posed:
         """How much of each control's moves is taken off, on average over what may have happened on the day."""
         if self.mixed is None:
             return ()
-        along = 1 + float(solved.base[-self.problem.witness]) / self.unit
-        weight = solved.shared + (1 - solved.shared) * along
+        weight = solved.event + (1 - solved.event) * (1 + solved.witness / self.unit)
         return tuple(float(weight * part) for part in self.mixed)
 
 
@@ -226,7 +228,7 @@ class _Series:
             unit, slow = _moves(control, WEEK[grain]), _slow(control, int((rows < first - begin).sum()), MONTH[grain])
             base = np.column_stack([base, (slow - slow.mean()) / unit, (control - slow) / unit])
             priors = np.column_stack([priors, np.full((len(priors), 2), CONTROL)])
-            problem = Problem(values - control[:, None], step, base, at, priors, 2)
+            problem = Problem(values - control[:, None], step, base, at, priors, 2, (TAKEN - 1) * unit, -unit)
         except ValueError:
             return None
         return _Posed(problem, begin + rows, False, mixed, control, unit)
@@ -343,7 +345,7 @@ def _path(
         half = wide * np.maximum(high - estimate, estimate - low) * share
     else:
         base = posed.problem.base[shown]
-        expected = base @ solved.base - solved.shared * solved.moved * posed.problem.step[shown, 0]
+        expected = base @ solved.base - solved.moved * posed.problem.step[shown, 0]
         if posed.control is not None:
             expected = expected + posed.control[shown]
         half = 1.96 * wide * solved.spread(base)

@@ -43,7 +43,7 @@ def digest(panel: Panel, start: pd.Timestamp, end: pd.Timestamp) -> str:
     last = int(index.searchsorted(end))
     summed = hashlib.sha256(f"{LAYOUT} {panel.grain} {int(index.searchsorted(start))} {last}".encode())
     summed.update(index.asi8[:last].tobytes())
-    summed.update(f"{panel.overlap}".encode())
+    summed.update(f"{panel.overlap} {panel.calibrated}".encode())
     for frame in (panel.treated, panel.exposure, panel.controls, panel.sampling):
         if frame is None:
             continue

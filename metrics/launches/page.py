@@ -160,6 +160,7 @@ class LaunchPage:
     next_step: str = ""
     plans: tuple[Plan, ...] = ()
     people: PeopleBlock | None = None
+    controls: tuple[str, ...] = ()  # that its file does not name
 
     @property
     def summary(self) -> str:
@@ -218,6 +219,7 @@ def launch_page(
         next_step(card, today),
         planned,
         people,
+        tuple(words.proposed(score.kpi, score.proposed) for score in card.scores if score.proposed is not None),
     )
 
 

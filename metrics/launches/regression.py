@@ -11,20 +11,20 @@ the beginning of a longer one, and the columns of many fits go through it togeth
 What goes on without a launch may be believed to be small: coefficients with a prior are part of the noise, and the fit
 is averaged over how large they may be. A trend that a short window cannot tell from a step would else take its power.
 
-A series that the launch did not touch may be a column of the base: then its weight is found with the rest. What
-happened to both on the very day has no precedent that could tell that weight, so it is asked of that series alone
-(_Witness).
+A series that the launch did not touch may be a column of the base: then its weight is found with the rest (witness.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from metrics.launches.witness import Alone, Event, Pair, probabilities
 
 Floats = NDArray[np.float64]
 MEMORY = (-0.2, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98, 0.995)  # candidate AR(1) coefficients
@@ -32,8 +32,6 @@ PARTS = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)  # candidate parts of the variance tha
 CANDIDATES = ((0.0, 0.0), *((memory, part) for memory in MEMORY for part in PARTS))  # the first is white
 LIKELY = 1e-4  # candidates below this weight are left out of quantiles
 HALVINGS = 30  # of a quantile's bracket; published verdicts were made with as many
-SHARED = 1 / 10  # how likely it is, before one looks, that something happened to all on the day
-BESIDE = 3.0  # how far what happens to all may move the witness on the day, in noises
 TOGETHER = 120  # columns that are made white at once: more of them cost memory and save nothing
 NEWTON, CLOSE = 60, 1e-13  # most steps; when to stop, in widths of the bracket
 
@@ -46,7 +44,8 @@ class Problem:
     coefficients of base may be: standard deviations in units of the noise's, inf = anything; the fit is averaged over
     the alternatives as over the noises. Without it, all may be anything. witness: how many of the last columns, with
     priors, add up to a series which the launch did not touch; the first of them takes up a step whole; of one y only.
-    Raises ValueError with too few observations.
+    centre: what their coefficients are believed to be; least: what the first is at least. Raises ValueError with too
+    few observations.
     """
 
     y: Floats
@@ -55,6 +54,8 @@ class Problem:
     at: tuple[int, ...]
     priors: Floats | None = None
     witness: int = 0
+    centre: float = 0.0
+    least: float = -np.inf
     freedom: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,9 +76,10 @@ class Fit:
     """A fitted step, per candidate: steps, scales (its standard errors), weights that add up to 1: (candidate).
 
     A candidate is a noise, with each alternative of what is believed of the base, and of whether the witness was moved
-    on the day, too; shared: how likely that is, 0 without one; moved: what it adds to the step then, on average.
-    base: mean coefficients of what goes on without it, (column), of the first series. information: (candidate, column,
-    column), the inverse of their covariance in units of the noise's variance. variances: (candidate), the noise's.
+    on the day, too; event: how likely that is; witness: its mean coefficient; moved: what both add to the step of the
+    base's mean coefficients. base: these, (column), of the first series, of what goes on without the step. information:
+    (candidate, column, column), the inverse of their covariance in units of the noise's variance. variances:
+    (candidate), the noise's.
     """
 
     steps: Floats
@@ -87,7 +89,8 @@ class Fit:
     base: Floats
     information: Floats
     variances: Floats
-    shared: float = 0.0
+    event: float = 0.0
+    witness: float = 0.0
     moved: float = 0.0
 
     def interval(self, level: float) -> tuple[float, float, float]:
@@ -191,12 +194,14 @@ class _Part:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, base = problem, problem.base
+        self.centres = np.where(np.arange(base.shape[1]) >= base.shape[1] - problem.witness, problem.centre, 0.0)
+        values = problem.y - (base @ self.centres)[:, None]
         free = base if problem.priors is None else base * np.isinf(problem.priors).all(axis=0)
-        on_base = np.linalg.lstsq(free, np.column_stack([problem.step, problem.y]), rcond=None)[0]
+        on_base = np.linalg.lstsq(free, np.column_stack([problem.step, values]), rcond=None)[0]
         self.series = problem.y.shape[1]
         self.of_step, self.of_y = on_base[:, 0], on_base[:, self.series]
         left_z = problem.step - base @ on_base[:, : self.series]
-        left_y = problem.y - base @ on_base[:, self.series :]
+        left_y = values - base @ on_base[:, self.series :]
         size = float(np.sum(left_z**2))
         self.step = float(np.sum(left_z * left_y)) / size if size else 0.0
         missing = sorted(set(range(problem.days)) - set(problem.at))
@@ -212,7 +217,7 @@ class _Part:
         gram, determinants = self._without_missing(white @ white.transpose(0, 2, 1))
         tight, taken = self._believed()
         information = gram[:, :width, :width] + tight
-        own, explained, left, logs_known = self._eliminated(gram, information)
+        alone, explained, left, logs_known = self._eliminated(gram, information)
         power = np.trace(left[..., :series, :series], axis1=2, axis2=3)
         steps = np.trace(left[..., :series, series:], axis1=2, axis2=3) / power
         rest = np.trace(left[..., series:, series:], axis1=2, axis2=3) - steps**2 * power
@@ -220,21 +225,24 @@ class _Part:
         # REML: −(n−p)/2 log s² − ½ log|V| − ½ log|X'V⁻¹X|; columns with a prior belong to V
         logs = logs + determinants
         determinants = series * (logs + logs_known + taken) + np.log(power)
-        weights = _probabilities(-0.5 * (freedom * np.log(variances) + determinants).ravel())
+        weights = probabilities(-0.5 * (freedom * np.log(variances) + determinants).ravel())
         power, steps, variances = power.ravel(), steps.ravel(), variances.ravel()
         whole = self.step + steps
         base = self.of_y + (explained[..., series] - steps.reshape(explained.shape[:2])[..., None] * explained[..., 0])
-        base = base.reshape(-1, width) - whole[:, None] * self.of_step
+        base = base.reshape(-1, width) - whole[:, None] * self.of_step + self.centres
         of_base = np.asarray(information.reshape(-1, width, width), dtype=np.float64)
         found = Fit(whole, np.sqrt(variances / power), weights, freedom, weights @ base, of_base, variances)
-        if own is None:
+        if alone is None:
             return found
         first = width - self.problem.witness
-        coefficient = _Coefficient(base[:, first], explained[..., first, 0].ravel(), own.certain.ravel() * variances)
-        return _beside(found, own.witness(freedom, logs), coefficient)
+        down = explained[..., first, 0].ravel()  # a step of 1 more is so much less of the coefficient
+        squared = found.scales**2
+        own = alone.certain.ravel() * variances + down**2 * squared
+        pair = Pair(whole, base[:, first], squared, own, -down * squared, weights).at_least(self.problem.least)
+        return _beside(found, pair, alone.event(freedom, logs))
 
-    def _eliminated(self, gram: Floats, information: Floats) -> tuple[_Own | None, Floats, Floats, Floats]:
-        """What the base explains of step and y: the witness's own part of it, coefficients (alternative, noise, column,
+    def _eliminated(self, gram: Floats, information: Floats) -> tuple[Alone | None, Floats, Floats, Floats]:
+        """What the base explains of step and y: the witness as it is alone, coefficients (alternative, noise, column,
         step and y), what is left of them (alternative, noise, both, both), log determinants (alternative, noise).
 
         First all but the witness is taken out, then the witness.
@@ -252,12 +260,12 @@ class _Part:
         certain = np.asarray(np.linalg.inv(moves), dtype=np.float64)
         on_witness = certain @ beside
         square, product = left[..., :count, :count].sum(axis=(2, 3)), beside[..., 0].sum(axis=2)
-        own = _Own(square, product, left[..., count, count], known, certain[..., 0, 0])
+        alone = Alone(square, product, left[..., count, count], known, certain[..., 0, 0])
         coefficients = np.concatenate(
             [explained[..., count:] - explained[..., :count] @ on_witness, on_witness], axis=2
         )
         unexplained = left[..., count:, count:] - beside.swapaxes(2, 3) @ on_witness
-        return own, coefficients, unexplained, known + np.linalg.slogdet(moves)[1]
+        return alone, coefficients, unexplained, known + np.linalg.slogdet(moves)[1]
 
     def _without_missing(self, gram: Floats) -> tuple[Floats, Floats]:
         """Products of columns (noise, column, column) less the missing days' own; their log determinants, (noise)."""
@@ -282,78 +290,20 @@ class _Part:
         return tight, taken[:, None]
 
 
-@dataclass(frozen=True)
-class _Own:
-    """The witness as a series of its own, less the rest of the base, (alternative, noise): its square, its product with
-    the step, the step's square, log determinants; certain: variance of its first coefficient in those of the noise.
-    """
-
-    square: Floats
-    product: Floats
-    power: Floats
-    known: Floats
-    certain: Floats
-
-    def witness(self, freedom: int, logs: Floats) -> _Witness:
-        """The step in it. logs: log determinants (noise)."""
-        moved = self.product / self.power
-        variances = np.maximum((self.square - moved**2 * self.power) / freedom, 1e-300)
-        determinants = logs + self.known + np.log(self.power)
-        weights = _probabilities(-0.5 * (freedom * np.log(variances) + determinants).ravel()).reshape(moved.shape)
-        squared, wide = moved**2 * self.power / variances, 1 + BESIDE**2 * self.power
-        odds = -0.5 * np.log(wide) + (freedom + 1) / 2 * np.log((freedom + squared) / (freedom + squared / wide))
-        mean = float(np.sum(weights * moved))
-        error = np.sum(weights * (variances / self.power + (moved - mean) ** 2))
-        return _Witness(mean, float(np.sqrt(error)), float(np.log(np.sum(weights * np.exp(np.minimum(odds, 600))))))
-
-
-@dataclass(frozen=True)
-class _Witness:
-    """The step in a series that the launch did not touch, its standard error, and the log odds that there is one."""
-
-    step: float
-    error: float
-    odds: float
-
-
-@dataclass(frozen=True)
-class _Coefficient:
-    """Of the witness beside the step, (candidate): its mean, how much less it is for a step of 1 more, its variance at
-    a given step.
-    """
-
-    means: Floats
-    slopes: Floats
-    variances: Floats
-
-
-def _beside(found: Fit, witness: _Witness, beside: _Coefficient) -> Fit:
-    """With what happened to all on the day: then the witness's own step is taken off whole, whatever its weight.
-
-    found: as if nothing had. A step in the witness that is larger than its own noise explains is taken for such an
-    event, a smaller one is left to the weight.
-    """
-    shared = float(special.expit(witness.odds + special.logit(SHARED)))
-    variances = (found.scales * (1 - witness.step * beside.slopes)) ** 2
-    variances += witness.step**2 * beside.variances + (beside.means * witness.error) ** 2
-    return Fit(
-        np.concatenate([found.steps, found.steps + beside.means * witness.step]),
-        np.concatenate([found.scales, np.sqrt(variances)]),
-        np.concatenate([found.weights * (1 - shared), found.weights * shared]),
-        found.freedom,
-        found.base,
-        np.concatenate([found.information, found.information]),
-        np.concatenate([found.variances, found.variances]),
-        shared,
-        float(found.weights @ beside.means) * witness.step,
+def _beside(found: Fit, pair: Pair, event: Event) -> Fit:
+    """A fit with what is known of its witness."""
+    steps, scales, weights = pair.with_event(event)
+    return replace(
+        found,
+        steps=steps,
+        scales=scales,
+        weights=weights,
+        information=np.concatenate([found.information, found.information]),
+        variances=np.concatenate([found.variances, found.variances]),
+        event=event.likely,
+        witness=float(pair.weights @ pair.coefficients),
+        moved=float(weights @ steps - found.weights @ found.steps),
     )
-
-
-def _probabilities(likelihood: Floats) -> Floats:
-    """Log likelihoods as weights that add up to 1."""
-    weights = np.exp(likelihood - likelihood.max())
-    found: Floats = weights / weights.sum()
-    return found
 
 
 def _whitened(columns: Floats) -> tuple[Floats, Floats]:

@@ -22,6 +22,7 @@ from metrics.launches.impacts import Measure
 from metrics.launches.inputs import Answers, LaunchInputs
 from metrics.launches.observe import Observed, observe
 from metrics.launches.people.people_reading import People, people_reading
+from metrics.launches.proposed_control import ProposedControl, proposed_control
 from metrics.launches.readiness import Check, Visible, half_interval, history, stated, visible
 from metrics.launches.reading import Reading, ReadingResult, complete_days, read
 from metrics.launches.voice import WORTHS, ScoreChange, Scored, Word, alike, changed, changed_words, scored
@@ -60,6 +61,7 @@ class KpiScore:
     restated: Mapping[int, Restated] = field(default_factory=dict)
     guard: Guard | None = None
     observed: Observed | None = None
+    proposed: ProposedControl | None = None
 
     @property
     def latest(self) -> PublishedReading | None:
@@ -196,8 +198,18 @@ def _scores(
         older = [item for item in mine if item.generation != inputs.generation]
         again = restated(launch, kpi, observed, older, measure=measure) if full else {}
         state = guard(rail, inputs, launch.starts_on) if rail is not None else None
-        found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed))
+        beside = _proposed(launch, kpi, observed, inputs, measure) if full and role == "success" else None
+        found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed, beside))
     return found
+
+
+def _proposed(
+    launch: Launch, kpi: KpiCommon, observed: Observed, inputs: LaunchInputs, measure: Measure
+) -> ProposedControl | None:
+    try:
+        return proposed_control(launch, kpi, observed, inputs, measure=measure)
+    except KpiError:  # a series beside that cannot be read is none to hold it against
+        return None
 
 
 def restated(

@@ -8,6 +8,7 @@ from connectors.errors import counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.launches.guardrail import Guard
 from metrics.launches.impact import PLACEBOS, Words
+from metrics.launches.proposed_control import ProposedControl
 from metrics.launches.readiness import Visible
 from metrics.launches.reading import Reading
 from metrics.launches.voice import ScoreChange
@@ -19,6 +20,7 @@ ASSUMPTIONS = (
 )
 SPOKEN = {True: "good", False: "bad", None: "quiet"}  # whether a reading is good → its slug
 FEWEST_ADOPTERS, MOST_ADOPTERS = 0.1, 0.95  # of the audience: below, an effect of each of them is a guess
+HARDLY = 0.05  # a weight of a control that is as good as none
 EVENT = 0.5  # from how likely on it is said that something moved the control, too
 CONTROL = "The launch did not touch the control, and what moves one moves the other."
 
@@ -138,7 +140,9 @@ def weights(reading: Reading) -> str:
     """` Of what moves the control, 0.62 is taken off: as far as the two moved together before.`; empty without one."""
     if not reading.weights:
         return ""
-    if len(reading.weights) == 1:
+    if len(reading.weights) == 1 and reading.weights[0] < HARDLY:
+        text = " Of what moves the control, next to nothing is taken off"
+    elif len(reading.weights) == 1:
         text = f" Of what moves the control, {reading.weights[0]:.2f} is taken off"
     else:
         parts = [f"{weight:.2f} of {name}" for name, weight in zip(reading.controls, reading.weights, strict=True)]
@@ -146,6 +150,30 @@ def weights(reading: Reading) -> str:
     if reading.event > EVENT:
         return f"{text}: something moved the control on the very day, too, and that counts whole."
     return f"{text}: as far as they moved together before."
+
+
+def proposed(kpi: KpiCommon, found: ProposedControl) -> str:
+    """What a control that its file does not name would make of a launch's KPI, and how to name it."""
+    parts = [f"{name} ({part:.2f})" for name, part in zip(found.names, found.mix, strict=True)]
+    text = f"{kpi.title}: held against {', '.join(parts)}, the interval would be {found.narrower:.2f} times as wide"
+    reading = found.reading
+    if reading is None:
+        return f"{text}. {_taking(found)}"
+    text = f"{text} and D+{reading.days} would read: {verdict(kpi, reading)}."
+    if found.left_out is not None:
+        low, high = amounts(kpi, found.left_out, relative=reading.relative)
+        text += f" Without one of them at a time the effect is {bare(low)} to {high}."
+    if found.others:
+        many = "one of them" if found.as_much == 1 else f"{found.as_much} of them" if found.as_much else "none of them"
+        text += f" Of {counted(found.others, 'series', 'series')} that it did not reach, {many} moved as much."
+    return f"{text} {_taking(found)}"
+
+
+def _taking(found: ProposedControl) -> str:
+    """The line of the file."""
+    one = len(found.controls) == 1
+    line = f"control: {found.controls[0]}" if one else f"controls: [{', '.join(found.controls)}]"
+    return f"It is chosen by the time before the launch only; the verdict stays without it unless the file says: {line}"
 
 
 def guard_words(kpi: KpiCommon, guard: Guard, this_year: int) -> str:

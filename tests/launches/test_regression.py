@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from metrics.launches import regression
+from metrics.launches import regression, witness
 from metrics.launches.regression import MEMORY, PARTS, Fit, Problem, fits, intervals
 from tests.sampling import SEED
 
@@ -180,6 +180,7 @@ def beside(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]
     y, step, base, at = problem.y[:, 0], problem.step[:, 0], problem.base, np.array(problem.at)
     assert problem.priors is not None
     count, freedom = len(base), problem.freedom
+    y = y - problem.centre * base[:, base.shape[1] - problem.witness :].sum(axis=1)
     apart, own = np.abs(np.subtract.outer(at, at)), base.shape[1] - problem.witness
     control, rows, alone = base[:, own:].sum(axis=1), list[tuple[float, ...]](), list[tuple[float, ...]]()
     for priors in problem.priors:
@@ -194,7 +195,9 @@ def beside(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]
             found = known @ both.T @ inverse @ y
             rest = float(y @ inverse @ y - found @ joint @ found)
             logs = size + float(np.linalg.slogdet(joint)[1]) + taken
-            rows.append((*known[[-1, own, -1], [-1, own, own]], found[-1], found[own], rest / freedom, logs))
+            rows.append(
+                (*known[[-1, own, -1], [-1, own, own]], found[-1], found[own] + problem.centre, rest / freedom, logs)
+            )
             x = np.column_stack([base[:, :own], step])
             joint = x.T @ inverse @ x + np.diag([*tight[:own], 0.0])
             moved = np.linalg.solve(joint, x.T @ inverse @ control)
@@ -211,9 +214,9 @@ def beside(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]
     weights = weighed(variance, logs)
     gamma = float(weights @ moved)
     error = float(weights @ (variance / power + (moved - gamma) ** 2))
-    t, wide = moved**2 * power / variance, 1 + regression.BESIDE**2 * power
+    t, wide = moved**2 * power / variance, 1 + witness.EVENT**2 * power
     odds = wide**-0.5 * ((freedom + t) / (freedom + t / wide)) ** ((freedom + 1) / 2)
-    odd = float(weights @ odds) * regression.SHARED / (1 - regression.SHARED)
+    odd = float(weights @ odds) * witness.SHARED / (1 - witness.SHARED)
     of_step, of_own, of_both, effect, coefficient, variance, logs = np.array(rows).T
     weights, shared = weighed(variance, logs), odd / (1 + odd)
     with_event = variance * (of_step + 2 * gamma * of_both + gamma**2 * of_own) + coefficient**2 * error
@@ -226,8 +229,8 @@ def beside(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]
 
 
 @pytest.mark.parametrize("event", [0.0, 0.06, 0.5])
-@pytest.mark.parametrize("missing", [0.0, 0.1])
-def test_a_fit_beside_a_control_is_what_dense_matrices_give(event: float, missing: float) -> None:
+@pytest.mark.parametrize(("missing", "centre"), [(0.0, 0.0), (0.1, 0.0), (0.1, -0.4)])
+def test_a_fit_beside_a_control_is_what_dense_matrices_give(event: float, missing: float, centre: float) -> None:
     given = made(SEED + 5, 75, 1, missing)
     rng, day = np.random.default_rng(SEED), np.array(given.at)
     control = rng.normal(0, 0.05, len(day)) + event * (day >= 61)
@@ -235,10 +238,34 @@ def test_a_fit_beside_a_control_is_what_dense_matrices_give(event: float, missin
     base = np.column_stack([given.base, slow - slow.mean(), control - slow])
     priors = np.column_stack([np.full((2, given.base.shape[1]), np.inf), np.full((2, 2), 30.0)])
     priors[:, 1] = 0.3, 3.0
-    problem = Problem(given.y, given.step, base, given.at, priors, 2)
+    problem = Problem(given.y, given.step, base, given.at, priors, 2, centre)
     found, (steps, scales, weights, shared) = fits([problem])[0], beside(problem)
     close(found.steps, steps, "steps")
     close(found.scales, scales, "scales")
-    assert found.shared == pytest.approx(shared, rel=1e-6)
+    assert found.event == pytest.approx(shared, rel=1e-6)
     likely = weights > 1e-12
     np.testing.assert_allclose(found.weights[likely], weights[likely], rtol=1e-5)
+
+
+@pytest.mark.parametrize("least", [-9.0, -0.5, 0.4, 3.0, 60.0])
+def test_a_coefficient_that_is_no_less_is_what_draws_that_are_no_less_give(least: float) -> None:
+    rng = np.random.default_rng(SEED)
+    mean, covariance = np.array([2.0, 0.5]), np.array([[1.0, -0.6], [-0.6, 0.8]])
+    steps, coefficients, of_step, own, both = (np.array([value, value]) for value in (*mean, 1.0, 0.8, -0.6))
+    found = witness.Pair(steps, coefficients, of_step, own, both, np.array([0.25, 0.75])).at_least(least)
+    assert found.weights == pytest.approx([0.25, 0.75])
+    if least > 9:  # too far for draws: next to it, and nothing is left to be known
+        assert found.coefficients[0] == pytest.approx(least, abs=0.05) and found.variances[0] < 0.01
+        assert found.step_variances[0] == pytest.approx(1 - 0.36 / 0.8, abs=0.01)
+        return
+    draws = rng.multivariate_normal(mean, covariance, 2_000_000)
+    draws = draws[draws[:, 1] >= least]
+    got = found.steps[0], found.coefficients[0], found.step_variances[0], found.covariances[0], found.variances[0]
+    seen = np.cov(draws.T)
+    assert got == pytest.approx((*draws.mean(axis=0), seen[0, 0], seen[0, 1], seen[1, 1]), abs=0.02)
+
+
+def test_of_two_candidates_the_one_that_allows_it_weighs_more() -> None:
+    none, one = np.zeros(2), np.ones(2)
+    pair = witness.Pair(none, np.array([-3.0, 1.0]), one, one, none, one / 2)
+    assert pair.at_least(0.0).weights[1] > 0.99

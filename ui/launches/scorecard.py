@@ -130,7 +130,12 @@ def show_basis(page: LaunchPage) -> None:
     why = (
         () if page.people is None or page.people.rows or page.people.light else (page.people.line, *page.people.cannot)
     )
-    lists = (("Assumptions", page.assumptions), others, ("Why by day and not from people", why))
+    lists = (
+        ("Assumptions", page.assumptions),
+        others,
+        ("Controls that would fit", page.controls),
+        ("Why by day and not from people", why),
+    )
     render("shell/lists", lists=[one for one in lists if one[1]])
     if page.breaches:
         render("shell/lists", lists=(("Breached guardrails", page.breaches),))
