@@ -43,6 +43,7 @@ LIMITS = ((900, 60.0), (5_000, 3_600.0))  # requests of one key: the secondary a
 OPEN_LIMITS = ((60, 3_600.0),)  # without a key
 GONE = (404, 410, 451)  # not there, or not to be seen; issues are switched off; taken down
 NOT_CHANGED = 304
+Given = dict[str, int]  # the ETag of each page that came in one pull → the page's number
 SECOND = timedelta(seconds=1)  # how fine GitHub's times are
 ROUNDS = 3  # of listing pages that change meanwhile
 RIGHTS = (
@@ -217,53 +218,60 @@ class Github(RestSource):
         """All releases of all repositories, or nothing where GitHub says that no page changed."""
         options: GithubOptions = self.options
         keys = {f"releases {repo}": repo for repo in options.repos}
-        if cursor.keys() == keys.keys() and all(self._same(client, repo, cursor[key]) for key, repo in keys.items()):
+        given: dict[str, Given] = {repo: {} for repo in options.repos}
+        if cursor.keys() == keys.keys() and all(
+            self._same(client, repo, cursor[key], given[repo]) for key, repo in keys.items()
+        ):
             return
         done: dict[str, str] = {}
         for key, repo in keys.items():
-            releases, done[key] = self._listed(client, repo)
+            releases, done[key] = self._listed(client, repo, given[repo])
             for release in releases:
                 spool.add({**release, "repo": repo})
         yield Batch(options.table, spool.take(), done, restart=True, covered=self.now)
 
-    def _same(self, client: Client, repo: str, tags: str) -> bool:
+    def _same(self, client: Client, repo: str, tags: str, given: Given) -> bool:
         """Whether every page is what it was. tags: their ETags; none where that cannot be known."""
         known: list[str] = json.loads(tags)
-        return bool(known) and all(
-            self._asked(client, repo, {"per_page": PAGE, "page": number}, tag=tag).status == NOT_CHANGED
-            for number, tag in enumerate(known, 1)
-        )
+        for number, tag in enumerate(known, 1):
+            answer = self._asked(client, repo, {"per_page": PAGE, "page": number}, tag=tag)
+            if answer.status != NOT_CHANGED:
+                given.setdefault(answer.headers.get("etag", ""), number)
+                return False
+        return bool(known)
 
-    def _listed(self, client: Client, repo: str) -> tuple[Records, str]:
+    def _listed(self, client: Client, repo: str, given: Given) -> tuple[Records, str]:
         """All releases of one moment, and the ETags of their pages. One that is deleted while pages are read moves
         another to a page that was read already, so several pages are looked at again."""
         for _ in range(ROUNDS):
-            releases, tags, full = self._pages(client, repo)
-            if len(tags) == 1 or not all(tags) or self._same(client, repo, json.dumps(tags)):
+            releases, tags, full = self._pages(client, repo, given)
+            if len(tags) == 1 or not all(tags) or self._same(client, repo, json.dumps(tags), given):
                 break
         # One more may stand on a page after a full last one, which then is as it was.
         return releases, json.dumps([] if full or not all(tags) else tags)
 
-    def _pages(self, client: Client, repo: str) -> tuple[Records, list[str], bool]:
+    def _pages(self, client: Client, repo: str, given: Given) -> tuple[Records, list[str], bool]:
         """Releases, ETags, and whether the last page is full."""
         releases: Records = []
         tags: list[str] = []
         kept = {field.path[0] for field in FIELDS["releases"].values()}
         while True:
-            answer = self._page(client, repo, len(tags) + 1, tags[-1:])
+            answer = self._page(client, repo, len(tags) + 1, given)
             found = self._records(answer)
             releases += [{key: value for key, value in one.items() if key in kept} for one in found]
             tags.append(answer.headers.get("etag", ""))
             if "next" not in answer.links:
                 return releases, tags, len(found) >= PAGE
 
-    def _page(self, client: Client, repo: str, number: int, before: list[str]) -> Answer:
-        """One page of releases. before: the ETag of the one before it, which must not come once more."""
-        return awaited(
-            lambda: self._asked(client, repo, {"per_page": PAGE, "page": number}),
-            lambda answer: answer.headers.get("etag") in before,
-            where=self.where,
-        )
+    def _page(self, client: Client, repo: str, number: int, given: Given) -> Answer:
+        """One page of releases, and not another of this pull in its place."""
+
+        def elsewhere(answer: Answer) -> bool:
+            tag = answer.headers.get("etag", "")
+            return bool(tag) and given.setdefault(tag, number) != number
+
+        asked = {"per_page": PAGE, "page": number}
+        return awaited(lambda: self._asked(client, repo, asked), elsewhere, where=self.where)
 
     # ---- issues
 

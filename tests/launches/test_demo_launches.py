@@ -35,7 +35,9 @@ def test_guided_onboarding_moved_activation_up_with_mobile_as_its_control(demo: 
     notes = " ".join(activation.kept[-1].reading.notes)
     assert "Activation was redefined on 13 Oct 2026" in notes
     page = page_of(demo, "guided_onboarding", now=NOW)
-    assert re.match(r"Activation is up [4-6]\.\d points \(\+\d\.\d to \+\d\.\d\), (as|more than .*) hoped", page.summary)
+    assert re.match(
+        r"Activation is up [4-6]\.\d points \(\+\d\.\d to \+\d\.\d\), (as|more than .*) hoped", page.summary
+    )
     rows = page.blocks[0].readings
     assert not rows[0].between and re.match(r"since D\+7: \+\d\.\d+ → ", rows[1].between) and " → ±" in rows[2].between
 

@@ -197,6 +197,18 @@ def test_a_release_deleted_between_two_pages_hides_no_other(project: Builder, hu
     assert table(project) == truth(hub, "releases") and len(table(project)) == 6
 
 
+def test_a_later_page_in_the_place_of_the_first_hides_nothing(
+    project: Builder, hub: GitHub, served: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When pages are looked at again, the first one has none before it that it could be compared with."""
+    monkeypatch.setattr(github, "PAGE", 3)
+    hub.releases[REPO] = [release(number) for number in range(1, 8)]
+    project.source(source(served))
+    served.faults.next = ["", "", "", "again", "again"]
+    assert not project.sync().failed and not served.faults.next
+    assert table(project) == truth(hub, "releases")
+
+
 def test_an_issue_that_changes_between_two_pages_hides_no_other(project: Builder, hub: GitHub, served: Fake) -> None:
     """It goes to the end, so by page numbers the first of the next page would be on none."""
     project.source(source(served, "issues"))

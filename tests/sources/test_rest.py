@@ -181,6 +181,17 @@ def test_a_record_that_comes_between_two_pages_is_there_once(project: Builder, p
     assert table(project) == truth(plain)
 
 
+@pytest.mark.parametrize("faults", [["new key", "again"], ["", "again"], ["", "new key", "again", "new key", "again"]])
+def test_the_page_before_in_the_place_of_the_next_hides_nothing(
+    project: Builder, plain: Plain, served: Fake, faults: list[str]
+) -> None:
+    """Of numbered pages nothing else tells: neither a key that only one answer has."""
+    project.source(source(served, "page"))
+    served.faults.next = [*faults]
+    assert not project.sync().failed and not served.faults.next
+    assert table(project) == truth(plain)
+
+
 def test_what_is_new_is_asked_for(project: Builder, plain: Plain, served: Fake) -> None:
     cursor = "  cursor: {field: updated_at, param: since, written: iso, start: 2026-11-01T02:00:00Z}\n  lookback: 1h"
     project.source(source(served, "cursor", cursor))

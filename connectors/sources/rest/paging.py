@@ -224,7 +224,19 @@ def _again(
     if not before or not found:
         return False
     following = paging.next(Page(found, answer, sent, 0))
-    return found == before or following == (path if isinstance(following, str) else sent)
+    return _alike(found, before) or following == (path if isinstance(following, str) else sent)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same in all that both have: one may have come from a newer version of the API, with
+    keys that the other has not.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = one.keys() & other.keys()
+        return (bool(both) or one == other) and all(_alike(one[key], other[key]) for key in both)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_alike(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
 
 
 def records_of(body: Any, path: str, where: str) -> Records:
