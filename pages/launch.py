@@ -18,6 +18,7 @@ from ui.launches.scorecard import (
     show_basis,
     show_decision,
     show_people,
+    show_segments,
     show_voice,
 )
 from ui.shell import state, url
@@ -77,6 +78,7 @@ def page() -> None:
     show_people(found)
     show_adoption(found)
     _chart(found)
+    show_segments(found)
     show_voice(found)
     _verdicts(found)
     show_basis(found)

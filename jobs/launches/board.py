@@ -17,6 +17,7 @@ from metrics.launches.page import LaunchPage, launch_page
 from metrics.launches.people.people_block import as_numbers
 from metrics.launches.proposed_control import ProposedControl
 from metrics.launches.scorecard import KpiScore, Scorecard
+from metrics.launches.segments_block import as_numbers as segments_as_numbers
 from metrics.launches.voice import ScoreChange
 from metrics.presentation.format import iso
 
@@ -130,6 +131,7 @@ def _score(score: KpiScore) -> dict[str, Any]:
         "today": {**look.as_dict(), "badges": list(look.badges)},
         "guardrail": _guard(score.guard),
         "proposed_control": _proposed(score.proposed),
+        "by_segment": segments_as_numbers(score.segments),
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from metrics.launches.page import KpiBlock, LaunchPage, Path
 from metrics.launches.people.people_export import people_html, people_markdown
+from metrics.launches.segments_block import SegmentsBlock, looked
 from metrics.presentation.links import Links
 from metrics.presentation.markdown import escaped as m
 
@@ -46,6 +47,7 @@ def markdown(page: LaunchPage, links: Links) -> str:
     rails = [f"- {m(b.title)}: {m(b.guard)}" for b in page.blocks if b.guard]
     lines += ["", "## Guardrails", "", *rails] if rails else []
     lines += people_markdown(page.people) if page.people else []
+    lines += ["", "## By segment", "", m(looked(page.segments)), *_segments(page)] if page.segments else []
     if page.adoption:
         within = ", ".join(f"{share} within {name}" for name, share, _ in page.adoption.within)
         told = f"**{page.adoption.share}**: {m(page.adoption.line)}. {m(page.adoption.again)}."
@@ -74,6 +76,8 @@ def html(page: LaunchPage, links: Links) -> str:
         *(_block(block) for block in page.blocks),
     ]
     body.append(people_html(page.people) if page.people else "")
+    body += [f"<h2>By segment</h2><p class='q'>{t(looked(page.segments))}</p>"] if page.segments else []
+    body += [_segments_table(block) for block in page.segments]
     if page.adoption:
         within = " · ".join(f"{t(share)} within {t(name)} ({t(of)})" for name, share, of in page.adoption.within)
         body.append(
@@ -101,6 +105,20 @@ def html(page: LaunchPage, links: Links) -> str:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{t(page.title)}</title><style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def _segments(page: LaunchPage) -> list[str]:
+    lines = []
+    for block in page.segments:
+        lines += ["", f"{m(block.title)}. {m(block.said)} {m(block.left_out)}".rstrip(), ""]
+        lines += [f"- {m(row.segment)} ({row.part}): {m(row.drawn)}" for row in block.rows]
+    return lines
+
+
+def _segments_table(block: SegmentsBlock) -> str:
+    t = escape
+    rows = "".join(f"<tr><td>{t(r.segment)}</td><td>{r.part}</td><td>{t(r.drawn)}</td></tr>" for r in block.rows)
+    return f"<h3>{t(block.title)}</h3><p class='q'>{t(block.said)} {t(block.left_out)}</p><table>{rows}</table>"
 
 
 def _block(block: KpiBlock) -> str:

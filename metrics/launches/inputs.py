@@ -48,6 +48,11 @@ class LaunchInputs:
         query = Query(kpi, grain, by=by, as_of=as_of, measured=True)
         return answer(query, self.catalogue, self._reader, transforms=False)
 
+    def segments_where(self, kpi: str, grain: str, by: str, where: tuple[Filter, ...]) -> pd.DataFrame:
+        """A KPI's values by segment, of some only: counted from rows, so kept once asked. Raises KpiError."""
+        query = Query(kpi, grain, by=by, where=where, measured=True)
+        return answer(query, self.catalogue, self._people, transforms=False).frame
+
     def own_values(self, kpi: str) -> pd.DataFrame:
         """A KPI at its home grain, untransformed: a row per period. Raises KpiError."""
         return answer(Query(kpi), self.catalogue, self._reader, transforms=False).frame

@@ -22,6 +22,7 @@ from metrics.launches.people.people_block import PeopleBlock, headlines, people_
 from metrics.launches.plan import Plan, in_words, plans
 from metrics.launches.reading import Reading, is_good
 from metrics.launches.scorecard import KpiScore, PublishedReading, Scorecard, Voice
+from metrics.launches.segments_block import SegmentsBlock, segments_blocks
 from metrics.presentation import format as fmt
 
 SHOWN_BEFORE = {"day": 60, "week": 26 * 7}  # days of the chart before the launch
@@ -161,6 +162,7 @@ class LaunchPage:
     plans: tuple[Plan, ...] = ()
     people: PeopleBlock | None = None
     controls: tuple[str, ...] = ()  # that its file does not name
+    segments: tuple[SegmentsBlock, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -220,6 +222,12 @@ def launch_page(
         planned,
         people,
         tuple(words.proposed(score.kpi, score.proposed) for score in card.scores if score.proposed is not None),
+        tuple(
+            block
+            for score in card.scores
+            if score.observed is not None
+            for block in segments_blocks(score.kpi, score.segments, relative=score.observed.logarithm)
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from metrics.catalog.segments import segments
 from metrics.catalog.types.survey import Survey
 from metrics.engine.query import EntitySet, Filter
 from metrics.launches.adoption import Adoption, summarized
+from metrics.launches.effects_by_segment import EffectsBySegment, effects_by_segment
 from metrics.launches.guardrail import Guard, guard
 from metrics.launches.impact import METHOD, impact
 from metrics.launches.impacts import Measure
@@ -24,7 +25,7 @@ from metrics.launches.observe import Observed, observe
 from metrics.launches.people.people_reading import People, people_reading
 from metrics.launches.proposed_control import ProposedControl, proposed_control
 from metrics.launches.readiness import Check, Visible, half_interval, history, stated, visible
-from metrics.launches.reading import Reading, ReadingResult, complete_days, read
+from metrics.launches.reading import Reading, ReadingResult, complete_days, due, read
 from metrics.launches.voice import WORTHS, ScoreChange, Scored, Word, alike, changed, changed_words, scored
 
 VOICE_BEFORE = timedelta(days=60)
@@ -62,6 +63,7 @@ class KpiScore:
     guard: Guard | None = None
     observed: Observed | None = None
     proposed: ProposedControl | None = None
+    segments: tuple[EffectsBySegment, ...] = ()
 
     @property
     def latest(self) -> PublishedReading | None:
@@ -198,8 +200,11 @@ def _scores(
         older = [item for item in mine if item.generation != inputs.generation]
         again = restated(launch, kpi, observed, older, measure=measure) if full else {}
         state = guard(rail, inputs, launch.starts_on) if rail is not None else None
-        beside = _proposed(launch, kpi, observed, inputs, measure) if full and role == "success" else None
-        found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed, beside))
+        beside, parts = None, tuple[EffectsBySegment, ...]()
+        if full and role == "success":
+            beside = _proposed(launch, kpi, observed, inputs, measure)
+            parts = _by_segment(launch, kpi, observed, inputs, measure)
+        found.append(KpiScore(kpi, role, wish, today, mine, again, state, observed, beside, parts))
     return found
 
 
@@ -210,6 +215,20 @@ def _proposed(
         return proposed_control(launch, kpi, observed, inputs, measure=measure)
     except KpiError:  # a series beside that cannot be read is none to hold it against
         return None
+
+
+def _by_segment(
+    launch: Launch, kpi: KpiCommon, observed: Observed, inputs: LaunchInputs, measure: Measure
+) -> tuple[EffectsBySegment, ...]:
+    """At the last reading whose day has come."""
+    days = due(launch, observed)
+    if not days:
+        return ()
+    reading = read(launch, kpi, observed, days[-1], measure=measure).reading
+    try:
+        return effects_by_segment(launch, kpi, observed, reading, inputs, measure=measure)
+    except KpiError:  # what cannot be split cannot be told apart
+        return ()
 
 
 def restated(

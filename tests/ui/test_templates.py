@@ -27,6 +27,7 @@ from metrics.launches.forest import Light as GuardLight
 from metrics.launches.forest import Row
 from metrics.launches.page import KpiBlock, ReadingRow
 from metrics.launches.people.people_block import PeopleBlock, PeopleRow
+from metrics.launches.segments_block import SegmentsBlock
 from metrics.quality.data_page import DatasetRow, SourceRow
 from metrics.snapshots.comparing import Pair
 from ui.shell.templates import FOLDER, environment, markup
@@ -116,6 +117,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "launches/list": {"items": [hostile(LaunchItem, phase="running", lights=LIGHTS)]},
     "launches/marks": {"marks": [(BAD, BAD, BAD, BAD)]},
     "launches/plan": {"plans": [(BAD, [(BAD, BAD, True)])]},
+    "launches/segments": {"looked": BAD, "blocks": [hostile(SegmentsBlock)]},
     "launches/people": {"found": hostile(PeopleBlock, rows=(hostile(PeopleRow, slug="bad", guard_slug="good"),))},
     "launches/readiness": {"checks": [("warning", BAD)]},
     "launches/scores": {"blocks": [BLOCK]},

@@ -13,6 +13,7 @@ from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
 from metrics.launches.page import LaunchPage, Remark
 from metrics.launches.plan import by_reading
+from metrics.launches.segments_block import looked, segments_line
 from ui.launches.charts import curve_figure
 from ui.shell import state, url
 from ui.shell.acts import do
@@ -46,6 +47,14 @@ def show_people(page: LaunchPage) -> None:
     if page.people is not None and (page.people.rows or page.people.light):
         st.header("From people")
         render("launches/people", found=page.people)
+
+
+def show_segments(page: LaunchPage) -> None:
+    """The effect in each segment, drawn towards the whole."""
+    if page.segments:
+        st.header("By segment")
+        with st.expander(segments_line(page.segments)):
+            render("launches/segments", looked=looked(page.segments), blocks=page.segments)
 
 
 def show_voice(page: LaunchPage) -> None:
