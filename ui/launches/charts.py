@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,6 +15,7 @@ from metrics.launches.page import AdoptionBlock, Path
 from ui.kpi.marks import COLORS, WITHIN, draw_marks
 from ui.shell.theme import LINE, QUIET
 
+T = TypeVar("T")
 BAND = "rgba(99,102,241,0.14)"
 LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.14, "x": 0, "title": None}
 
@@ -32,28 +36,41 @@ def path_figure(path: Path) -> go.Figure:
         hoverinfo="skip",
         name="Expected without it, 95%",
     )
+    expected, texts = _broken(path, path.expected), _broken(path, path.texts)
     figure.add_scatter(
-        x=periods,
-        y=list(path.expected),
+        x=[period for period, _ in expected],
+        y=[value for _, value in expected],
         mode="lines",
         line={"color": QUIET, "width": 1.6, "dash": "5px,4px"},
         hoverinfo="skip",
         name="Expected",
         showlegend=False,
     )
+    actual = _broken(path, path.actual)
     figure.add_scatter(
-        x=periods,
-        y=[None if math.isnan(v) else v for v in path.actual],
+        x=[period for period, _ in actual],
+        y=[None if value is None or math.isnan(value) else value for _, value in actual],
         mode="lines",
         name="As seen",
         line={"color": LINE, "width": 2.2},
-        text=list(path.texts),
+        text=[text or "" for _, text in texts],
         hovertemplate="%{text}<extra></extra>",
     )
     _mark_events(figure, path)
     _layout(figure, 340, top=26)
     figure.update_yaxes(tickformat=path.tick_format, ticksuffix=path.tick_suffix, nticks=6)
     return figure
+
+
+def _broken(path: Path, values: Sequence[T]) -> list[tuple[pd.Timestamp, T | None]]:
+    """Periods with their values, and nothing where days were left out: no line is drawn through a campaign."""
+    steps = [after - before for before, after in pairwise(path.periods)]
+    found: list[tuple[pd.Timestamp, T | None]] = []
+    for i, (period, value) in enumerate(zip(path.periods, values, strict=True)):
+        found.append((period, value))
+        if i < len(steps) and steps[i] > min(steps):
+            found.append((period + min(steps), None))
+    return found
 
 
 def _mark_events(figure: go.Figure, path: Path) -> None:
