@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import typer
 
 from cli import alerts, authoring, launch, operations, query, snapshot, sync
-from cli.options import LOG_LEVEL, ProjectOption
+from cli.options import LOADING, LOG_LEVEL, ProjectOption
 from cli.output import reported
 from jobs.operations.threads import one_blas_thread
 
@@ -37,5 +38,6 @@ def _before_the_verb(project: ProjectOption = None) -> None:
 
 def main() -> None:
     """Entry point of the `kpi` command."""
+    gc.set_threshold(*LOADING)
     one_blas_thread()
     app(prog_name="kpi")
