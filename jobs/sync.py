@@ -260,6 +260,7 @@ def _pull(
     """Pull one source and load it in one transaction; record how it fared. Yields how far it is. Raises DiskFull."""
     options, started = source.options, time.monotonic()
     name, source.now = options.name, now
+    source.known = earlier.cursor if earlier else {}
     last_full = staging.last_full(name)
     due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
     stays = source.forgets and last_full is not None
@@ -275,7 +276,7 @@ def _pull(
                 rows, reached = rows + load.add(batch), batch.cursor
                 to = f", to {batch.covered:%-d %b %Y %H:%M}" if batch.covered else ""
                 yield f": {counted(rows, 'row')}{to}"
-            loaded = load.finish(reached)
+            loaded = load.finish(source.reached if reached is None else reached)
     except DiskFull:
         raise
     except (KpiError, OSError) as error:  # a full disk, or a folder that may not be written, is this source's failure
