@@ -23,6 +23,7 @@ from metrics.engine.sql import trees
 
 log = logging.getLogger(__name__)
 TIMESTAMPTZ = "TIMESTAMP WITH TIME ZONE"
+Bounds = tuple[datetime | None, datetime | None, int, int]  # see `_bounds`
 APART = timedelta(days=2)  # more than twice what the clock of any zone differs from UTC, its sun's time included
 
 
@@ -50,11 +51,12 @@ def dataset_states(
     """
     read = {name: tables(d, staging) for name, d in catalogue.datasets.items()}
     kinds = {name: _kind(d, [fed.get(t, Fed("data")) for t in read[name]]) for name, d in catalogue.datasets.items()}
-    own: dict[str, DatasetState] = {}
+    own, kept = dict[str, DatasetState](), _untouched(staging, catalogue, now)
     failing: dict[str, KpiError] = {}
     for name, dataset in catalogue.datasets.items():
         try:
-            own[name] = _state(dataset, kinds[name], staging, catalogue, fed, now)
+            found = kept[name] if name in kept else _bounds(dataset, staging, catalogue, now)
+            own[name] = _state(dataset, kinds[name], staging, catalogue, fed, found)
         except DiskFull:
             raise
         except KpiError as error:
@@ -100,10 +102,10 @@ def _kind(dataset: Dataset, read: list[Fed]) -> str:
 
 
 def _state(
-    dataset: Dataset, kind: str, staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], now: datetime
+    dataset: Dataset, kind: str, staging: Staging, catalogue: Catalogue, fed: Mapping[str, Fed], bounds: Bounds
 ) -> DatasetState:
     read = [fed.get(table, Fed("data")) for table in tables(dataset, staging)]
-    first, last, rows, future = _bounds(dataset, staging, catalogue, now)
+    first, last, rows, future = bounds
     mark = last  # exclusive, so that the latest event itself is within
     if kind == "sync":
         pulls = [item.pulled_at for item in read if item.pulled_at is not None]
@@ -115,9 +117,37 @@ def _state(
     return DatasetState(dataset.name, mark, first, last, rows, future, first, since)
 
 
-def _bounds(
-    dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime
-) -> tuple[datetime | None, datetime | None, int, int]:
+def _untouched(staging: Staging, catalogue: Catalogue, now: datetime) -> dict[str, Bounds]:
+    """What `_bounds` would find of datasets that are a table which this sync changed nothing of, all of it past.
+
+    The dataset's file says that it is the one of the live generation, and a KPI over it that its zone is.
+    """
+    generations = staging.generations()
+    if not generations:
+        return {}
+    before, old, new = staging.dataset_states(generations[-1].sequence), staging.published_files(), catalogue.texts()
+    live = staging.live_definitions()
+    same = {
+        n
+        for name, d in live.items()
+        if name in catalogue.kpis and catalogue.definition(name) == d
+        for n in _of(name, catalogue)
+    }
+    found: dict[str, Bounds] = {}
+    for name in same:
+        dataset, state, key = catalogue.datasets[name], before.get(name), f"dataset:{name}"
+        if dataset.select or state is None or state.last_at is None or old.get(key) != new[key]:
+            continue
+        if not state.future_rows and state.last_at <= now and staging.changes(dataset.source) == "":
+            found[name] = (state.first_at, state.last_at, state.rows, 0)
+    return found
+
+
+def _of(kpi: str, catalogue: Catalogue) -> tuple[str, ...]:
+    return catalogue.datasets_of(catalogue.kpis[kpi])
+
+
+def _bounds(dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime) -> Bounds:
     """First event and end of the last one (of its day, for DATEs) not in the future, as UTC instants; counts."""
     zone = ZoneInfo(catalogue.timezone)
     scope = Scope(catalogue, staging, {}, TOTAL, pd.Timestamp(0), pd.Timestamp(0))

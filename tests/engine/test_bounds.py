@@ -14,7 +14,7 @@ from connectors.sources.contract import Batch, SourceOptions
 from connectors.warehouse.contract import Loading
 from connectors.warehouse.open import open_warehouse
 from metrics.catalog.models.dataset import Dataset
-from metrics.engine.dataset_states import _bounds
+from metrics.engine.dataset_states import _bounds, _untouched
 from tests.conftest import Builder
 from tests.sampling import SEED, cases
 
@@ -96,3 +96,43 @@ def test_days_are_days_of_the_project(project: Builder, loading: Loading) -> Non
     found = _bounds(dataset, staging, catalogue, datetime(2026, 11, 3, 4, 30, tzinfo=UTC))  # 23:30 of the 2nd there
     day = timedelta(days=1)
     assert found == (datetime(2026, 11, 1, 4, tzinfo=UTC), datetime(2026, 11, 2, 5, tzinfo=UTC) + day, 3, 1)
+
+
+def untouched(project: Builder, now: datetime) -> dict[str, Any]:
+    """What is taken from the live generation, which is held against what the rows say."""
+    opened = project.open()
+    with opened.warehouse.staging(now) as staging:
+        catalogue = opened.catalogue(staging)
+        found = _untouched(staging, catalogue, now)
+        assert found == {name: _bounds(catalogue.datasets[name], staging, catalogue, now) for name in found}
+        return found
+
+
+def test_what_no_sync_touched_is_not_read_again(project: Builder) -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    project.settings("timezone: Europe/Berlin\n")
+    frame = pd.DataFrame({"at": pd.to_datetime(["2026-11-01 01:00", "2026-11-20 23:59"]), "v": [1, 2]})
+    project.rows("t", frame, timezone="America/New_York")
+    project.rows("later", frame.assign(at=frame["at"] + pd.Timedelta(days=30)))
+    project.write("datasets", "select", "name: select\nsql: SELECT * FROM t\ntime_dimension: at\n")
+    for name in ("t", "later", "select"):
+        project.kpi(f"of_{name}", f"dataset: {name}\nagg: count")
+    assert untouched(project, now) == {}
+    project.sync(now)
+    assert set(untouched(project, now + timedelta(days=1))) == {"t"}, (
+        "rows of the future become past; SQL may ask the clock"
+    )
+    assert untouched(project, datetime(2026, 11, 10, tzinfo=UTC)) == {}, "a clock that was set back"
+    path = project.folder / "datasets" / "t.yml"
+    path.write_text(path.read_text().replace("New_York", "Chicago"))
+    assert untouched(project, now) == {}
+    path.write_text(path.read_text().replace("Chicago", "New_York"))
+    project.settings("timezone: Asia/Kathmandu\n")
+    assert untouched(project, now) == {}
+    project.settings("timezone: Europe/Berlin\n")
+    assert set(untouched(project, now)) == {"t"}
+    pd.concat([frame, frame.assign(at=frame["at"] + pd.Timedelta(days=1))]).to_parquet(
+        project.folder / "files/t.parquet"
+    )
+    project.sync(now)
+    assert untouched(project, now)["t"][2] == 4
