@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from connectors.errors import DiskFull, KpiError, Problem, counted, require
 from connectors.secrets import mask
 from connectors.sources.contract import Source
-from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
+from connectors.warehouse.contract import DatasetState, Generation, Loading, SourceRun, Staging
 from connectors.warehouse.names import quoted
 from jobs.identity import identify
 from jobs.project.health import remember_state
@@ -24,6 +24,7 @@ from metrics.engine.dataset_states import Fed, dataset_states
 from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
+from metrics.quality.repeated_keys import unrepeated
 
 log = logging.getLogger(__name__)
 SAMPLE_ROWS = 3  # that a dry run shows
@@ -134,8 +135,7 @@ def sync(
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
-            generation = staging.publish()
-            odd = data_quality_warnings(project.catalogue(), project.reader(), now)
+            generation, odd = _published(project, staging, catalogue, now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), staging.written)
         if not dry_run:
             wrong += filter(None, [project.sync_log.write(runs, now, odd, result.generation)])
@@ -148,6 +148,22 @@ def sync(
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
     yield result
+
+
+def _published(
+    project: Project, staging: Staging, catalogue: Catalogue, now: datetime
+) -> tuple[Generation, list[Problem]]:
+    """The new generation, and what is odd about it."""
+    alone = unrepeated(catalogue, staging, _odd_before(project))
+    generation = staging.publish()
+    return generation, data_quality_warnings(project.catalogue(), project.reader(), now, unrepeated=alone)
+
+
+def _odd_before(project: Project) -> tuple[Problem, ...] | None:
+    """What the sync of the live generation found odd; None = nobody knows."""
+    live = project.warehouse.live()
+    known = live is not None and project.sync_log.read().get("generation") == live
+    return project.sync_log.warnings() if known else None
 
 
 def _let_go(chosen: Mapping[str, Source], tally: _Run) -> None:
