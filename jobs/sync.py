@@ -18,6 +18,7 @@ from connectors.warehouse.contract import DatasetState, Generation, Loading, Sou
 from connectors.warehouse.names import quoted
 from jobs.identity import identify
 from jobs.project.health import remember_state
+from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
@@ -30,15 +31,6 @@ log = logging.getLogger(__name__)
 SAMPLE_ROWS = 3  # that a dry run shows
 KEPT = "its rows stay: the source gives only what is recent, so nothing was pulled anew"
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of a running sync, for a bar or a status line."""
-
-    done: int
-    total: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,17 @@ def sync(
     anew: begin without what was published, where none of it can be read.
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
+    pace, published = Pace(project.sync_log.steps()), False
+    for step in pace.timed(_sync(project, names, full=full, dry_run=dry_run, anew=anew, now=now)):
+        published |= isinstance(step, SyncResult) and step.published
+        yield step
+    if published:
+        project.sync_log.write_steps(pace.took)
+
+
+def _sync(
+    project: Project, names: Sequence[str], *, full: bool, dry_run: bool, anew: bool, now: datetime
+) -> Iterator[Progress | SyncResult]:
     started = time.monotonic()
     sources = project.sources.all()
     for name in names:
