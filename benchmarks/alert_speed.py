@@ -1,4 +1,6 @@
-"""How long an evaluation takes: 200 KPIs, each told by 10 segments, thirteen months of days. Target: under 10 s.
+"""How long an evaluation takes: 200 KPIs, each told by 10 segments, thirteen months of days.
+
+Limits, CPU: 10 s; again, with nothing new, .8 s.
 
 python benchmarks/alert_speed.py [--kpis 200] [--segments 10]
 """
@@ -47,7 +49,7 @@ def project(folder: Path, kpis: int, segments: int, rules: list[str]) -> None:
 
 
 def main() -> int:
-    """Print seconds; 1 if the target is missed."""
+    """Print CPU seconds, definitions read anew each time; 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kpis", type=int, default=200)
     parser.add_argument("--segments", type=int, default=10)
@@ -58,22 +60,24 @@ def main() -> int:
     from jobs.snapshots.message import dressed
     from jobs.sync import sync
 
-    worst = 0.0
+    worst, again = 0.0, 0.0
     for name, rules in RULES.items():
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "p"
             project(folder, options.kpis, options.segments, rules)
             for _ in sync(open_project(folder), now=NOW):
                 pass
+            opened = open_project(folder)
+            opened.warehouse.companion(opened.reader().generation.id, "judged").unlink()  # the sync has judged, too
             times = []
-            for _ in range(3):
-                started, cpu = time.perf_counter(), time.process_time()
+            for _ in range(4):
+                cpu = time.process_time()
                 evaluate(open_project(folder), now=NOW, render=dressed)
-                times.append((time.perf_counter() - started, time.process_time() - cpu))
-            best = min(times)
-            worst = max(worst, best[0])
-            print(f"{options.kpis} KPIs x {options.segments} segments, {name}: {best[0]:.1f} s, CPU {best[1]:.1f} s")
-    return 1 if worst > 10 else 0
+                times.append(time.process_time() - cpu)
+            worst, again = max(worst, times[0]), max(again, min(times[1:]))
+            told = f"{options.kpis} KPIs x {options.segments} segments, {name}"
+            print(f"{told}: {times[0]:.1f} s, again {min(times[1:]):.2f} s")
+    return 1 if worst > 10 or again > 0.8 else 0
 
 
 if __name__ == "__main__":

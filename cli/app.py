@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import typer
 
-from cli import alerts, authoring, launch, operations, query, snapshot, sync
-from cli.options import LOG_LEVEL, ProjectOption
+from cli.options import LOADING, LOG_LEVEL, ProjectOption
 from cli.output import reported
+from cli.verbs import Verbs
 from jobs.operations.threads import one_blas_thread
 
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="KPIs from the shell. Exit status: 0 good, 1 what you asked about is wrong, 2 wrong usage.",
 )
-for group in (authoring, sync, query, operations):
-    app.add_typer(group.app)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(launch.app, name="launch")
-app.add_typer(snapshot.app, name="snapshot")
 
 
 @app.callback()
@@ -37,5 +34,6 @@ def _before_the_verb(project: ProjectOption = None) -> None:
 
 def main() -> None:
     """Entry point of the `kpi` command."""
+    gc.set_threshold(*LOADING)
     one_blas_thread()
     app(prog_name="kpi")

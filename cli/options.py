@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import getpass
 import os
 from datetime import datetime
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 # What is expected has been said in words on stderr; a dashboard's server, which nobody watches, logs from info on.
 LOG_LEVEL = "error"
+
+# Modules are hundreds of thousands of objects that all stay: looking for garbage among them is a sixth of a question.
+LOADING, RUNNING = (50_000, 50, 50), gc.get_threshold()  # of the garbage collector
 
 OPENED: list[Project] = []  # the project of this run
 
@@ -33,6 +38,9 @@ def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
 
     opened = open_project(folder, lenient=lenient)
     OPENED[:] = [opened]
+    gc.freeze()  # what is loaded by now
+    atexit.register(gc.unfreeze)  # else what is left at the end is told as leaked
+    gc.set_threshold(*RUNNING)
     set_up(format=opened.settings.log.format, level=opened.settings.log.level or LOG_LEVEL)
     return opened
 

@@ -71,7 +71,7 @@ def list_(project: ProjectOption = None, json_: JsonOption = False, debug: Debug
 
     example: kpi snapshot list
     """
-    from jobs.snapshots.take import list_rows
+    from jobs.snapshots.archived import list_rows
 
     rows = list_rows(open_project_at(project))
     print_rows(rows, ["snapshot", "week", "revision", "taken_at", "by", "headline"], as_json=json_)
@@ -90,8 +90,8 @@ def show(
 
     example: kpi snapshot show --week 2026-W46 --json
     """
+    from jobs.snapshots.archived import document_of
     from jobs.snapshots.render import render
-    from jobs.snapshots.take import document_of
 
     opened = open_project_at(project)
     document = document_of(opened, snapshot, week, revision)
@@ -116,8 +116,8 @@ def render(
 
     example: kpi snapshot render --format pdf --output week.pdf
     """
+    from jobs.snapshots.archived import document_of
     from jobs.snapshots.render import render as run
-    from jobs.snapshots.take import document_of
 
     if format_ not in FORMS:
         raise typer.BadParameter(f"'{format_}' is no form; write one of {', '.join(FORMS)}")
@@ -148,7 +148,8 @@ def diff(
 
     example: kpi snapshot diff --week 2026-W46 --json
     """
-    from jobs.snapshots.take import diff_rows, document_of, restated_since
+    from jobs.snapshots.archived import document_of
+    from jobs.snapshots.take import diff_rows, restated_since
 
     opened = open_project_at(project)
     found = restated_since(opened, document_of(opened, snapshot, week, revision), now=clock(now))
@@ -180,10 +181,10 @@ def send(
 
     example: kpi snapshot send --to leads
     """
+    from jobs.snapshots.archived import document_of
     from jobs.snapshots.send import preview as run_preview
     from jobs.snapshots.send import send as run
     from jobs.snapshots.send import status_rows
-    from jobs.snapshots.take import document_of
 
     opened = open_project_at(project)
     document = document_of(opened, snapshot, week, revision)
@@ -211,7 +212,7 @@ def note(
 
     example: kpi snapshot note "The fix for Android 8.2 is out since Sunday."
     """
-    from jobs.snapshots.take import document_of, write_note
+    from jobs.snapshots.archived import document_of, write_note
 
     opened = open_project_at(project)
     document = document_of(opened, snapshot, week)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     pass
 
 app = typer.Typer()
+QUIET = 10.0  # seconds between two lines of progress in a log: what is done by then says nothing
 LONGEST_VALUE = 24  # letters of a value that a dry run shows
 
 
@@ -89,18 +91,24 @@ def demo(
 
 
 def _follow(steps: Any, events: bool = False) -> Any:
-    """Draw a sync's progress as a bar on a terminal, or as JSON lines; return its result."""
-    from jobs.sync import Progress
+    """Draw a sync's progress as a bar on a terminal, as lines elsewhere, or as JSON lines; return its result."""
+    from jobs.project.pace import Progress, time_left
 
-    bar, result = sys.stderr.isatty() and not events, None
+    bar, result, told = sys.stderr.isatty() and not events, None, time.monotonic()
     for step in steps:
-        if isinstance(step, Progress) and events:
-            typer.echo(json.dumps(step.__dict__), err=True)
-        elif isinstance(step, Progress) and bar:
-            filled = round(24 * step.done / max(step.total, 1))
-            typer.echo(f"\r\033[K{'━' * filled}{'─' * (24 - filled)} {step.text}", err=True, nl=False)
-        elif not isinstance(step, Progress):
+        if not isinstance(step, Progress):
             result = step
+            continue
+        left = time_left(step.left)
+        words = f"{step.text}, {left}" if left else step.text
+        if events:
+            typer.echo(json.dumps(step.__dict__), err=True)
+        elif bar:
+            filled = round(24 * step.done / max(step.total, 1))
+            typer.echo(f"\r\033[K{'━' * filled}{'─' * (24 - filled)} {words}", err=True, nl=False)
+        elif time.monotonic() - told >= QUIET:
+            told = time.monotonic()
+            typer.echo(f"{step.done} of {step.total}  {words}", err=True)
     if bar:
         typer.echo("\r\033[K", err=True, nl=False)
     return result

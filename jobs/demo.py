@@ -12,8 +12,9 @@ from typing import Any
 
 from connectors.demo import larkspur
 from connectors.errors import ProjectError
+from jobs.project.pace import Progress
 from jobs.project.project import DEFAULT_FOLDER, Project, open_project
-from jobs.sync import Progress, SyncResult, sync
+from jobs.sync import SyncResult, sync
 
 DAYS_OF_STORY = 2  # after which its data counts as late, and the pages say so
 # `day-100` is the date that many days before yesterday; larkspur.py counts the same way.

@@ -14,30 +14,23 @@ from zoneinfo import ZoneInfo
 from connectors.errors import DiskFull, KpiError, Problem, counted, require
 from connectors.secrets import mask
 from connectors.sources.contract import Source
-from connectors.warehouse.contract import DatasetState, Loading, SourceRun, Staging
+from connectors.warehouse.contract import DatasetState, Generation, Loading, SourceRun, Staging
 from connectors.warehouse.names import quoted
 from jobs.identity import identify
 from jobs.project.health import remember_state
+from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
 from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
+from metrics.quality.repeated_keys import unrepeated
 
 log = logging.getLogger(__name__)
 SAMPLE_ROWS = 3  # that a dry run shows
 KEPT = "its rows stay: the source gives only what is recent, so nothing was pulled anew"
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of a running sync, for a bar or a status line."""
-
-    done: int
-    total: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +93,17 @@ def sync(
     anew: begin without what was published, where none of it can be read.
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
+    pace, published = Pace(project.sync_log.steps()), False
+    for step in pace.timed(_sync(project, names, full=full, dry_run=dry_run, anew=anew, now=now)):
+        published |= isinstance(step, SyncResult) and step.published
+        yield step
+    if published:
+        project.sync_log.write_steps(pace.took)
+
+
+def _sync(
+    project: Project, names: Sequence[str], *, full: bool, dry_run: bool, anew: bool, now: datetime
+) -> Iterator[Progress | SyncResult]:
     started = time.monotonic()
     sources = project.sources.all()
     for name in names:
@@ -134,8 +138,7 @@ def sync(
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
             yield Progress(total - 1, total, "Publishing")
-            generation = staging.publish()
-            odd = data_quality_warnings(project.catalogue(), project.reader(), now)
+            generation, odd = _published(project, staging, catalogue, now)
             result = SyncResult(generation.id, True, tuple(tally.runs.values()), (*problems, *odd), staging.written)
         if not dry_run:
             wrong += filter(None, [project.sync_log.write(runs, now, odd, result.generation)])
@@ -148,6 +151,22 @@ def sync(
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
     yield result
+
+
+def _published(
+    project: Project, staging: Staging, catalogue: Catalogue, now: datetime
+) -> tuple[Generation, list[Problem]]:
+    """The new generation, and what is odd about it."""
+    alone = unrepeated(catalogue, staging, _odd_before(project))
+    generation = staging.publish()
+    return generation, data_quality_warnings(project.catalogue(), project.reader(), now, unrepeated=alone)
+
+
+def _odd_before(project: Project) -> tuple[Problem, ...] | None:
+    """What the sync of the live generation found odd; None = nobody knows."""
+    live = project.warehouse.live()
+    known = live is not None and project.sync_log.read().get("generation") == live
+    return project.sync_log.warnings() if known else None
 
 
 def _let_go(chosen: Mapping[str, Source], tally: _Run) -> None:
@@ -260,6 +279,7 @@ def _pull(
     """Pull one source and load it in one transaction; record how it fared. Yields how far it is. Raises DiskFull."""
     options, started = source.options, time.monotonic()
     name, source.now = options.name, now
+    source.known = earlier.cursor if earlier else {}
     last_full = staging.last_full(name)
     due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
     stays = source.forgets and last_full is not None
@@ -275,7 +295,7 @@ def _pull(
                 rows, reached = rows + load.add(batch), batch.cursor
                 to = f", to {batch.covered:%-d %b %Y %H:%M}" if batch.covered else ""
                 yield f": {counted(rows, 'row')}{to}"
-            loaded = load.finish(reached)
+            loaded = load.finish(source.reached if reached is None else reached)
     except DiskFull:
         raise
     except (KpiError, OSError) as error:  # a full disk, or a folder that may not be written, is this source's failure

@@ -34,9 +34,10 @@ from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
 from jobs.outbox.deliver import DeliveryCounts
 from jobs.outbox.deliver import deliver as deliver_messages
+from jobs.project.pace import Progress
 from jobs.project.project import Project, open_project
 from jobs.snapshots.message import dressed
-from jobs.sync import Progress, SyncResult, sync
+from jobs.sync import SyncResult, sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query, Series
 from tests.sampling import narrowed, told

@@ -194,6 +194,11 @@ class Held:
         self._cage = cage
         self._worker: Worker | None = None
 
+    @property
+    def started(self) -> bool:
+        """Whether there is one, which may hold on to something."""
+        return self._worker is not None and self._worker.alive
+
     def warm(self) -> Worker:
         """Start it, so that nobody waits for it."""
         if self._worker is None or not self._worker.alive:

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -72,17 +72,24 @@ class Files(Source):
         """Yield each file whose content is new or changed; the cursor keeps a mark per file.
 
         With `load: replace`, a changed or vanished file restarts the table from all files,
-        so its old rows go; new files alone are added.
+        so its old rows go; new files alone are added. One that has another name is the file that it was.
         """
         if self.options.path.startswith(("http://", "https://")):
             yield from self._pull_address(cursor)
             return
         found = self._found()
-        marks = {name: self._mark(place, cursor.get(name, "")) for name, place in found.items()}
-        gone = [name for name in cursor if name not in marks]
-        changed = [name for name, mark in marks.items() if not _same(cursor.get(name, ""), mark)]
-        restart = self.options.load_mode == "replace" and (bool(gone) or any(name in cursor for name in changed))
-        done = {} if restart else {name: mark for name, mark in cursor.items() if name in marks}
+        seen = (cursor, self.known)
+        marks = {name: self._mark(place, [of.get(name, "") for of in seen]) for name, place in found.items()}
+        moved = _moved(cursor, {name: mark for name, mark in marks.items() if isinstance(found[name], Path)})
+        elsewhere = set(moved.values())
+        stayed = {name for name in marks if name in cursor and name not in moved and name not in elsewhere}
+        before = {name: cursor[moved.get(name, name)] for name in marks if name in moved or name in stayed}
+        gone = {name: mark for name, mark in cursor.items() if name not in stayed and name not in elsewhere}
+        changed = [name for name, mark in marks.items() if not _same(before.get(name, ""), mark)]
+        restart = self.options.load_mode == "replace" and (bool(gone) or any(name in before for name in changed))
+        done = {} if restart else {name: mark if name in changed else marks[name] for name, mark in before.items()}
+        if not changed and not restart and {**gone, **done} != dict(cursor):
+            self.reached = {**gone, **done}
         for name in sorted(marks) if restart else sorted(changed):
             done[name] = marks[name]
             yield from self._batches(name, found[name], dict(done), restart=restart)
@@ -118,7 +125,7 @@ class Files(Source):
     def _bucket(self) -> Bucket:
         return Bucket(self.options.path, self.options.access, where=f"source {self.options.name}")
 
-    def _mark(self, place: Path | Found, previous: str) -> str:
+    def _mark(self, place: Path | Found, previous: Sequence[str]) -> str:
         """Of an object its size and time are the digest, too: it is never changed, but written anew."""
         if isinstance(place, Found):
             return f"{place.mark}:{place.mark.replace(':', '-')}"
@@ -210,7 +217,7 @@ class Files(Source):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             download(self.options.path, path, where=f"source {self.options.name}")
-            mark = content_mark(path, "")
+            mark = content_mark(path)
             address = mask(self.options.path)  # cursors are kept, and read in many places
             if not _same(cursor.get(address, ""), mark):
                 restart = self.options.load_mode == "replace" and bool(cursor)
@@ -290,8 +297,7 @@ def _request(address: str) -> urllib.request.Request:
 
 def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parquet"]:
     """The format that the file's name tells. Raises SourceError for an unknown ending."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    ending = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
+    ending = _ending(path)
     if ending not in FORMATS:
         raise SourceError(
             f"{path.name} ends in '{ending}', which is not known",
@@ -299,6 +305,12 @@ def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parqu
             hint=f"Known endings: {', '.join(FORMATS)}, each also with .gz.",
         )
     return FORMATS[ending]
+
+
+def _ending(path: Path) -> str:
+    """What a file's name ends in, but for `.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
 
 
 def header_delimiter(path: Path) -> str:
@@ -314,17 +326,34 @@ def header_delimiter(path: Path) -> str:
     return max(DELIMITERS, key=lambda mark: cuts[mark])
 
 
-def content_mark(path: Path, previous: str) -> str:
-    """`size:mtime:digest` of the file; the digest is reused when size and time are as in `previous`."""
+def content_mark(path: Path, previous: Sequence[str] = ()) -> str:
+    """`size:mtime:digest` of the file; the digest is reused when size and time are as in one of `previous`."""
     stat = path.stat()
     head = f"{stat.st_size}:{stat.st_mtime_ns}"
-    if previous.rpartition(":")[0] == head:
-        return previous
+    for mark in previous:
+        if mark.rpartition(":")[0] == head:
+            return mark
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return f"{head}:{digest.hexdigest()}"
+
+
+def _moved(cursor: Cursor, marks: Mapping[str, str]) -> dict[str, str]:
+    """New name → old one, of files that only have another name: the same bytes, read by the same reader."""
+    same = {name for name, mark in marks.items() if _same(cursor.get(name, ""), mark)}
+    left: dict[tuple[object, ...], list[str]] = {}
+    for name in sorted(set(cursor) - same, reverse=True):
+        left.setdefault(_read_as(name, cursor[name]), []).append(name)
+    fresh = ((name, left.get(_read_as(name, marks[name]))) for name in sorted(set(marks) - same))
+    return {name: old.pop() for name, old in fresh if old}
+
+
+def _read_as(name: str, mark: str) -> tuple[object, ...]:
+    """What makes the rows of a file: its size and content, and how it is read."""
+    head, _, digest = mark.rpartition(":")
+    return head.partition(":")[0], digest, FORMATS.get(_ending(Path(name))), name.lower().endswith(".gz")
 
 
 def _same(old: str, new: str) -> bool:

@@ -166,6 +166,12 @@ def put_standings(connection: Connection, rows: Sequence[StandingRow]) -> None:
     connection.execute(insert(STANDINGS), [cells(row) for row in rows])
 
 
+def see_again(connection: Connection, rule_key: str, sequence: int, at: datetime) -> None:
+    """A rule stands where it stood: its rows of this generation were looked at now."""
+    mine = (STANDINGS.c.rule_key == rule_key) & (STANDINGS.c.sequence == sequence)
+    connection.execute(update(STANDINGS).where(mine).values(evaluated_at=at))
+
+
 def drop_standings(connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
     """Forget rules or segments that are gone."""
     for rule_key, segment in keys:

@@ -24,6 +24,7 @@ SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
 # Column → SQL type, by the names of DuckDB whatever the engine: BIGINT, DOUBLE, BOOLEAN, VARCHAR, DATE, TIMESTAMP,
 # TIMESTAMP WITH TIME ZONE. Checks of definitions and the engine's local times go by them.
 Columns = Mapping[str, str]
+COMPANIONS = ("impacts", "judged")  # of launches; by what rules of alerts were judged
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for
@@ -351,8 +352,11 @@ class Warehouse(Protocol):
         small: what comes fits into memory, and need not be written anywhere.
         """
 
-    def companion(self, generation: str) -> Path:
-        """A file beside a published generation, for what is computed from it; may not exist. Goes with it."""
+    def companion(self, generation: str, of: str = "impacts") -> Path:
+        """A file beside a published generation, for what is computed from it; may not exist. Goes with it.
+
+        of: one of COMPANIONS, what is in it.
+        """
 
     def room(self) -> Room:
         """What `staging` needs and what there is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from connectors.state import alerts as store
 from connectors.state.alerts import Incident, Silence, StandingRow
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
 from jobs.alerts.standings import Found, blank, changed, grouped, opened_of, peaked, row_of, standing_of
+from jobs.alerts.unchanged import Unchanged
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.alerts.judge import SEVERITIES, Judgement
@@ -40,9 +41,10 @@ MOST_PLACES = 25  # incidents of one evaluation whose place is looked for
 
 @dataclass(frozen=True)
 class RuleJudgement:
-    """A rule and what it says now: its segments judged, or why it was not."""
+    """A rule and what it says now: its segments judged, or why it was not. unchanged: it says what it said."""
 
     rule: Rule
+    unchanged: bool = field(default=False, kw_only=True)
     judged: tuple[Judgement, ...] = ()
     stale: str = ""
     error: str = ""
@@ -68,7 +70,9 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
     has_rules = any(rules_of(kpi) for kpi in context.catalogue.kpis.values())
     if not (has_rules or alerts.firing or project.state.exists()):
         return Evaluation()
-    looked = look(context, normals_of(project))
+    normals = normals_of(project)
+    unchanged = Unchanged(project, context, normals)
+    looked = look(context, normals, unchanged.rules)
     with project.state.writing() as connection:
         ledger = _Ledger(project, context, connection, now)
         live = project.warehouse.live()
@@ -79,7 +83,9 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             ledger.record_data(alerts)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
-    log.info("alerts: %d rules judged, %d events", len(looked), len(ledger.events))
+            unchanged.keep(now)
+    judged = sum(not item.unchanged for item in looked)
+    log.info("alerts: %d rules, %d of them judged, %d events", len(looked), judged, len(ledger.events))
     return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
 
 
@@ -101,8 +107,8 @@ def normals_of(project: Project) -> dict[str, Normals]:
     return dict(found)
 
 
-def look(context: DataContext, normals: Mapping[str, Normals]) -> list[RuleJudgement]:
-    """Judge every rule. A KPI whose data is late waits: nothing of it is judged."""
+def look(context: DataContext, normals: Mapping[str, Normals], unchanged: Collection[str] = ()) -> list[RuleJudgement]:
+    """Judge every rule but those unchanged (keys). A KPI whose data is late waits: nothing of it is judged."""
     states = context.reader.dataset_states(context.reader.generation.sequence)
     found: list[RuleJudgement] = []
     for name in sorted(context.catalogue.kpis):
@@ -114,6 +120,9 @@ def look(context: DataContext, normals: Mapping[str, Normals]) -> list[RuleJudge
         for rule in rules:
             if late:
                 found.append(RuleJudgement(rule, stale=late[0]))
+                continue
+            if rule.key in unchanged:
+                found.append(RuleJudgement(rule, unchanged=True))
                 continue
             try:
                 mine = normals.get(rule.key)
@@ -156,6 +165,9 @@ class _Ledger:
     def record(self, item: RuleJudgement) -> None:
         """Step every segment of a rule; a rule that could not be judged keeps its state and says why."""
         rule, rows = item.rule, []
+        if item.unchanged:  # by now another evaluator may have judged it: then what that one saw stays
+            store.see_again(self.connection, rule.key, self._sequence, self.now)
+            return
         if item.stale or item.error:
             state, why = (State.STALE, item.stale) if item.stale else (State.ERROR, item.error)
             known = [row for (key, _), row in self._standings.items() if key == rule.key] or [

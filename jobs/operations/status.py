@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from connectors.warehouse.contract import NO_DIMENSION
 from jobs.project.project import Project
 from metrics.kpi_views.card import card
 from metrics.presentation.format import iso
@@ -57,6 +58,9 @@ def catalogue_rows(
     """The catalogue as `kpi list --json` prints it; status is unknown before the first sync."""
     context = project.context(now) if project.has_data() else None
     catalogue = context.catalogue if context else project.catalogue()
+    if context:  # each at its home grain, all in one statement
+        kept = [(name, kpi.grain, NO_DIMENSION) for name, kpi in catalogue.kpis.items()]
+        context.reader.read_ahead(kept, context.reader.generation.sequence)
     rows = []
     for name in sorted({*catalogue.kpis, *catalogue.broken}):
         kpi = catalogue.kpis.get(name)

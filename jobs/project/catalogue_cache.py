@@ -33,8 +33,8 @@ class CatalogueCache:
         self._files: dict[Any, Catalogue] = {}
         self._merged: dict[Any, tuple[tuple[int, ...], Catalogue]] = {}
 
-    def catalogue(self, reader: Reader | None, state: StateStore) -> Catalogue:
-        """Every definition of files, and the launches that the state store keeps."""
+    def catalogue(self, reader: Reader | None, state: StateStore | None) -> Catalogue:
+        """Every definition of files, and the launches that the state store keeps; None = it keeps none."""
         key = (reader.generation.id if reader else "", self.marks())
         with self._lock:
             if key not in self._files:
@@ -61,10 +61,10 @@ class CatalogueCache:
         paths = [p for part in PARTS for p in (self._folder / part).glob("*.*")]
         return tuple((str(path), *_mark(path)) for path in sorted(paths))
 
-    def _with_registered_launches(self, key: Any, state: StateStore) -> Catalogue:
+    def _with_registered_launches(self, key: Any, state: StateStore | None) -> Catalogue:
         """With the launches of the state store, which were made on a page; a file of the same name wins."""
         catalogue = self._files[key]
-        if not state.exists():
+        if state is None or not state.exists():
             return catalogue
         mark, known = state.mark(), self._merged.get(key)
         if known is None or known[0] != mark:

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 from connectors.cage.cage import cage
 from connectors.errors import Problem, ProjectError, SettingsError
 from connectors.settings import Settings
+from connectors.state.unopened import may_hold_launches
 from connectors.warehouse.contract import Reader, Warehouse
 from connectors.warehouse.open import open_warehouse
 from connectors.warehouse.remembering import RememberingReader
 from jobs.project.catalogue_cache import CatalogueCache, keep_newest
 from jobs.project.health import require_no_history, warnings
 from jobs.project.settings_file import read_settings
-from jobs.project.sources_file import SourcesFile
 from jobs.project.sync_log import SyncLog
 from metrics.catalog.catalogue import Catalogue
 from metrics.presentation.links import Links, links_to
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
+    from jobs.project.sources_file import SourcesFile
     from metrics.engine.data_context import DataContext
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -67,6 +68,8 @@ class Project:
     @cached_property
     def sources(self) -> SourcesFile:
         """The configured sources."""
+        from jobs.project.sources_file import SourcesFile
+
         return SourcesFile(self.folder, self.data, self.shown_as)
 
     @cached_property
@@ -84,7 +87,11 @@ class Project:
         """Incidents, silences and messages; connects on first use."""
         from connectors.state.store import StateStore
 
-        return StateStore(self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}")
+        return StateStore(self._state_url)
+
+    @property
+    def _state_url(self) -> str:
+        return self.settings.state or f"sqlite:///{self.data / 'state.sqlite'}"
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -142,7 +149,8 @@ class Project:
 
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """All definitions, checked against what is loaded; read again when a file or the generation changed."""
-        return self.definitions.catalogue(reader or (self.reader() if self.has_data() else None), self.state)
+        state = self.state if "state" in self.__dict__ or may_hold_launches(self._state_url) else None
+        return self.definitions.catalogue(reader or (self.reader() if self.has_data() else None), state)
 
     def catalogue_of(self, kpi: str, reader: Reader) -> Catalogue:
         """The definitions that one KPI is made of, for one question; all of them if it does not exist or is wrong."""

@@ -93,6 +93,7 @@ class SyncLog:
                 "warnings": odd,
                 "generation": generation or before.get("generation"),
                 "state": before.get("state"),
+                "steps": before.get("steps"),
             }
         )
 
@@ -100,6 +101,16 @@ class SyncLog:
         """Record which state store goes with this data. Returns a sentence if that cannot be written."""
         found = self.read()
         return "" if found.get("state") == identity else self._write({**found, "state": identity})
+
+    def steps(self) -> dict[str, float]:
+        """Step of the last sync that published → seconds that it took. Of what is no such thing, nothing."""
+        found = self.read().get("steps")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {name: float(took) for name, took in pairs if isinstance(took, (int, float)) and took >= 0}
+
+    def write_steps(self, took: Mapping[str, float]) -> None:
+        """Record how long each step took; where that cannot be written the next sync cannot say how long it takes."""
+        self._write({**self.read(), "steps": {name: round(seconds, 3) for name, seconds in took.items()}})
 
     def _write(self, content: Mapping[str, Any]) -> str:
         fresh = self._path.with_name(".last_sync.json")

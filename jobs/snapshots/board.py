@@ -7,9 +7,10 @@ from datetime import datetime
 
 from connectors.errors import KpiError
 from jobs.project.project import Project
+from jobs.snapshots.archived import document_of, rows_of
 from jobs.snapshots.render import sheet_of
 from jobs.snapshots.send import Recipient, recipients_of
-from jobs.snapshots.take import document_of, open_week, rows_of
+from jobs.snapshots.take import open_week
 from metrics.catalog.models.snapshot import default_snapshot
 from metrics.presentation.format import moment_text
 from metrics.presentation.links import PAGES

@@ -21,6 +21,7 @@ from metrics.engine import periods
 from metrics.engine.beginning import Beginning, beginning, begins_of, paced_target
 from metrics.transforms.percent_change import relative_change
 
+METHOD = 1  # raise it when the judgement of the same values changes
 WARNING, CRITICAL = 1, 2
 SEVERITIES = ("", "warning", "critical")
 WORSE = 1.5  # an expected range is critical from so many times its limit

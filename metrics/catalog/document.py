@@ -9,6 +9,7 @@ import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ LIMITS = {
 }
 HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")  # of a pair of two, as JSON writes letters beyond 16 bits
 MOST_BYTES = 1 << 20  # of one file: what somebody wrote has a thousandth of that
+MOST_PARSED, MOST_LETTERS = 1024, 1 << 14  # texts that stay parsed, and letters of one
 MOST_PLACES = 100_000  # keys and values of one file; aliases could make them endless
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -77,7 +79,13 @@ def read_document(path: Path, *, shown_as: str, within: Path | None = None) -> t
 
 
 def parse_document(text: str, *, shown_as: str) -> tuple[Document, list[Problem]]:
-    """Parse YAML text as if it stood in a file of that name."""
+    """Parse YAML text as if it stood in a file of that name. What was parsed lately is not parsed again."""
+    document, problems = (_parsed if len(text) <= MOST_LETTERS else _parsed.__wrapped__)(text, shown_as)
+    return document, list(problems)
+
+
+@lru_cache(maxsize=MOST_PARSED)
+def _parsed(text: str, shown_as: str) -> tuple[Document, list[Problem]]:
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(text)

@@ -119,9 +119,10 @@ def _observed_part(frame: pd.DataFrame, full: Scope) -> pd.DataFrame:
     """What lies outside of the KPI's own range is unknown, also where a part of it was observed: as it is stored."""
     if full.grain == periods.TOTAL or frame.empty:
         return frame
-    outside = (frame["period"] < full.start) | (frame["period"] >= full.end)
-    if not outside.any():
+    at = frame["period"].to_numpy()
+    if at.min() >= full.start.to_datetime64() and at.max() < full.end.to_datetime64():
         return frame
+    outside = (frame["period"] < full.start) | (frame["period"] >= full.end)
     frame = frame.copy()
     frame.loc[outside, ["value", "numerator", "denominator"]] = float("nan")
     return frame.assign(
@@ -256,35 +257,61 @@ def _stored(query: Query, kpi: KpiCommon, scope: Scope, generation: Generation) 
         frame = frame[frame["segment"] == query.where[0].values[0]]
         if frame.empty:
             return None  # a value that never occurs: the facts say so, with what does
-    if not scope.by:
-        return _on_spine(frame, scope), found.definition
-    frame = frame.assign(n=frame["n"].astype("Int64"), period=frame["period"].astype("datetime64[us]"))
-    inside = frame[(frame["period"] >= scope.start) & (frame["period"] < scope.end)]
-    return _ordered(_padded(inside, scope)), found.definition
+    return (_by_segment if scope.by else _on_spine)(frame, scope), found.definition
 
 
 def _on_spine(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
-    """One series over every asked period; those outside of what was stored are unobserved, so unknown.
-
-    What `_padded` does for several segments, without a join: the overview asks for one series of every KPI.
-    """
+    """One series over every asked period; those outside of what was stored are unobserved, so unknown."""
     index = frames.scope_index(scope)
-    at = index.get_indexer(pd.DatetimeIndex(frame["period"]).as_unit("us"))
+    at = _places(frame, index)
     inside = at >= 0
-    place, count = at[inside], len(index)
+    segments = _no_segment(len(index), frame["segment"].dtype).copy()
+    return _placed(frame, inside, at[inside], segments, index)
+
+
+def _by_segment(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """The same for each segment that has a row in the range, in the order of `_ordered`."""
+    index = frames.scope_index(scope)
+    at = _places(frame, index)
+    codes, names = pd.factorize(frame["segment"])
+    inside = at >= 0
+    codes = codes[inside]
+    weight = np.bincount(codes, np.nan_to_num(_floats(frame, "n")[inside]), len(names))
+    present = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    order = sorted(present, key=lambda code: (-weight[code], names[code]))
+    rank = np.zeros(len(names), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    segments = pd.array(np.repeat(names.to_numpy(dtype=object)[order], len(index)), dtype=frame["segment"].dtype)
+    periods_ = pd.DatetimeIndex(np.tile(index.to_numpy(), len(order)))
+    return _placed(frame, inside, rank[codes] * len(index) + at[inside], segments, periods_)
+
+
+def _places(frame: pd.DataFrame, index: pd.DatetimeIndex) -> np.ndarray:
+    """The place of each row's period among those asked for; -1 = it is none of them."""
+    moments, asked = frame["period"].to_numpy(dtype="datetime64[us]"), index.to_numpy(dtype="datetime64[us]")
+    if not len(asked):
+        return np.full(len(moments), -1)
+    at = np.searchsorted(asked, moments)
+    at[at == len(asked)] = 0
+    return np.where(asked[at] == moments, at, -1)
+
+
+def _placed(frame: pd.DataFrame, rows: np.ndarray, place: np.ndarray, segments: Any, index: Any) -> pd.DataFrame:
+    """These rows of stored values at their places among all segments and periods; what is at no place is unknown."""
+    count = len(index)
 
     def numbers(column: str) -> np.ndarray:
         values = np.full(count, np.nan)
-        values[place] = frame[column].to_numpy(dtype="float64", na_value=np.nan)[inside]
+        values[place] = _floats(frame, column)[rows]
         return values
 
     n, complete, parts = numbers("n"), np.zeros(count, dtype=bool), np.full(count, None, dtype=object)
-    complete[place] = frame["complete"].to_numpy(dtype=bool)[inside]
-    parts[place] = frame["parts"].to_numpy(dtype=object)[inside]
+    complete[place] = frame["complete"].to_numpy(dtype=bool)[rows]
+    parts[place] = frame["parts"].to_numpy(dtype=object)[rows]
     unknown = np.isnan(n)
     return pd.DataFrame(
         {
-            "segment": _no_segment(count, frame["segment"].dtype).copy(),
+            "segment": segments,
             "period": index,
             "value": numbers("value"),
             "numerator": numbers("numerator"),
@@ -297,22 +324,15 @@ def _on_spine(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     )
 
 
+def _floats(frame: pd.DataFrame, column: str) -> np.ndarray:
+    found: np.ndarray = frame[column].to_numpy(dtype="float64", na_value=np.nan)
+    return found
+
+
 @lru_cache(maxsize=256)
 def _no_segment(count: int, dtype: Any) -> Any:
     """The segment of a whole, so many times; a copy of it shares its memory until it is written to."""
     return pd.array([""] * count, dtype=dtype)
-
-
-def _padded(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
-    """Every asked period, also those outside what was stored: they are unobserved, so unknown."""
-    index = frames.scope_index(scope)
-    segments = list(dict.fromkeys(frame["segment"])) if scope.by else [""]
-    if len(frame) == len(index) * len(segments):
-        return frame.reset_index(drop=True)
-    full = pd.MultiIndex.from_product([segments, index], names=["segment", "period"]).to_frame(index=False)
-    merged = full.merge(frame, on=["segment", "period"], how="left")
-    parts = merged["parts"].astype("object").where(merged["parts"].notna(), None)
-    return merged.assign(complete=merged["complete"].fillna(False).astype(bool), parts=parts)
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:

@@ -82,11 +82,11 @@ def _first_full(kpi: KpiCommon, frame: pd.DataFrame) -> pd.Timestamp | None:
 
     Where less is better, nothing at all is something.
     """
-    done = frame[frame["complete"].to_numpy(dtype=bool)]
-    value = done["value"].to_numpy("float64", na_value=np.nan)
+    done = frame["complete"].to_numpy(dtype=bool)
+    value = frame["value"].to_numpy("float64", na_value=np.nan)[done]
     counted = np.flatnonzero(~np.isnan(value) & ((value != 0) | (kpi.direction == "down_is_good")))
     if not len(counted):
         return None
     first = int(counted[0])
     first += 1 if first and not np.isnan(value[first - 1]) else 0
-    return pd.Timestamp(done["period"].iloc[first]) if first < len(done) else None
+    return pd.Timestamp(frame["period"].iat[np.flatnonzero(done)[first]]) if first < len(value) else None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
@@ -155,10 +156,10 @@ def _depth(value: float, limit: float | None, other: float | None) -> float:
 
 def _reached(grain: str, rows: Rows) -> _Reached:
     frame = rows(grain)
-    done = frame[frame["complete"].to_numpy(dtype=bool)]
-    if done.empty:
+    done = np.flatnonzero(frame["complete"].to_numpy(dtype=bool))
+    if not len(done):
         return _Reached(grain, frame, None, None)
-    return _Reached(grain, frame, done["period"].iloc[-1], known_value(done["value"].iloc[-1]))
+    return _Reached(grain, frame, frame["period"].iat[done[-1]], known_value(frame["value"].iat[done[-1]]))
 
 
 def _target(kpi: KpiCommon, catalogue: Catalogue, goal: _Reached) -> float | None:

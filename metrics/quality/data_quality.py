@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
@@ -23,6 +23,7 @@ from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
 from metrics.presentation.format import share_text
+from metrics.quality.repeated_keys import CODE
 from metrics.quality.tracking_plan import HELP, breaches
 
 MANY_VALUES = 1000  # of a column; beyond it the nearest value is not looked for
@@ -32,8 +33,13 @@ SUDDEN, FEWEST, WEEKS = 2.0, 20, 4  # rows of a day against those of the same we
 ANNOUNCED = timedelta(days=7)  # a `changes` entry may be dated so far from today
 
 
-def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -> list[Problem]:
-    """Every warning about definitions and data of the live generation, in the order of their places."""
+def data_quality_warnings(
+    catalogue: Catalogue, reader: Reader, now: datetime, *, unrepeated: Collection[str] = ()
+) -> list[Problem]:
+    """Every warning about definitions and data of the live generation, in the order of their places.
+
+    unrepeated: datasets whose keys need not be counted, see `repeated_keys.unrepeated`.
+    """
     found: list[Problem] = []
     generations = reader.generations()
     states = reader.dataset_states(reader.generation.sequence)
@@ -44,7 +50,7 @@ def data_quality_warnings(catalogue: Catalogue, reader: Reader, now: datetime) -
             _untimed(dataset, catalogue, reader, states),
             _future(dataset, states),
             _multiplied(dataset, reader),
-            _repeated(dataset, reader),
+            iter(()) if name in unrepeated else _repeated(dataset, reader),
             _shrunk(dataset, states, before),
             _sudden(dataset, catalogue, reader, states),
         ):
@@ -210,7 +216,7 @@ def _repeated(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
         text = f"the primary key repeats: {again:,} of {counted(int(found['n']), 'row')} {have} one again"
         yield (
             ("primary_key",),
-            "repeated_key",
+            CODE,
             text,
             "State `primary_key` of the source too: a row then replaces its elder.",
         )

@@ -13,8 +13,8 @@ from playwright.sync_api import expect
 from pypdf import PdfReader
 
 from jobs.project.project import open_project
+from jobs.snapshots.archived import document_of
 from jobs.snapshots.render import render
-from jobs.snapshots.take import document_of
 from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
 

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from jobs.snapshots.take import document_of, take_by_hand
+from jobs.snapshots.archived import document_of
+from jobs.snapshots.take import take_by_hand
 from metrics.snapshots.document import Document
 from tests.conftest import Builder
 

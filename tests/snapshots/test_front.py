@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from pypdf import PdfReader
 
 from jobs.project.project import open_project
+from jobs.snapshots.archived import document_of
 from jobs.snapshots.render import render, sheet_of
-from jobs.snapshots.take import document_of
 from metrics.presentation.links import links_to
 from metrics.snapshots.document import AlertLine, Document, LaunchLine, Note
 from metrics.snapshots.formats import as_html, as_mail, as_pdf

@@ -15,10 +15,10 @@ from pypdf import PdfReader
 from jobs.launches.board import shown as launch_export
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
+from jobs.snapshots.archived import document_of
 from jobs.snapshots.board import shown as snapshot_page
 from jobs.snapshots.message import message_of
 from jobs.snapshots.render import render
-from jobs.snapshots.take import document_of
 from metrics.alerts.message import plan_notice, source_notice
 from metrics.launches.message import launch_message
 from metrics.presentation.links import links_to

@@ -28,8 +28,9 @@ from connectors.channels import mail
 from connectors.channels.contract import Attachment, Message
 from connectors.clock import utc_now
 from connectors.errors import ContactError, SnapshotError
+from jobs.snapshots.archived import rows_of, write_note
 from jobs.snapshots.send import recipients_of, send
-from jobs.snapshots.take import rows_of, take_due, told, write_note
+from jobs.snapshots.take import take_due, told
 from tests.conftest import ROOT, Builder, deliver, known
 from tests.jobs.conftest import Web, web  # noqa: F401 (a fixture)
 from tests.snapshots.conftest import END, NOW, WEEKLY, answered, document, kpi, orders, shop_of, take, write

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from connectors.errors import DefinitionError, NoData, QueryRefused, SnapshotError, UnknownName
+from jobs.snapshots.archived import document_of, list_rows, rows_of, write_note
 from jobs.snapshots.message import notes_of
-from jobs.snapshots.take import document_of, list_rows, rows_of, take_by_hand, take_due, told, write_note
+from jobs.snapshots.take import take_by_hand, take_due, told
 from tests.conftest import Builder, known
 from tests.snapshots.conftest import (
     END,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ import pytest
 
 from connectors.errors import SourceError
 from connectors.sources.contract import FileScan, source_types
-from connectors.sources.files import file_format, header_delimiter
+from connectors.sources.files import _moved, file_format, header_delimiter
 from tests.conftest import Builder
 
 pytestmark = pytest.mark.breadth(6)
@@ -85,6 +86,72 @@ def test_a_changed_file_replaces_its_own_rows_and_a_vanished_one_leaves(project:
     (project.folder / "files" / "0.csv").unlink()
     project.sync()
     assert [row[2] for row in table(project)] == [2.5]
+
+
+@pytest.mark.parametrize("more", ["", ", load: append", ", primary_key: [code], text_columns: [code]"])
+def test_a_file_with_another_name_is_the_file_that_it_was(project: Builder, more: str) -> None:
+    for index, row in enumerate(ROWS):
+        write(project.folder / "files" / f"{index}.csv", [row])
+    start(project, "files/*.csv", more)
+    project.sync()
+    before = table(project)
+    for index in (1, 0):  # each takes a name that another had, or nobody
+        (project.folder / "files" / f"{index}.csv").rename(project.folder / "files" / f"{index + 1}.csv")
+    result = project.sync()
+    assert (result.published, result.sources[0].status) == (False, "unchanged") and table(project) == before
+    assert sorted(result.sources[0].cursor) == ["files/1.csv", "files/2.csv"], "although nothing was published"
+    write(project.folder / "files" / "3.csv", [("2026-11-04 10:00:00", "009", 5.0)])
+    assert project.sync().sources[0].rows == 1 and len(table(project)) == 3
+
+
+def test_what_was_read_is_not_read_again_although_nothing_was_published(project: Builder) -> None:
+    start(project, "files/*.csv")
+    path, moved = project.folder / "files" / "a.csv", project.folder / "files" / "b.csv"
+    write(path)
+    project.sync()
+    before, stat = table(project), path.stat()
+    path.rename(moved)
+    project.sync()
+    moved.write_bytes(moved.read_bytes().replace(b"1.5", b"7.5"))
+    os.utime(moved, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nobody writes so: it shows that only these are looked at
+    assert not project.sync().published and table(project) == before
+    os.utime(moved)
+    assert project.sync().published and table(project) != before
+
+
+def test_one_of_two_like_files_goes_and_the_other_has_a_new_name(project: Builder) -> None:
+    for name in ("a", "b"):
+        write(project.folder / "files" / f"{name}.csv", ROWS[:1])
+    start(project, "files/*.csv")
+    project.sync()
+    assert len(table(project)) == 2
+    (project.folder / "files" / "a.csv").unlink()
+    (project.folder / "files" / "b.csv").rename(project.folder / "files" / "c.csv")
+    project.sync()
+    assert len(table(project)) == 1
+
+
+def test_a_file_that_takes_anothers_name_and_place(project: Builder) -> None:
+    for index, row in enumerate(ROWS):
+        write(project.folder / "files" / f"{index}.csv", [row])
+    start(project, "files/*.csv")
+    project.sync()
+    (project.folder / "files" / "1.csv").replace(project.folder / "files" / "0.csv")
+    project.sync()
+    assert [row[2] for row in table(project)] == [2.5]
+    (project.folder / "files" / "0.csv").rename(project.folder / "files" / "2.csv")
+    write(project.folder / "files" / "0.csv", [("2026-11-05 10:00:00", "010", 8.0)])
+    assert project.sync().sources[0].rows == 1, "what lay under its name lies elsewhere"
+    assert [row[2] for row in table(project)] == [2.5, 8.0]
+
+
+def test_the_same_bytes_read_by_another_reader_are_another_file() -> None:
+    mark = "3:1:aa"
+    assert _moved({"a.csv": mark}, {"b.tsv": "3:2:aa"}) == {"b.tsv": "a.csv"}
+    assert (
+        _moved({"a.csv": mark}, {"b.json": "3:2:aa", "b.csv.gz": "3:2:aa", "c.csv": "4:2:aa", "d.csv": "3:1:ab"}) == {}
+    )
+    assert _moved({"https://x/a?b=1": "odd", "a.csv": mark}, {"a.csv": mark, "b.csv": mark}) == {}
 
 
 def test_merge_replaces_rows_of_the_same_key(project: Builder) -> None:

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from connectors.sources.sql import SqlOptions
-from jobs.sync import Progress, SyncResult, sync
+from jobs.project.pace import Progress
+from jobs.sync import SyncResult, sync
 from tests.conftest import NOW, REQUIRED, Builder, run_cli
 
 pytestmark = pytest.mark.breadth(8)

@@ -29,6 +29,7 @@ from connectors.errors import DamagedData, LoadError, NoData, SyncRunning, Wareh
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import (
+    COMPANIONS,
     Check,
     Columns,
     DatasetState,
@@ -488,8 +489,8 @@ class MemoryWarehouse:
         yield loading
         loading.close()
 
-    def companion(self, generation: str) -> Path:
-        return self._data / f"{generation}.beside"
+    def companion(self, generation: str, of: str = "impacts") -> Path:
+        return self._data / f"{generation}.{of}"
 
     def room(self) -> Room:
         live = self.live()
@@ -527,7 +528,8 @@ class MemoryWarehouse:
         others = sorted(self._data.glob("*.pickle"), key=lambda path: path.stat().st_mtime_ns)
         for path in [p for p in others if p.stem != live][:-KEPT_BEFORE_LIVE]:
             path.unlink()
-            self.companion(path.stem).unlink(missing_ok=True)
+            for of in COMPANIONS:
+                self.companion(path.stem, of).unlink(missing_ok=True)
 
     def _file(self, generation: str) -> Path:
         return self._data / f"{generation}.pickle"

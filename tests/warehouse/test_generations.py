@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import DamagedData, NoData, SettingsError, SyncRunning, WarehouseError
-from connectors.warehouse.contract import Warehouse
+from connectors.warehouse.contract import COMPANIONS, Warehouse
 from connectors.warehouse.open import open_warehouse
 from tests.conftest import ROOT, known
 from tests.warehouse.conftest import Opened
@@ -42,13 +42,14 @@ def test_what_is_published_is_live_under_its_name(warehouse: Warehouse) -> None:
 
 def test_a_companion_goes_with_its_generation(warehouse: Warehouse) -> None:
     made = [publish(warehouse, options(), rows(1), day=0).id]
-    warehouse.companion(made[0]).write_text("computed from it")
+    for of in COMPANIONS:
+        warehouse.companion(made[0], of).write_text(f"computed from it: {of}")
     for day in range(1, 3):
         made.append(publish(warehouse, options(), rows(day + 1), day=day).id)
-        assert warehouse.companion(made[0]).read_text() == "computed from it"
+        assert all(warehouse.companion(made[0], of).read_text().endswith(of) for of in COMPANIONS)
     for day in range(3, 5):
         publish(warehouse, options(), rows(day + 1), day=day)
-    assert not warehouse.companion(made[0]).exists()
+    assert not any(warehouse.companion(made[0], of).exists() for of in COMPANIONS)
 
 
 def test_nothing_is_seen_before_it_is_published(warehouse: Warehouse, opened: Opened, tmp_path: Path) -> None:

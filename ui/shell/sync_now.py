@@ -12,6 +12,7 @@ import streamlit as st
 from connectors.errors import counted
 from jobs.project.clock import utc_now
 from jobs.project.log import of_a_child, relay
+from jobs.project.pace import time_left
 from jobs.project.project import REPOSITORY, Project
 from ui.shell import state
 from ui.shell.words import literal_lines
@@ -43,7 +44,11 @@ def sync_now(project: Project) -> None:
                 event = json.loads(line)
                 if relay(event):
                     continue
-                bar.progress(min(1.0, event["done"] / max(1, event["total"])), event["text"])
+                left = time_left(event["left"])
+                bar.progress(
+                    min(1.0, event["done"] / max(1, event["total"])),
+                    f"{event['text']}, {left}" if left else event["text"],
+                )
             except (json.JSONDecodeError, KeyError, TypeError):
                 said.append(line.rstrip())
         out = child.stdout.read()

@@ -11,10 +11,10 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
+from jobs.snapshots.archived import write_note
 from jobs.snapshots.board import Shown
 from jobs.snapshots.render import MIMES, file_name, mail_preview, render
 from jobs.snapshots.send import send
-from jobs.snapshots.take import write_note
 from metrics.kpi_views.status import LABELS
 from metrics.presentation.format import moment_text
 from metrics.snapshots.comparing import Pair

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from connectors.errors import DiskFull, FolderError, SyncRunning
+from connectors.warehouse.contract import COMPANIONS
 from connectors.warehouse.duckdb.computing import SPILL
 from connectors.warehouse.duckdb.notes import SUM, digest_of, note, noted
 
@@ -26,7 +27,6 @@ KEPT_BEFORE_LIVE = 2
 LEAST_ROOM = 8 << 20  # bytes
 LONGEST_NAME = 255
 STAGED = ".staging"  # until it is published
-COMPANION = ".impacts"  # what was computed from it: goes when it goes
 
 
 class Generations:
@@ -187,9 +187,9 @@ class Generations:
         path.unlink(missing_ok=True)
         Path(f"{path}.wal").unlink(missing_ok=True)
 
-    def companion(self, generation: str) -> Path:
+    def companion(self, generation: str, of: str) -> Path:
         """A file beside a published generation; may not exist."""
-        return self.folder / f"{generation}{COMPANION}"
+        return self.folder / f"{generation}.{of}"
 
     def collect(self, live: Path | None) -> None:
         """Delete generations older than the live one and the two before it, and all orphans.
@@ -200,7 +200,9 @@ class Generations:
         """
         others = sorted((path for path in self.published() if path != live), key=_age)
         keep = {live, *(others[-KEPT_BEFORE_LIVE:] if live else others)}
-        keep |= {beside for path in keep if path for beside in (self.companion(path.stem), path.with_suffix(SUM))}
+        named = [path for path in keep if path]
+        keep |= {path.with_suffix(SUM) for path in named}
+        keep |= {self.companion(path.stem, of) for path in named for of in COMPANIONS}
         for path in self.folder.iterdir():
             if path not in keep:  # every .wal too: a published file is checkpointed and has none
                 with suppress(IsADirectoryError, PermissionError):  # a folder is none of ours

@@ -194,7 +194,7 @@ class DuckReader(Books):
         valid = f"valid_from <= {int(sequence)} AND (valid_to IS NULL OR valid_to > {int(sequence)})"
         parts = "v.parts" if self._has_parts else "CAST(NULL AS DOUBLE[]) AS parts"
         # A series without a valid row is stored all the same: its definition comes alone.
-        found = frame(
+        found = arrays(
             self._connection.cursor(),
             "WITH asked AS (SELECT unnest(?) AS kpi, unnest(?) AS grain, unnest(?) AS dimension, unnest(?) AS place), "
             f"s AS (SELECT * FROM {BOOKS}.kpi_series WHERE {valid}), "
@@ -225,20 +225,26 @@ def _only(asked: list[SeriesKey]) -> str:
     return f"AND kpi = {kpi} AND grain = {grain} AND dimension = {dimension}"
 
 
-def _by_place(found: pd.DataFrame) -> Iterator[tuple[int, StoredSeries]]:
-    """Each series of rows that come in the order of their place."""
+def _by_place(found: dict[str, Any]) -> Iterator[tuple[int, StoredSeries]]:
+    """Each series of rows that come in the order of their place. found: column → values, masked where unknown."""
     import numpy as np
     import pandas as pd
 
-    places = found["place"].to_numpy()
-    parts = found["parts"].astype(object)
-    if parts.notna().any():
-        rows = [None if row is None or row is pd.NA else tuple(row.tolist()) for row in parts]
-        parts = pd.Series(rows, dtype=object)
-    else:
-        parts = pd.Series([None] * len(found), dtype=object)
-    values = found.assign(parts=parts)[SERIES_COLUMNS]
-    definitions, empty = found["definition"].to_numpy(), found["period"].isna().to_numpy()
+    places, definitions = found["place"], found["definition"]
+    empty, n = np.ma.getmaskarray(found["period"]), found["n"]
+    parts = np.full(len(places), None, dtype=object)
+    lists = np.ma.getdata(found["parts"])
+    for row in np.flatnonzero(~np.ma.getmaskarray(found["parts"])):
+        parts[row] = tuple(lists[row].tolist())
+    columns = {
+        "segment": pd.array(np.ma.filled(found["segment"], ""), dtype="str"),
+        "period": np.ma.getdata(found["period"]),
+        **{name: np.ma.filled(found[name], np.nan) for name in ("value", "numerator", "denominator")},
+        "n": pd.arrays.IntegerArray(np.ma.filled(n, 0).astype("int64"), np.ma.getmaskarray(n).copy()),
+        "complete": np.ma.getdata(found["complete"]),
+        "parts": parts,
+    }
+    values = pd.DataFrame(columns, columns=SERIES_COLUMNS, copy=False)
     edges = [0, *(np.flatnonzero(np.diff(places)) + 1), len(places)]
     for start, end in pairwise(edges if len(places) else []):
         rows_of_series = values.iloc[start:start] if empty[start] else values.iloc[start:end]
@@ -249,6 +255,14 @@ def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | N
     """The rows of one SELECT. Raises WarehouseError with the engine's own first line."""
     try:
         return connection.execute(sql, values or []).df()
+    except duckdb.Error as error:
+        raise engine_error(error) from error
+
+
+def arrays(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any]) -> dict[str, Any]:
+    """Column → its values as numpy has them, masked where unknown: half the time of a frame. Raises as `frame`."""
+    try:
+        return connection.execute(sql, values).fetchnumpy()
     except duckdb.Error as error:
         raise engine_error(error) from error
 

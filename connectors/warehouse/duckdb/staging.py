@@ -281,10 +281,14 @@ class DuckStaging(DuckLoading):
 
     def close(self) -> None:
         """Let go of the file without publishing."""
-        if self._settled:
-            self._computing.let_go()
+        self._let_go()
         self._worker.close()
         super().close()
+
+    def _let_go(self) -> None:
+        """Close the file in the worker, if there is one."""
+        if self._settled and self._worker.started:
+            self._computing.let_go()
 
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
@@ -415,7 +419,7 @@ class DuckStaging(DuckLoading):
         """Write what waits, finish the file and make it the live generation."""
         g = self.generation
         if self._settled:
-            self._computing.let_go()
+            self._let_go()
             self._connection.close()
             self._connection, self._settled = self._opened(), False
         self.written = sum(write() for write in self._waiting)

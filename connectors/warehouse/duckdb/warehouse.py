@@ -112,9 +112,9 @@ class DuckWarehouse:
             if not small:
                 self._generations.discard(path)
 
-    def companion(self, generation: str) -> Path:
+    def companion(self, generation: str, of: str = "impacts") -> Path:
         """A file beside a published generation; may not exist."""
-        return self._generations.companion(generation)
+        return self._generations.companion(generation, of)
 
     def room(self) -> Room:
         """What a sync needs on the data folder's disk and what there is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
@@ -50,15 +51,12 @@ class Sql(KpiCommon):
 
     def reads(self, datasets: Collection[str]) -> list[str]:
         """Datasets that its SELECT names. Raises SqlProblem."""
-        tree = sql.select(self.sql, None)
-        own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-        names = [t.name for t in tree.find_all(exp.Table) if t.name in datasets and t.name not in own]
-        return list(dict.fromkeys(names))
+        return [name for name in _tables(self.sql) if name in datasets]
 
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Columns of its SELECT that are no value."""
         try:
-            given = sql.select(self.sql, None).named_selects
+            given = _given(self.sql)
         except sql.SqlProblem:
             return ()
         return tuple(name for name in given if name not in COLUMNS)
@@ -77,3 +75,17 @@ class Sql(KpiCommon):
             text = "the SELECT gives neither `value` nor `numerator` and `denominator`"
             found.append(document.problem(("sql",), "sql_columns", text, f"It gives: {', '.join(given)}."))
         return found
+
+
+@lru_cache(maxsize=1024)  # every answer asks
+def _tables(text: str) -> tuple[str, ...]:
+    """What a SELECT reads, each once. Raises SqlProblem."""
+    tree = sql.select(text, None)
+    own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+    return tuple(dict.fromkeys(t.name for t in tree.find_all(exp.Table) if t.name not in own))
+
+
+@lru_cache(maxsize=1024)
+def _given(text: str) -> tuple[str, ...]:
+    """The columns that a SELECT gives. Raises SqlProblem."""
+    return tuple(sql.select(text, None).named_selects)
