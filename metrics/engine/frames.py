@@ -11,6 +11,7 @@ import pandas as pd
 
 from connectors.warehouse.contract import DatasetState
 from metrics.engine import periods
+from metrics.engine.grids import Days
 from metrics.engine.query import FACT_COLUMNS, Scope
 
 
@@ -80,6 +81,21 @@ def spined(
         fresh = pd.to_numeric(found[given]).to_numpy(dtype="float64", na_value=np.nan) if given in found else None
         values[place] = np.nan if fresh is None else fresh[inside]
     return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
+
+
+def filled(
+    days: Days, scope: Scope, dataset: str, *, zero: bool | Collection[str], parts: Sequence[str] = ()
+) -> pd.DataFrame:
+    """What `spined` gives, of grids whose periods are some of the scope's, one after the other."""
+    index = scope_index(scope)
+    known = list(days.segments) or ([] if scope.by else [""])
+    names = [*known, *(s for s in scope.segments if scope.by and s not in set(known))]
+    at, count = int(index.searchsorted(days.index[0])) if len(days.index) else 0, len(days.segments)
+    columns = _empty_columns(len(names), index, scope, dataset, zero=zero, parts=parts)
+    for column, values in columns.items():
+        place = values.reshape(len(names), len(index))[:count, at : at + len(days.index)]
+        place[days.rows] = days.columns[column][days.rows] if column in days.columns else np.nan
+    return _frame(names, index, columns, complete(index, scope, (dataset,)))
 
 
 def known_value(value: Any) -> float | None:
@@ -193,7 +209,7 @@ def observed(index: pd.DatetimeIndex, state: DatasetState | None, scope: Scope) 
         return [True]
     mark = periods.on_clock(state.watermark, scope.grain, scope.zone)
     ends = periods.ends(index, scope.grain)
-    return [bool(end > first and start < mark) for start, end in zip(index, ends, strict=True)]
+    return list(((ends > first) & (index < mark)).tolist())
 
 
 def complete(
@@ -202,7 +218,9 @@ def complete(
     """For each period, whether all of it was observed and the watermark has passed its end plus the maturity."""
     names = tuple(datasets)
     begin, starts = begins(scope, names, scope.grain), [scope.start] if scope.grain == periods.TOTAL else index
-    begun = [begin is not None and bool(start >= begin) for start in starts]
+    if begin is None:
+        return [False] * len(index)
+    begun = (pd.DatetimeIndex(starts) >= begin).tolist()
     return [a and b for a, b in zip(begun, ripe(index, scope, names, maturity), strict=True)]
 
 
@@ -219,7 +237,7 @@ def ripe(
     ends = periods.ends(index, scope.grain)
     if maturity:  # elapsed time, also where clocks are set in between
         ends = pd.DatetimeIndex([periods.elapsed(end, maturity, scope.grain, scope.zone) for end in ends])
-    return [bool(end <= mark) for end in ends]
+    return list((ends <= mark).tolist())
 
 
 def normal(found: pd.DataFrame) -> pd.DataFrame:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from connectors.warehouse.contract import DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from metrics.engine.sql.shared_scans import SharedScans
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
 COMPARISONS = ("previous_range", "previous_period", "same_period_last_year", "to_date")
@@ -113,6 +116,7 @@ class Scope:
     so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
     memo: dict[Any, pd.DataFrame] | None = None  # answers of one refresh: KPIs share parts
+    scans: SharedScans | None = None  # what a refresh reads for all KPIs together
 
     def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """The answer to `what` in this scope: computed once for all KPIs of one refresh."""

@@ -20,7 +20,9 @@ from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
 from metrics.engine.invalidation import clipped, dataset_ranges, ranges
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
+from metrics.engine.plan import shared_scans
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql.shared_scans import SharedScans
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
@@ -53,37 +55,56 @@ def refresh(
     before = staging.dataset_states(published[-1].sequence) if published else {}
     whole = {name: d for name, d in catalogue.datasets.items() if name not in failing}
     days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
-    live = staging.live_definitions()
-    memo: dict[Any, pd.DataFrame] = {}
     failed = staging.failures()
+    work = _work(staging, catalogue, kpis, failing, days)
+    scans = shared_scans(work, catalogue, staging, states)
+    memo: dict[Any, pd.DataFrame] = {}
     for name, kpi in kpis.items():
         try:
             definition = catalogue.definition(name)
             if wrong := next((d for d in catalogue.datasets_of(kpi) if d in failing), ""):
                 raise failing[wrong]
-            changed = (
-                types.dirty_ranges(kpi, catalogue, days)
-                if live.get(name) == definition and name not in failed
-                else None
-            )
-            if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
-                changed = None  # a launch has come to name it
-            if changed is not None and not changed:
-                yield Refreshed(name)
-                continue
-            frame, touched = values(kpi, catalogue, staging, states, changed, memo)
-            text = catalogue.definition_text(name)
-            staging.store_values(name, definition, text, frame, touched)
+            if name in work:
+                frame, touched = values(kpi, catalogue, staging, states, work[name], memo, scans)
+                staging.store_values(name, definition, catalogue.definition_text(name), frame, touched)
             yield Refreshed(name)
         except DiskFull:
             raise
         except Exception as error:
             if not isinstance(error, KpiError):
                 log.exception("computing %s", name)
-            failure = _failure(error, staging, failed.get(name), same=live.get(name) == catalogue.definition(name))
+            same = staging.live_definitions().get(name) == catalogue.definition(name)
+            failure = _failure(error, staging, failed.get(name), same=same)
             staging.store_failure(name, failure)
             document = catalogue.documents[f"kpi:{name}"]
             yield Refreshed(name, document.problem((), failure.code, failure.message, failure.hint))
+
+
+def _work(
+    staging: Staging,
+    catalogue: Catalogue,
+    kpis: Mapping[str, KpiCommon],
+    failing: Mapping[str, KpiError],
+    days: Mapping[str, DirtyRanges | None],
+) -> dict[str, DirtyRanges | None]:
+    """KPI → the days that this sync touched, of those that it touched at all; None = all."""
+    live, failed, found = staging.live_definitions(), staging.failures(), {}
+    for name, kpi in kpis.items():
+        if any(dataset in failing for dataset in catalogue.datasets_of(kpi)):
+            continue
+        known = live.get(name) == catalogue.definition(name) and name not in failed
+        try:
+            changed = types.dirty_ranges(kpi, catalogue, days) if known else None
+            if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
+                changed = None  # a launch has come to name it
+        except DiskFull:
+            raise
+        except Exception:
+            log.exception("which days of %s may differ", name)
+            changed = None
+        if changed is None or changed:
+            found[name] = changed
+    return found
 
 
 def _failure(error: Exception, staging: Staging, earlier: Failure | None, *, same: bool) -> Failure:
@@ -106,18 +127,20 @@ def values(
     states: Mapping[str, DatasetState],
     changed: DirtyRanges | None = None,
     memo: dict[Any, pd.DataFrame] | None = None,
+    scans: SharedScans | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Stored values that may differ: of each stored grain, all rows together and each dimension of few values.
 
-    changed: the days that a sync touched; None = all. Returns the values and, for each grain and dimension, the
-    ranges of periods that they stand for (TOUCHED columns): what is stored there otherwise is no longer valid.
+    changed: the days that a sync touched; None = all. scans: what is counted for several KPIs at once.
+    Returns the values and, for each grain and dimension, the ranges of periods that they stand for (TOUCHED columns):
+    what is stored there otherwise is no longer valid.
     """
     parts: list[pd.DataFrame] = []
     touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
         stored = stored_grains(kpi, catalogue, kpi.offered_grains)
         grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
-        scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo) for g in grains]
+        scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo, scans) for g in grains]
         pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
         if pieces is None:
             touched += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
@@ -172,5 +195,5 @@ def _pieces(
     return found
 
 
-def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None) -> Scope:
-    return dataclasses.replace(scope, by=dimension or None, memo=memo)
+def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None, scans: SharedScans | None) -> Scope:
+    return dataclasses.replace(scope, by=dimension or None, memo=memo, scans=scans)

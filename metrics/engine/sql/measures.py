@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
 from metrics.catalog.models.kpi import Measure
-from metrics.engine.frames import spined
+from metrics.catalog.models.values import GRAINS
+from metrics.engine.frames import filled, scope_index, spined
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.sql.sums import Sums, measure_sums
 
 
 def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
@@ -17,9 +23,27 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
     zero = trees.starts_at_zero(measure) and dataset.empty == "zero"
 
     def count() -> pd.DataFrame:
+        if (sums := measure_sums(measure)) and (shared := summed(sums, scope, zero=zero)) is not None:
+            return shared
         return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)
+
+
+def summed(sums: Sums, scope: Scope, *, zero: bool | Collection[str], parts: Sequence[str] = ()) -> pd.DataFrame | None:
+    """FACT_COLUMNS of sums that a refresh counts for all KPIs together; None where it does not.
+
+    zero, parts: see `spined`.
+    """
+    longer = scope.grain in GRAINS[GRAINS.index("week") :]
+    days = scope.scans.days(sums, replace(scope, grain="day") if longer else scope) if scope.scans else None
+    if days is None:
+        return None
+    days = days.longer(scope_index(scope), sums.ways) if longer else days
+    if sums.quotient:
+        top, bottom = days.columns["numerator"], days.columns["denominator"]
+        days = replace(days, columns={**days.columns, "value": top / np.where(bottom == 0, np.nan, bottom)})
+    return filled(days, scope, sums.dataset, zero=zero, parts=parts)
 
 
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:

@@ -103,7 +103,7 @@ def _table(dataset: Dataset) -> exp.Table:
     return exp.to_table(exp.to_identifier(dataset.source, quoted=True).sql("duckdb"), dialect="duckdb")
 
 
-def assembled(final: exp.Select, **ctes: exp.Query) -> exp.Select:
+def assembled(final: Query, **ctes: exp.Query) -> Query:
     """`final` with these CTEs in order; those inside of them move to the top: not every engine nests WITH.
 
     They are called `cte__name`, also where they are read: a warehouse may have a table of a CTE's bare name.

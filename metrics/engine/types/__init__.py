@@ -22,6 +22,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
+from metrics.engine.sql.sums import Sums
 
 
 def _file_of(kpi: KpiCommon) -> ModuleType:
@@ -54,6 +55,12 @@ def dirty_ranges(kpi: KpiCommon, catalogue: Catalogue, rows: Mapping[str, DirtyR
     return merged(
         (periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week)) for a, b in found
     )
+
+
+def sums(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """What adds up of it, which a refresh may count together with others', and how many days back it looks for it."""
+    own = getattr(_file_of(kpi), "sums", None)
+    return [] if own is None else list(own(kpi, catalogue))
 
 
 def settled_at(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:

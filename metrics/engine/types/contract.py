@@ -6,6 +6,7 @@ settled_at(kpi, end, grain, catalogue): the watermark from which a period that e
 May offer, too: sampling(kpi, frame): the sampling variance of each value of an answer, from value, n and parts.
 people(kpi, catalogue): what each person adds to a value (sampling.People), where that must be counted; None: it cannot.
 per_person(kpi, catalogue): what it is for one person (per_person.PerPerson); a text says why nothing.
+sums(kpi, catalogue): what of it a refresh may count for several KPIs at once, and from how many days before.
 propagated(kpi, values, variances): the sampling variance of values that are made of other KPIs', by those'.
 """
 

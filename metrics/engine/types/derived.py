@@ -17,6 +17,7 @@ from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql.sums import Sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
 STEP = 1e-4  # by which a reference is moved to see what that does, as a share of it
@@ -107,6 +108,11 @@ def propagated(kpi: Derived, values: Mapping[str, pd.Series], variances: Mapping
             sides.append(_evaluate(parsed.tree, {f"p{i}": near[r.kpi] for i, r in enumerate(parsed.references)}))
         total = total + ((sides[0] - sides[1]) / (2 * step)) ** 2 * variance
     return total
+
+
+def sums(kpi: Derived, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Those of the KPIs that it names."""
+    return [one for name in catalogue.references(kpi) for one in types.sums(catalogue.kpi(name), catalogue)]
 
 
 def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

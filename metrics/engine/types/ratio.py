@@ -13,6 +13,7 @@ from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import People
 from metrics.engine.sql.measures import measure_facts
+from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
 settled_at = ends_with_its_period
@@ -41,6 +42,17 @@ def _part(kpi: Ratio, key: str, scope: Scope) -> tuple[KpiCommon | Measure, pd.D
         return part, measure_facts(part, scope)
     named = scope.catalogue.kpi(part)
     return named, types.facts(named, scope)
+
+
+def sums(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Those of its parts."""
+    found = []
+    for part in kpi.parts.values():
+        if not isinstance(part, Measure):
+            found += types.sums(catalogue.kpi(part), catalogue)
+        elif (one := measure_sums(part)) is not None:
+            found.append((one, 0))
+    return found
 
 
 def people(kpi: Ratio, catalogue: Catalogue) -> People | None:

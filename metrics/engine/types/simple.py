@@ -19,6 +19,7 @@ from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
 from metrics.engine.sql.measures import measure_facts
+from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.sql.windows import windowed
 from metrics.engine.types.contract import ends_with_its_period
 
@@ -32,6 +33,12 @@ def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if kpi.window:
         return windowed(kpi, scope)
     return measure_facts(kpi.measure, scope)
+
+
+def sums(kpi: Simple, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Counts, sums, means, least and greatest; of a window, those of its days."""
+    found = None if kpi.semi_additive else measure_sums(kpi.measure)
+    return [] if found is None else [(found, kpi.window.days - 1 if kpi.window else 0)]
 
 
 def sampling(kpi: Simple, frame: pd.DataFrame) -> Floats:
