@@ -58,6 +58,11 @@ FOLLOWING = {
     "by_plan": "dataset: joined\nagg: count",
     "month_of_weeks": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean\ngrain: week\n"
     "grains: [week, month]",
+    "again": "type: retention\ndataset: events\nunit: week\nat: 1\ncurve: 1\ncohort: recurring\ngrain: day",
+    "stays": "type: retention\ndataset: events\nunit: day\nat: 1\ncurve: 2\nmode: rolling",
+    "so_far": "type: cumulative\nmeasure: {dataset: events, agg: sum, expr: amount}",
+    "seen_so_far": "type: cumulative\nmeasure: {dataset: events, agg: count_distinct, expr: user_id}",
+    "month_so_far": "type: cumulative\nmeasure: {dataset: joined, agg: count}\ngrain_to_date: month",
     "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
 }
 
@@ -82,7 +87,8 @@ class History:
             "- {name: app, type: sql, url: 'sqlite:///app.db', table: events, primary_key: id, cursor: seen, "
             f"lookback: 1d, full_every: {full_every}}}"
         )
-        self.people({f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)})
+        self.plans = {f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)}
+        self.people(self.plans)
         self.project.source("- {name: people, type: files, table: people, path: files/people.csv}")
         self.project.write(
             "datasets",
@@ -125,6 +131,9 @@ class History:
             self.db.execute("DELETE FROM events WHERE id = ?", [number])
         elif kind == "move":
             self.db.execute("UPDATE events SET happened = ?, seen = ? WHERE id = ?", [at, seen, number])
+        elif kind == "plan":
+            self.plans[f"u{user}"] = str(platform)
+            self.people(self.plans)
         else:
             row = [number, at, f"u{user}", platform, amount, seen]
             if kind == "insert":
@@ -198,7 +207,7 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 
 operations = st.tuples(
-    st.sampled_from(["insert", "insert", "again", "move", "delete"]),
+    st.sampled_from(["insert", "insert", "again", "move", "delete", "plan"]),
     st.integers(1, 40),
     st.integers(0, 26),
     st.integers(1, 5),

@@ -19,7 +19,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import periods
-from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged, union
+from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged, union
 
 Rows = Mapping[str, DirtyRanges | None]
 
@@ -27,6 +27,12 @@ Rows = Mapping[str, DirtyRanges | None]
 def unchanged_or_everything(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
     """For a type that looks at more than a period's own rows, such as an entity's first."""
     return [] if all(rows[name] is not None and not rows[name] for name in catalogue.datasets_of(kpi)) else None
+
+
+def from_then_on(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """For a type whose period is made of all that was before it, too."""
+    found = union(rows[name] for name in catalogue.datasets_of(kpi))
+    return found if not found else [(found[0][0], FAR)]
 
 
 def own_rows(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

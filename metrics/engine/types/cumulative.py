@@ -19,12 +19,12 @@ from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.measures import measure_facts
 from metrics.engine.sql.sums import Sums, measure_sums
-from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
+from metrics.engine.types.contract import ends_with_its_period, from_then_on
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
 
 
-dirty_ranges = unchanged_or_everything
+dirty_ranges = from_then_on
 settled_at = ends_with_its_period
 
 

@@ -11,18 +11,33 @@ from sqlglot import exp
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
+from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.per_person import PerPerson, any_row
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
+from metrics.engine.types.contract import Rows as DatasetDays
 from metrics.engine.types.contract import unchanged_or_everything
 
 UNIT_DAYS = {"day": 1, "week": 7}
 LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}
 
 
-dirty_ranges = unchanged_or_everything
+def dirty_ranges(kpi: Retention, catalogue: Catalogue, rows: DatasetDays) -> DirtyRanges | None:
+    """Who comes back, or becomes ripe, started up to a curve earlier; another first start moves who starts later, too.
+
+    Where a return is looked for without end, anybody's may have moved.
+    """
+    start, back = (condition.dataset for condition in kpi.conditions.values())
+    if kpi.mode == "rolling":
+        return unchanged_or_everything(kpi, catalogue, rows)
+    started, returned = rows[start], rows[back]
+    if started is None or returned is None:
+        return None
+    curve = (kpi.length + 2) * LONGEST[kpi.unit]
+    moved = [(started[0][0], FAR)] if started and kpi.cohort == "first" else started
+    return merged([*moved, *((a - curve, b) for a, b in [*started, *returned])])
 
 
 def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
