@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,32 @@ class Days:
             np.logical_or.reduceat(self.rows, starts, axis=1),
             {name: _added(values, ways[name], self.columns["n"], starts) for name, values in self.columns.items()},
         )
+
+
+def grid(
+    frame: pd.DataFrame, index: pd.DatetimeIndex, names: Collection[str], parts: Sequence[str], zero: Collection[str]
+) -> Days:
+    """These of the FACT_COLUMNS of single days as grids. parts: of the frame, by name; zero: what is 0 without rows.
+
+    Rows of which nothing is known are told from none by what they leave unknown, or 0.
+    """
+    codes, segments = pd.factorize(frame["segment"].astype("object"))
+    at = index.get_indexer(pd.DatetimeIndex(frame["period"]))
+
+    def laid(values: Grid) -> Grid:
+        found = np.full((len(segments), len(index)), np.nan)
+        found[codes, at] = values
+        return found
+
+    columns = {n: laid(frame[n].to_numpy(dtype="float64", na_value=np.nan)) for n in names if n not in parts}
+    if parts:
+        unknown = (np.nan,) * len(parts)
+        each = np.array([unknown if row is None else tuple(row) for row in frame["parts"]], dtype="float64")
+        columns |= {name: laid(each[:, i]) for i, name in enumerate(parts)} if len(each) else {}
+    n = columns["n"]
+    odd = [values != 0 if name in zero else ~np.isnan(values) for name, values in columns.items() if name != "n"]
+    rows = (n > 0) | ((n == 0) & np.logical_or.reduce(odd))
+    return Days(np.asarray(segments, dtype=object), index, rows, columns)
 
 
 def _added(values: Grid, how: str, n: Grid, starts: Grid) -> Grid:

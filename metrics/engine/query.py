@@ -13,6 +13,7 @@ from connectors.warehouse.contract import DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    from metrics.engine.kept_values import KeptValues
     from metrics.engine.sql.shared_scans import SharedScans
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
@@ -95,6 +96,18 @@ class Series:
     sql: tuple[str, ...] = ()
 
 
+@dataclass
+class Shared:
+    """What the KPIs of one refresh share. answers: of parts that several name; scans: what is read for all together;
+
+    kept: values that are stored and still hold.
+    """
+
+    answers: dict[Any, pd.DataFrame] = field(default_factory=dict)
+    scans: SharedScans | None = None
+    kept: KeptValues | None = None
+
+
 @dataclass(frozen=True)
 class Scope:
     """Where and how the facts of a KPI are counted: a Query with its names resolved.
@@ -115,17 +128,16 @@ class Scope:
     segments: tuple[str, ...] = ()
     so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
-    memo: dict[Any, pd.DataFrame] | None = None  # answers of one refresh: KPIs share parts
-    scans: SharedScans | None = None  # what a refresh reads for all KPIs together
+    shared: Shared | None = None  # with the other questions of a refresh
 
     def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """The answer to `what` in this scope: computed once for all KPIs of one refresh."""
-        if self.memo is None or self.filters or self.entities:
+        if self.shared is None or self.filters or self.entities:
             return compute()
-        key = (what, self.grain, self.start, self.end, self.by, self.segments)
-        if key not in self.memo:
-            self.memo[key] = compute()
-        return self.memo[key].copy()
+        key, known = (what, self.grain, self.start, self.end, self.by, self.segments), self.shared.answers
+        if key not in known:
+            known[key] = compute()
+        return known[key].copy()
 
     @property
     def zone(self) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -18,11 +16,11 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
-from metrics.engine.invalidation import clipped, dataset_ranges, ranges
+from metrics.engine.invalidation import dataset_ranges, ranges
+from metrics.engine.kept_values import KeptValues, touched
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
 from metrics.engine.plan import shared_scans
-from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.sql.shared_scans import SharedScans
+from metrics.engine.query import FACT_COLUMNS, Scope, Shared
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
@@ -57,15 +55,15 @@ def refresh(
     days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
     failed = staging.failures()
     work = _work(staging, catalogue, kpis, failing, days)
-    scans = shared_scans(work, catalogue, staging, states)
-    memo: dict[Any, pd.DataFrame] = {}
+    scans, kept = shared_scans(work, catalogue, staging, states), KeptValues(staging, catalogue, states, work)
+    shared = Shared(scans=scans, kept=kept)
     for name, kpi in kpis.items():
         try:
             definition = catalogue.definition(name)
             if wrong := next((d for d in catalogue.datasets_of(kpi) if d in failing), ""):
                 raise failing[wrong]
             if name in work:
-                frame, touched = values(kpi, catalogue, staging, states, work[name], memo, scans)
+                frame, touched = values(kpi, catalogue, staging, states, work[name], shared)
                 staging.store_values(name, definition, catalogue.definition_text(name), frame, touched)
             yield Refreshed(name)
         except DiskFull:
@@ -126,31 +124,32 @@ def values(
     staging: Staging,
     states: Mapping[str, DatasetState],
     changed: DirtyRanges | None = None,
-    memo: dict[Any, pd.DataFrame] | None = None,
-    scans: SharedScans | None = None,
+    shared: Shared | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Stored values that may differ: of each stored grain, all rows together and each dimension of few values.
 
-    changed: the days that a sync touched; None = all. scans: what is counted for several KPIs at once.
+    changed: the days that a sync touched, of values that `shared` keeps; None = all.
     Returns the values and, for each grain and dimension, the ranges of periods that they stand for (TOUCHED columns):
     what is stored there otherwise is no longer valid.
     """
     parts: list[pd.DataFrame] = []
-    touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
+    spans: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
         stored = stored_grains(kpi, catalogue, kpi.offered_grains)
         grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
-        scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo, scans) for g in grains]
-        pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
+        full = [default_scope(kpi, g, catalogue, staging, states) for g in grains]
+        scopes = [dataclasses.replace(scope, by=dimension or None, shared=shared) for scope in full]
+        kept = shared.kept if shared else None
+        pieces = None if changed is None or kept is None else _pieces(kpi, scopes, kept, changed)
         if pieces is None:
-            touched += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
+            spans += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
             pieces = _whole(kpi, scopes)
         else:
-            touched += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
+            spans += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
         parts += [frame.assign(grain=grain, dimension=dimension) for grain, frame in pieces if len(frame)]
     columns = ["grain", "dimension", *FACT_COLUMNS]
     frame = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return frame, pd.DataFrame(touched, columns=list(TOUCHED))
+    return frame, pd.DataFrame(spans, columns=list(TOUCHED))
 
 
 def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]]:
@@ -170,30 +169,19 @@ def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]
 
 
 def _pieces(
-    kpi: KpiCommon, scopes: list[Scope], staging: Staging, changed: DirtyRanges
+    kpi: KpiCommon, scopes: list[Scope], kept: KeptValues, changed: DirtyRanges
 ) -> list[tuple[str, pd.DataFrame]] | None:
     """The touched periods of each grain; None if a segment came or may have gone, or nothing was stored before."""
     found = []
     for scope in scopes:
         spans = ranges(changed, scope)
-        outside = staging.stored_segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
-        if outside is None:
-            return None
-        inner = [dataclasses.replace(piece, segments=tuple(outside)) for piece in clipped(spans, scope)]
+        outside = kept.segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
         try:
-            frames = [types.facts(kpi, piece) for piece in inner]
+            frames = touched(kpi, scope, spans, outside)
         except QueryRefused:
             return None
-        inside: Counter[str] = Counter()
-        for frame in frames:
-            for segment, n in frame.groupby("segment")["n"].sum().items():
-                inside[str(segment)] += int(n)
-        if set(inside) - set(outside) or any(not outside[s] + inside[s] for s in outside):
+        if frames is None:
             return None
         if frames:
-            found.append((scope.grain, pd.concat(frames, ignore_index=True)[FACT_COLUMNS]))
+            found.append((scope.grain, pd.concat(frames, ignore_index=True)))
     return found
-
-
-def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None, scans: SharedScans | None) -> Scope:
-    return dataclasses.replace(scope, by=dimension or None, memo=memo, scans=scans)

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.warehouse.contract import Staging
-from metrics.engine.query import FACT_COLUMNS
+from metrics.engine.query import FACT_COLUMNS, Shared
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
 from tests.sampling import limits, sampled
@@ -45,6 +45,10 @@ FOLLOWING = {
     "convert": "type: conversion\ndataset: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "credit": "type: conversion\ndataset: events\nof: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "ever": "type: conversion\ndataset: events\nbase: platform = 'web'\nconversion: platform = 'ios'",
+    "attempts": "type: funnel\ndataset: events\nwindow: 3 days\nper: attempt\n"
+    "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}]",
+    "paid_share": "type: ratio\nnumerator: {dataset: paid, agg: sum, expr: amount}\n"
+    "denominator: {dataset: events, agg: sum, expr: amount}",
     "funnel": "type: funnel\ndataset: events\nwindow: 5 days\n"
     "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}, {name: c}]",
     "strict": "type: funnel\ndataset: events\nwindow: 5 days\norder: strict\n"
@@ -168,10 +172,10 @@ class History:
         opened = self.project.open()
         reader = opened.reader()
         catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
-        memo: dict[Any, Any] = {}
         whole = cast("Staging", reader)  # computing everything anew only reads
+        shared = Shared()
         parts = [
-            values(kpi, catalogue, whole, states, None, memo)[0].assign(kpi=name)
+            values(kpi, catalogue, whole, states, None, shared)[0].assign(kpi=name)
             for name, kpi in catalogue.kpis.items()
         ]
         filled = [part for part in parts if len(part)]

@@ -12,6 +12,7 @@ import pytest
 
 from connectors.warehouse.contract import Staging
 from metrics.engine.plan import shared_scans
+from metrics.engine.query import Shared
 from metrics.engine.refresh import values
 from metrics.engine.sql import shared_scans as scanning
 from tests.conftest import Builder
@@ -103,14 +104,13 @@ def compare(project: Builder, names: Sequence[str] = ()) -> dict[str, int]:
     scans = shared_scans(work, catalogue, reader, states)
     for name in work:
         whole = cast("Staging", reader)  # computing everything anew only reads
-        memo: dict[Any, Any] = {}
         try:
-            alone = values(catalogue.kpis[name], catalogue, whole, states, None, memo)[0]
+            alone = values(catalogue.kpis[name], catalogue, whole, states, None, Shared())[0]
         except Exception as error:
             with pytest.raises(type(error)):
-                values(catalogue.kpis[name], catalogue, whole, states, None, {}, scans)
+                values(catalogue.kpis[name], catalogue, whole, states, None, Shared(scans=scans))
             continue
-        same(values(catalogue.kpis[name], catalogue, whole, states, None, {}, scans)[0], alone)
+        same(values(catalogue.kpis[name], catalogue, whole, states, None, Shared(scans=scans))[0], alone)
     return {f"{scan.dataset} by {scan.grain}": scan.statements for scan in scans.scans}
 
 
@@ -168,5 +168,5 @@ def test_one_statement_serves_many(project: Builder) -> None:
     counting = cast("Staging", Counting())
     scans = shared_scans(dict.fromkeys(catalogue.kpis), catalogue, counting, states)
     for kpi in catalogue.kpis.values():
-        values(kpi, catalogue, counting, states, None, {}, scans)
+        values(kpi, catalogue, counting, states, None, Shared(scans=scans))
     assert len(asked) == 2  # how many values each dimension has, and the counts

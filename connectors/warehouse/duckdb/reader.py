@@ -228,21 +228,24 @@ def _only(asked: list[SeriesKey]) -> str:
 def _by_place(found: pd.DataFrame) -> Iterator[tuple[int, StoredSeries]]:
     """Each series of rows that come in the order of their place."""
     import numpy as np
-    import pandas as pd
 
     places = found["place"].to_numpy()
-    parts = found["parts"].astype(object)
-    if parts.notna().any():
-        rows = [None if row is None or row is pd.NA else tuple(row.tolist()) for row in parts]
-        parts = pd.Series(rows, dtype=object)
-    else:
-        parts = pd.Series([None] * len(found), dtype=object)
-    values = found.assign(parts=parts)[SERIES_COLUMNS]
+    values = found.assign(parts=in_tuples(found["parts"]))[SERIES_COLUMNS]
     definitions, empty = found["definition"].to_numpy(), found["period"].isna().to_numpy()
     edges = [0, *(np.flatnonzero(np.diff(places)) + 1), len(places)]
     for start, end in pairwise(edges if len(places) else []):
         rows_of_series = values.iloc[start:start] if empty[start] else values.iloc[start:end]
         yield int(places[start]), StoredSeries(str(definitions[start]), rows_of_series.reset_index(drop=True))
+
+
+def in_tuples(lists: pd.Series) -> pd.Series:
+    """A column of lists as the engine gives it, as tuples of floats; None where there is none."""
+    import pandas as pd
+
+    if not lists.notna().any():
+        return pd.Series([None] * len(lists), dtype=object)
+    rows = [None if row is None or row is pd.NA else tuple(row.tolist()) for row in lists.astype(object)]
+    return pd.Series(rows, dtype=object)
 
 
 def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None) -> pd.DataFrame:

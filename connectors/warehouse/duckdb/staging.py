@@ -24,11 +24,14 @@ from connectors.warehouse.duckdb.reader import (
     BOOKS,
     CHANGED,
     SEALS,
+    SERIES_COLUMNS,
     Books,
     catalogued,
     described,
     disk_full,
     engine_error,
+    frame,
+    in_tuples,
     one,
     opened,
     recorded,
@@ -312,6 +315,16 @@ class DuckStaging(DuckLoading):
             [*(at for span in outside for at in span), kpi, grain, dimension],
         )
         return {segment: int(n) for segment, n in rows} or None
+
+    def valid_values(self, kpi: str) -> pd.DataFrame:
+        """A KPI's valid values of all grains and dimensions: `grain`, `dimension` and the columns of StoredSeries."""
+        columns = ", ".join(SERIES_COLUMNS)
+        found = frame(
+            self._connection.cursor(),
+            f"SELECT grain, dimension, {columns} FROM {BOOKS}.kpi_values WHERE kpi = ? AND valid_to IS NULL",
+            [kpi],
+        )
+        return found.assign(n=found["n"].astype("Int64"), parts=in_tuples(found["parts"]))
 
     def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> None:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""

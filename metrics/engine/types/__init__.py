@@ -36,10 +36,18 @@ def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
         refuse_fan_out(scope.catalogue.datasets[name], scope)
 
     def count() -> pd.DataFrame:
-        how = kpi.coarser_by
+        how, kept = kpi.coarser_by, scope.shared.kept if scope.shared else None
         if how and scope.grain not in GRAINS[: GRAINS.index(kpi.grain) + 1]:
-            home = facts(kpi, finer_scope(scope, kpi.grain))
+            finer = finer_scope(scope, kpi.grain)
+            home = kept.periods(kpi, finer) if kept else None
+            home = facts(kpi, finer) if home is None else home
             return coarser(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
+        own = getattr(_file_of(kpi), "from_days", None)
+        if own and kept and scope.grain in GRAINS[GRAINS.index("week") :]:
+            daily = kept.periods(kpi, dataclasses.replace(scope, grain="day"))
+            made: pd.DataFrame | None = None if daily is None else own(kpi, daily, scope)
+            if made is not None:
+                return made
         counted: pd.DataFrame = _file_of(kpi).facts(kpi, scope)
         return counted
 

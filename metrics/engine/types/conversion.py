@@ -16,6 +16,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, falling, reach, rising, window_function
+from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
@@ -30,9 +31,21 @@ def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     """Entities of the period's base that convert / base; of events: conversions credited to it / its rows."""
     base, conversion = entity_rows(kpi, scope)
     query = _entities(kpi, scope, base, conversion) if kpi.of == "entities" else _events(kpi, scope, base, conversion)
-    names = tuple(dict.fromkeys((base.dataset.name, conversion.dataset.name)))
     zero = ("numerator", "denominator") if base.dataset.empty == "zero" else ()
-    found = frames.spined(trees.run(query, scope), scope, base.dataset.name, zero=zero)
+    return _ripened(kpi, frames.spined(trees.run(query, scope), scope, base.dataset.name, zero=zero), scope)
+
+
+def from_days(kpi: Conversion, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Rows and what is credited to them add up; whoever converts on two days counts once."""
+    if kpi.of != "events" or kpi.calculation == "count":
+        return None
+    base = next(iter(kpi.conditions.values())).dataset
+    zero = ("numerator", "denominator") if scope.catalogue.datasets[base].empty == "zero" else ()
+    return counted_days(daily, scope, base, lambda frame: _ripened(kpi, frame, scope), zero=zero)
+
+
+def _ripened(kpi: Conversion, found: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    names = tuple(dict.fromkeys(condition.dataset for condition in kpi.conditions.values()))
     found = frames.only_mature(found, scope, names, kpi.window or timedelta(0))
     if kpi.calculation == "count":
         return found.assign(value=found["numerator"], numerator=float("nan"), denominator=float("nan"))

@@ -59,6 +59,11 @@ def sums(kpi: Cumulative, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return [] if found is None else [(found, 0)]
 
 
+def from_days(kpi: Cumulative, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """The value of the last day, or the mean or maximum of the days."""
+    return coarser(daily, scope, _measure(kpi, scope.catalogue).dataset, kpi.period_agg or "last")
+
+
 def _measure(kpi: Cumulative, catalogue: Catalogue) -> Measure:
     part = kpi.parts["measure"]
     if isinstance(part, Measure):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.types.ratio import Ratio
-from metrics.engine import types
+from metrics.engine import frames, types
 from metrics.engine.dirty_ranges import DirtyRanges, union
 from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import People
-from metrics.engine.sql.measures import measure_facts
-from metrics.engine.sql.sums import Sums, measure_sums
+from metrics.engine.sql.measures import measure_facts, summed_days
+from metrics.engine.sql.sums import Column, Sums, measure_sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
 settled_at = ends_with_its_period
@@ -53,6 +54,31 @@ def sums(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Sums, int]]:
         elif (one := measure_sums(part)) is not None:
             found.append((one, 0))
     return found
+
+
+def from_days(kpi: Ratio, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Both sums of the days, where they are counts and sums of which each day's is known."""
+    measures = [_adding(part, scope.catalogue) for part in kpi.parts.values()]
+    top, bottom = measures
+    if top is None or bottom is None:
+        return None
+    if daily[["numerator", "denominator"]].isna().any(axis=None) or daily["n"].isna().any():
+        return None  # of a sum of nothing known, or before something was observed: its rows tell
+    columns = tuple((name, Column("sum")) for name in ("numerator", "denominator", "n"))
+    sums = Sums(bottom.dataset, "", columns, quotient=True)
+    found = summed_days(daily, sums, scope, zero=("numerator", "denominator"))
+    index = frames.scope_index(scope)
+    over = np.tile(frames.complete(index, scope, (top.dataset,)), len(found) // max(1, len(index)))
+    return found.assign(complete=found["complete"] & over)
+
+
+def _adding(part: KpiCommon | Measure | str, catalogue: Catalogue) -> Measure | None:
+    """A part as a count or a sum; None if it is none, or not of each day's own rows."""
+    if isinstance(part, str):
+        named = catalogue.kpi(part)
+        own = named.is_part and not named.trailing_window and not named.coarser_by and types.sums(named, catalogue)
+        part = named.measures[()] if own else named
+    return part if isinstance(part, Measure) and part.agg in ("count", "sum") else None
 
 
 def people(kpi: Ratio, catalogue: Catalogue) -> People | None:

@@ -17,6 +17,7 @@ from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
+from metrics.engine.sql.measures import counted_days
 from metrics.engine.types.contract import Rows as DatasetDays
 from metrics.engine.types.contract import unchanged_or_everything
 
@@ -55,6 +56,20 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
     found = frames.spined(wide, scope, dataset.name, zero=zero, parts=names)
     return frames.shared(_ripened(kpi, found, scope, (dataset.name, back.dataset.name)))
+
+
+def from_days(kpi: Retention, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Who started once ever, or on a day, did so in its longer period alike."""
+    if kpi.cohort == "recurring" and kpi.unit != "day":
+        return None
+    start, back = (condition.dataset for condition in kpi.conditions.values())
+    names = [f"after_{k}" for k in range(kpi.length + 1)]
+    zero = ("numerator", "denominator", *names) if scope.catalogue.datasets[start].empty == "zero" else ()
+
+    def ripened(frame: pd.DataFrame) -> pd.DataFrame:
+        return frames.shared(_ripened(kpi, frame, scope, (start, back)))
+
+    return counted_days(daily, scope, start, ripened, zero=zero, parts=names)
 
 
 def sampling(kpi: Retention, frame: pd.DataFrame) -> Floats:

@@ -17,7 +17,7 @@ from metrics.engine.per_person import Part, PerPerson
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People, between_ends, class_counts, classes, numbers, shares
 from metrics.engine.sql import trees
-from metrics.engine.sql.measures import summed
+from metrics.engine.sql.measures import summed, summed_days
 from metrics.engine.sql.sums import ROWS, Column, Sums
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
@@ -31,13 +31,12 @@ settled_at = ends_with_its_period
 
 def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:
     """NPS = 100 × (promoters − detractors) / n; CSAT = share of 4 and 5 of 5; CES = mean of 1 to 7."""
-    dataset = scope.catalogue.datasets[kpi.dataset]
-    zero = ("numerator", "denominator", *PARTS) if dataset.empty == "zero" else ()
+    zero = _zero(kpi, scope)
     ((own, _),) = sums(kpi, scope.catalogue)
     found = summed(own, scope, zero=zero, parts=PARTS)
     if found is None:
         found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
-    return frames.shared(found, factor=100.0 if kpi.scale == "nps" else 1.0)
+    return _scored(kpi, found)
 
 
 def sums(kpi: Survey, catalogue: Catalogue) -> list[tuple[Sums, int]]:
@@ -57,6 +56,20 @@ def sums(kpi: Survey, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     }
     condition = f"({kpi.filter}) AND {answered}" if kpi.filter else answered
     return [(Sums(kpi.dataset, condition, tuple(columns.items())), 0)]
+
+
+def from_days(kpi: Survey, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """Answers add up."""
+    ((own, _),) = sums(kpi, scope.catalogue)
+    return _scored(kpi, summed_days(daily, own, scope, zero=_zero(kpi, scope), parts=PARTS))
+
+
+def _zero(kpi: Survey, scope: Scope) -> tuple[str, ...]:
+    return ("numerator", "denominator", *PARTS) if scope.catalogue.datasets[kpi.dataset].empty == "zero" else ()
+
+
+def _scored(kpi: Survey, frame: pd.DataFrame) -> pd.DataFrame:
+    return frames.shared(frame, factor=100.0 if kpi.scale == "nps" else 1.0)
 
 
 def sampling(kpi: Survey, frame: pd.DataFrame) -> Floats:
