@@ -19,6 +19,7 @@ from metrics.engine import periods, types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import DirtyRanges
 from metrics.engine.invalidation import clipped, ranges
+from metrics.engine.launch_grain import stored_grains
 from metrics.engine.query import FACT_COLUMNS, Scope
 
 Spans = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
@@ -47,9 +48,9 @@ class KeptValues:
         return {str(segment): int(n) for segment, n in sorted(outside.items())}
 
     def periods(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
-        """FACT_COLUMNS of the scope's periods: stored, and counted anew where touched. None where that is not sure.
+        """FACT_COLUMNS of the scope's periods: stored, and counted anew where touched, or all of them.
 
-        That is where nothing is stored of them, where all is counted anew, or rows lie beyond what is stored.
+        None where that is not sure: nothing is stored of them, or rows lie beyond what is.
         """
         if scope.filters or scope.entities or scope.grain == periods.TOTAL:
             return None
@@ -67,6 +68,8 @@ class KeptValues:
 
     def _assembled(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
         changed = self._work.get(kpi.name, ())
+        if changed is None and scope.grain in stored_grains(kpi, self._catalogue, kpi.offered_grains):
+            return self._anew(kpi, scope)
         stored = self._of(kpi.name).get((scope.grain, scope.by or NO_DIMENSION))
         if changed is None or stored is None:
             return None
@@ -80,6 +83,13 @@ class KeptValues:
         held = stored[~_within(stored["period"], spans)]
         both = pd.concat([held[FACT_COLUMNS], *fresh], ignore_index=True) if fresh else stored[FACT_COLUMNS]
         return both.sort_values(["segment", "period"], ignore_index=True)  # the last of a period is its last row
+
+    def _anew(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
+        """What is stored of it next, which is counted once."""
+        try:
+            return types.facts(kpi, scope)
+        except QueryRefused:
+            return None
 
     def _of(self, kpi: str) -> dict[tuple[str, str], pd.DataFrame]:
         if kpi not in self._stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -11,14 +12,26 @@ from connectors.errors import DiskFull
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.values import GRAINS
 from metrics.engine import types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged
+from metrics.engine.invalidation import clipped, ranges
 from metrics.engine.launch_grain import stored_grains
 from metrics.engine.query import Scope
+from metrics.engine.sql.shared_people import PeopleScan, Span
 from metrics.engine.sql.shared_scans import Scan, SharedScans
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One KPI to compute: the days that a sync touched (None = all), and the scope of each grain that is stored."""
+
+    kpi: KpiCommon
+    changed: DirtyRanges | None
+    scopes: tuple[Scope, ...]
 
 
 def shared_scans(
@@ -26,53 +39,51 @@ def shared_scans(
 ) -> SharedScans:
     """The scans that the KPIs to compute share. work: KPI → the days that a sync touched; None = all of it."""
     scans: list[Scan] = []
-    for grain in ("day", "hour"):
-        wholes: dict[str, Scan] = {}
-        pieces: dict[str, list[Scan]] = {}
-        for name, changed in work.items():
+    people: list[PeopleScan] = []
+    for name, changed in work.items():
+        try:
             kpi = catalogue.kpis[name]
-            if grain == "hour" and "hour" not in stored_grains(kpi, catalogue, kpi.offered_grains):
-                continue
-            try:
-                wanted = list(_wanted(kpi, grain, changed, catalogue, reader, states))
-            except DiskFull:
-                raise
-            except Exception as error:  # who computes it by itself is told
-                log.info("%s shares nothing: %s", name, error)
-                continue
-            for one in wanted:
-                if one.whole:
-                    wholes.setdefault(one.dataset, one)
-                    _join(wholes[one.dataset], one)
-                else:
-                    pieces.setdefault(one.dataset, []).append(one)
-        scans += [*wholes.values(), *(scan for found in pieces.values() for scan in _merged(found))]
-    return SharedScans(catalogue, scans)
+            grains = stored_grains(kpi, catalogue, kpi.offered_grains)
+            one = _Work(kpi, changed, tuple(default_scope(kpi, g, catalogue, reader, states) for g in grains))
+            scans += [scan for grain in ("day", "hour") for scan in _sums(one, grain, catalogue)]
+            people += _people(one, catalogue)
+        except DiskFull:
+            raise
+        except Exception as error:  # who computes it by itself is told
+            log.info("%s shares nothing: %s", name, error)
+    return SharedScans(catalogue, _joined(scans), _joined_people(people))
 
 
-def _wanted(
-    kpi: KpiCommon,
-    grain: str,
-    changed: DirtyRanges | None,
-    catalogue: Catalogue,
-    reader: Reader,
-    states: Mapping[str, DatasetState],
-) -> Iterator[Scan]:
-    """A scan for each aggregate of one KPI and each range of its days."""
-    dimensions = (NO_DIMENSION, *catalogue.dimensions_of(kpi)) if grain == "day" else (NO_DIMENSION,)
-    grains = [g for g in stored_grains(kpi, catalogue, kpi.offered_grains) if (g == "hour") == (grain == "hour")]
-    scopes = [default_scope(kpi, g, catalogue, reader, states) for g in grains]
-    reach = _reach(scopes)
+def _sums(work: _Work, grain: str, catalogue: Catalogue) -> Iterator[Scan]:
+    """A scan for each aggregate of one KPI and each range of its days (or hours)."""
+    dimensions = (NO_DIMENSION, *catalogue.dimensions_of(work.kpi)) if grain == "day" else (NO_DIMENSION,)
+    reach = _reach(scope for scope in work.scopes if (scope.grain == "hour") == (grain == "hour"))
     if reach is None:
         return
-    for sums, back in types.sums(kpi, catalogue):
-        for start, end in [reach] if changed is None else changed:
+    for sums, back in types.sums(work.kpi, catalogue):
+        for start, end in [reach] if work.changed is None else work.changed:
             a, b = max(start, reach[0]) - back * DAY, min(end, reach[1])
             if a < b:
-                named = dict.fromkeys([kpi.name])
-                yield Scan(
-                    *(sums.dataset, grain, a, b, {sums: None}, dict.fromkeys(dimensions), named), changed is None
-                )
+                named, whole = dict.fromkeys([work.kpi.name]), work.changed is None
+                yield Scan(sums.dataset, grain, a, b, {sums: None}, dict.fromkeys(dimensions), named, whole)
+
+
+def _people(work: _Work, catalogue: Catalogue) -> Iterator[PeopleScan]:
+    """A scan for each distinct count of one KPI."""
+    dimensions = dict.fromkeys((NO_DIMENSION, *catalogue.dimensions_of(work.kpi)))
+    for measure, longest in types.people_of(work.kpi, catalogue):
+        most = GRAINS.index(longest) if longest else len(GRAINS)
+        spans = {}
+        for scope in work.scopes:
+            if scope.grain != "hour" and GRAINS.index(scope.grain) <= most:
+                found = [scope] if work.changed is None else clipped(ranges(work.changed, scope), scope)
+                spans[scope.grain] = [(piece.start, piece.end) for piece in found if piece.start < piece.end]
+        known = {grain: pieces for grain, pieces in spans.items() if pieces}
+        if known:
+            conditions, named = dict.fromkeys([measure.filter]), dict.fromkeys([work.kpi.name])
+            yield PeopleScan(
+                *(measure.dataset, measure.expr, work.changed is None, known, conditions, dict(dimensions), named)
+            )
 
 
 def _reach(scopes: Iterable[Scope]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
@@ -80,18 +91,46 @@ def _reach(scopes: Iterable[Scope]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
     return (min(s.start for s in known), max(s.end for s in known)) if known else None
 
 
-def _merged(found: list[Scan]) -> list[Scan]:
-    """Those that overlap or lie near together."""
+def _joined(found: list[Scan]) -> list[Scan]:
+    """Those of one dataset and grain that overlap or lie near, or are all there is, together."""
     result = []
-    for start, end in merged((scan.start, scan.end) for scan in found):
-        near = [scan for scan in found if start <= scan.start and scan.end <= end]
-        result.append(near[0])
-        for scan in near:
-            _join(near[0], scan)
+    for key in dict.fromkeys((scan.dataset, scan.grain, scan.whole) for scan in found):
+        alike = [scan for scan in found if (scan.dataset, scan.grain, scan.whole) == key]
+        for start, end in merged((scan.start, scan.end) for scan in alike):
+            near = [scan for scan in alike if start <= scan.start and scan.end <= end]
+            for other in near[1:]:
+                _join(near[0], other)
+            near[0].start, near[0].end = start, end
+            result.append(near[0])
     return result
 
 
-def _join(into: Scan, other: Scan) -> None:
-    into.start, into.end = min(into.start, other.start), max(into.end, other.end)
-    for own, more in ((into.sums, other.sums), (into.dimensions, other.dimensions), (into.kpis, other.kpis)):
-        own.update(more)  # type: ignore[arg-type]
+def _joined_people(found: list[PeopleScan]) -> list[PeopleScan]:
+    """Those of one dataset and expression together."""
+    result: dict[tuple[str, str, bool], PeopleScan] = {}
+    for scan in found:
+        into = result.setdefault((scan.dataset, scan.entity, scan.whole), scan)
+        if into is not scan:
+            _join(into, scan)
+            into.conditions.update(scan.conditions)
+            for grain, spans in scan.spans.items():
+                into.spans[grain] = _overlapping([*into.spans.get(grain, ()), *spans])
+    return list(result.values())
+
+
+def _overlapping(spans: Iterable[Span]) -> list[Span]:
+    """Ranges in order, those that overlap as one."""
+    result: list[Span] = []
+    for a, b in sorted(spans):
+        if result and a <= result[-1][1]:
+            result[-1] = result[-1][0], max(b, result[-1][1])
+        else:
+            result.append((a, b))
+    return result
+
+
+def _join(into: Scan | PeopleScan, other: Scan | PeopleScan) -> None:
+    into.dimensions.update(other.dimensions)
+    into.kpis.update(other.kpis)
+    if isinstance(into, Scan) and isinstance(other, Scan):
+        into.sums.update(other.sums)

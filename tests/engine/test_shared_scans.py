@@ -43,6 +43,11 @@ KPIS = {
     "wrong": "dataset: events\nagg: sum\nexpr: CAST(word AS INTEGER)",
     "right": "dataset: events\nagg: sum\nexpr: CAST(word AS INTEGER)\nfilter: word <> 'x'",
     "people": "dataset: events\nagg: count_distinct\nexpr: user_id",
+    "people_web": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: platform = 'web'\n"
+    "grains: [day, quarter]",
+    "people_pro": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: plan = 'pro'\nperiod_agg: mean",
+    "paying": "dataset: sparse\nagg: count_distinct\nexpr: CASE WHEN amount > 0 THEN user_id END",
+    "wrong_people": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: CAST(word AS INTEGER) > 1",
 }
 KEY = ["grain", "dimension", "segment", "period"]
 
@@ -60,7 +65,7 @@ def world(project: Builder, seed: int) -> None:
     rows = [
         {
             "at": pd.Timestamp("2026-08-05") + timedelta(days=day, minutes=rng.randrange(1440)),
-            "user_id": rng.randrange(1, 9),
+            "user_id": rng.choice([*range(1, 9), None]),
             "platform": rng.choice(["web", "ios", "(none)", None]),
             "amount": None if day in blank or rng.random() < 0.2 else round(rng.uniform(-2, 11), rng.choice([0, 2])),
             "word": rng.choice(["1", "2", "x"]),

@@ -27,6 +27,9 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
     def count() -> pd.DataFrame:
         if (sums := measure_sums(measure)) and (shared := summed(sums, scope, zero=zero)) is not None:
             return shared
+        scans = scope.shared.scans if scope.shared else None
+        if scans and (people := scans.people(measure, scope)) is not None:
+            return spined(people, scope, measure.dataset, zero=zero)
         return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)

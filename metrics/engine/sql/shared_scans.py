@@ -6,7 +6,6 @@ tell a value that was counted so from one that was asked for alone (tests/engine
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,19 +14,20 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import DiskFull, KpiError, QueryRefused
+from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import NO_DIMENSION
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import Measure
 from metrics.engine import periods
 from metrics.engine.grids import Days, Grid
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.joins import refuse_fan_out
+from metrics.engine.sql.shared_people import PeopleScan, SharedPeople
+from metrics.engine.sql.shared_reading import Reading, united
 from metrics.engine.sql.sums import ROWS, Column, Sums
 
 log = logging.getLogger(__name__)
-MOST_SEGMENTS = 400  # of a dimension of more values nothing is shared: it is not stored
 MOST_GROUPS = 200_000  # days × values of dimensions that are added up together
 MOST_CELLS = 20_000_000  # groups × aggregates of one statement: their memory
 Part = tuple[Column, str]  # an aggregate, and the condition that its rows meet
@@ -56,8 +56,8 @@ class Scan:
 class SharedScans:
     """Answers what is asked of planned scans. A scan runs when something of it is asked first."""
 
-    def __init__(self, catalogue: Catalogue, scans: Iterable[Scan]) -> None:
-        self._datasets = catalogue.datasets
+    def __init__(self, catalogue: Catalogue, scans: Iterable[Scan], people: Iterable[PeopleScan] = ()) -> None:
+        self._datasets, self.of_people = catalogue.datasets, SharedPeople(people)
         self.scans = sorted(scans, key=lambda scan: scan.end - scan.start)
         self._tables: dict[tuple[int, str], list[_Table]] = {}
 
@@ -72,6 +72,10 @@ class SharedScans:
                     if sums in table.sums:
                         return table.days(sums).within(scope.start, scope.end)
         return None
+
+    def people(self, measure: Measure, scope: Scope) -> pd.DataFrame | None:
+        """Period, segment, value and n of distinct people; None if they are not shared."""
+        return self.of_people.found(measure, scope, self._datasets[measure.dataset])
 
     def _of(self, number: int, by: str, scope: Scope) -> list[_Table]:
         if (number, by) not in self._tables:
@@ -114,61 +118,27 @@ class _Running:
     """One scan: which statements it takes."""
 
     def __init__(self, scan: Scan, dataset: Dataset, scope: Scope) -> None:
-        plain = dataclasses.replace(scope, by=None, segments=(), grain=scan.grain, start=scan.start, end=scan.end)
-        self._scan, self._scope = scan, dataclasses.replace(plain, statements=[])
-        self._whole = dataset
+        self._scan, self._reading = scan, Reading(dataset, scope, scan.grain, scan.start, scan.end)
         self._count = len(periods.spine(scan.start, scan.end, scan.grain))
 
     def tables(self) -> Iterable[tuple[str, _Table]]:
-        sums = [one for one in self._scan.sums if self._allowed(one)]
+        """The tables of each dimension."""
+        sums = [one for one in self._scan.sums if self._reading.single((), _said([one]))]
         for dimensions, groups in self._together():
             size = max(1, MOST_CELLS // max(1, groups))
             for first in range(0, len(sums), size):
                 yield from self._asked(dimensions, sums[first : first + size])
 
-    def _dataset(self, needed: Iterable[str], sums: Iterable[Sums]) -> Dataset:
-        """The dataset with only what is read joined."""
-        said = " ".join([*(s.condition for s in sums), *(c.of for s in sums for c in s.needs())])
-        names = set(needed)
-        return self._whole.reading(lambda name: name in names or name in said)
-
-    def _allowed(self, sums: Sums) -> bool:
-        """Whether it counts no row twice: who asks for it alone is told why not."""
-        return self._single((), sums)
-
-    def _single(self, needed: Iterable[str], *sums: Sums) -> bool:
-        try:
-            refuse_fan_out(self._dataset(needed, sums), self._scope)
-        except QueryRefused:
-            return False
-        return True
-
     def _together(self) -> Iterable[tuple[list[str], int]]:
         """Dimensions that are added up in one go, and in how many groups at the most."""
-        named = [name for name in self._scan.dimensions if name != NO_DIMENSION and self._single([name])]
-        sizes = self._sizes(named)
-        few = sorted((n for n in named if sizes[n] <= MOST_SEGMENTS), key=lambda name: sizes[name])
+        sizes = self._reading.sizes(name for name in self._scan.dimensions if name != NO_DIMENSION)
         pack, groups = [NO_DIMENSION], self._count
-        for name in few:
-            if groups * sizes[name] > MOST_GROUPS:
+        for name, size in sizes.items():
+            if groups * size > MOST_GROUPS:
                 yield pack, groups
                 pack, groups = [], self._count
-            pack, groups = [*pack, name], groups * sizes[name]
+            pack, groups = [*pack, name], groups * size
         yield pack, groups
-
-    def _sizes(self, names: list[str]) -> dict[str, int]:
-        """About how many values each dimension has in the range."""
-        if not names:
-            return {}
-        dataset = self._dataset(names, ())
-        counts = [exp.ApproxDistinct(this=trees.segment(dataset, n)).as_(f"d{i}") for i, n in enumerate(names)]
-        try:
-            row = self._run(self._scanned(exp.select(*counts), dataset)).iloc[0]
-        except DiskFull:
-            raise
-        except KpiError:  # a dimension that cannot be computed: who asks for it is told
-            return dict.fromkeys(names, MOST_SEGMENTS + 1)
-        return {name: max(1, int(row[f"d{i}"])) for i, name in enumerate(names)}
 
     def _asked(self, dimensions: list[str], sums: list[Sums]) -> Iterable[tuple[str, _Table]]:
         """The tables of some sums; halved where they cannot be computed together."""
@@ -176,8 +146,9 @@ class _Running:
             return
         parts = dict.fromkeys((column, one.condition) for one in sums for column in one.needs())
         names: dict[Part, str] = {part: f"c{i}" for i, part in enumerate(parts)}
+        self._scan.statements += 1
         try:
-            found = self._run(self._select(dimensions, sums, names))
+            found = self._reading.run(self._select(dimensions, sums, names))
         except DiskFull:
             raise
         except KpiError as error:
@@ -192,15 +163,17 @@ class _Running:
 
     def _select(self, dimensions: list[str], sums: list[Sums], names: dict[Part, str]) -> exp.Query:
         named = [name for name in dimensions if name != NO_DIMENSION]
-        dataset = self._dataset(named, sums)
-        local = trees.local_time(dataset, self._scope, trees.time_type(dataset, self._scope))
+        dataset = self._reading.dataset(named, _said(sums))
         query = exp.select(
-            trees.period(local, self._scope).as_("at"),
+            trees.period(self._reading.local(dataset), self._reading.scope).as_("at"),
             *(trees.segment(dataset, name).as_(f"d{i}") for i, name in enumerate(named)),
             *(column.tree(condition).as_(alias) for (column, condition), alias in names.items()),
         )
-        query = self._scanned(query, dataset).group_by(*(exp.Literal.number(i + 1) for i in range(len(named) + 1)))
-        final: exp.Query | None = None
+        query = self._reading.scanned(query, dataset)
+        query = query.group_by(*(exp.Literal.number(i + 1) for i in range(len(named) + 1)))
+        return trees.assembled(united(self._cuts(dimensions, named, names)), parts=query)
+
+    def _cuts(self, dimensions: list[str], named: list[str], names: dict[Part, str]) -> Iterable[exp.Select]:
         for number, name in enumerate(dimensions):
             segment: exp.Expr = exp.column(f"d{named.index(name)}") if name in named else exp.Literal.string("")
             cut = exp.select(
@@ -209,14 +182,9 @@ class _Running:
                 segment.as_("segment"),
                 *(column.of_parts(exp.column(alias)).as_(alias) for (column, _), alias in names.items()),
             )
-            cut = cut.from_("parts").group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
-            final = cut if final is None else exp.union(final, cut, distinct=False)
-        assert final is not None
-        return trees.assembled(final, parts=query)
+            yield cut.from_("parts").group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
 
-    def _scanned(self, query: exp.Select, dataset: Dataset) -> exp.Select:
-        return trees.scanned(query, dataset, self._scope, trees.time_type(dataset, self._scope))
 
-    def _run(self, query: exp.Query) -> pd.DataFrame:
-        self._scan.statements += 1
-        return trees.run(query, self._scope)
+def _said(sums: Iterable[Sums]) -> list[str]:
+    """SQL that may name dimensions."""
+    return [text for one in sums for text in (one.condition, *(column.of for column in one.needs()))]

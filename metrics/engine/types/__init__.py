@@ -71,6 +71,12 @@ def sums(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return [] if own is None else list(own(kpi, catalogue))
 
 
+def people_of(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+    """Its distinct counts of rows, which a refresh may make together with others', up to which grain; empty: any."""
+    own = getattr(_file_of(kpi), "people_of", None)
+    return [] if own is None else list(own(kpi, catalogue))
+
+
 def settled_at(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:
     """The watermark from which the KPI's own value of the period that ends then is final, on the grain's clock."""
     settled: pd.Timestamp = _file_of(kpi).settled_at(kpi, end, grain, catalogue)

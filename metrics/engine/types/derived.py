@@ -12,7 +12,7 @@ from sqlglot import exp
 from connectors.errors import QueryRefused
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.formula import Reference, formula
-from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
@@ -113,6 +113,11 @@ def propagated(kpi: Derived, values: Mapping[str, pd.Series], variances: Mapping
 def sums(kpi: Derived, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     """Those of the KPIs that it names."""
     return [one for name in catalogue.references(kpi) for one in types.sums(catalogue.kpi(name), catalogue)]
+
+
+def people_of(kpi: Derived, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+    """Those of the KPIs that it names."""
+    return [one for name in catalogue.references(kpi) for one in types.people_of(catalogue.kpi(name), catalogue)]
 
 
 def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

@@ -56,6 +56,17 @@ def sums(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return found
 
 
+def people_of(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+    """Those of its parts."""
+    found = []
+    for part in kpi.parts.values():
+        if not isinstance(part, Measure):
+            found += types.people_of(catalogue.kpi(part), catalogue)
+        elif part.agg == "count_distinct":
+            found.append((part, ""))
+    return found
+
+
 def from_days(kpi: Ratio, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
     """Both sums of the days, where they are counts and sums of which each day's is known."""
     measures = [_adding(part, scope.catalogue) for part in kpi.parts.values()]

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.simple import Simple
 from metrics.engine.coarser_periods import coarser
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
@@ -40,6 +41,13 @@ def sums(kpi: Simple, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     """Counts, sums, means, least and greatest; of a window, those of its days."""
     found = None if kpi.semi_additive else measure_sums(kpi.measure)
     return [] if found is None else [(found, kpi.window.days - 1 if kpi.window else 0)]
+
+
+def people_of(kpi: Simple, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+    """Distinct counts of periods."""
+    if kpi.agg != "count_distinct" or kpi.semi_additive or kpi.window:
+        return []
+    return [(kpi.measure, kpi.grain if kpi.coarser_by else "")]
 
 
 def from_days(kpi: Simple, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
