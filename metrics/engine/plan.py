@@ -19,7 +19,7 @@ from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged
 from metrics.engine.invalidation import clipped, ranges
 from metrics.engine.launch_grain import stored_grains
 from metrics.engine.query import Scope
-from metrics.engine.sql.shared_people import PeopleScan, Span
+from metrics.engine.sql.shared_people import Key, PeopleScan, Span
 from metrics.engine.sql.shared_scans import Scan, SharedScans
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,9 @@ def _sums(work: _Work, grain: str, catalogue: Catalogue) -> Iterator[Scan]:
 
 
 def _people(work: _Work, catalogue: Catalogue) -> Iterator[PeopleScan]:
-    """A scan for each distinct count of one KPI."""
-    dimensions = dict.fromkeys((NO_DIMENSION, *catalogue.dimensions_of(work.kpi)))
-    for measure, longest in types.people_of(work.kpi, catalogue):
-        most = GRAINS.index(longest) if longest else len(GRAINS)
+    """A scan for each count of people of one KPI."""
+    for people in types.people_of(work.kpi, catalogue):
+        most = GRAINS.index(people.longest) if people.longest else len(GRAINS)
         spans = {}
         for scope in work.scopes:
             if scope.grain != "hour" and GRAINS.index(scope.grain) <= most:
@@ -80,10 +79,9 @@ def _people(work: _Work, catalogue: Catalogue) -> Iterator[PeopleScan]:
                 spans[scope.grain] = [(piece.start, piece.end) for piece in found if piece.start < piece.end]
         known = {grain: pieces for grain, pieces in spans.items() if pieces}
         if known:
-            conditions, named = dict.fromkeys([measure.filter]), dict.fromkeys([work.kpi.name])
-            yield PeopleScan(
-                *(measure.dataset, measure.expr, work.changed is None, known, conditions, dict(dimensions), named)
-            )
+            dimensions = dict.fromkeys((NO_DIMENSION, *catalogue.dimensions_of(work.kpi)))
+            named, conditions = dict.fromkeys([work.kpi.name]), dict.fromkeys(people.conditions)
+            yield PeopleScan(people, work.changed is None, known, conditions, dimensions, named)
 
 
 def _reach(scopes: Iterable[Scope]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
@@ -106,10 +104,10 @@ def _joined(found: list[Scan]) -> list[Scan]:
 
 
 def _joined_people(found: list[PeopleScan]) -> list[PeopleScan]:
-    """Those of one dataset and expression together."""
-    result: dict[tuple[str, str, bool], PeopleScan] = {}
+    """Those of the same people together."""
+    result: dict[tuple[Key, bool], PeopleScan] = {}
     for scan in found:
-        into = result.setdefault((scan.dataset, scan.entity, scan.whole), scan)
+        into = result.setdefault((scan.people.key, scan.whole), scan)
         if into is not scan:
             _join(into, scan)
             into.conditions.update(scan.conditions)

@@ -16,6 +16,7 @@ from metrics.engine.frames import filled, scope_index, spined
 from metrics.engine.grids import Days, grid
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.sql.shared_people import people_of_rows
 from metrics.engine.sql.sums import ROWS, Sums, measure_sums
 
 
@@ -27,9 +28,10 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
     def count() -> pd.DataFrame:
         if (sums := measure_sums(measure)) and (shared := summed(sums, scope, zero=zero)) is not None:
             return shared
-        scans = scope.shared.scans if scope.shared else None
-        if scans and (people := scans.people(measure, scope)) is not None:
-            return spined(people, scope, measure.dataset, zero=zero)
+        scans = scope.shared.scans if scope.shared and measure.agg == "count_distinct" else None
+        if scans and (people := scans.people(people_of_rows(measure), scope)) is not None:
+            counted = people[0].rename(columns={"people": trees.VALUE})
+            return spined(counted.assign(n=counted[trees.VALUE]), scope, measure.dataset, zero=zero)
         return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)

@@ -18,12 +18,11 @@ from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import NO_DIMENSION
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import Measure
 from metrics.engine import periods
 from metrics.engine.grids import Days, Grid
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.shared_people import PeopleScan, SharedPeople
+from metrics.engine.sql.shared_people import People, PeopleScan, SharedPeople
 from metrics.engine.sql.shared_reading import Reading, united
 from metrics.engine.sql.sums import ROWS, Column, Sums
 
@@ -73,9 +72,9 @@ class SharedScans:
                         return table.days(sums).within(scope.start, scope.end)
         return None
 
-    def people(self, measure: Measure, scope: Scope) -> pd.DataFrame | None:
-        """Period, segment, value and n of distinct people; None if they are not shared."""
-        return self.of_people.found(measure, scope, self._datasets[measure.dataset])
+    def people(self, people: People, scope: Scope) -> list[pd.DataFrame] | None:
+        """Period, segment and `people` of each of their conditions; None if they are not shared."""
+        return self.of_people.found(people, scope, self._datasets[people.dataset])
 
     def _of(self, number: int, by: str, scope: Scope) -> list[_Table]:
         if (number, by) not in self._tables:

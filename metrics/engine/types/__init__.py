@@ -22,6 +22,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
+from metrics.engine.sql.shared_people import People as Counted
 from metrics.engine.sql.sums import Sums
 
 
@@ -71,8 +72,8 @@ def sums(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return [] if own is None else list(own(kpi, catalogue))
 
 
-def people_of(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Measure, str]]:
-    """Its distinct counts of rows, which a refresh may make together with others', up to which grain; empty: any."""
+def people_of(kpi: KpiCommon, catalogue: Catalogue) -> list[Counted]:
+    """Who is counted of it, which a refresh may do together with others'."""
     own = getattr(_file_of(kpi), "people_of", None)
     return [] if own is None else list(own(kpi, catalogue))
 

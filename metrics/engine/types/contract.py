@@ -7,7 +7,7 @@ May offer, too: sampling(kpi, frame): the sampling variance of each value of an 
 people(kpi, catalogue): what each person adds to a value (sampling.People), where that must be counted; None: it cannot.
 per_person(kpi, catalogue): what it is for one person (per_person.PerPerson); a text says why nothing.
 sums(kpi, catalogue): what of it a refresh may count for several KPIs at once, and from how many days before.
-people_of(kpi, catalogue): distinct counts of it, alike, and the longest grain that they are asked at (empty: any).
+people_of(kpi, catalogue): whom of it a refresh may count for several KPIs, grains and dimensions at once.
 from_days(kpi, daily, scope): its values of longer periods, of those of their days; None where these do not tell.
 propagated(kpi, values, variances): the sampling variance of values that are made of other KPIs', by those'.
 """

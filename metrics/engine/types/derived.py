@@ -12,11 +12,12 @@ from sqlglot import exp
 from connectors.errors import QueryRefused
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.formula import Reference, formula
-from metrics.catalog.models.kpi import KpiCommon, Measure
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql.shared_people import People
 from metrics.engine.sql.sums import Sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
@@ -115,7 +116,7 @@ def sums(kpi: Derived, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return [one for name in catalogue.references(kpi) for one in types.sums(catalogue.kpi(name), catalogue)]
 
 
-def people_of(kpi: Derived, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+def people_of(kpi: Derived, catalogue: Catalogue) -> list[People]:
     """Those of the KPIs that it names."""
     return [one for name in catalogue.references(kpi) for one in types.people_of(catalogue.kpi(name), catalogue)]
 

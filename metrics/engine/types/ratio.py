@@ -14,6 +14,8 @@ from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import People
 from metrics.engine.sql.measures import measure_facts, summed_days
+from metrics.engine.sql.shared_people import People as Counted
+from metrics.engine.sql.shared_people import people_of_rows
 from metrics.engine.sql.sums import Column, Sums, measure_sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
@@ -56,14 +58,14 @@ def sums(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return found
 
 
-def people_of(kpi: Ratio, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+def people_of(kpi: Ratio, catalogue: Catalogue) -> list[Counted]:
     """Those of its parts."""
     found = []
     for part in kpi.parts.values():
         if not isinstance(part, Measure):
             found += types.people_of(catalogue.kpi(part), catalogue)
         elif part.agg == "count_distinct":
-            found.append((part, ""))
+            found.append(people_of_rows(part))
     return found
 
 

@@ -10,7 +10,6 @@ from sqlglot import exp
 
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
-from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.simple import Simple
 from metrics.engine.coarser_periods import coarser
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
@@ -21,6 +20,8 @@ from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
 from metrics.engine.sql.measures import measure_facts, summed_days
+from metrics.engine.sql.shared_people import People as Counted
+from metrics.engine.sql.shared_people import people_of_rows
 from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.sql.windows import windowed
 from metrics.engine.types.contract import ends_with_its_period
@@ -43,11 +44,11 @@ def sums(kpi: Simple, catalogue: Catalogue) -> list[tuple[Sums, int]]:
     return [] if found is None else [(found, kpi.window.days - 1 if kpi.window else 0)]
 
 
-def people_of(kpi: Simple, catalogue: Catalogue) -> list[tuple[Measure, str]]:
+def people_of(kpi: Simple, catalogue: Catalogue) -> list[Counted]:
     """Distinct counts of periods."""
     if kpi.agg != "count_distinct" or kpi.semi_additive or kpi.window:
         return []
-    return [(kpi.measure, kpi.grain if kpi.coarser_by else "")]
+    return [people_of_rows(kpi.measure, kpi.grain if kpi.coarser_by else "")]
 
 
 def from_days(kpi: Simple, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
