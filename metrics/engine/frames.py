@@ -171,9 +171,11 @@ def only_mature(frame: pd.DataFrame, scope: Scope, datasets: Sequence[str], matu
     result = frame.assign(complete=np.tile(np.array(complete(index, scope, datasets, maturity), dtype=bool), count))
     low = np.tile(low, count)
     result.loc[low, ["value", "numerator"]] = float("nan")
+    parts = result["parts"].to_numpy(dtype=object, copy=True)
     for row in np.flatnonzero(low):
-        if (parts := result["parts"].iloc[row]) is not None:
-            result.iat[row, result.columns.get_loc("parts")] = (parts[0], *(float("nan"),) * (len(parts) - 1))
+        if parts[row] is not None:
+            parts[row] = (parts[row][0], *(float("nan"),) * (len(parts[row]) - 1))
+    result["parts"] = pd.Series(parts, index=result.index, dtype=object)
     return result[FACT_COLUMNS]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from connectors.errors import QueryRefused
@@ -44,8 +46,8 @@ class KeptValues:
         frame = self._of(kpi).get((grain, dimension))
         if frame is None:
             return None
-        outside = frame["n"].mask(_within(frame["period"], spans)).groupby(frame["segment"]).sum()
-        return {str(segment): int(n) for segment, n in sorted(outside.items())}
+        n = frame["n"].to_numpy("float64", na_value=0.0)
+        return dict(sorted(_sums(frame["segment"], np.where(_within(frame["period"], spans), 0.0, n)).items()))
 
     def periods(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
         """FACT_COLUMNS of the scope's periods: stored, and counted anew where touched, or all of them.
@@ -64,7 +66,7 @@ class KeptValues:
         found = self._whole[key]
         if found is None:
             return None
-        return found[(found["period"] >= scope.start) & (found["period"] < scope.end)]
+        return found[_within(found["period"], [(scope.start, scope.end)])]
 
     def _assembled(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
         changed = self._work.get(kpi.name, ())
@@ -94,6 +96,7 @@ class KeptValues:
     def _of(self, kpi: str) -> dict[tuple[str, str], pd.DataFrame]:
         if kpi not in self._stored:
             frame = self._staging.valid_values(kpi)
+            frame["segment"] = frame["segment"].astype("object")
             grouped = frame.groupby(["grain", "dimension"], sort=False)
             self._stored[kpi] = {(str(grain), str(by)): part for (grain, by), part in grouped}
         return self._stored[kpi]
@@ -120,14 +123,20 @@ def touched(kpi: KpiCommon, scope: Scope, spans: Spans, outside: Mapping[str, in
     frames = [types.facts(kpi, piece)[FACT_COLUMNS] for piece in inner]
     inside: Counter[str] = Counter()
     for frame in frames:
-        for segment, n in frame.groupby("segment")["n"].sum().items():
-            inside[str(segment)] += int(n)
+        inside.update(_sums(frame["segment"], frame["n"].to_numpy("float64", na_value=0.0)))
     gone = any(not outside[s] + inside[s] for s in outside)
     return None if gone or set(inside) - set(outside) else frames
 
 
-def _within(moments: pd.Series, spans: Spans) -> pd.Series:
-    found = pd.Series(data=False, index=moments.index)
+def _sums(segments: pd.Series, n: Any) -> dict[str, int]:
+    codes, names = pd.factorize(segments)
+    sums = np.bincount(codes, weights=n, minlength=len(names))
+    return {str(name): int(x) for name, x in zip(names, sums, strict=True)}
+
+
+def _within(moments: pd.Series, spans: Spans) -> Any:
+    at = moments.to_numpy(dtype="datetime64[us]")
+    found = np.zeros(len(at), dtype=bool)
     for a, b in spans:
-        found |= (moments >= a) & (moments < b)
+        found |= (at >= np.datetime64(a)) & (at < np.datetime64(b))
     return found

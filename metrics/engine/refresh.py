@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from connectors.errors import DiskFull, KpiError, Problem, QueryLimit, QueryRefused
@@ -132,23 +133,25 @@ def values(
     Returns the values and, for each grain and dimension, the ranges of periods that they stand for (TOUCHED columns):
     what is stored there otherwise is no longer valid.
     """
-    parts: list[pd.DataFrame] = []
+    parts: list[tuple[str, str, pd.DataFrame]] = []
     spans: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
+    stored = stored_grains(kpi, catalogue, kpi.offered_grains)
+    every = [default_scope(kpi, grain, catalogue, staging, states) for grain in stored]
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        stored = stored_grains(kpi, catalogue, kpi.offered_grains)
-        grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
-        full = [default_scope(kpi, g, catalogue, staging, states) for g in grains]
+        full = [scope for scope in every if scope.grain != "hour" or dimension == NO_DIMENSION]
         scopes = [dataclasses.replace(scope, by=dimension or None, shared=shared) for scope in full]
         kept = shared.kept if shared else None
         pieces = None if changed is None or kept is None else _pieces(kpi, scopes, kept, changed)
         if pieces is None:
-            spans += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
+            spans += [(s.grain, dimension, pd.Timestamp(0), FAR) for s in scopes]
             pieces = _whole(kpi, scopes)
         else:
             spans += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
-        parts += [frame.assign(grain=grain, dimension=dimension) for grain, frame in pieces if len(frame)]
-    columns = ["grain", "dimension", *FACT_COLUMNS]
-    frame = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+        parts += [(grain, dimension, frame) for grain, frame in pieces if len(frame)]
+    frame = pd.concat([f for *_, f in parts], ignore_index=True) if parts else pd.DataFrame(columns=FACT_COLUMNS)
+    for place, column in enumerate(("grain", "dimension")):
+        each = np.repeat(np.array([part[place] for part in parts], dtype=object), [len(f) for *_, f in parts])
+        frame.insert(place, column, pd.array(each, dtype="str"))
     return frame, pd.DataFrame(spans, columns=list(TOUCHED))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -114,6 +114,17 @@ def per_person(kpi: KpiCommon, catalogue: Catalogue) -> PerPerson | str:
         return found
     nobody = next((p.dataset for p in found.parts if not catalogue.datasets[p.dataset].entity), "")
     return f"dataset {nobody} does not say whose its rows are: write its `entity:`" if nobody else found
+
+
+def same_periods(several: Sequence[pd.DataFrame]) -> bool:
+    """Whether all of these are of the same segments and periods, row by row."""
+    first = several[0]
+    return all(
+        len(frame) == len(first)
+        and bool((frame["period"].to_numpy() == first["period"].to_numpy()).all())
+        and bool((frame["segment"].to_numpy(dtype=object) == first["segment"].to_numpy(dtype=object)).all())
+        for frame in several[1:]
+    )
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:

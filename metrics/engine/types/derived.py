@@ -32,7 +32,12 @@ def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
     found = [_part(reference, scope) for reference in parsed.references]
     segments = list(dict.fromkeys(s for frame, *_ in found for s in frame["segment"]))
     parts = [_named(frame, part, inner, shift, i, segments) for i, (frame, part, inner, shift) in enumerate(found)]
-    both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
+    both = parts[0]
+    if types.same_periods(parts):
+        own = [part.drop(columns=["segment", "period"]).set_axis(both.index) for part in parts[1:]]
+        both = pd.concat([both, *own], axis=1)
+    else:
+        both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
     count = range(len(parts))
     columns = {f"p{i}": both[f"p{i}"] for i in count}
     done = [both[f"complete{i}"].fillna(False).astype(bool) for i in count]

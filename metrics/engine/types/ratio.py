@@ -27,7 +27,10 @@ def facts(kpi: Ratio, scope: Scope) -> pd.DataFrame:
     parts = [_part(kpi, key, scope) for key in ("numerator", "denominator")]
     segments = list(dict.fromkeys(s for _, frame in parts for s in frame["segment"]))
     top, bottom = (types.with_segments(frame, part, segments, scope) for part, frame in parts)
-    both = bottom.merge(top, on=["segment", "period"], how="outer", suffixes=("", "_top"))
+    if types.same_periods([bottom, top]):
+        both = bottom.assign(value_top=top["value"].to_numpy(), complete_top=top["complete"].to_numpy())
+    else:
+        both = bottom.merge(top, on=["segment", "period"], how="outer", suffixes=("", "_top"))
     numerator, denominator = both["value_top"], both["value"]
     result = both.assign(
         value=numerator / denominator.where(denominator != 0),

@@ -97,7 +97,8 @@ def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.
         start=scope.start - DAY,
         end=scope.end + (kpi.length + 2) * LONGEST[kpi.unit] if kpi.mode == "bounded" else None,
     ).distinct()
-    returns = returns.where(back.entity.isin(query=exp.select("entity").from_("cohort")))
+    if start.few:  # else nearly everybody's are read, and each would be looked up for nothing
+        returns = returns.where(back.entity.isin(query=exp.select("entity").from_("cohort")))
     start_on, back_on = exp.column("start_on", "cohort"), exp.column("back_on", "returns")
     after = exp.GT(this=back_on.copy(), expression=start_on.copy())
     pairs = (

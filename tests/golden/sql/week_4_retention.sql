@@ -79,19 +79,12 @@ WITH cte__starts AS (
   FROM "sessions"
   WHERE
     (
-      (
-        "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
-        AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
-      )
-      AND NOT (
-        "user_id"
-      ) IS NULL
+      "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
     )
-    AND "user_id" IN (
-      SELECT
-        entity
-      FROM cte__cohort
-    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
 ), cte__pairs AS (
   SELECT
     cte__cohort.segment,
@@ -210,19 +203,12 @@ WITH cte__starts AS (
   FROM "sessions"
   WHERE
     (
-      (
-        "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
-        AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
-      )
-      AND NOT (
-        "user_id"
-      ) IS NULL
+      "started_at" >= CAST('2025-10-19 00:00:00' AS TIMESTAMP)
+      AND "started_at" < CAST('2027-03-01 00:00:00' AS TIMESTAMP)
     )
-    AND "user_id" IN (
-      SELECT
-        entity
-      FROM cte__cohort
-    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
 ), cte__pairs AS (
   SELECT
     cte__cohort.segment,
