@@ -21,6 +21,7 @@ from jobs.project.health import remember_state
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
+from metrics.engine.explain import Explained
 from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
@@ -93,11 +94,12 @@ def sync(
     full: bool = False,
     dry_run: bool = False,
     anew: bool = False,
+    explained: Explained | None = None,
     now: datetime,
 ) -> Iterator[Progress | SyncResult]:
     """Yield progress, then one SyncResult. A source that fails leaves its tables as they were, the others go on.
 
-    anew: begin without what was published, where none of it can be read.
+    anew: begin without what was published, where none of it can be read. explained: is told what the refresh read.
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
     started = time.monotonic()
@@ -119,7 +121,6 @@ def sync(
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
         states, failing = _states(staging, catalogue, sources, runs, now)
-        result: SyncResult | None = None
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
             result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()), samples=samples)
@@ -129,7 +130,7 @@ def sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            for index, one in enumerate(refresh(staging, catalogue, states, failing, kpis=catalogue.kpis)):
+            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))

@@ -97,15 +97,30 @@ class Series:
 
 
 @dataclass
+class Cost:
+    """Statements, and seconds that the engine took for them."""
+
+    statements: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.statements += 1
+        self.seconds += seconds
+
+
+@dataclass
 class Shared:
     """What the KPIs of one refresh share. answers: of parts that several name; scans: what is read for all together;
 
-    kept: values that are stored and still hold.
+    kept: values that are stored and still hold; costs: KPI → what was asked for it alone; kpi: whose turn it is.
     """
 
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict)
     scans: SharedScans | None = None
     kept: KeptValues | None = None
+    costs: dict[str, Cost] = field(default_factory=dict)
+    kpi: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
+from metrics.engine.explain import Explained
 from metrics.engine.invalidation import dataset_ranges, ranges
 from metrics.engine.kept_values import KeptValues, touched
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
@@ -41,11 +42,11 @@ def refresh(
     states: Mapping[str, DatasetState],
     failing: Mapping[str, KpiError],
     *,
-    kpis: Mapping[str, KpiCommon],
+    explained: Explained | None = None,
 ) -> Iterator[Refreshed]:
     """Compute and store the values of each KPI that this sync touched; of a new definition all.
 
-    failing: datasets of which nothing is known, and why: their KPIs fail for that.
+    failing: datasets of which nothing is known, and why: their KPIs fail for that. explained: is told what was read.
 
     One that fails is reported, its values end, and the others go on. One that takes too much keeps the values that it
     has: they are told to be of an earlier generation, and all of it is computed anew next time.
@@ -55,15 +56,16 @@ def refresh(
     whole = {name: d for name, d in catalogue.datasets.items() if name not in failing}
     days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
     failed = staging.failures()
-    work = _work(staging, catalogue, kpis, failing, days)
+    work = _work(staging, catalogue, failing, days)
     scans, kept = shared_scans(work, catalogue, staging, states), KeptValues(staging, catalogue, states, work)
     shared = Shared(scans=scans, kept=kept)
-    for name, kpi in kpis.items():
+    for name, kpi in catalogue.kpis.items():
         try:
             definition = catalogue.definition(name)
             if wrong := next((d for d in catalogue.datasets_of(kpi) if d in failing), ""):
                 raise failing[wrong]
             if name in work:
+                shared.kpi = name
                 frame, touched = values(kpi, catalogue, staging, states, work[name], shared)
                 staging.store_values(name, definition, catalogue.definition_text(name), frame, touched)
             yield Refreshed(name)
@@ -77,18 +79,19 @@ def refresh(
             staging.store_failure(name, failure)
             document = catalogue.documents[f"kpi:{name}"]
             yield Refreshed(name, document.problem((), failure.code, failure.message, failure.hint))
+    if explained is not None:
+        explained.tell(shared, work)
 
 
 def _work(
     staging: Staging,
     catalogue: Catalogue,
-    kpis: Mapping[str, KpiCommon],
     failing: Mapping[str, KpiError],
     days: Mapping[str, DirtyRanges | None],
 ) -> dict[str, DirtyRanges | None]:
     """KPI → the days that this sync touched, of those that it touched at all; None = all."""
     live, failed, found = staging.live_definitions(), staging.failures(), {}
-    for name, kpi in kpis.items():
+    for name, kpi in catalogue.kpis.items():
         if any(dataset in failing for dataset in catalogue.datasets_of(kpi)):
             continue
         known = live.get(name) == catalogue.definition(name) and name not in failed

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from connectors.warehouse.contract import Staging
+from metrics.engine.explain import Explained
 from metrics.engine.plan import shared_scans
 from metrics.engine.query import Shared
 from metrics.engine.refresh import values
@@ -106,17 +107,19 @@ def compare(project: Builder, names: Sequence[str] = ()) -> dict[str, int]:
     reader = opened.reader()
     catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
     work = dict.fromkeys(names or catalogue.kpis)
-    scans = shared_scans(work, catalogue, reader, states)
+    shared = Shared(scans=shared_scans(work, catalogue, reader, states))
     for name in work:
         whole = cast("Staging", reader)  # computing everything anew only reads
         try:
             alone = values(catalogue.kpis[name], catalogue, whole, states, None, Shared())[0]
         except Exception as error:
             with pytest.raises(type(error)):
-                values(catalogue.kpis[name], catalogue, whole, states, None, Shared(scans=scans))
+                values(catalogue.kpis[name], catalogue, whole, states, None, shared)
             continue
-        same(values(catalogue.kpis[name], catalogue, whole, states, None, Shared(scans=scans))[0], alone)
-    return {f"{scan.dataset} by {scan.grain}": scan.statements for scan in scans.scans}
+        same(values(catalogue.kpis[name], catalogue, whole, states, None, shared)[0], alone)
+    explained = Explained()
+    explained.tell(shared, work)
+    return {f"{scan.dataset} {scan.what}": scan.statements for scan in explained.scans}
 
 
 @pytest.mark.parametrize("seed", range(cases(fast=1, slow=4, full=60)))
@@ -124,7 +127,7 @@ def test_together_is_as_alone(project: Builder, seed: int) -> None:
     world(project, SEED + seed)
     project.sync()
     asked = compare(project)
-    assert asked["events by day"] and asked["events by hour"] == 1
+    assert asked["events sums"] and asked["events hourly sums"] == 1
 
 
 @pytest.mark.slow
@@ -137,7 +140,7 @@ def test_each_dimension_or_aggregate_by_itself_too(
     few = compare(project, ("mean", "nps", "total_web", "of_sums"))
     monkeypatch.setattr(scanning, limit, 1)
     many = compare(project, ("mean", "nps", "total_web", "of_sums"))
-    assert few["events by day"] < many["events by day"]
+    assert few["events sums"] < many["events sums"]
 
 
 @pytest.mark.slow

@@ -81,7 +81,11 @@ class PeopleScan:
     conditions: dict[str, None] = field(default_factory=dict)
     dimensions: dict[str, None] = field(default_factory=dict)
     kpis: dict[str, None] = field(default_factory=dict)
-    statements: int = 0
+
+    @property
+    def called(self) -> str:
+        """Whose its costs are."""
+        return f"people {' '.join(self.people.key)} {self.whole}"
 
     def covers(self, people: People, scope: Scope) -> bool:
         """Whether it has all that is asked for."""
@@ -123,7 +127,7 @@ class _Running:
     def __init__(self, scan: PeopleScan, dataset: Dataset, scope: Scope) -> None:
         every = [span for spans in scan.spans.values() for span in spans]
         self._scan = scan
-        self._reading = Reading(dataset, scope, "day", min(a for a, _ in every), max(b for _, b in every))
+        self._reading = Reading(scan.called, dataset, scope, "day", min(a for a, _ in every), max(b for _, b in every))
 
     def tables(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """(grain, dimension, condition) → its people."""
@@ -137,7 +141,6 @@ class _Running:
     ) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """Halved where they cannot be computed together."""
         cuts = [(grain, by, c) for grain in self._scan.spans for by in (NO_DIMENSION, *named) for c in conditions]
-        self._scan.statements += 1
         try:
             found = self._reading.run(self._select(named, conditions, cuts))
         except DiskFull:

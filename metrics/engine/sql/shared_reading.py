@@ -20,9 +20,15 @@ MOST_SEGMENTS = 400  # of a dimension of more values nothing is shared: it is no
 
 
 class Reading:
-    """A dataset in a range of days (or hours), read for several KPIs at once. scope: whose reader is used."""
+    """A dataset in a range of days (or hours), read for several KPIs at once. called: whose its costs are.
 
-    def __init__(self, dataset: Dataset, scope: Scope, grain: str, start: pd.Timestamp, end: pd.Timestamp) -> None:
+    scope: whose reader is used.
+    """
+
+    def __init__(
+        self, called: str, dataset: Dataset, scope: Scope, grain: str, start: pd.Timestamp, end: pd.Timestamp
+    ) -> None:
+        self.called = called
         plain = dataclasses.replace(scope, by=None, segments=(), grain=grain, start=start, end=end)
         self._whole, self.scope = dataset, dataclasses.replace(plain, statements=[])
 
@@ -78,7 +84,15 @@ class Reading:
 
     def run(self, query: exp.Query) -> pd.DataFrame:
         """Its rows. Raises WarehouseError, QueryLimit."""
-        return trees.run(query, self.scope)
+        shared = self.scope.shared
+        before = shared.kpi if shared else ""
+        if shared:
+            shared.kpi = self.called
+        try:
+            return trees.run(query, self.scope)
+        finally:
+            if shared:
+                shared.kpi = before
 
 
 def united(cuts: Iterable[exp.Query]) -> exp.Query:

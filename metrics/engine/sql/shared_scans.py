@@ -44,7 +44,11 @@ class Scan:
     dimensions: dict[str, None] = field(default_factory=dict)
     kpis: dict[str, None] = field(default_factory=dict)
     whole: bool = False  # nothing lies before it
-    statements: int = 0
+
+    @property
+    def called(self) -> str:
+        """Whose its costs are."""
+        return f"sums {self.dataset} {self.grain} {self.start} {self.end}"
 
     def covers(self, scope: Scope) -> bool:
         """Whether it has all rows of a scope."""
@@ -117,7 +121,7 @@ class _Running:
     """One scan: which statements it takes."""
 
     def __init__(self, scan: Scan, dataset: Dataset, scope: Scope) -> None:
-        self._scan, self._reading = scan, Reading(dataset, scope, scan.grain, scan.start, scan.end)
+        self._scan, self._reading = scan, Reading(scan.called, dataset, scope, scan.grain, scan.start, scan.end)
         self._count = len(periods.spine(scan.start, scan.end, scan.grain))
 
     def tables(self) -> Iterable[tuple[str, _Table]]:
@@ -145,7 +149,6 @@ class _Running:
             return
         parts = dict.fromkeys((column, one.condition) for one in sums for column in one.needs())
         names: dict[Part, str] = {part: f"c{i}" for i, part in enumerate(parts)}
-        self._scan.statements += 1
         try:
             found = self._reading.run(self._select(dimensions, sums, names))
         except DiskFull:
