@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -95,7 +95,17 @@ def filled(
     for column, values in columns.items():
         place = values.reshape(len(names), len(index))[:count, at : at + len(days.index)]
         place[days.rows] = days.columns[column][days.rows] if column in days.columns else np.nan
-    return _frame(names, index, columns, complete(index, scope, (dataset,)))
+    return _frame(names, index, columns, _once(scope, "complete", dataset, lambda: complete(index, scope, (dataset,))))
+
+
+def _once(scope: Scope, what: str, dataset: str, tell: Callable[[], list[bool]]) -> list[bool]:
+    """What is known of a dataset in each period of a scope: told once to all KPIs of a refresh."""
+    if scope.shared is None:
+        return tell()
+    key = what, dataset, scope.grain, scope.start, scope.end
+    if key not in scope.shared.flags:
+        scope.shared.flags[key] = tell()
+    return scope.shared.flags[key]
 
 
 def known_value(value: Any) -> float | None:
@@ -119,7 +129,9 @@ def _empty_columns(
     zero: bool | Collection[str],
     parts: Sequence[str] = (),
 ) -> dict[str, np.ndarray[Any, Any]]:
-    seen = np.array(observed(index, scope.states.get(dataset), scope), dtype=bool)
+    seen = np.array(
+        _once(scope, "observed", dataset, lambda: observed(index, scope.states.get(dataset), scope)), dtype=bool
+    )
     zeros = {"n", *(zero if isinstance(zero, Collection) else ("value",) if zero else ())}
     names = ("value", "numerator", "denominator", "n", *parts)
     return {name: np.tile(np.where(seen & (name in zeros), 0.0, np.nan), count) for name in names}
@@ -134,7 +146,7 @@ def _frame(
     values = {name: columns.pop(name) for name in ("value", "numerator", "denominator")}
     return pd.DataFrame(
         {
-            "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
+            "segment": pd.array(names, dtype="str").take(np.repeat(np.arange(len(names)), len(index))),
             "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)),
             **values,
             "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),

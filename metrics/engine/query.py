@@ -113,12 +113,14 @@ class Cost:
 class Shared:
     """What the KPIs of one refresh share. answers: of parts that several name; scans: what is read for all together;
 
-    kept: values that are stored and still hold; costs: KPI → what was asked for it alone; kpi: whose turn it is.
+    kept: values that are stored and still hold; flags: what is known of datasets in the periods of a scope.
+    costs: KPI → what was asked for it alone; kpi: whose turn it is.
     """
 
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict)
     scans: SharedScans | None = None
     kept: KeptValues | None = None
+    flags: dict[Any, list[bool]] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     kpi: str = ""
 

@@ -50,7 +50,9 @@ def summed(sums: Sums, scope: Scope, *, zero: bool | Collection[str], parts: Seq
 def summed_days(
     daily: pd.DataFrame, sums: Sums, scope: Scope, *, zero: bool | Collection[str], parts: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """FACT_COLUMNS of a scope of longer periods than days, of those of its days."""
+    """FACT_COLUMNS of a scope of longer periods than days, of those of its days; as counted together, if they were."""
+    if (shared := summed(sums, scope, zero=zero, parts=parts)) is not None:
+        return shared
     index = periods.spine(scope.start, scope.end, "day")
     empty = {"value"} if zero is True else set(zero or ())
     return _filled(grid(daily, index, sums.ways, parts, empty), sums, scope, zero=zero, parts=parts)
