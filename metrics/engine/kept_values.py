@@ -66,6 +66,8 @@ class KeptValues:
         found = self._whole[key]
         if found is None:
             return None
+        if scope.start <= reach.start and reach.end <= scope.end:
+            return found
         return found[_within(found["period"], [(scope.start, scope.end)])]
 
     def _assembled(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
