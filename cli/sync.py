@@ -31,6 +31,9 @@ def sync(
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin without what was published, where none of it can be read.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what was read, for which KPIs, and what that took.")
+    ] = False,
     json_: JsonOption = False,
     events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr.")] = False,
     now: NowOption = None,
@@ -41,11 +44,13 @@ def sync(
     example: kpi sync app_sessions
     """
     from jobs.sync import sync as run_sync
+    from metrics.engine.explain import Explained
 
-    opened = open_project_at(project)
-    result = _follow(run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, now=clock(now)), events)
+    opened, explained = open_project_at(project), Explained() if explain else None
+    steps = run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, explained=explained, now=clock(now))
+    result = _follow(steps, events)
     if json_:
-        print_json(result.as_dict())
+        print_json(result.as_dict() | ({"plan": explained.as_dict()} if explained else {}))
     else:
         rows = [r.as_dict() for r in result.sources]
         print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
@@ -57,6 +62,8 @@ def sync(
             told = zip(sample.columns.items(), first, strict=True)
             rows = [{"column": c, "type": kind, "first": " | ".join(values)} for (c, kind), values in told]
             print_table(rows, ["column", "type", "first"])
+        if explained:
+            _print_plan(explained.as_dict())
     for words in result.warnings:
         warn(words)
     for run_ in result.sources:
@@ -65,6 +72,28 @@ def sync(
     for line in (*map(str, result.problems), *result.alerts):
         typer.echo(line, err=True)
     raise typer.Exit(1 if result.failed else 0)
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
+    """What a refresh read: scans that KPIs shared, then what each asked for alone, the costliest first."""
+    typer.echo("\nread for several KPIs at once")
+    scans = [
+        {
+            **scan,
+            "from": scan["start"],
+            "to": scan["end"],
+            "kpis": len(scan["kpis"]),
+            "by": ", ".join(scan["dimensions"]),
+        }
+        for scan in plan["scans"]
+    ]
+    print_table(scans, ["dataset", "what", "from", "to", "by", "counts", "kpis", "statements", "seconds"])
+    typer.echo("\nread for one KPI")
+    kpis = [
+        {**one, "days": ", ".join(f"{a} to {b or 'now'}" for a, b in one["touched"]) or "all"}
+        for one in sorted(plan["kpis"], key=lambda one: -one["seconds"])
+    ]
+    print_table(kpis, ["kpi", "days", "statements", "seconds"])
 
 
 @partial(verb, of=app)

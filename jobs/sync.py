@@ -22,6 +22,7 @@ from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
+from metrics.engine.explain import Explained
 from metrics.engine.launch_grain import lacks_launch_grain
 from metrics.engine.refresh import refresh
 from metrics.quality.data_quality import data_quality_warnings
@@ -86,15 +87,16 @@ def sync(
     full: bool = False,
     dry_run: bool = False,
     anew: bool = False,
+    explained: Explained | None = None,
     now: datetime,
 ) -> Iterator[Progress | SyncResult]:
     """Yield progress, then one SyncResult. A source that fails leaves its tables as they were, the others go on.
 
-    anew: begin without what was published, where none of it can be read.
+    anew: begin without what was published, where none of it can be read. explained: is told what the refresh read.
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
     pace, published = Pace(project.sync_log.steps()), False
-    for step in pace.timed(_sync(project, names, full=full, dry_run=dry_run, anew=anew, now=now)):
+    for step in pace.timed(_sync(project, names, full=full, dry_run=dry_run, anew=anew, explained=explained, now=now)):
         published |= isinstance(step, SyncResult) and step.published
         yield step
     if published:
@@ -102,7 +104,14 @@ def sync(
 
 
 def _sync(
-    project: Project, names: Sequence[str], *, full: bool, dry_run: bool, anew: bool, now: datetime
+    project: Project,
+    names: Sequence[str],
+    *,
+    full: bool,
+    dry_run: bool,
+    anew: bool,
+    explained: Explained | None,
+    now: datetime,
 ) -> Iterator[Progress | SyncResult]:
     started = time.monotonic()
     sources = project.sources.all()
@@ -123,7 +132,6 @@ def _sync(
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging)
         states, failing = _states(staging, catalogue, sources, runs, now)
-        result: SyncResult | None = None
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
             result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()), samples=samples)
@@ -133,7 +141,7 @@ def _sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            for index, one in enumerate(refresh(staging, catalogue, states, failing, kpis=catalogue.kpis)):
+            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))

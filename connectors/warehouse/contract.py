@@ -274,6 +274,9 @@ class Staging(Loading, Protocol):
     ) -> Mapping[str, int] | None:
         """Segments of the valid values → their n outside of these ranges of periods; None = nothing is stored."""
 
+    def valid_values(self, kpi: str) -> pd.DataFrame:
+        """A KPI's valid values of all grains and dimensions: `grain`, `dimension` and the columns of StoredSeries."""
+
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         """Record the dataset states of this generation."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 
 from metrics.engine import frames, periods
@@ -16,17 +17,26 @@ def coarser(short: pd.DataFrame, scope: Scope, dataset: str, how: str) -> pd.Dat
     With `last` it is complete when its last one is, otherwise when all are. It has no parts.
     """
     how = how if how in ("mean", "max") else "last"
-    known = short[short["n"].notna()].copy()
-    known["period"] = periods.floors(known["period"], scope.grain, scope.week_start_days)
-    grouped = known.groupby(["segment", "period"], sort=False, dropna=False)
-    taken = grouped.agg(value=("value", how), n=("n", "last")).reset_index()
-    if how == "last":  # pandas' last skips what is unknown; the last one may be
-        taken["value"] = grouped["value"].nth(-1).to_numpy()
-    result = frames.spined(taken[["segment", "period", "value", "n"]], scope, dataset, zero=False)
-    ready = grouped["complete"].agg("last" if how == "last" else "all").rename("ready").reset_index()
-    merged = result.merge(ready, on=["segment", "period"], how="left")
-    keep = merged["ready"].fillna(False).astype(bool) | (scope.grain == periods.TOTAL)
-    return merged.assign(complete=merged["complete"] & keep)[FACT_COLUMNS]
+    known = short[short["n"].notna().to_numpy()]
+    codes, segments = pd.factorize(known["segment"].astype("object"))
+    periods_of = periods.floors(known["period"], scope.grain, scope.week_start_days).to_numpy(dtype="datetime64[us]")
+    order = np.lexsort((periods_of, codes))  # stable: the last of a group is its last row
+    codes, at = codes[order], periods_of[order]
+    moved = (codes[1:] != codes[:-1]) | ~((at[1:] == at[:-1]) | (np.isnat(at[1:]) & np.isnat(at[:-1])))
+    firsts = np.flatnonzero(np.concatenate([[True], moved])) if len(codes) else np.array([], dtype=int)
+    lasts = np.append(firsts[1:], len(codes))[: len(firsts)] - 1
+    values, done = known["value"].to_numpy("float64")[order], known["complete"].to_numpy(dtype=bool)[order]
+    if how == "last":
+        taken, ready = values[lasts], done[lasts]
+    else:
+        group = np.repeat(np.arange(len(firsts)), np.diff(np.append(firsts, len(codes))))
+        taken = getattr(pd.Series(values).groupby(group), how)().to_numpy()
+        ready = np.logical_and.reduceat(done, firsts) if len(firsts) else done
+    whole = pd.DataFrame({"segment": segments[codes[firsts]], "period": at[firsts], "value": taken})
+    n = known["n"].to_numpy("float64")[order][lasts]
+    result = frames.spined(whole.assign(n=n, numerator=ready), scope, dataset, zero=False)
+    keep = (result["numerator"] == 1) | (scope.grain == periods.TOTAL)
+    return result.assign(complete=result["complete"] & keep, numerator=float("nan"))[FACT_COLUMNS]
 
 
 def finer_scope(scope: Scope, grain: str) -> Scope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from connectors.warehouse.contract import DatasetState
 from metrics.engine import periods
+from metrics.engine.grids import Days
 from metrics.engine.query import FACT_COLUMNS, Scope
 
 
@@ -82,6 +83,31 @@ def spined(
     return _frame(names, index, columns, complete(index, scope, (dataset,), maturity))
 
 
+def filled(
+    days: Days, scope: Scope, dataset: str, *, zero: bool | Collection[str], parts: Sequence[str] = ()
+) -> pd.DataFrame:
+    """What `spined` gives, of grids whose periods are some of the scope's, one after the other."""
+    index = scope_index(scope)
+    known = list(days.segments) or ([] if scope.by else [""])
+    names = [*known, *(s for s in scope.segments if scope.by and s not in set(known))]
+    at, count = int(index.searchsorted(days.index[0])) if len(days.index) else 0, len(days.segments)
+    columns = _empty_columns(len(names), index, scope, dataset, zero=zero, parts=parts)
+    for column, values in columns.items():
+        place = values.reshape(len(names), len(index))[:count, at : at + len(days.index)]
+        place[days.rows] = days.columns[column][days.rows] if column in days.columns else np.nan
+    return _frame(names, index, columns, _once(scope, "complete", dataset, lambda: complete(index, scope, (dataset,))))
+
+
+def _once(scope: Scope, what: str, dataset: str, tell: Callable[[], list[bool]]) -> list[bool]:
+    """What is known of a dataset in each period of a scope: told once to all KPIs of a refresh."""
+    if scope.shared is None:
+        return tell()
+    key = what, dataset, scope.grain, scope.start, scope.end
+    if key not in scope.shared.flags:
+        scope.shared.flags[key] = tell()
+    return scope.shared.flags[key]
+
+
 def known_value(value: Any) -> float | None:
     """A value of a frame; None if it is unknown."""
     return None if pd.isna(value) else float(value)
@@ -103,7 +129,9 @@ def _empty_columns(
     zero: bool | Collection[str],
     parts: Sequence[str] = (),
 ) -> dict[str, np.ndarray[Any, Any]]:
-    seen = np.array(observed(index, scope.states.get(dataset), scope), dtype=bool)
+    seen = np.array(
+        _once(scope, "observed", dataset, lambda: observed(index, scope.states.get(dataset), scope)), dtype=bool
+    )
     zeros = {"n", *(zero if isinstance(zero, Collection) else ("value",) if zero else ())}
     names = ("value", "numerator", "denominator", "n", *parts)
     return {name: np.tile(np.where(seen & (name in zeros), 0.0, np.nan), count) for name in names}
@@ -118,7 +146,7 @@ def _frame(
     values = {name: columns.pop(name) for name in ("value", "numerator", "denominator")}
     return pd.DataFrame(
         {
-            "segment": pd.array(np.repeat(np.asarray(names, dtype=object), len(index)), dtype="str"),
+            "segment": pd.array(names, dtype="str").take(np.repeat(np.arange(len(names)), len(index))),
             "period": np.tile(index.to_numpy(dtype="datetime64[us]"), len(names)),
             **values,
             "n": pd.arrays.IntegerArray(np.where(unknown, 0, n).astype("int64"), unknown),
@@ -155,9 +183,11 @@ def only_mature(frame: pd.DataFrame, scope: Scope, datasets: Sequence[str], matu
     result = frame.assign(complete=np.tile(np.array(complete(index, scope, datasets, maturity), dtype=bool), count))
     low = np.tile(low, count)
     result.loc[low, ["value", "numerator"]] = float("nan")
+    parts = result["parts"].to_numpy(dtype=object, copy=True)
     for row in np.flatnonzero(low):
-        if (parts := result["parts"].iloc[row]) is not None:
-            result.iat[row, result.columns.get_loc("parts")] = (parts[0], *(float("nan"),) * (len(parts) - 1))
+        if parts[row] is not None:
+            parts[row] = (parts[row][0], *(float("nan"),) * (len(parts[row]) - 1))
+    result["parts"] = pd.Series(parts, index=result.index, dtype=object)
     return result[FACT_COLUMNS]
 
 
@@ -193,7 +223,7 @@ def observed(index: pd.DatetimeIndex, state: DatasetState | None, scope: Scope) 
         return [True]
     mark = periods.on_clock(state.watermark, scope.grain, scope.zone)
     ends = periods.ends(index, scope.grain)
-    return [bool(end > first and start < mark) for start, end in zip(index, ends, strict=True)]
+    return list(((ends > first) & (index < mark)).tolist())
 
 
 def complete(
@@ -202,7 +232,9 @@ def complete(
     """For each period, whether all of it was observed and the watermark has passed its end plus the maturity."""
     names = tuple(datasets)
     begin, starts = begins(scope, names, scope.grain), [scope.start] if scope.grain == periods.TOTAL else index
-    begun = [begin is not None and bool(start >= begin) for start in starts]
+    if begin is None:
+        return [False] * len(index)
+    begun = (pd.DatetimeIndex(starts) >= begin).tolist()
     return [a and b for a, b in zip(begun, ripe(index, scope, names, maturity), strict=True)]
 
 
@@ -219,7 +251,7 @@ def ripe(
     ends = periods.ends(index, scope.grain)
     if maturity:  # elapsed time, also where clocks are set in between
         ends = pd.DatetimeIndex([periods.elapsed(end, maturity, scope.grain, scope.zone) for end in ends])
-    return [bool(end <= mark) for end in ends]
+    return list((ends <= mark).tolist())
 
 
 def normal(found: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ What that means for a KPI is a matter of its type (types/*.py, dirty_ranges).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -57,27 +57,69 @@ def dataset_ranges(
             return None
         mark = periods.on_clock(min(old.watermark, new.watermark), "day", catalogue.timezone)
         found.append((periods.floor(mark, "day"), FAR))
-    own = tables(dataset, staging)
-    lenders = dataset.lenders().values()
-    borrowed = [t for other in lenders for t in [*tables(other, staging), *filter(None, [other.identity])]]
-    for table in dict.fromkeys([*own, *borrowed]):
-        relation = staging.changes(table)
-        foreign = table not in own  # of a dataset that dimensions are borrowed of
-        if relation is None or (relation and (foreign or (dataset.select and not _row_by_row(dataset)))):
-            return None
-        if relation:
-            scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
-            try:
-                found += _changed_days(dataset, table, relation, scope)
-            except (WarehouseError, QueryLimit):  # such as changed rows that lack a column, or held what it cannot read
-                return None
+    scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
+    try:
+        for table in dict.fromkeys(tables(dataset, staging)):
+            if rows := _readable(dataset, table, staging):
+                found += _changed_days(dataset, table, rows, scope)
+        found += _lent_days(dataset, scope, staging)
+    except (_Unknown, WarehouseError, QueryLimit):  # such as changed rows that lack a column, or held what is no number
+        return None
     if dataset.identity:
         relation = staging.changes(dataset.identity)
         if relation is None:
             return None
         if relation:
-            found += _moved_days(dataset, relation, Scope(catalogue, staging, states, "day", *[pd.Timestamp(0)] * 2))
+            found += _moved_days(dataset, relation, scope)
     return merged(found)
+
+
+class _Unknown(Exception):
+    """It cannot be told which rows differ."""
+
+
+def _readable(dataset: Dataset, table: str, staging: Staging) -> str:
+    """The relation of the changed rows of a dataset's table, as rows of the dataset; empty = none changed."""
+    relation = staging.changes(table)
+    if relation is None or (relation and dataset.select and not _row_by_row(dataset)):
+        raise _Unknown
+    return relation
+
+
+def _lent_days(dataset: Dataset, scope: Scope, staging: Staging) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """One range for each day with a row that borrows of a row that changed."""
+    met = [exp.column(by, quoted=True).isin(query=keys) for by, keys in _lent(dataset, staging)]
+    if not met:
+        return []
+    alone = dataset.reading(lambda _: False)
+    local = trees.local_time(alone, scope, trees.time_type(alone, scope))
+    query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
+    days = trees.run(trees.from_dataset(query, alone).where(exp.or_(*met)), scope)[trees.PERIOD].dropna()
+    return [(day, day + DAY) for day in days]
+
+
+def _lent(dataset: Dataset, staging: Staging) -> list[tuple[str, exp.Select]]:
+    """(column of this dataset, keys that it finds there another row by than before), of each join that has any."""
+    near = {other.name: other for _, other in dataset.borrowed().values()}
+    found = []
+    for join in dataset.join:
+        keys = list(_changed_keys(near[join.dataset], staging)) if join.dataset in near else []
+        found += [(join.by, query) for query in keys]
+    return found
+
+
+def _changed_keys(dataset: Dataset, staging: Staging) -> Iterator[exp.Select]:
+    """Keys of a dataset's rows that changed, or that borrow of such."""
+    if dataset.identity and staging.changes(dataset.identity) != "":
+        raise _Unknown
+    key = exp.column(dataset.primary_key[0], quoted=True)
+    for table in dict.fromkeys(tables(dataset, staging)):
+        if relation := _readable(dataset, table, staging):
+            yield exp.select(key.copy()).from_(_changed(dataset, table, relation)).where(trees.known(key))
+    alone = dataset.reading(lambda _: False)
+    for by, keys in _lent(dataset, staging):
+        met = exp.column(by, quoted=True).isin(query=keys)
+        yield trees.from_dataset(exp.select(key.copy()), alone).where(exp.and_(met, trees.known(key)))
 
 
 def _moved_days(dataset: Dataset, relation: str, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
@@ -125,17 +167,21 @@ def _changed_days(dataset: Dataset, table: str, relation: str, scope: Scope) -> 
     """One range for each day that a changed row lies in."""
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
     query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
-    changed = exp.to_table(relation, dialect="duckdb")
-    if dataset.select:
-        inner = sql.select(dataset.select, None)
-        for old in inner.find_all(exp.Table):
-            changed.set("alias", exp.TableAlias(this=exp.to_identifier(old.alias or table)))
-            old.replace(changed)
-        query = query.from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("changed"))))
-    else:
-        query = query.from_(changed)
+    query = query.from_(_changed(dataset, table, relation))
     days = trees.run(query, scope)[trees.PERIOD].dropna()
     return [(day, day + DAY) for day in days]
+
+
+def _changed(dataset: Dataset, table: str, relation: str) -> exp.Table | exp.Subquery:
+    """The old and the new versions of the rows of a table that changed, as rows of the dataset."""
+    changed = exp.to_table(relation, dialect="duckdb")
+    if not dataset.select:
+        return changed
+    inner = sql.select(dataset.select, None)
+    for old in inner.find_all(exp.Table):
+        changed.set("alias", exp.TableAlias(this=exp.to_identifier(old.alias or table)))
+        old.replace(changed)
+    return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("changed")))
 
 
 def clipped(found: Iterable[tuple[pd.Timestamp, pd.Timestamp]], scope: Scope) -> list[Scope]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from connectors.warehouse.contract import DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from metrics.engine.kept_values import KeptValues
+    from metrics.engine.sql.shared_scans import SharedScans
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
 COMPARISONS = ("previous_range", "previous_period", "same_period_last_year", "to_date")
@@ -92,6 +96,35 @@ class Series:
     sql: tuple[str, ...] = ()
 
 
+@dataclass
+class Cost:
+    """Statements, and seconds that the engine took for them."""
+
+    statements: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.statements += 1
+        self.seconds += seconds
+
+
+@dataclass
+class Shared:
+    """What the KPIs of one refresh share. answers: of parts that several name; scans: what is read for all together;
+
+    kept: values that are stored and still hold; flags: what is known of datasets in the periods of a scope.
+    costs: KPI → what was asked for it alone; kpi: whose turn it is.
+    """
+
+    answers: dict[Any, pd.DataFrame] = field(default_factory=dict)
+    scans: SharedScans | None = None
+    kept: KeptValues | None = None
+    flags: dict[Any, list[bool]] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
+    kpi: str = ""
+
+
 @dataclass(frozen=True)
 class Scope:
     """Where and how the facts of a KPI are counted: a Query with its names resolved.
@@ -112,16 +145,16 @@ class Scope:
     segments: tuple[str, ...] = ()
     so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
-    memo: dict[Any, pd.DataFrame] | None = None  # answers of one refresh: KPIs share parts
+    shared: Shared | None = None  # with the other questions of a refresh
 
     def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """The answer to `what` in this scope: computed once for all KPIs of one refresh."""
-        if self.memo is None or self.filters or self.entities:
+        if self.shared is None or self.filters or self.entities:
             return compute()
-        key = (what, self.grain, self.start, self.end, self.by, self.segments)
-        if key not in self.memo:
-            self.memo[key] = compute()
-        return self.memo[key].copy()
+        key, known = (what, self.grain, self.start, self.end, self.by, self.segments), self.shared.answers
+        if key not in known:
+            known[key] = compute()
+        return known[key].copy()
 
     @property
     def zone(self) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from connectors.errors import DiskFull, KpiError, Problem, QueryLimit, QueryRefused
@@ -18,9 +17,12 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import types
 from metrics.engine.answer import default_scope
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
-from metrics.engine.invalidation import clipped, dataset_ranges, ranges
+from metrics.engine.explain import Explained
+from metrics.engine.invalidation import dataset_ranges, ranges
+from metrics.engine.kept_values import KeptValues, touched
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
-from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.plan import shared_scans
+from metrics.engine.query import FACT_COLUMNS, Scope, Shared
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
@@ -40,11 +42,11 @@ def refresh(
     states: Mapping[str, DatasetState],
     failing: Mapping[str, KpiError],
     *,
-    kpis: Mapping[str, KpiCommon],
+    explained: Explained | None = None,
 ) -> Iterator[Refreshed]:
     """Compute and store the values of each KPI that this sync touched; of a new definition all.
 
-    failing: datasets of which nothing is known, and why: their KPIs fail for that.
+    failing: datasets of which nothing is known, and why: their KPIs fail for that. explained: is told what was read.
 
     One that fails is reported, its values end, and the others go on. One that takes too much keeps the values that it
     has: they are told to be of an earlier generation, and all of it is computed anew next time.
@@ -53,37 +55,58 @@ def refresh(
     before = staging.dataset_states(published[-1].sequence) if published else {}
     whole = {name: d for name, d in catalogue.datasets.items() if name not in failing}
     days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
-    live = staging.live_definitions()
-    memo: dict[Any, pd.DataFrame] = {}
     failed = staging.failures()
-    for name, kpi in kpis.items():
+    work = _work(staging, catalogue, failing, days)
+    scans, kept = shared_scans(work, catalogue, staging, states), KeptValues(staging, catalogue, states, work)
+    shared = Shared(scans=scans, kept=kept)
+    for name, kpi in catalogue.kpis.items():
         try:
             definition = catalogue.definition(name)
             if wrong := next((d for d in catalogue.datasets_of(kpi) if d in failing), ""):
                 raise failing[wrong]
-            changed = (
-                types.dirty_ranges(kpi, catalogue, days)
-                if live.get(name) == definition and name not in failed
-                else None
-            )
-            if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
-                changed = None  # a launch has come to name it
-            if changed is not None and not changed:
-                yield Refreshed(name)
-                continue
-            frame, touched = values(kpi, catalogue, staging, states, changed, memo)
-            text = catalogue.definition_text(name)
-            staging.store_values(name, definition, text, frame, touched)
+            if name in work:
+                shared.kpi = name
+                frame, touched = values(kpi, catalogue, staging, states, work[name], shared)
+                staging.store_values(name, definition, catalogue.definition_text(name), frame, touched)
             yield Refreshed(name)
         except DiskFull:
             raise
         except Exception as error:
             if not isinstance(error, KpiError):
                 log.exception("computing %s", name)
-            failure = _failure(error, staging, failed.get(name), same=live.get(name) == catalogue.definition(name))
+            same = staging.live_definitions().get(name) == catalogue.definition(name)
+            failure = _failure(error, staging, failed.get(name), same=same)
             staging.store_failure(name, failure)
             document = catalogue.documents[f"kpi:{name}"]
             yield Refreshed(name, document.problem((), failure.code, failure.message, failure.hint))
+    if explained is not None:
+        explained.tell(shared, work)
+
+
+def _work(
+    staging: Staging,
+    catalogue: Catalogue,
+    failing: Mapping[str, KpiError],
+    days: Mapping[str, DirtyRanges | None],
+) -> dict[str, DirtyRanges | None]:
+    """KPI → the days that this sync touched, of those that it touched at all; None = all."""
+    live, failed, found = staging.live_definitions(), staging.failures(), {}
+    for name, kpi in catalogue.kpis.items():
+        if any(dataset in failing for dataset in catalogue.datasets_of(kpi)):
+            continue
+        known = live.get(name) == catalogue.definition(name) and name not in failed
+        try:
+            changed = types.dirty_ranges(kpi, catalogue, days) if known else None
+            if changed is not None and lacks_launch_grain(staging, kpi, catalogue, kpi.offered_grains):
+                changed = None  # a launch has come to name it
+        except DiskFull:
+            raise
+        except Exception:
+            log.exception("which days of %s may differ", name)
+            changed = None
+        if changed is None or changed:
+            found[name] = changed
+    return found
 
 
 def _failure(error: Exception, staging: Staging, earlier: Failure | None, *, same: bool) -> Failure:
@@ -105,29 +128,34 @@ def values(
     staging: Staging,
     states: Mapping[str, DatasetState],
     changed: DirtyRanges | None = None,
-    memo: dict[Any, pd.DataFrame] | None = None,
+    shared: Shared | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Stored values that may differ: of each stored grain, all rows together and each dimension of few values.
 
-    changed: the days that a sync touched; None = all. Returns the values and, for each grain and dimension, the
-    ranges of periods that they stand for (TOUCHED columns): what is stored there otherwise is no longer valid.
+    changed: the days that a sync touched, of values that `shared` keeps; None = all.
+    Returns the values and, for each grain and dimension, the ranges of periods that they stand for (TOUCHED columns):
+    what is stored there otherwise is no longer valid.
     """
-    parts: list[pd.DataFrame] = []
-    touched: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
+    parts: list[tuple[str, str, pd.DataFrame]] = []
+    spans: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
+    stored = stored_grains(kpi, catalogue, kpi.offered_grains)
+    every = [default_scope(kpi, grain, catalogue, staging, states) for grain in stored]
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        stored = stored_grains(kpi, catalogue, kpi.offered_grains)
-        grains = [g for g in stored if g != "hour" or dimension == NO_DIMENSION]
-        scopes = [_of(default_scope(kpi, g, catalogue, staging, states), dimension, memo) for g in grains]
-        pieces = None if changed is None else _pieces(kpi, scopes, staging, changed)
+        full = [scope for scope in every if scope.grain != "hour" or dimension == NO_DIMENSION]
+        scopes = [dataclasses.replace(scope, by=dimension or None, shared=shared) for scope in full]
+        kept = shared.kept if shared else None
+        pieces = None if changed is None or kept is None else _pieces(kpi, scopes, kept, changed)
         if pieces is None:
-            touched += [(g, dimension, pd.Timestamp(0), FAR) for g in grains]
+            spans += [(s.grain, dimension, pd.Timestamp(0), FAR) for s in scopes]
             pieces = _whole(kpi, scopes)
         else:
-            touched += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
-        parts += [frame.assign(grain=grain, dimension=dimension) for grain, frame in pieces if len(frame)]
-    columns = ["grain", "dimension", *FACT_COLUMNS]
-    frame = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return frame, pd.DataFrame(touched, columns=list(TOUCHED))
+            spans += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
+        parts += [(grain, dimension, frame) for grain, frame in pieces if len(frame)]
+    frame = pd.concat([f for *_, f in parts], ignore_index=True) if parts else pd.DataFrame(columns=FACT_COLUMNS)
+    for place, column in enumerate(("grain", "dimension")):
+        each = np.repeat(np.array([part[place] for part in parts], dtype=object), [len(f) for *_, f in parts])
+        frame.insert(place, column, pd.array(each, dtype="str"))
+    return frame, pd.DataFrame(spans, columns=list(TOUCHED))
 
 
 def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]]:
@@ -147,30 +175,19 @@ def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]
 
 
 def _pieces(
-    kpi: KpiCommon, scopes: list[Scope], staging: Staging, changed: DirtyRanges
+    kpi: KpiCommon, scopes: list[Scope], kept: KeptValues, changed: DirtyRanges
 ) -> list[tuple[str, pd.DataFrame]] | None:
     """The touched periods of each grain; None if a segment came or may have gone, or nothing was stored before."""
     found = []
     for scope in scopes:
         spans = ranges(changed, scope)
-        outside = staging.stored_segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
-        if outside is None:
-            return None
-        inner = [dataclasses.replace(piece, segments=tuple(outside)) for piece in clipped(spans, scope)]
+        outside = kept.segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
         try:
-            frames = [types.facts(kpi, piece) for piece in inner]
+            frames = touched(kpi, scope, spans, outside)
         except QueryRefused:
             return None
-        inside: Counter[str] = Counter()
-        for frame in frames:
-            for segment, n in frame.groupby("segment")["n"].sum().items():
-                inside[str(segment)] += int(n)
-        if set(inside) - set(outside) or any(not outside[s] + inside[s] for s in outside):
+        if frames is None:
             return None
         if frames:
-            found.append((scope.grain, pd.concat(frames, ignore_index=True)[FACT_COLUMNS]))
+            found.append((scope.grain, pd.concat(frames, ignore_index=True)))
     return found
-
-
-def _of(scope: Scope, dimension: str, memo: dict[Any, pd.DataFrame] | None) -> Scope:
-    return dataclasses.replace(scope, by=dimension or None, memo=memo)

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.warehouse.contract import Staging
-from metrics.engine.query import FACT_COLUMNS
+from metrics.engine.query import FACT_COLUMNS, Shared
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
 from tests.sampling import limits, sampled
@@ -45,6 +45,10 @@ FOLLOWING = {
     "convert": "type: conversion\ndataset: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "credit": "type: conversion\ndataset: events\nof: events\nbase: amount > 2\nconversion: amount < 2\nwindow: 3 days",
     "ever": "type: conversion\ndataset: events\nbase: platform = 'web'\nconversion: platform = 'ios'",
+    "attempts": "type: funnel\ndataset: events\nwindow: 3 days\nper: attempt\n"
+    "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}]",
+    "paid_share": "type: ratio\nnumerator: {dataset: paid, agg: sum, expr: amount}\n"
+    "denominator: {dataset: events, agg: sum, expr: amount}",
     "funnel": "type: funnel\ndataset: events\nwindow: 5 days\n"
     "steps: [{name: a, filter: amount > 1}, {name: b, filter: platform = 'web'}, {name: c}]",
     "strict": "type: funnel\ndataset: events\nwindow: 5 days\norder: strict\n"
@@ -58,6 +62,11 @@ FOLLOWING = {
     "by_plan": "dataset: joined\nagg: count",
     "month_of_weeks": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean\ngrain: week\n"
     "grains: [week, month]",
+    "again": "type: retention\ndataset: events\nunit: week\nat: 1\ncurve: 1\ncohort: recurring\ngrain: day",
+    "stays": "type: retention\ndataset: events\nunit: day\nat: 1\ncurve: 2\nmode: rolling",
+    "so_far": "type: cumulative\nmeasure: {dataset: events, agg: sum, expr: amount}",
+    "seen_so_far": "type: cumulative\nmeasure: {dataset: events, agg: count_distinct, expr: user_id}",
+    "month_so_far": "type: cumulative\nmeasure: {dataset: joined, agg: count}\ngrain_to_date: month",
     "mean_users": "dataset: events\nagg: count_distinct\nexpr: user_id\nperiod_agg: mean",
 }
 
@@ -82,7 +91,8 @@ class History:
             "- {name: app, type: sql, url: 'sqlite:///app.db', table: events, primary_key: id, cursor: seen, "
             f"lookback: 1d, full_every: {full_every}}}"
         )
-        self.people({f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)})
+        self.plans = {f"u{i}": "pro" if i % 2 else "free" for i in range(1, 5)}
+        self.people(self.plans)
         self.project.source("- {name: people, type: files, table: people, path: files/people.csv}")
         self.project.write(
             "datasets",
@@ -125,6 +135,9 @@ class History:
             self.db.execute("DELETE FROM events WHERE id = ?", [number])
         elif kind == "move":
             self.db.execute("UPDATE events SET happened = ?, seen = ? WHERE id = ?", [at, seen, number])
+        elif kind == "plan":
+            self.plans[f"u{user}"] = str(platform)
+            self.people(self.plans)
         else:
             row = [number, at, f"u{user}", platform, amount, seen]
             if kind == "insert":
@@ -159,10 +172,10 @@ class History:
         opened = self.project.open()
         reader = opened.reader()
         catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
-        memo: dict[Any, Any] = {}
         whole = cast("Staging", reader)  # computing everything anew only reads
+        shared = Shared()
         parts = [
-            values(kpi, catalogue, whole, states, None, memo)[0].assign(kpi=name)
+            values(kpi, catalogue, whole, states, None, shared)[0].assign(kpi=name)
             for name, kpi in catalogue.kpis.items()
         ]
         filled = [part for part in parts if len(part)]
@@ -198,7 +211,7 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 
 operations = st.tuples(
-    st.sampled_from(["insert", "insert", "again", "move", "delete"]),
+    st.sampled_from(["insert", "insert", "again", "move", "delete", "plan"]),
     st.integers(1, 40),
     st.integers(0, 26),
     st.integers(1, 5),

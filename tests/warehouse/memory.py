@@ -351,6 +351,11 @@ class MemoryStaging(MemoryLoading):
                 found[v.key[2]] = found.get(v.key[2], 0) + n
         return found or None
 
+    def valid_values(self, kpi: str) -> pd.DataFrame:
+        rows = [(*v.key, *v.facts) for v in self._valid(kpi)]
+        floats = dict.fromkeys(FACTS[:3], "float64")
+        return pd.DataFrame(rows, columns=[*KEY, *FACTS]).astype({**floats, "n": "Int64", "complete": bool})
+
     def store_dataset_states(self, states: Sequence[DatasetState]) -> None:
         self._content.states.setdefault(self.generation.sequence, {}).update({s.name: s for s in states})
 

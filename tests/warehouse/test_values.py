@@ -195,6 +195,16 @@ def test_segments_of_the_valid_values_and_their_n(warehouse: Warehouse) -> None:
         assert staging.stored_segments("n", "day", "", []) is None
 
 
+def test_valid_values_are_those_that_no_generation_has_ended(warehouse: Warehouse) -> None:
+    published(warehouse, values({0: 1.0, 1: 2.0}))
+    published(warehouse, values({0: 3.0}))
+    with warehouse.staging(AT) as staging:
+        found = staging.valid_values("n")
+        assert [(r.grain, r.dimension, r.period, r.value) for r in found.itertuples()] == [("day", "", DAYS[0], 3.0)]
+        assert str(found["n"].dtype) == "Int64" and found["complete"].dtype == bool
+        assert staging.valid_values("other").empty
+
+
 def test_states_and_files_are_those_of_their_generation(warehouse: Warehouse) -> None:
     states = [DatasetState("events", AT, AT, AT, 5, 1, AT, AT), DatasetState("empty", None, None, None, 0, 0)]
     with warehouse.staging(AT) as staging:

@@ -251,6 +251,16 @@ def _by_place(found: dict[str, Any]) -> Iterator[tuple[int, StoredSeries]]:
         yield int(places[start]), StoredSeries(str(definitions[start]), rows_of_series.reset_index(drop=True))
 
 
+def in_tuples(lists: pd.Series) -> pd.Series:
+    """A column of lists as the engine gives it, as tuples of floats; None where there is none."""
+    import pandas as pd
+
+    if not lists.notna().any():
+        return pd.Series([None] * len(lists), dtype=object)
+    rows = [None if row is None or row is pd.NA else tuple(row.tolist()) for row in lists.astype(object)]
+    return pd.Series(rows, dtype=object)
+
+
 def frame(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None) -> pd.DataFrame:
     """The rows of one SELECT. Raises WarehouseError with the engine's own first line."""
     try:

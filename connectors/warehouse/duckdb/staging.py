@@ -24,21 +24,24 @@ from connectors.warehouse.duckdb.reader import (
     BOOKS,
     CHANGED,
     SEALS,
+    SERIES_COLUMNS,
     Books,
     catalogued,
     described,
     disk_full,
     engine_error,
+    frame,
+    in_tuples,
     one,
     opened,
     recorded,
     spill_beside,
 )
+from connectors.warehouse.duckdb.storing import Values, store, waiting
 from connectors.warehouse.names import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 SCHEMA = f"""
 BEGIN;
@@ -69,8 +72,6 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 COMMIT;
 """
 KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
-KEY = ("grain", "dimension", "segment", "period")
-FACTS = ("value", "numerator", "denominator", "n", "complete", "parts")
 
 
 class SourceLoad:
@@ -255,6 +256,7 @@ class DuckStaging(DuckLoading):
         opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill_beside(path))
         self._computing = Computing(self._worker, opening)
         self._settled = False
+        self._values: list[Values] = []
         self._waiting: list[Callable[[], int]] = []
         self.written = 0
 
@@ -317,57 +319,19 @@ class DuckStaging(DuckLoading):
         )
         return {segment: int(n) for segment, n in rows} or None
 
+    def valid_values(self, kpi: str) -> pd.DataFrame:
+        """A KPI's valid values of all grains and dimensions: `grain`, `dimension` and the columns of StoredSeries."""
+        columns = ", ".join(SERIES_COLUMNS)
+        found = frame(
+            self._connection.cursor(),
+            f"SELECT grain, dimension, {columns} FROM {BOOKS}.kpi_values WHERE kpi = ? AND valid_to IS NULL",
+            [kpi],
+        )
+        return found.assign(n=found["n"].astype("Int64"), parts=in_tuples(found["parts"]))
+
     def store_values(self, kpi: str, definition: str, text: str, frame: pd.DataFrame, touched: pd.DataFrame) -> None:
         """Make `frame` the valid values of a KPI; what differs gets a new version, the old one stays."""
-        self._waiting.append(partial(self._store_values, kpi, definition, text, _arrow(frame), touched))
-
-    def _store_values(self, kpi: str, definition: str, text: str, fresh: pa.Table, touched: pd.DataFrame) -> int:
-        sequence, run = self.generation.sequence, self._connection.execute
-        self._connection.register("fresh", fresh)
-        self._connection.register("touched", touched)
-        try:
-            same = " AND ".join([f"o.{c} = f.{c}" for c in KEY] + [_same(c) for c in FACTS])
-            series = "o.grain = f.grain AND o.dimension = f.dimension"
-            within = (
-                "EXISTS (SELECT 1 FROM touched t WHERE o.grain = t.grain AND o.dimension = t.dimension "
-                'AND o.period >= t.start AND o.period < t."end")'
-            )
-            ended = one(
-                self._connection,
-                f"UPDATE {BOOKS}.kpi_values o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
-                f"AND (definition <> ? OR ({within} AND NOT EXISTS (SELECT 1 FROM fresh f WHERE {same})))",
-                [kpi, definition],
-            )
-            written = one(
-                self._connection,
-                f"INSERT INTO {BOOKS}.kpi_values (kpi, definition, {', '.join((*KEY, *FACTS))}, valid_from) "
-                f"SELECT ?, ?, {', '.join(f'f.{c}' for c in (*KEY, *FACTS))}, {sequence} FROM fresh f "
-                f"WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values o "
-                f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {same})",
-                [kpi, definition, kpi],
-            )
-            run(
-                f"UPDATE {BOOKS}.kpi_series o SET valid_to = {sequence} WHERE kpi = ? AND valid_to IS NULL "
-                f"AND (definition <> ? OR NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_values f "
-                f"WHERE f.kpi = o.kpi AND f.valid_to IS NULL AND {series}))",
-                [kpi, definition],
-            )
-            run(
-                f"INSERT INTO {BOOKS}.kpi_series SELECT DISTINCT ?, ?, f.grain, f.dimension, {sequence}, "
-                f"CAST(NULL AS BIGINT) FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM {BOOKS}.kpi_series o "
-                f"WHERE o.kpi = ? AND o.valid_to IS NULL AND {series})",
-                [kpi, definition, kpi],
-            )
-            run(
-                f"INSERT INTO {BOOKS}.definitions SELECT ?, ?, ?, {sequence} WHERE NOT EXISTS "
-                f"(SELECT 1 FROM {BOOKS}.definitions WHERE definition = ? AND kpi = ?)",
-                [definition, kpi, text, definition, kpi],
-            )
-            run(f"DELETE FROM {BOOKS}.failures WHERE kpi = ?", [kpi])
-        finally:
-            self._connection.unregister("fresh")
-            self._connection.unregister("touched")
-        return int(ended[0] if ended else 0) + int(written[0] if written else 0)
+        self._values.append(waiting(kpi, definition, text, frame, touched))
 
     def store_failure(self, kpi: str, failure: Failure) -> None:
         """A KPI could not be computed for this generation: its values end, unless `kept` says that they stay."""
@@ -422,7 +386,7 @@ class DuckStaging(DuckLoading):
             self._let_go()
             self._connection.close()
             self._connection, self._settled = self._opened(), False
-        self.written = sum(write() for write in self._waiting)
+        self.written = store(self._connection, g.sequence, self._values) + sum(write() for write in self._waiting)
         self._connection.execute(
             f"INSERT INTO {BOOKS}.generations VALUES (?, ?, ?)", [g.sequence, g.id, self.now.replace(tzinfo=None)]
         )
@@ -435,19 +399,3 @@ class DuckStaging(DuckLoading):
 
 def _naive(at: datetime | None) -> datetime | None:
     return at.astimezone(UTC).replace(tzinfo=None) if at is not None else None
-
-
-def _arrow(frame: pd.DataFrame) -> pa.Table:
-    """The frame with its parts as lists: a column of mere None has no type otherwise."""
-    import pyarrow as pa
-
-    parts = pa.array([None if row is None else list(row) for row in frame["parts"]], type=pa.list_(pa.float64()))
-    return pa.Table.from_pandas(frame.drop(columns="parts"), preserve_index=False).append_column("parts", parts)
-
-
-def _same(column: str) -> str:
-    """Equal, or so near that only the order of a parallel sum differs: that is no restatement."""
-    equal = f"o.{column} IS NOT DISTINCT FROM f.{column}"
-    if column in ("n", "complete", "parts"):
-        return equal
-    return f"({equal} OR abs(o.{column} - f.{column}) <= 1e-12 * greatest(abs(o.{column}), abs(f.{column})))"

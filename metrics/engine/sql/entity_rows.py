@@ -11,6 +11,7 @@ from connectors.errors import QueryRefused
 from metrics.catalog import sql
 from metrics.catalog.models.dataset import Dataset
 from metrics.catalog.models.kpi import Condition, KpiCommon
+from metrics.engine.frames import earliest
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 
@@ -34,6 +35,12 @@ class Rows:
         if not self.dataset.entity:
             raise QueryRefused(f"dataset {self.dataset.name} has no entity to follow", hint="Write its `entity:`.")
         self.entity = exp.column(self.dataset.entity, quoted=True)
+
+    @property
+    def few(self) -> bool:
+        """Whether the scope limits whose rows are asked for: by filters, or to what is not all of the time."""
+        first = earliest(self.scope.states.get(self.dataset.name), "day", self.scope.zone)
+        return bool(self.scope.filters or self.scope.entities or first is None or self.scope.start > first)
 
     @property
     def segment(self) -> exp.Expr:

@@ -44,11 +44,11 @@ def refuse_fan_out(dataset: Dataset, scope: Scope) -> None:
     """Raise QueryRefused if the key of a dataset that this one borrows of is not unique."""
     for name, (_, other) in dataset.borrowed().items():
         refuse_fan_out(other.reading(name.__eq__), scope)
-        memo: dict[Any, pd.DataFrame] = {} if scope.memo is None else scope.memo
+        known: dict[Any, pd.DataFrame] = {} if scope.shared is None else scope.shared.answers
         asked = ("fan_out", other.name)
-        if asked not in memo:
-            memo[asked] = scope.reader.frame(render(_twice(_alone(other)), scope.reader.dialect))
-        twice = memo[asked]
+        if asked not in known:
+            known[asked] = scope.reader.frame(render(_twice(_alone(other)), scope.reader.dialect))
+        twice = known[asked]
         if len(twice):
             key, value, count = other.primary_key[0], twice["key"].iloc[0], int(twice["rows"].iloc[0])
             raise QueryRefused(

@@ -71,6 +71,7 @@ def next_event(
         "place",
         exp.Literal.number(1).as_("kind"),
     ).from_(hits)
+    seen = seen.where(exp.column("entity").isin(query=exp.select("entity").from_(entries)))  # others follow nothing
     # From the end of time: at one moment, hits that count come before the entries.
     order = [falling(exp.column("line_at")), rising(exp.column("place"))]
     first = window_function(exp.Min(this=exp.column("hit_at")), by=["entity"], order=order, running=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TypeVar
@@ -15,7 +16,7 @@ from metrics.catalog import sql
 from metrics.catalog.models.dataset import PERSON, Dataset
 from metrics.catalog.models.kpi import Measure
 from metrics.engine.periods import TOTAL
-from metrics.engine.query import EntitySet, Filter, Scope
+from metrics.engine.query import Cost, EntitySet, Filter, Scope
 from metrics.engine.sql.dialects import render
 
 Query = TypeVar("Query", bound=exp.Query)
@@ -26,7 +27,12 @@ def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
     """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*."""
     text = render(tree, scope.reader.dialect)
     scope.statements.append(text)
-    return scope.reader.frame(text)
+    started = time.perf_counter()
+    try:
+        return scope.reader.frame(text)
+    finally:
+        if scope.shared is not None:
+            scope.shared.costs.setdefault(scope.shared.kpi, Cost()).add(time.perf_counter() - started)
 
 
 def cte_name(dataset: str) -> str:
@@ -103,7 +109,7 @@ def _table(dataset: Dataset) -> exp.Table:
     return exp.to_table(exp.to_identifier(dataset.source, quoted=True).sql("duckdb"), dialect="duckdb")
 
 
-def assembled(final: exp.Select, **ctes: exp.Query) -> exp.Select:
+def assembled(final: Query, **ctes: exp.Query) -> Query:
     """`final` with these CTEs in order; those inside of them move to the top: not every engine nests WITH.
 
     They are called `cte__name`, also where they are read: a warehouse may have a table of a CTE's bare name.

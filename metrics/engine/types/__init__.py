@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -22,6 +22,8 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
+from metrics.engine.sql.shared_people import People as Counted
+from metrics.engine.sql.sums import Sums
 
 
 def _file_of(kpi: KpiCommon) -> ModuleType:
@@ -35,10 +37,18 @@ def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
         refuse_fan_out(scope.catalogue.datasets[name], scope)
 
     def count() -> pd.DataFrame:
-        how = kpi.coarser_by
+        how, kept = kpi.coarser_by, scope.shared.kept if scope.shared else None
         if how and scope.grain not in GRAINS[: GRAINS.index(kpi.grain) + 1]:
-            home = facts(kpi, finer_scope(scope, kpi.grain))
+            finer = finer_scope(scope, kpi.grain)
+            home = kept.periods(kpi, finer) if kept else None
+            home = facts(kpi, finer) if home is None else home
             return coarser(home, scope, scope.catalogue.datasets_of(kpi)[0], how)
+        own = getattr(_file_of(kpi), "from_days", None)
+        if own and kept and scope.grain in GRAINS[GRAINS.index("week") :]:
+            daily = kept.periods(kpi, dataclasses.replace(scope, grain="day"))
+            made: pd.DataFrame | None = None if daily is None else own(kpi, daily, scope)
+            if made is not None:
+                return made
         counted: pd.DataFrame = _file_of(kpi).facts(kpi, scope)
         return counted
 
@@ -54,6 +64,18 @@ def dirty_ranges(kpi: KpiCommon, catalogue: Catalogue, rows: Mapping[str, DirtyR
     return merged(
         (periods.floor(a, kpi.grain, week), b if b >= FAR else periods.ceil(b, kpi.grain, week)) for a, b in found
     )
+
+
+def sums(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """What adds up of it, which a refresh may count together with others', and how many days back it looks for it."""
+    own = getattr(_file_of(kpi), "sums", None)
+    return [] if own is None else list(own(kpi, catalogue))
+
+
+def people_of(kpi: KpiCommon, catalogue: Catalogue) -> list[Counted]:
+    """Who is counted of it, which a refresh may do together with others'."""
+    own = getattr(_file_of(kpi), "people_of", None)
+    return [] if own is None else list(own(kpi, catalogue))
 
 
 def settled_at(kpi: KpiCommon, end: pd.Timestamp, grain: str, catalogue: Catalogue) -> pd.Timestamp:
@@ -92,6 +114,17 @@ def per_person(kpi: KpiCommon, catalogue: Catalogue) -> PerPerson | str:
         return found
     nobody = next((p.dataset for p in found.parts if not catalogue.datasets[p.dataset].entity), "")
     return f"dataset {nobody} does not say whose its rows are: write its `entity:`" if nobody else found
+
+
+def same_periods(several: Sequence[pd.DataFrame]) -> bool:
+    """Whether all of these are of the same segments and periods, row by row."""
+    first = several[0]
+    return all(
+        len(frame) == len(first)
+        and bool((frame["period"].to_numpy() == first["period"].to_numpy()).all())
+        and bool((frame["segment"].to_numpy(dtype=object) == first["segment"].to_numpy(dtype=object)).all())
+        for frame in several[1:]
+    )
 
 
 def with_segments(frame: pd.DataFrame, part: KpiCommon | Measure, segments: list[str], scope: Scope) -> pd.DataFrame:

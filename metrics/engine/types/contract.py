@@ -6,6 +6,9 @@ settled_at(kpi, end, grain, catalogue): the watermark from which a period that e
 May offer, too: sampling(kpi, frame): the sampling variance of each value of an answer, from value, n and parts.
 people(kpi, catalogue): what each person adds to a value (sampling.People), where that must be counted; None: it cannot.
 per_person(kpi, catalogue): what it is for one person (per_person.PerPerson); a text says why nothing.
+sums(kpi, catalogue): what of it a refresh may count for several KPIs at once, and from how many days before.
+people_of(kpi, catalogue): whom of it a refresh may count for several KPIs, grains and dimensions at once.
+from_days(kpi, daily, scope): its values of longer periods, of those of their days; None where these do not tell.
 propagated(kpi, values, variances): the sampling variance of values that are made of other KPIs', by those'.
 """
 
@@ -18,7 +21,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import periods
-from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged, union
+from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged, union
 
 Rows = Mapping[str, DirtyRanges | None]
 
@@ -26,6 +29,12 @@ Rows = Mapping[str, DirtyRanges | None]
 def unchanged_or_everything(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
     """For a type that looks at more than a period's own rows, such as an entity's first."""
     return [] if all(rows[name] is not None and not rows[name] for name in catalogue.datasets_of(kpi)) else None
+
+
+def from_then_on(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:
+    """For a type whose period is made of all that was before it, too."""
+    found = union(rows[name] for name in catalogue.datasets_of(kpi))
+    return found if not found else [(found[0][0], FAR)]
 
 
 def own_rows(kpi: KpiCommon, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -16,7 +18,10 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, falling, reach, rising, window_function
+from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
+from metrics.engine.sql.shared_people import ALL, People, flagged
+from metrics.engine.sql.shared_reading import Reading
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
@@ -29,10 +34,73 @@ settled_at = ends_with_its_period
 def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     """Entities of the period's base that convert / base; of events: conversions credited to it / its rows."""
     base, conversion = entity_rows(kpi, scope)
+    if (together := _shared(kpi, scope)) is not None:
+        return together
     query = _entities(kpi, scope, base, conversion) if kpi.of == "entities" else _events(kpi, scope, base, conversion)
-    names = tuple(dict.fromkeys((base.dataset.name, conversion.dataset.name)))
     zero = ("numerator", "denominator") if base.dataset.empty == "zero" else ()
-    found = frames.spined(trees.run(query, scope), scope, base.dataset.name, zero=zero)
+    return _ripened(kpi, frames.spined(trees.run(query, scope), scope, base.dataset.name, zero=zero), scope)
+
+
+CONVERTED = "converted"
+
+
+def people_of(kpi: Conversion, catalogue: Catalogue) -> list[People]:
+    """The base, and who of it converts."""
+    if kpi.of != "entities":
+        return []
+    base = next(iter(kpi.conditions.values())).dataset
+    said = kpi.model_dump_json()
+    return [People((kpi.name, said), base, (ALL, CONVERTED), lambda *of: _days(kpi, said, *of))]
+
+
+def _days(kpi: Conversion, said: str, reading: Reading, named: Sequence[str], conditions: Sequence[str]) -> exp.Select:
+    """Who is of the base on a day, and whether the row of any moment of it is followed by a conversion."""
+    dataset = reading.dataset(named, (said,))
+    datasets = {**reading.scope.catalogue.datasets, dataset.name: dataset}
+    scope = replace(reading.scope, catalogue=replace(reading.scope.catalogue, datasets=datasets))
+    base, conversion = entity_rows(kpi, scope)
+    segments = {f"d{i}": trees.segment(dataset, name) for i, name in enumerate(named)}
+    entries = base.select(
+        base.entity.as_("entity"),
+        base.period("day").as_("day"),
+        base.at.copy().as_("base_at"),
+        *(segment.as_(name) for name, segment in segments.items()),
+        start=scope.start,
+        end=scope.end,
+    )
+    followed = _followed(
+        {"day": "TIMESTAMP", "base_at": "TIMESTAMP", **dict.fromkeys(segments, "TEXT")}, base, conversion
+    )
+    met = [flagged(_converted(kpi)).as_("f0")] if CONVERTED in conditions else []
+    final = exp.select("day", "entity", *segments, *met).from_("followed")
+    return trees.assembled(final, base=entries, conversions=_hits(kpi, scope, base, conversion), followed=followed)
+
+
+def _shared(kpi: Conversion, scope: Scope) -> pd.DataFrame | None:
+    """What a refresh counts for all grains and dimensions at once; None where it does not."""
+    scans = scope.shared.scans if scope.shared else None
+    for people in people_of(kpi, scope.catalogue) if scans else ():
+        if scans and (found := scans.people(people, scope)) is not None:
+            at = [trees.PERIOD, trees.SEGMENT]
+            both = found[0].merge(found[1].rename(columns={"people": "numerator"}), on=at, how="left")
+            both = both.assign(numerator=both["numerator"].fillna(0), denominator=both["people"], n=both["people"])
+            dataset = scope.catalogue.datasets[people.dataset]
+            zero = ("numerator", "denominator") if dataset.empty == "zero" else ()
+            return _ripened(kpi, frames.spined(both, scope, dataset.name, zero=zero), scope)
+    return None
+
+
+def from_days(kpi: Conversion, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Rows and what is credited to them add up; whoever converts on two days counts once."""
+    if kpi.of != "events" or kpi.calculation == "count":
+        return None
+    base = next(iter(kpi.conditions.values())).dataset
+    zero = ("numerator", "denominator") if scope.catalogue.datasets[base].empty == "zero" else ()
+    return counted_days(daily, scope, base, lambda frame: _ripened(kpi, frame, scope), zero=zero)
+
+
+def _ripened(kpi: Conversion, found: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    names = tuple(dict.fromkeys(condition.dataset for condition in kpi.conditions.values()))
     found = frames.only_mature(found, scope, names, kpi.window or timedelta(0))
     if kpi.calculation == "count":
         return found.assign(value=found["numerator"], numerator=float("nan"), denominator=float("nan"))
@@ -65,16 +133,8 @@ def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> ex
         end=scope.end,
         asked=True,
     )
-    followed_by = next_event(
-        "base",
-        "conversions",
-        keys=KEYS,
-        at="base_at",
-        place=exp.Literal.number(REACHED_1),
-        whole_days=conversion.is_date and not base.is_date,
-    )
-    converted = within(exp.column("hit"), exp.column("base_at"), kpi.window)
-    who = exp.Case(ifs=[exp.If(this=converted, true=exp.column("entity"))])
+    followed_by = _followed(KEYS, base, conversion)
+    who = exp.Case(ifs=[exp.If(this=_converted(kpi), true=exp.column("entity"))])
     total = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
     final = (
         exp.select(
@@ -89,6 +149,17 @@ def _entities(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> ex
     )
     hits = _hits(kpi, scope, base, conversion)
     return trees.assembled(final, base=entries, conversions=hits, followed=followed_by)
+
+
+def _followed(keys: dict[str, str], base: Rows, conversion: Rows) -> exp.Select:
+    """Each row of the base with the first conversion after it."""
+    days = conversion.is_date and not base.is_date
+    place = exp.Literal.number(REACHED_1)
+    return next_event("base", "conversions", keys=keys, at="base_at", place=place, whole_days=days)
+
+
+def _converted(kpi: Conversion) -> exp.Expr:
+    return within(exp.column("hit"), exp.column("base_at"), kpi.window)
 
 
 def _events(kpi: Conversion, scope: Scope, base: Rows, conversion: Rows) -> exp.Select:

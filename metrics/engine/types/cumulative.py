@@ -18,12 +18,13 @@ from metrics.engine.coarser_periods import coarser
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.measures import measure_facts
-from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
+from metrics.engine.sql.sums import Sums, measure_sums
+from metrics.engine.types.contract import ends_with_its_period, from_then_on
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
 
 
-dirty_ranges = unchanged_or_everything
+dirty_ranges = from_then_on
 settled_at = ends_with_its_period
 
 
@@ -31,7 +32,7 @@ def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
     """Each day's value so far; a longer period has that of its last day, or the mean or maximum of its days."""
     if scope.grain == "hour":
         raise QueryRefused("a cumulative KPI has no hour grain", where=kpi.name, hint="Ask at grain day or coarser.")
-    measure = _measure(kpi, scope)
+    measure = _measure(kpi, scope.catalogue)
     if measure.agg not in (*RUNNING, "avg", "count_distinct"):
         raise QueryRefused(
             f"{measure.agg or 'an sql aggregate'} does not add up from day to day",
@@ -52,11 +53,22 @@ def facts(kpi: Cumulative, scope: Scope) -> pd.DataFrame:
     return coarser(daily, scope, measure.dataset, kpi.period_agg or "last")
 
 
-def _measure(kpi: Cumulative, scope: Scope) -> Measure:
+def sums(kpi: Cumulative, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Those of its days."""
+    found = measure_sums(_measure(kpi, catalogue))
+    return [] if found is None else [(found, 0)]
+
+
+def from_days(kpi: Cumulative, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """The value of the last day, or the mean or maximum of the days."""
+    return coarser(daily, scope, _measure(kpi, scope.catalogue).dataset, kpi.period_agg or "last")
+
+
+def _measure(kpi: Cumulative, catalogue: Catalogue) -> Measure:
     part = kpi.parts["measure"]
     if isinstance(part, Measure):
         return part
-    named = scope.catalogue.kpi(part)
+    named = catalogue.kpi(part)
     if not isinstance(named, Simple) or named.window or named.semi_additive:
         raise QueryRefused(f"'{part}' has no value of single days that adds up", where=kpi.name)
     return named.measure

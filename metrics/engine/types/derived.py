@@ -17,6 +17,8 @@ from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.sql.shared_people import People
+from metrics.engine.sql.sums import Sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 
 STEP = 1e-4  # by which a reference is moved to see what that does, as a share of it
@@ -30,7 +32,12 @@ def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
     found = [_part(reference, scope) for reference in parsed.references]
     segments = list(dict.fromkeys(s for frame, *_ in found for s in frame["segment"]))
     parts = [_named(frame, part, inner, shift, i, segments) for i, (frame, part, inner, shift) in enumerate(found)]
-    both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
+    both = parts[0]
+    if types.same_periods(parts):
+        own = [part.drop(columns=["segment", "period"]).set_axis(both.index) for part in parts[1:]]
+        both = pd.concat([both, *own], axis=1)
+    else:
+        both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
     count = range(len(parts))
     columns = {f"p{i}": both[f"p{i}"] for i in count}
     done = [both[f"complete{i}"].fillna(False).astype(bool) for i in count]
@@ -107,6 +114,16 @@ def propagated(kpi: Derived, values: Mapping[str, pd.Series], variances: Mapping
             sides.append(_evaluate(parsed.tree, {f"p{i}": near[r.kpi] for i, r in enumerate(parsed.references)}))
         total = total + ((sides[0] - sides[1]) / (2 * step)) ** 2 * variance
     return total
+
+
+def sums(kpi: Derived, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Those of the KPIs that it names."""
+    return [one for name in catalogue.references(kpi) for one in types.sums(catalogue.kpi(name), catalogue)]
+
+
+def people_of(kpi: Derived, catalogue: Catalogue) -> list[People]:
+    """Those of the KPIs that it names."""
+    return [one for name in catalogue.references(kpi) for one in types.people_of(catalogue.kpi(name), catalogue)]
 
 
 def dirty_ranges(kpi: Derived, catalogue: Catalogue, rows: Rows) -> DirtyRanges | None:

@@ -15,6 +15,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising
+from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
@@ -49,8 +50,21 @@ def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
     counted = counted.assign(numerator=counted[names[-1]], denominator=counted[names[0]], n=counted[names[0]])
     dataset = steps[0].dataset
     zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
-    found = frames.spined(counted, scope, dataset.name, zero=zero, parts=names)
-    datasets = tuple(dict.fromkeys(step.dataset.name for step in steps))
+    return _ripe(kpi, frames.spined(counted, scope, dataset.name, zero=zero, parts=names), scope)
+
+
+def from_days(kpi: Funnel, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Attempts are those of single days; else who begins twice in a period counts once."""
+    if kpi.per != "attempt":
+        return None
+    names = [f"step_{i + 1}" for i in range(len(kpi.steps))]
+    dataset = scope.catalogue.datasets[next(iter(kpi.conditions.values())).dataset]
+    zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
+    return counted_days(daily, scope, dataset.name, lambda f: _ripe(kpi, f, scope), zero=zero, parts=names)
+
+
+def _ripe(kpi: Funnel, found: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    datasets = tuple(dict.fromkeys(condition.dataset for condition in kpi.conditions.values()))
     return frames.shared(frames.only_mature(found, scope, datasets, kpi.window or timedelta(0)))
 
 

@@ -15,9 +15,9 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, class_counts, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import entity_rows, rising, window_function
-from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
+from metrics.engine.types.contract import ends_with_its_period, from_then_on
 
-dirty_ranges = unchanged_or_everything
+dirty_ranges = from_then_on
 settled_at = ends_with_its_period
 
 

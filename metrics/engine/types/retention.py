@@ -11,18 +11,34 @@ from sqlglot import exp
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.retention import Retention
 from metrics.engine import frames, periods
+from metrics.engine.dirty_ranges import FAR, DirtyRanges, merged
 from metrics.engine.per_person import PerPerson, any_row
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
+from metrics.engine.sql.measures import counted_days
+from metrics.engine.types.contract import Rows as DatasetDays
 from metrics.engine.types.contract import unchanged_or_everything
 
 UNIT_DAYS = {"day": 1, "week": 7}
 LONGEST = {"day": DAY, "week": 7 * DAY, "month": 31 * DAY}
 
 
-dirty_ranges = unchanged_or_everything
+def dirty_ranges(kpi: Retention, catalogue: Catalogue, rows: DatasetDays) -> DirtyRanges | None:
+    """Who comes back, or becomes ripe, started up to a curve earlier; another first start moves who starts later, too.
+
+    Where a return is looked for without end, anybody's may have moved.
+    """
+    start, back = (condition.dataset for condition in kpi.conditions.values())
+    if kpi.mode == "rolling":
+        return unchanged_or_everything(kpi, catalogue, rows)
+    started, returned = rows[start], rows[back]
+    if started is None or returned is None:
+        return None
+    curve = (kpi.length + 2) * LONGEST[kpi.unit]
+    moved = [(started[0][0], FAR)] if started and kpi.cohort == "first" else started
+    return merged([*moved, *((a - curve, b) for a, b in [*started, *returned])])
 
 
 def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
@@ -40,6 +56,20 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
     zero = ("numerator", "denominator", *names) if dataset.empty == "zero" else ()
     found = frames.spined(wide, scope, dataset.name, zero=zero, parts=names)
     return frames.shared(_ripened(kpi, found, scope, (dataset.name, back.dataset.name)))
+
+
+def from_days(kpi: Retention, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """Who started once ever, or on a day, did so in its longer period alike."""
+    if kpi.cohort == "recurring" and kpi.unit != "day":
+        return None
+    start, back = (condition.dataset for condition in kpi.conditions.values())
+    names = [f"after_{k}" for k in range(kpi.length + 1)]
+    zero = ("numerator", "denominator", *names) if scope.catalogue.datasets[start].empty == "zero" else ()
+
+    def ripened(frame: pd.DataFrame) -> pd.DataFrame:
+        return frames.shared(_ripened(kpi, frame, scope, (start, back)))
+
+    return counted_days(daily, scope, start, ripened, zero=zero, parts=names)
 
 
 def sampling(kpi: Retention, frame: pd.DataFrame) -> Floats:
@@ -67,6 +97,8 @@ def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.
         start=scope.start - DAY,
         end=scope.end + (kpi.length + 2) * LONGEST[kpi.unit] if kpi.mode == "bounded" else None,
     ).distinct()
+    if start.few:  # else nearly everybody's are read, and each would be looked up for nothing
+        returns = returns.where(back.entity.isin(query=exp.select("entity").from_("cohort")))
     start_on, back_on = exp.column("start_on", "cohort"), exp.column("back_on", "returns")
     after = exp.GT(this=back_on.copy(), expression=start_on.copy())
     pairs = (

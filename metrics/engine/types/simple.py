@@ -11,6 +11,7 @@ from sqlglot import exp
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.types.simple import Simple
+from metrics.engine.coarser_periods import coarser
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.frames import spined
 from metrics.engine.per_person import Part, PerPerson, part_of
@@ -18,7 +19,10 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
-from metrics.engine.sql.measures import measure_facts
+from metrics.engine.sql.measures import measure_facts, summed_days
+from metrics.engine.sql.shared_people import People as Counted
+from metrics.engine.sql.shared_people import people_of_rows
+from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.sql.windows import windowed
 from metrics.engine.types.contract import ends_with_its_period
 
@@ -32,6 +36,28 @@ def facts(kpi: Simple, scope: Scope) -> pd.DataFrame:
     if kpi.window:
         return windowed(kpi, scope)
     return measure_facts(kpi.measure, scope)
+
+
+def sums(kpi: Simple, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """Counts, sums, means, least and greatest; of a window, those of its days."""
+    found = None if kpi.semi_additive else measure_sums(kpi.measure)
+    return [] if found is None else [(found, kpi.window.days - 1 if kpi.window else 0)]
+
+
+def people_of(kpi: Simple, catalogue: Catalogue) -> list[Counted]:
+    """Distinct counts of periods."""
+    if kpi.agg != "count_distinct" or kpi.semi_additive or kpi.window:
+        return []
+    return [people_of_rows(kpi.measure, kpi.grain if kpi.coarser_by else "")]
+
+
+def from_days(kpi: Simple, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:
+    """A window's last, mean or greatest day; what adds up, added up."""
+    if kpi.window:
+        return coarser(daily, scope, kpi.dataset, kpi.period_agg or "last")
+    found = None if kpi.semi_additive else measure_sums(kpi.measure)
+    zero = trees.starts_at_zero(kpi.measure) and scope.catalogue.datasets[kpi.dataset].empty == "zero"
+    return None if found is None else summed_days(daily, found, scope, zero=zero)
 
 
 def sampling(kpi: Simple, frame: pd.DataFrame) -> Floats:

@@ -17,6 +17,8 @@ from metrics.engine.per_person import Part, PerPerson
 from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People, between_ends, class_counts, classes, numbers, shares
 from metrics.engine.sql import trees
+from metrics.engine.sql.measures import summed, summed_days
+from metrics.engine.sql.sums import ROWS, Column, Sums
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
 # scale → least answer, least of the middle, least of the top, greatest answer
@@ -29,10 +31,45 @@ settled_at = ends_with_its_period
 
 def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:
     """NPS = 100 × (promoters − detractors) / n; CSAT = share of 4 and 5 of 5; CES = mean of 1 to 7."""
-    dataset = scope.catalogue.datasets[kpi.dataset]
-    zero = ("numerator", "denominator", *PARTS) if dataset.empty == "zero" else ()
-    found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
-    return frames.shared(found, factor=100.0 if kpi.scale == "nps" else 1.0)
+    zero = _zero(kpi, scope)
+    ((own, _),) = sums(kpi, scope.catalogue)
+    found = summed(own, scope, zero=zero, parts=PARTS)
+    if found is None:
+        found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
+    return _scored(kpi, found)
+
+
+def sums(kpi: Survey, catalogue: Catalogue) -> list[tuple[Sums, int]]:
+    """The classes of the answers, and what the score is made of."""
+    classed = {name: _is(kpi, name).sql("duckdb") for name in PARTS}
+    total = {
+        "nps": f"CASE WHEN {classed['promoters']} THEN 1 WHEN {classed['detractors']} THEN -1 ELSE 0 END",
+        "csat": f"CASE WHEN {classed['promoters']} THEN 1 ELSE 0 END",
+        "ces": f"({kpi.score})",
+    }
+    answered = trees.known(group(kpi)).sql("duckdb")
+    columns = {
+        "numerator": Column("sum", total[kpi.scale]),
+        "denominator": ROWS,
+        "n": ROWS,
+        **{name: Column("count", f"CASE WHEN {test} THEN 1 END") for name, test in classed.items()},
+    }
+    condition = f"({kpi.filter}) AND {answered}" if kpi.filter else answered
+    return [(Sums(kpi.dataset, condition, tuple(columns.items())), 0)]
+
+
+def from_days(kpi: Survey, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    """Answers add up."""
+    ((own, _),) = sums(kpi, scope.catalogue)
+    return _scored(kpi, summed_days(daily, own, scope, zero=_zero(kpi, scope), parts=PARTS))
+
+
+def _zero(kpi: Survey, scope: Scope) -> tuple[str, ...]:
+    return ("numerator", "denominator", *PARTS) if scope.catalogue.datasets[kpi.dataset].empty == "zero" else ()
+
+
+def _scored(kpi: Survey, frame: pd.DataFrame) -> pd.DataFrame:
+    return frames.shared(frame, factor=100.0 if kpi.scale == "nps" else 1.0)
 
 
 def sampling(kpi: Survey, frame: pd.DataFrame) -> Floats:
@@ -74,6 +111,10 @@ def group(kpi: Survey) -> exp.Case:
     )
 
 
+def _is(kpi: Survey, name: str) -> exp.Expr:
+    return exp.EQ(this=group(kpi), expression=exp.Literal.string(name))
+
+
 def answers(kpi: Survey, scope: Scope, *columns: exp.Expr) -> exp.Select:
     """These columns of the rows of the scope that have an answer."""
     dataset = scope.catalogue.datasets[kpi.dataset]
@@ -85,7 +126,7 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
     dataset = scope.catalogue.datasets[kpi.dataset]
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
     count: exp.Expr = exp.Count(this=exp.Star())
-    counts = {name: trees.times(exp.EQ(this=group(kpi), expression=exp.Literal.string(name))) for name in PARTS}
+    counts = {name: trees.times(_is(kpi, name)) for name in PARTS}
     total: exp.Expr = exp.Sub(this=counts["promoters"].copy(), expression=counts["detractors"].copy())
     if kpi.scale == "csat":
         total = counts["promoters"].copy()
@@ -107,7 +148,7 @@ def _select(kpi: Survey, scope: Scope) -> exp.Select:
 def per_person(kpi: Survey, catalogue: Catalogue) -> PerPerson:
     """What a person's answers add up to, by how many they are."""
     score = exp.paren(sql.expression(kpi.score))
-    top, low = (exp.EQ(this=group(kpi), expression=exp.Literal.string(n)) for n in ("promoters", "detractors"))
+    top, low = (_is(kpi, name) for name in ("promoters", "detractors"))
     one, less = exp.Literal.number(1), exp.Neg(this=exp.Literal.number(1))
     value: exp.Expr = exp.Case(ifs=[exp.If(this=top, true=one), exp.If(this=low, true=less)])
     if kpi.scale == "csat":

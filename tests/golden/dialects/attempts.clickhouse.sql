@@ -134,6 +134,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
       ) AS time_line
     ) AS looked
     WHERE
@@ -229,6 +235,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_3
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_2
+          )
       ) AS time_line
     ) AS looked
     WHERE

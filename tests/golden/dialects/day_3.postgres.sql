@@ -117,18 +117,25 @@ WITH cte__starts AS (
     (
       (
         (
-          "at"
-        ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
-      AND (
-        (
-          "at"
-        ) AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-12 00:00:00' AS TIMESTAMP)
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'Europe/Berlin' >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+        AND (
+          (
+            "at"
+          ) AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'Europe/Berlin' < CAST('2026-11-12 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
     )
-    AND NOT (
-      "user_id"
-    ) IS NULL
+    AND "user_id" IN (
+      SELECT
+        entity
+      FROM cte__cohort
+    )
 ), cte__pairs AS (
   SELECT
     cte__cohort.segment,

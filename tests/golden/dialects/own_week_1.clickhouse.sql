@@ -138,21 +138,28 @@ WITH cte__starts AS (
   FROM "events"
   WHERE
     (
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
-      AND toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
-    )
-    AND NOT (
       (
-        "user_id"
-      ) IS NULL
+        toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
+        AND toDateTime64(
+          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
+          6,
+          'UTC'
+        ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
+      )
+      AND NOT (
+        (
+          "user_id"
+        ) IS NULL
+      )
+    )
+    AND "user_id" IN (
+      SELECT
+        entity
+      FROM cte__cohort
     )
 ), cte__pairs AS (
   SELECT

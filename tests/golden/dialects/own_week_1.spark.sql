@@ -79,12 +79,19 @@ WITH cte__starts AS (
   FROM `events`
   WHERE
     (
-      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
-      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-12-21 00:00:00' AS TIMESTAMP)
+      (
+        CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
+        AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) < CAST('2026-12-21 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        `user_id`
+      ) IS NULL
     )
-    AND NOT (
-      `user_id`
-    ) IS NULL
+    AND `user_id` IN (
+      SELECT
+        entity
+      FROM cte__cohort
+    )
 ), cte__pairs AS (
   SELECT
     cte__cohort.segment,

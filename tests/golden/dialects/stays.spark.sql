@@ -78,10 +78,17 @@ WITH cte__starts AS (
     CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS back_on
   FROM `events`
   WHERE
-    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
-    AND NOT (
-      `user_id`
-    ) IS NULL
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
+      AND NOT (
+        `user_id`
+      ) IS NULL
+    )
+    AND `user_id` IN (
+      SELECT
+        entity
+      FROM cte__cohort
+    )
 ), cte__pairs AS (
   SELECT
     cte__cohort.segment,

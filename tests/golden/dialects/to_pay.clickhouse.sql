@@ -121,6 +121,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
       ) AS time_line
     ) AS looked
     WHERE
@@ -216,6 +222,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_3
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_2
+          )
       ) AS time_line
     ) AS looked
     WHERE

@@ -90,6 +90,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
       ) AS time_line
     ) AS looked
     WHERE
@@ -215,6 +221,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
       ) AS time_line
     ) AS looked
     WHERE

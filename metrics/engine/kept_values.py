@@ -1,0 +1,144 @@
+"""Values that are stored and still hold, beside those that a sync touched: of them longer periods are made again.
+
+A month is not read from rows for one new day of it, where its value is made of those of its days.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from connectors.errors import QueryRefused
+from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Staging
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.engine import periods, types
+from metrics.engine.answer import default_scope
+from metrics.engine.dirty_ranges import DirtyRanges
+from metrics.engine.invalidation import clipped, ranges
+from metrics.engine.launch_grain import stored_grains
+from metrics.engine.query import FACT_COLUMNS, Scope
+
+Spans = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
+
+
+class KeptValues:
+    """The valid values of a staging. work: KPI → the days that a sync touched, of those it touched; None = all."""
+
+    def __init__(
+        self,
+        staging: Staging,
+        catalogue: Catalogue,
+        states: Mapping[str, DatasetState],
+        work: Mapping[str, DirtyRanges | None],
+    ) -> None:
+        self._staging, self._catalogue, self._states, self._work = staging, catalogue, states, work
+        self._stored: dict[str, dict[tuple[str, str], pd.DataFrame]] = {}
+        self._whole: dict[tuple[str, str, str], pd.DataFrame | None] = {}
+
+    def segments(self, kpi: str, grain: str, dimension: str, spans: Spans) -> Mapping[str, int] | None:
+        """Segments of the stored values → their n outside of these periods; None = nothing is stored."""
+        frame = self._of(kpi).get((grain, dimension))
+        if frame is None:
+            return None
+        n = frame["n"].to_numpy("float64", na_value=0.0)
+        return dict(sorted(_sums(frame["segment"], np.where(_within(frame["period"], spans), 0.0, n)).items()))
+
+    def periods(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
+        """FACT_COLUMNS of the scope's periods: stored, and counted anew where touched, or all of them.
+
+        None where that is not sure: nothing is stored of them, or rows lie beyond what is.
+        """
+        if scope.filters or scope.entities or scope.grain == periods.TOTAL:
+            return None
+        reach = default_scope(kpi, scope.grain, self._catalogue, self._staging, self._states)
+        if scope.end > reach.end and not self._nothing_after(kpi, reach.end):
+            return None
+        key = kpi.name, scope.grain, scope.by or NO_DIMENSION
+        if key not in self._whole:
+            whole = dataclasses.replace(scope, start=reach.start, end=reach.end)
+            self._whole[key] = self._assembled(kpi, whole)
+        found = self._whole[key]
+        if found is None:
+            return None
+        if scope.start <= reach.start and reach.end <= scope.end:
+            return found
+        return found[_within(found["period"], [(scope.start, scope.end)])]
+
+    def _assembled(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
+        changed = self._work.get(kpi.name, ())
+        if changed is None and scope.grain in stored_grains(kpi, self._catalogue, kpi.offered_grains):
+            return self._anew(kpi, scope)
+        stored = self._of(kpi.name).get((scope.grain, scope.by or NO_DIMENSION))
+        if changed is None or stored is None:
+            return None
+        spans = ranges(changed, scope)
+        try:
+            fresh = touched(kpi, scope, spans, self.segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans))
+        except QueryRefused:
+            return None
+        if fresh is None:
+            return None
+        held = stored[~_within(stored["period"], spans)]
+        both = pd.concat([held[FACT_COLUMNS], *fresh], ignore_index=True) if fresh else stored[FACT_COLUMNS]
+        return both.sort_values(["segment", "period"], ignore_index=True)  # the last of a period is its last row
+
+    def _anew(self, kpi: KpiCommon, scope: Scope) -> pd.DataFrame | None:
+        """What is stored of it next, which is counted once."""
+        try:
+            return types.facts(kpi, scope)
+        except QueryRefused:
+            return None
+
+    def _of(self, kpi: str) -> dict[tuple[str, str], pd.DataFrame]:
+        if kpi not in self._stored:
+            frame = self._staging.valid_values(kpi)
+            frame["segment"] = frame["segment"].astype("object")
+            grouped = frame.groupby(["grain", "dimension"], sort=False)
+            self._stored[kpi] = {(str(grain), str(by)): part for (grain, by), part in grouped}
+        return self._stored[kpi]
+
+    def _nothing_after(self, kpi: KpiCommon, end: pd.Timestamp) -> bool:
+        """Whether no row of its datasets lies at or after a day."""
+        for name in self._catalogue.datasets_of(kpi):
+            state = self._states.get(name)
+            if state is None or state.future_rows:
+                return False
+            if state.last_at and periods.on_clock(state.last_at, "day", self._catalogue.timezone) > end:
+                return False
+        return True
+
+
+def touched(kpi: KpiCommon, scope: Scope, spans: Spans, outside: Mapping[str, int] | None) -> list[pd.DataFrame] | None:
+    """FACT_COLUMNS of each range of periods that a sync touched; None if a segment came or may have gone.
+
+    outside: the stored segments → their n outside of the ranges; None = nothing is stored. Raises QueryRefused.
+    """
+    if outside is None:
+        return None
+    inner = [dataclasses.replace(piece, segments=tuple(outside)) for piece in clipped(spans, scope)]
+    frames = [types.facts(kpi, piece)[FACT_COLUMNS] for piece in inner]
+    inside: Counter[str] = Counter()
+    for frame in frames:
+        inside.update(_sums(frame["segment"], frame["n"].to_numpy("float64", na_value=0.0)))
+    gone = any(not outside[s] + inside[s] for s in outside)
+    return None if gone or set(inside) - set(outside) else frames
+
+
+def _sums(segments: pd.Series, n: Any) -> dict[str, int]:
+    codes, names = pd.factorize(segments)
+    sums = np.bincount(codes, weights=n, minlength=len(names))
+    return {str(name): int(x) for name, x in zip(names, sums, strict=True)}
+
+
+def _within(moments: pd.Series, spans: Spans) -> Any:
+    at = moments.to_numpy(dtype="datetime64[us]")
+    found = np.zeros(len(at), dtype=bool)
+    for a, b in spans:
+        found |= (at >= np.datetime64(a)) & (at < np.datetime64(b))
+    return found

@@ -1,0 +1,211 @@
+"""Distinct people of all KPIs of a dataset, by every grain and dimension: each person's days are found once.
+
+Who came on a day, with all dimensions of few values, is one row, flagged by what it meets; a longer period's people are
+counted among those of its days.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from sqlglot import exp
+
+from connectors.errors import DiskFull, KpiError
+from connectors.warehouse.contract import NO_DIMENSION
+from metrics.catalog import sql
+from metrics.catalog.models.dataset import Dataset
+from metrics.catalog.models.kpi import Measure
+from metrics.catalog.models.values import GRAINS
+from metrics.engine.query import Scope
+from metrics.engine.sql import trees
+from metrics.engine.sql.shared_reading import Reading, united
+
+log = logging.getLogger(__name__)
+MOST_CONDITIONS = 12  # of one statement
+ALL = ""  # the condition that every row meets
+Span = tuple[pd.Timestamp, pd.Timestamp]
+Key = tuple[str, ...]
+Days = Callable[[Reading, Sequence[str], Sequence[str]], exp.Select]
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is counted. key: of all that are found in the same rows; dataset: whose dimensions these have.
+
+    conditions: that people are counted by. longest: grain at which they are asked for; empty = any. days: of a range,
+    dimensions and conditions, SELECT `day`, `entity`, d0 … of each dimension, f0 … = 1 of each condition but ALL.
+    """
+
+    key: Key
+    dataset: str
+    conditions: tuple[str, ...]
+    days: Days = field(compare=False)
+    longest: str = ""
+
+
+def people_of_rows(measure: Measure, longest: str = "") -> People:
+    """The people of a distinct count."""
+    key = measure.dataset, measure.expr
+    return People(key, measure.dataset, (measure.filter,), lambda *of: _days(measure.expr, *of), longest)
+
+
+def _days(entity: str, reading: Reading, named: Sequence[str], conditions: Sequence[str]) -> exp.Select:
+    dataset = reading.dataset(named, (*conditions, entity))
+    met = [sql.expression(condition) for condition in conditions if condition != ALL]
+    rows = exp.select(
+        trees.period(reading.local(dataset), reading.scope).as_("day"),
+        sql.expression(entity).as_("entity"),
+        *(trees.segment(dataset, name).as_(f"d{i}") for i, name in enumerate(named)),
+        *(flagged(condition).as_(f"f{i}") for i, condition in enumerate(met)),
+    )
+    rows = reading.scanned(rows, dataset)
+    return rows if ALL in conditions else rows.where(exp.or_(*(condition.copy() for condition in met)))
+
+
+def flagged(condition: exp.Expr) -> exp.Expr:
+    """1 where a condition is met, else 0."""
+    one = exp.If(this=condition.copy(), true=exp.Literal.number(1))
+    return exp.Case(ifs=[one], default=exp.Literal.number(0))
+
+
+@dataclass
+class PeopleScan:
+    """People of one key. spans: grain → ranges of periods; conditions: whom they are counted by."""
+
+    people: People
+    whole: bool  # nothing lies before it
+    spans: dict[str, list[Span]] = field(default_factory=dict)
+    conditions: dict[str, None] = field(default_factory=dict)
+    dimensions: dict[str, None] = field(default_factory=dict)
+    kpis: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def called(self) -> str:
+        """Whose its costs are."""
+        return f"people {' '.join(self.people.key)} {self.whole}"
+
+    def covers(self, people: People, scope: Scope) -> bool:
+        """Whether it has all that is asked for."""
+        same = self.people.key == people.key and all(c in self.conditions for c in people.conditions)
+        spans = self.spans.get(scope.grain, ())
+        return same and any((self.whole or a <= scope.start) and scope.end <= b for a, b in spans)
+
+
+class SharedPeople:
+    """Answers what is asked of planned scans of people. A scan runs when something of it is asked first."""
+
+    def __init__(self, scans: Iterable[PeopleScan]) -> None:
+        self.scans = list(scans)
+        self._tables: dict[int, dict[tuple[str, str, str], pd.DataFrame]] = {}
+
+    def found(self, people: People, scope: Scope, dataset: Dataset) -> list[pd.DataFrame] | None:
+        """Period, segment and `people` of each condition; None if they are not shared."""
+        if scope.filters or scope.entities:
+            return None
+        for number, scan in enumerate(self.scans):
+            if scan.covers(people, scope):
+                if number not in self._tables:
+                    self._tables[number] = dict(_Running(scan, dataset, scope).tables())
+                keys = [(scope.grain, scope.by or NO_DIMENSION, condition) for condition in people.conditions]
+                tables = [self._tables[number].get(key) for key in keys]
+                known = [table for table in tables if table is not None]
+                if len(known) == len(keys):
+                    return [table[_inside(table[trees.PERIOD], scope)] for table in known]
+        return None
+
+
+def _inside(at: pd.Series, scope: Scope) -> pd.Series:
+    return (at >= scope.start) & (at < scope.end)
+
+
+class _Running:
+    """One scan: which statements it takes."""
+
+    def __init__(self, scan: PeopleScan, dataset: Dataset, scope: Scope) -> None:
+        every = [span for spans in scan.spans.values() for span in spans]
+        self._scan = scan
+        self._reading = Reading(scan.called, dataset, scope, "day", min(a for a, _ in every), max(b for _, b in every))
+
+    def tables(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+        """(grain, dimension, condition) → its people."""
+        named = list(self._reading.sizes(n for n in self._scan.dimensions if n != NO_DIMENSION))
+        allowed = [c for c in self._scan.conditions if self._reading.single((), (c, *self._scan.people.key))]
+        for first in range(0, len(allowed), MOST_CONDITIONS):
+            yield from self._asked(named, allowed[first : first + MOST_CONDITIONS])
+
+    def _asked(
+        self, named: list[str], conditions: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+        """Halved where they cannot be computed together."""
+        cuts = [(grain, by, c) for grain in self._scan.spans for by in (NO_DIMENSION, *named) for c in conditions]
+        try:
+            found = self._reading.run(self._select(named, conditions, cuts))
+        except DiskFull:
+            raise
+        except KpiError as error:
+            log.info("people of %s are not shared: %s", self._scan.people.dataset, error)
+            middle = len(conditions) // 2
+            for half in (conditions[:middle], conditions[middle:]) if middle else ():
+                yield from self._asked(named, half)
+            return
+        parts = dict(tuple(found.groupby("cut")))
+        for number, cut in enumerate(cuts):
+            own = parts.get(number, found.iloc[:0])
+            yield cut, pd.DataFrame({trees.PERIOD: own["at"], trees.SEGMENT: own["segment"], "people": own["people"]})
+
+    def _select(self, named: list[str], conditions: Sequence[str], cuts: list[tuple[str, str, str]]) -> exp.Query:
+        """The people of each cut, out of their days, weeks …: whoever came on five days is one row of a month."""
+        flags = {c: f"f{i}" for i, c in enumerate(c for c in conditions if c != ALL)}
+        keys = ("entity", *(f"d{i}" for i in range(len(named))))
+        days = self._scan.people.days(self._reading, named, conditions)
+        ctes: dict[str, exp.Query] = {"active": days, _level("day"): _once(exp.column("day"), keys, flags, "active")}
+        for grain in GRAINS[GRAINS.index("week") :]:
+            if spans := self._needed(grain):
+                day = exp.column("day")
+                longer = trees.period(day, self._reading.scope, grain)
+                rows = _once(longer, keys, flags, _level(_shorter(grain, ctes)))
+                ctes[_level(grain)] = rows.where(exp.or_(*(trees.in_range(day, a, b) for a, b in spans)))
+        final = united(self._cut(i, cut, named, flags) for i, cut in enumerate(cuts))
+        return trees.assembled(final, **ctes)
+
+    def _needed(self, grain: str) -> list[Span]:
+        """The ranges that a grain is asked for, or longer ones that are made of it."""
+        if grain == "week" or grain not in self._scan.spans:
+            return self._scan.spans.get(grain, [])
+        return [span for g in GRAINS[GRAINS.index(grain) :] for span in self._scan.spans.get(g, ())]
+
+    def _cut(self, number: int, cut: tuple[str, str, str], named: list[str], flags: dict[str, str]) -> exp.Select:
+        """The people of each period of a grain and segment of a dimension."""
+        grain, by, condition = cut
+        day = exp.column("day")
+        segment: exp.Expr = exp.column(f"d{named.index(by)}") if by in named else exp.Literal.string("")
+        people = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
+        query = exp.select(
+            exp.Literal.number(number).as_("cut"), day.as_("at"), segment.as_("segment"), people.as_("people")
+        )
+        inside = exp.or_(*(trees.in_range(day, a, b) for a, b in self._scan.spans[grain]))
+        query = query.from_(_level(grain)).where(inside)
+        query = query.where(exp.column(flags[condition]).eq(1)) if condition in flags else query
+        return query.group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
+
+
+def _level(grain: str) -> str:
+    return f"active_by_{grain}"
+
+
+def _shorter(grain: str, known: Collection[str]) -> str:
+    """The longest grain whose periods those of this one are made of."""
+    nested = [g for g in ("month", "quarter") if _level(g) in known and GRAINS.index(g) < GRAINS.index(grain)]
+    return nested[-1] if nested else "day"
+
+
+def _once(day: exp.Expr, keys: Sequence[str], flags: dict[str, str], relation: str) -> exp.Select:
+    """Each person of a period and segment once, with what any of the rows meets."""
+    rows = exp.select(day.as_("day"), *keys).from_(relation)
+    if not flags:
+        return rows.distinct()
+    rows = rows.select(*(exp.Max(this=exp.column(flag)).as_(flag) for flag in flags.values()))
+    return rows.group_by(*(exp.Literal.number(i + 1) for i in range(len(keys) + 1)))
