@@ -178,3 +178,16 @@ def test_one_statement_serves_many(project: Builder) -> None:
     for kpi in catalogue.kpis.values():
         values(kpi, catalogue, counting, states, None, Shared(scans=scans))
     assert len(asked) == 2  # how many values each dimension has, and the counts
+
+
+def test_one_that_fails_on_its_rows_fails_alone(project: Builder) -> None:
+    """A text that is no number stops the statement that counts all: then each is counted by itself."""
+    rows = [{"at": pd.Timestamp("2026-11-02") + timedelta(hours=h), "word": "a" if h == 7 else "1"} for h in range(40)]
+    project.rows("events", pd.DataFrame(rows))
+    project.kpi("fine", "dataset: events\nagg: count")
+    project.kpi("odd", "dataset: events\nagg: sum\nexpr: CAST(word AS INTEGER)")
+    project.kpi("some", "dataset: events\nagg: count\nfilter: word = '1'")
+    run = project.sync()
+    assert [p.file.rpartition("/")[2] for p in run.problems if p.level == "error"] == ["odd.yml"]
+    series = {name: project.ask(name).frame["value"].sum() for name in ("fine", "some")}
+    assert series == {"fine": 40, "some": 39}
