@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.errors import DiskFull, KpiError, Problem, counted, require
 from connectors.secrets import mask
-from connectors.sources.contract import Source
+from connectors.sources.contract import Cursor, Source
 from connectors.warehouse.contract import DatasetState, Generation, Loading, SourceRun, Staging
 from connectors.warehouse.names import quoted
 from jobs.identity import identify
@@ -122,9 +122,9 @@ def _sync(
     if not anew:
         project.has_data()
     with project.warehouse.staging(now, anew=anew) as staging:
-        steps = len(chosen) + 2
+        steps, ends = len(chosen) + 2, _ends(project, staging)
         for index, (name, source) in enumerate(chosen.items()):
-            for reached in _pull(source, staging, tally, earlier.get(name), full=full, now=now):
+            for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
         tally.changed |= identify(staging, sources, tally.runs)
         samples = _samples(staging, chosen, tally) if dry_run else {}
@@ -281,18 +281,35 @@ def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], projec
         return [mask(f"{failed}: unexpected {type(error).__name__}: {error}")]
 
 
+def _ends(project: Project, staging: Loading) -> Mapping[str, Cursor]:
+    """Source → where its last pull ended, although that had nothing to publish, so that no generation says so.
+
+    Believed of the generation only that was live then.
+    """
+    before, published = project.sync_log.read().get("generation"), staging.generations()
+    if not published or published[-1].id != before:
+        return {}
+    return {name: run.cursor for name, run in project.sync_log.runs().items() if run.status != "failed"}
+
+
 def _pull(
-    source: Source, staging: Loading, tally: _Run, earlier: SourceRun | None, *, full: bool, now: datetime
+    source: Source,
+    staging: Loading,
+    tally: _Run,
+    earlier: SourceRun | None,
+    reached_last: Cursor | None,
+    *,
+    full: bool,
+    now: datetime,
 ) -> Iterator[str]:
     """Pull one source and load it in one transaction; record how it fared. Yields how far it is. Raises DiskFull."""
     options, started = source.options, time.monotonic()
     name, source.now = options.name, now
-    source.known = earlier.cursor if earlier else {}
     last_full = staging.last_full(name)
     due = bool(options.full_every) and last_full is not None and now - last_full >= options.full_every
     stays = source.forgets and last_full is not None
     anew = last_full is None or ((full or due) and not stays)
-    cursor: Mapping[str, str] = {} if anew else staging.cursor(name)
+    cursor: Mapping[str, str] = {} if anew else reached_last or staging.cursor(name)
     reached: Mapping[str, str] | None = None
     rows = 0
     yield ""

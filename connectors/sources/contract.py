@@ -282,7 +282,6 @@ class Source:
         self.now = utc_now()  # of the sync
         self.kept: Path | None = None  # where copies of what was pulled may wait for the next attempt
         self.notes: list[str] = []  # what was odd about what was pulled, in sentences; told with the sync
-        self.known: Cursor = {}  # where the last sync's pull ended, whether or not it had anything to publish
         self.reached: Cursor | None = None  # where a pull ended, if that is not what its last batch says
 
     def pull(self, cursor: Cursor) -> Iterator[Batch]:

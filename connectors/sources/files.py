@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -78,8 +78,7 @@ class Files(Source):
             yield from self._pull_address(cursor)
             return
         found = self._found()
-        seen = (cursor, self.known)
-        marks = {name: self._mark(place, [of.get(name, "") for of in seen]) for name, place in found.items()}
+        marks = {name: self._mark(place, cursor.get(name, "")) for name, place in found.items()}
         moved = _moved(cursor, {name: mark for name, mark in marks.items() if isinstance(found[name], Path)})
         elsewhere = set(moved.values())
         stayed = {name for name in marks if name in cursor and name not in moved and name not in elsewhere}
@@ -125,7 +124,7 @@ class Files(Source):
     def _bucket(self) -> Bucket:
         return Bucket(self.options.path, self.options.access, where=f"source {self.options.name}")
 
-    def _mark(self, place: Path | Found, previous: Sequence[str]) -> str:
+    def _mark(self, place: Path | Found, previous: str) -> str:
         """Of an object its size and time are the digest, too: it is never changed, but written anew."""
         if isinstance(place, Found):
             return f"{place.mark}:{place.mark.replace(':', '-')}"
@@ -217,7 +216,7 @@ class Files(Source):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             download(self.options.path, path, where=f"source {self.options.name}")
-            mark = content_mark(path)
+            mark = content_mark(path, "")
             address = mask(self.options.path)  # cursors are kept, and read in many places
             if not _same(cursor.get(address, ""), mark):
                 restart = self.options.load_mode == "replace" and bool(cursor)
@@ -326,13 +325,12 @@ def header_delimiter(path: Path) -> str:
     return max(DELIMITERS, key=lambda mark: cuts[mark])
 
 
-def content_mark(path: Path, previous: Sequence[str] = ()) -> str:
-    """`size:mtime:digest` of the file; the digest is reused when size and time are as in one of `previous`."""
+def content_mark(path: Path, previous: str) -> str:
+    """`size:mtime:digest` of the file; the digest is reused when size and time are as in `previous`."""
     stat = path.stat()
     head = f"{stat.st_size}:{stat.st_mtime_ns}"
-    for mark in previous:
-        if mark.rpartition(":")[0] == head:
-            return mark
+    if previous.rpartition(":")[0] == head:
+        return previous
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -49,7 +49,9 @@ class Comparison:
 
     def sides(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rows of an answer: before, after."""
-        before, after = (frame[frame["period"].isin(list(side)) & frame["complete"]] for side in self.both)
+        done, at = frame["complete"].to_numpy(dtype=bool), frame["period"].to_numpy("datetime64[us]")
+        moments = [np.array(side, dtype="datetime64[us]") for side in self.both]
+        before, after = (frame[done & np.isin(at, side)] for side in moments)
         return before, after
 
     @property

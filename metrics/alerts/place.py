@@ -95,9 +95,10 @@ def splits_of(
             frame = answer(query, catalogue, reader, transforms=False).frame
         except KpiError:
             continue
-        split = drivers.between(dimension, *compared.sides(frame), adds_up=kpi.additivity != "non-additive")
+        sides = compared.sides(frame)
+        split = drivers.between(dimension, *sides, adds_up=kpi.additivity != "non-additive")
         if split is not None and split.parts and abs(split.change - change.change) <= EXACT * size:
-            found.append(with_sampling(kpi, split, *compared.sides(frame)))
+            found.append(with_sampling(kpi, split, *sides))
     return found
 
 

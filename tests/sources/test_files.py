@@ -16,7 +16,7 @@ import pytest
 
 from connectors.errors import SourceError
 from connectors.sources.contract import FileScan, source_types
-from connectors.sources.files import _moved, file_format, header_delimiter
+from connectors.sources.files import _moved, content_mark, file_format, header_delimiter
 from tests.conftest import Builder
 
 pytestmark = pytest.mark.breadth(6)
@@ -104,19 +104,38 @@ def test_a_file_with_another_name_is_the_file_that_it_was(project: Builder, more
     assert project.sync().sources[0].rows == 1 and len(table(project)) == 3
 
 
-def test_what_was_read_is_not_read_again_although_nothing_was_published(project: Builder) -> None:
+@pytest.mark.parametrize("how", ["another name", "another order"])
+def test_what_was_read_is_not_read_again_although_nothing_was_published(project: Builder, how: str) -> None:
     start(project, "files/*.csv")
-    path, moved = project.folder / "files" / "a.csv", project.folder / "files" / "b.csv"
+    path = project.folder / "files" / "a.csv"
     write(path)
     project.sync()
-    before, stat = table(project), path.stat()
-    path.rename(moved)
-    project.sync()
-    moved.write_bytes(moved.read_bytes().replace(b"1.5", b"7.5"))
-    os.utime(moved, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nobody writes so: it shows that only these are looked at
+    before = table(project)
+    if how == "another name":
+        path = path.rename(project.folder / "files" / "b.csv")
+    else:
+        write(path, ROWS[::-1])
+    result = project.sync()
+    assert (result.published, result.sources[0].status) == (False, "unchanged")
+    stat = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"1.5", b"7.5"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nobody writes so: it shows that only these are looked at
     assert not project.sync().published and table(project) == before
-    os.utime(moved)
+    os.utime(path)
     assert project.sync().published and table(project) != before
+
+
+def test_where_a_pull_ended_is_believed_of_its_generation_only(project: Builder) -> None:
+    start(project, "files/*.csv")
+    path = project.folder / "files" / "a.csv"
+    write(path)
+    project.sync()
+    log = project.open().data / "last_sync.json"
+    path.write_bytes(path.read_bytes().replace(b"1.5", b"7.5"))
+    found = json.loads(log.read_text())
+    found["sources"][0]["cursor"] = {"files/a.csv": content_mark(path, "")}
+    log.write_text(json.dumps({**found, "generation": "of another folder"}))
+    assert project.sync().published and [row[2] for row in table(project)] == [7.5, 2.5]
 
 
 def test_one_of_two_like_files_goes_and_the_other_has_a_new_name(project: Builder) -> None:
