@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.warehouse.contract import Staging
+from metrics.engine.explain import Explained
 from metrics.engine.query import FACT_COLUMNS, Shared
 from metrics.engine.refresh import values
 from tests.conftest import NOW, Builder
@@ -351,3 +353,27 @@ def test_a_file_without_a_column_that_a_dataset_reads_refreshes_everything(proje
     assert (result.sources[0].rows, [p.level for p in result.problems if p.level == "error"]) == (1, [])
     assert project.values("total", grain="total") == {"total": 3.5}
     assert project.ask("total").frame["n"].tolist()[0] == 2
+
+
+def test_a_change_of_what_is_lent_twice_reaches_the_days_that_borrow_it(project: Builder) -> None:
+    at = pd.Timestamp("2026-11-01")
+    plans = pd.DataFrame({"plan": ["pro", "free"], "tier": ["high", "low"], "at": at})
+    project.rows("plans", plans, dimensions="[tier]", primary_key="plan")
+    people = pd.DataFrame({"user_id": [1, 2], "plan": ["pro", "free"], "at": at})
+    joined = "[{dataset: plans, by: plan}]"
+    project.rows("people", people, dimensions="[plan]", primary_key="user_id", join=joined)
+    moments = pd.to_datetime(["2026-11-02 10:00", "2026-11-19 10:00", "2026-11-20 10:00"])
+    events = pd.DataFrame({"at": moments, "user_id": [1, 2, 2]})
+    project.rows("events", events, join="[{dataset: people, by: user_id}]")
+    project.kpi("n", "dataset: events\nagg: count\ngrains: [day, month]")
+    project.sync()
+    assert project.values("n", by="tier", grain="month") == {("high", "2026-11-01"): 1.0, ("low", "2026-11-01"): 2.0}
+    path = project.folder / "files" / "plans.parquet"
+    plans.assign(tier=["low", "low"]).to_parquet(path, index=False)
+    os.utime(path, (2**31, 2**31))
+    explained = Explained()
+    project.sync(explained=explained)
+    project._opened = None
+    assert [one.touched for one in explained.kpis] == [(("2026-11-02", "2026-11-03"),)]
+    assert project.values("n", by="tier", grain="month") == {("low", "2026-11-01"): 3.0}
+    assert project.values("n", by="tier", grain="month", facts=True) == {("low", "2026-11-01"): 3.0}

@@ -48,6 +48,9 @@ KPIS = {
     "grains: [day, quarter]",
     "people_pro": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: plan = 'pro'\nperiod_agg: mean",
     "paying": "dataset: sparse\nagg: count_distinct\nexpr: CASE WHEN amount > 0 THEN user_id END",
+    "active7": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days",
+    "active28": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 28 days",
+    "active40": "dataset: sparse\nagg: count_distinct\nexpr: user_id\nwindow: 40 days\nfilter: platform = 'ios'",
     "wrong_people": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: CAST(word AS INTEGER) > 1",
 }
 KEY = ["grain", "dimension", "segment", "period"]
@@ -111,7 +114,7 @@ def compare(project: Builder, names: Sequence[str] = ()) -> dict[str, int]:
     for name in work:
         whole = cast("Staging", reader)  # computing everything anew only reads
         try:
-            alone = values(catalogue.kpis[name], catalogue, whole, states, None, Shared())[0]
+            alone = values(catalogue.kpis[name], catalogue, whole, states)[0]
         except Exception as error:
             with pytest.raises(type(error)):
                 values(catalogue.kpis[name], catalogue, whole, states, None, shared)

@@ -99,6 +99,6 @@ def united(cuts: Iterable[exp.Query]) -> exp.Query:
     """All rows of several SELECTs of the same columns."""
     final: exp.Query | None = None
     for cut in cuts:
-        final = cut if final is None else exp.union(final, cut, distinct=False)
+        final = cut if final is None else exp.union(final, cut, distinct=False, copy=False)
     assert final is not None
     return final

@@ -23,6 +23,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import window_function
 from metrics.engine.sql.measures import measure_facts
 
+REACHES = (31, 92, 366)  # days within which who comes next is told apart: windows of about one length ask the same
 ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
 
 
@@ -55,23 +56,75 @@ def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
 
 def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     dataset = scope.catalogue.datasets[kpi.dataset]
-    steps = trees.run(_interval_select(kpi, scope, size), scope)
-    frame = frames.normal(steps.assign(n=steps[trees.VALUE]))
-    # Between two steps the count stays: carry it to every day before unknown days are marked.
     index = frames.scope_index(scope)
-    parts = []
-    for name, part in frame.groupby("segment", sort=False):
-        held = part.set_index("period").reindex(index).ffill().fillna({"value": 0.0, "n": 0})
-        parts.append(held.assign(segment=name).rename_axis("period").reset_index())
-    for name in set(scope.segments) - set(frame["segment"]):  # active at other times only: an observed 0
+    refreshed = scope.shared is not None and not scope.filters and not scope.entities
+    parts = _counted_together(kpi, scope, size) if refreshed else _counted_alone(kpi, scope, size)
+    active = {str(part["segment"].iloc[0]) for part in parts if len(part)}
+    for name in set(scope.segments) - active:  # active at other times only: an observed 0
         parts.append(pd.DataFrame({"period": index, "segment": name, "value": 0.0, "n": 0}))
-    filled = pd.concat(parts) if parts else frame
+    filled = pd.concat(parts) if parts else pd.DataFrame(columns=["segment", "period", "value", "n"])
     result = frames.spined(filled, scope, kpi.dataset, zero=dataset.empty == "zero")
     seen = pd.Series(frames.observed(index, scope.states.get(kpi.dataset), scope), index=index)
     unseen = ~seen.reindex(result["period"]).to_numpy()
     result.loc[unseen, "value"] = float("nan")
     result.loc[unseen, "n"] = pd.NA
     return result
+
+
+def _counted_alone(kpi: Simple, scope: Scope, size: int) -> list[pd.DataFrame]:
+    """Each segment's count on every day of the scope."""
+    steps = trees.run(_interval_select(kpi, scope, size), scope)
+    frame = frames.normal(steps.assign(n=steps[trees.VALUE]))
+    # Between two steps the count stays: carry it to every day before unknown days are marked.
+    index, parts = frames.scope_index(scope), []
+    for name, part in frame.groupby("segment", sort=False):
+        held = part.set_index("period").reindex(index).ffill().fillna({"value": 0.0, "n": 0})
+        parts.append(held.assign(segment=name).rename_axis("period").reset_index())
+    return parts
+
+
+def _counted_together(kpi: Simple, scope: Scope, size: int) -> list[pd.DataFrame]:
+    """The same of a refresh: windows of different lengths ask once when their people come, and when they come next."""
+    reach = next((reach for reach in REACHES if size <= reach), size)
+    first = frames.earliest(scope.states.get(kpi.dataset), "day", scope.zone)
+    days = dataclasses.replace(scope, start=scope.start if first is None else min(max(scope.start, first), scope.end))
+    what = "alike", kpi.dataset, kpi.expr, kpi.filter, reach
+    found = days.remembered(what, lambda: trees.run(_alike_select(kpi, days, reach), days))
+    index = frames.scope_index(scope)
+    opened = index.get_indexer(pd.DatetimeIndex(found["day"]).as_unit("us"))
+    gap = found["gap"].to_numpy("float64", na_value=np.inf)
+    closed = opened + np.minimum(gap, size).astype("int64")
+    codes, names = pd.factorize(found["segment"].astype("object"))
+    steps = np.zeros((len(names), len(index) + 1 + max(size, reach)))
+    entities = found["entities"].to_numpy("float64")
+    np.add.at(steps, (codes, opened), entities)
+    np.add.at(steps, (codes, closed), -entities)
+    counts = steps.cumsum(axis=1)[:, : len(index)]
+    return [
+        pd.DataFrame({"period": index, "value": counts[i], "n": counts[i], "segment": str(name)})
+        for i, name in enumerate(names)
+    ]
+
+
+def _alike_select(kpi: Simple, scope: Scope, reach: int) -> exp.Select:
+    """How many entities come on a day and next so many days later; NULL: after more than a reach, or never."""
+    dataset = scope.catalogue.datasets[kpi.dataset]
+    kind = trees.time_type(dataset, scope)
+    entity, keys = sql.expression(kpi.expr), ["segment"] if scope.by else []
+    segment = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
+    date = exp.cast(trees.local_time(dataset, scope, kind), "DATE")
+    active = exp.select(*segment, entity.as_("entity"), date.as_("day")).distinct()
+    active = trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
+    day, following = exp.column("day"), exp.column("following")
+    over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
+    spans = exp.select(*keys, "day", over.as_("following")).from_("active")
+    gap = exp.DateDiff(this=following, expression=day.copy(), unit=exp.var("DAY"))
+    near = exp.If(this=exp.LTE(this=gap.copy(), expression=exp.Literal.number(reach)), true=gap)
+    shown = exp.column("segment") if scope.by else exp.Literal.string("")
+    count = exp.Count(this=exp.Star()).as_("entities")
+    alike = exp.select(shown.as_("segment"), day.as_("day"), exp.Case(ifs=[near]).as_("gap"), count)
+    alike = alike.from_("spans").group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
+    return trees.assembled(alike, active=active, spans=spans)
 
 
 def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
