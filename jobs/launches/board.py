@@ -16,6 +16,7 @@ from metrics.launches.guardrail import Guard
 from metrics.launches.page import LaunchPage, launch_page
 from metrics.launches.people.people_block import as_numbers
 from metrics.launches.proposed_control import ProposedControl
+from metrics.launches.reading import rounded
 from metrics.launches.scorecard import KpiScore, Scorecard
 from metrics.launches.segments_block import as_numbers as segments_as_numbers
 from metrics.launches.voice import ScoreChange
@@ -141,10 +142,10 @@ def _proposed(found: ProposedControl | None) -> dict[str, Any] | None:
     return {
         "controls": list(found.controls),
         "names": list(found.names),
-        "mix": list(found.mix),
-        "narrower": found.narrower,
+        "mix": [rounded(part) for part in found.mix],
+        "narrower": rounded(found.narrower),
         "reading": None if found.reading is None else found.reading.as_dict(),
-        "left_out": None if found.left_out is None else list(found.left_out),
+        "left_out": None if found.left_out is None else [rounded(end) for end in found.left_out],
         "others": found.others,
         "as_much": found.as_much,
     }

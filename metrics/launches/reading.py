@@ -182,25 +182,26 @@ def _told(blank: Reading, observed: Observed, found: Impact) -> Reading:
         placebos=found.placebos,
         cried=found.cried,
         periods=found.periods,
-        factor=None if found.factor is None else _rounded(found.factor),
-        effect=_rounded(scale(found.effect)),
-        low=_rounded(scale(found.low)),
-        high=_rounded(scale(found.high)),
-        raw_low=_rounded(scale(found.raw_low)),
-        raw_high=_rounded(scale(found.raw_high)),
-        smallest=_rounded(scale(found.smallest)),
-        sampling=None if found.sampling is None else _rounded(scale(found.sampling)),
+        factor=None if found.factor is None else rounded(found.factor),
+        effect=rounded(scale(found.effect)),
+        low=rounded(scale(found.low)),
+        high=rounded(scale(found.high)),
+        raw_low=rounded(scale(found.raw_low)),
+        raw_high=rounded(scale(found.raw_high)),
+        smallest=rounded(scale(found.smallest)),
+        sampling=None if found.sampling is None else rounded(scale(found.sampling)),
         floor=found.floor,
-        level=_rounded(float(shown["actual"].mean())),
-        expected=_rounded(float(shown["expected"].mean())),
-        exposure=_rounded(found.exposure),
+        level=rounded(float(shown["actual"].mean())),
+        expected=rounded(float(shown["expected"].mean())),
+        exposure=rounded(found.exposure),
         controls=tuple(observed.panel.controls.columns) if observed.panel is not None and found.weights else (),
-        weights=tuple(_rounded(weight) for weight in found.weights),
-        event=_rounded(found.event),
+        weights=tuple(rounded(weight) for weight in found.weights),
+        event=rounded(found.event),
     )
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """To the digits that are the same on every machine."""
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else value
 
 

@@ -9,6 +9,7 @@ from connectors.errors import counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.launches import words
 from metrics.launches.effects_by_segment import EffectsBySegment, SegmentEffect
+from metrics.launches.reading import rounded
 from metrics.presentation import format as fmt
 
 RARE = 0.001
@@ -70,16 +71,16 @@ def as_numbers(found: tuple[EffectsBySegment, ...]) -> list[dict[str, Any]]:
     """For JSON."""
 
     def plain(effect: tuple[float, float, float]) -> dict[str, float]:
-        return dict(zip(("effect", "low", "high"), effect, strict=True))
+        return dict(zip(("effect", "low", "high"), map(rounded, effect), strict=True))
 
     return [
         {
             "dimension": one.dimension,
             "differ": one.differ,
-            "p": one.p,
+            "p": rounded(one.p),
             "left_out": one.left_out,
             "segments": [
-                {"segment": row.segment, "part": row.part, **plain(row.drawn), "alone": plain(row.alone)}
+                {"segment": row.segment, "part": rounded(row.part), **plain(row.drawn), "alone": plain(row.alone)}
                 for row in one.effects
             ],
         }
