@@ -98,6 +98,12 @@ WITH cte__base AS (
         place,
         1 AS kind
       FROM cte__conversions
+      WHERE
+        entity IN (
+          SELECT
+            entity
+          FROM cte__base
+        )
     ) AS time_line
   ) AS looked
   WHERE

@@ -125,6 +125,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
       ) AS time_line
     ) AS looked
     WHERE
@@ -218,6 +224,12 @@ WITH cte__reached_1 AS (
           place,
           1 AS kind
         FROM cte__hits_3
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_2
+          )
       ) AS time_line
     ) AS looked
     WHERE
