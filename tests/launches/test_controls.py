@@ -58,18 +58,21 @@ def test_a_control_of_the_same_drift_is_taken_off_whole() -> None:
 def test_what_happens_to_both_on_the_day_is_no_effect(size: float) -> None:
     """Months share nothing, so the weight is small; what the day brings without precedent is taken off all the same."""
     rng = np.random.default_rng(SEED)
-    wrong, effects = 0, []
+    wrong, surprised, effects = 0, 0, []
     for _ in range(WORLDS):
         shared = rng.normal(0, 0.5, DAYS)
         mine, other = (shared + rng.normal(0, 1, DAYS) for _ in range(2))
         calm = measured(mine, other[:, None])
         found = measured(mine + size * SINCE, (other + size * SINCE)[:, None])
-        assert calm.event < 0.5 < found.event and found.weights[0] == pytest.approx(1, abs=0.1)
+        assert found.event > 0.5 and found.weights[0] == pytest.approx(1, abs=0.1)
+        surprised += calm.event > 0.5  # chance moves a control by three of its standard errors now and then
         wrong += not found.low <= 0 <= found.high
         effects.append(found.effect)
         since = found.expected.iloc[-AFTER:]
         assert float((since["actual"] - since["expected"]).mean()) == pytest.approx(found.effect, abs=0.25)
-    assert wrong <= 1 + WORLDS // 6 and abs(float(np.mean(effects))) < 0.15 * abs(size)
+    assert (
+        surprised <= 1 + WORLDS // 12 and wrong <= 1 + WORLDS // 6 and abs(float(np.mean(effects))) < 0.15 * abs(size)
+    )
 
 
 def test_an_effect_on_the_launched_alone_is_no_event_of_both() -> None:
