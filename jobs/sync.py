@@ -165,7 +165,7 @@ def _published(
     project: Project, staging: Staging, catalogue: Catalogue, now: datetime
 ) -> tuple[Generation, list[Problem]]:
     """The new generation, and what is odd about it."""
-    alone = unrepeated(catalogue, staging, _odd_before(project))
+    alone = unrepeated(catalogue, staging, _odd_before(project) if staging.generations() else None)
     generation = staging.publish()
     return generation, data_quality_warnings(project.catalogue(), project.reader(), now, unrepeated=alone)
 

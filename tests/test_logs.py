@@ -187,7 +187,7 @@ def test_what_is_expected_has_one_line_and_no_traceback(shop: Builder, told: Tol
 
 def test_an_evaluation_says_what_was_delivered(shop: Builder, told: Told, web: Web) -> None:
     shop.sync(day(6))
-    assert {"alerts: 1 rules judged, 1 events", "messages: 1 delivered, 0 failed, 0 unknown"} <= {
+    assert {"alerts: 1 rules, 1 of them judged, 1 events", "messages: 1 delivered, 0 failed, 0 unknown"} <= {
         line["message"] for line in told()
     }
     opened: Project = shop.open()

@@ -25,6 +25,8 @@ TOOK = re.compile(r"(?m)^(\w+ +\w+ +\d+ +\d+) +[\d.]+$")  # a row of `sync` with
 VALUES = {"platform": "web", "plan": "pro", "country": "DE", "big": "true", "card_region": "EU"}
 BY = ("--by", "ana")
 
+PROGRESS = re.compile(r"\d+ of \d+  ")
+
 
 class Shell:
     """Runs verbs on one project and writes down what they said."""
@@ -40,7 +42,8 @@ class Shell:
         if done.status:
             lines.append(f"  exit {done.status}")
         if done.stderr:
-            lines += [f"  2> {line}" for line in shortened(settled(done.stderr, self.folder).rstrip("\n"))]
+            told = "\n".join(line for line in done.stderr.split("\n") if not PROGRESS.match(line))  # on slow machines
+            lines += [f"  2> {line}" for line in shortened(settled(told, self.folder).rstrip("\n"))] if told else []
         self._blocks.append("\n".join(lines))
         return done
 

@@ -57,6 +57,12 @@ def _batches(several: Iterable[Values]) -> Iterator[list[Values]]:
         yield batch
 
 
+def _of_one(values: Values) -> pd.DataFrame:
+    """The ranges of one KPI, of one type whatever their ends: the farthest is beyond what nanoseconds reach."""
+    ends = {end: values.touched[end].astype("datetime64[us]") for end in ("start", "end")}
+    return values.touched.assign(kpi=values.kpi, **ends)
+
+
 def _stored(connection: duckdb.DuckDBPyConnection, sequence: int, batch: list[Values]) -> int:
     import pandas as pd
     import pyarrow as pa
@@ -65,7 +71,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, sequence: int, batch: list[Va
     named = [v.fresh.select(columns).append_column("kpi", pa.repeat(v.kpi, v.fresh.num_rows)) for v in batch]
     relations = {
         "fresh": pa.concat_tables(named, promote_options="permissive"),
-        "touched": pd.concat([v.touched.assign(kpi=v.kpi) for v in batch], ignore_index=True),
+        "touched": pd.concat([_of_one(v) for v in batch], ignore_index=True),
         "named": pa.table({key: [getattr(v, key) for v in batch] for key in ("kpi", "definition", "text")}),
     }
     for name, relation in relations.items():

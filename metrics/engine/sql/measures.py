@@ -75,6 +75,8 @@ def counted_days(
     sums = Sums(dataset, "", tuple((name, ROWS) for name in names))
     index = periods.spine(scope.start, scope.end, "day")
     days = grid(daily, index, sums.ways, parts, zero).longer(scope_index(scope), sums.ways)
+    if any(name not in days.columns for name in names):  # no day has all parts
+        return None
     begun = days.columns["n"] > 0
     lacking = {name: np.isnan(days.columns[name]) & begun for name in names}
     known = {name: np.where(lacking[name], 0.0, days.columns[name]) for name in names}
