@@ -9,6 +9,7 @@ held against how many dimensions were looked at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -115,7 +116,8 @@ class _Split:
             return None
         whole = float(sizes.sum()) or 1.0
         parts = {str(segment): float(size) / whole for segment, size in sizes.items()}
-        read = {segment: self._read(frame, segment, parts[segment]) for segment in list(parts)[:MOST_SEGMENTS]}
+        weights = self._weights(frame)
+        read = {segment: self._read(frame, segment, weights[segment]) for segment in list(parts)[:MOST_SEGMENTS]}
         kept = {segment: apart for segment, apart in read.items() if apart is not None}
         if len(kept) < FEWEST_SEGMENTS:
             return None
@@ -129,34 +131,47 @@ class _Split:
         )
         return EffectsBySegment(self.dimension, rows, p, len(sizes) - len(kept))
 
+    def _weights(self, frame: pd.DataFrame) -> Mapping[str, float]:
+        """How much each segment weighs in the KPI of all: by what it is divided by, or by its values that add up."""
+        divided = frame["denominator"].notna().any()
+        adds = not divided and self.kpi.additivity != "non-additive"
+        column = "denominator" if divided else "value" if adds else "n"
+        sums = frame.groupby("segment")[column].sum().astype(float).clip(lower=0.0)
+        whole = float(sums.sum()) or 1.0
+        return {str(segment): float(size) / whole for segment, size in sums.items()}
+
     def _frame(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
             self.frames[name] = self.inputs.segments_where(name, self.panel.grain, self.dimension, self.where)
         return self.frames[name]
 
-    def _read(self, frame: pd.DataFrame, segment: str, part: float) -> tuple[float, float] | None:
-        """How much more it moved than all did, and the standard error, widened as the whole was; None: not read."""
+    def _read(self, frame: pd.DataFrame, segment: str, weight: float) -> tuple[float, float] | None:
+        """How much more it moved than all did, and the standard error of its own move, widened as the whole was.
+
+        None where it cannot be read. weight: of it in all.
+        """
         rows = frame[(frame["segment"] == segment) & frame["complete"]].set_index("period")
         values = rows["value"].reindex(self.panel.treated.index).astype(float)
         values = values.mask(self.panel.treated.isna().any(axis=1))  # holidays, campaigns: as the whole is read
-        sampling = self._sampling(segment, values, part)
+        sampling = self._sampling(segment, values, weight)
         if self.reading.relative:
             if (values <= 0).any():
                 return None  # days of nothing have no logarithm
             values = np.log(values)
         apart = (values - self.panel.treated.mean(axis=1)).to_frame(segment)
         exposure = self.panel.exposure.iloc[:, :1].set_axis([segment], axis=1)
-        first, end = exposure.index[exposure[segment] > 0][0], pd.Timestamp(self.reading.end)
         nobody = pd.DataFrame(index=apart.index)
         alone = replace(
             self.panel, treated=apart, exposure=exposure, controls=nobody, sampling=sampling, calibrated=False
         )
-        found = self.measure(alone, first, end)
-        if found is None or not found.smallest > 0:
+        found = self.measure(alone, alone.begins, pd.Timestamp(self.reading.end))
+        if found is None or not found.smallest > 0 or weight >= 1:
             return None
-        return found.effect, found.smallest * (self.reading.factor or 1.0) / Z
+        # All hold this segment, too: beside them 1 - weight of its own variance is left. Undone, the errors of segments
+        # are independent, as the test of whether they differ takes them to be.
+        return found.effect, found.smallest * (self.reading.factor or 1.0) / Z / float(np.sqrt(1 - weight))
 
-    def _sampling(self, segment: str, values: pd.Series, part: float) -> pd.DataFrame | None:
+    def _sampling(self, segment: str, values: pd.Series, weight: float) -> pd.DataFrame | None:
         """Sampling variance of how far it is from all, of whom it is a part; each person's is taken to be as of all."""
         before = pd.DatetimeIndex(values.index[values.index < pd.Timestamp(self.reading.start)])
         span = before[-SHOWN[self.panel.grain] :][0], periods.after(before[-1], self.panel.grain)
@@ -174,7 +189,7 @@ class _Split:
             return None
         if variance is None:
             return None
-        own = variance.reindex(values.index) * (1 - part)
+        own = variance.reindex(values.index) * (1 - weight)
         return (own / values**2 if self.reading.relative else own).to_frame(segment)
 
     def _interval(self, apart: float, error: float) -> tuple[float, float, float]:

@@ -75,6 +75,12 @@ class Panel:
     touched: pd.Series | None = None
     calibrated: bool = True
 
+    @property
+    def begins(self) -> pd.Timestamp:
+        """The first period that had any of it. Raises IndexError if none had."""
+        exposed = self.exposure.max(axis=1)
+        return exposed.index[exposed > 0][0]
+
 
 @dataclass(frozen=True)
 class Impact:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -64,13 +65,19 @@ def candidates(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs) -> tuple[st
     reached = {name for judged in launch.judged_by if judged in catalogue.kpis for name in _datasets(judged, inputs)}
     reached |= {item.dataset for item in (launch.adoption, launch.exposure) if item is not None}
     first, last = launch.starts_on, launch.reading_on(READINGS[-1])
-    marks = [m for m in catalogue.launches if m.name != launch.name and m.starts_on < last and m.reading_on(28) > first]
+    marks = [m for m in catalogue.launches if m.name != launch.name and m.starts_on < last and _settled_on(m) > first]
     for name, other in catalogue.kpis.items():
         same = other.is_rate == kpi.is_rate and other.grain == kpi.grain == launch_grain(other, catalogue)
         untouched = not launch.concerns(name, other.area) and not any(m.concerns(name, other.area) for m in marks)
         if same and untouched and not reached & set(_datasets(name, inputs)):
             found.append(name)
     return tuple(found[:MOST])
+
+
+def _settled_on(mark: Launch) -> date:
+    """From when on what it does to a KPI is part of what is usual."""
+    arrived = max((step.on for step in mark.rollout), default=mark.until or mark.starts_on)
+    return arrived + timedelta(days=READINGS[-1])
 
 
 def _datasets(name: str, inputs: LaunchInputs) -> tuple[str, ...]:
@@ -149,7 +156,7 @@ def _left_out(observed: Observed, reading: Reading, measure: Measure) -> tuple[f
     panel = _uncalibrated(observed)
     if panel.controls.shape[1] < 2:
         return None
-    first, end = _span(panel, reading)
+    first, end = panel.begins, pd.Timestamp(reading.end)
     scale = np.expm1 if reading.relative else float
     found = [
         measure(replace(panel, controls=panel.controls.drop(columns=name), sampling=None), first, end)
@@ -164,7 +171,7 @@ def _in_space(observed: Observed, reading: Reading, measure: Measure) -> tuple[i
     moved as much, for their interval, as what it reached. None of too few.
     """
     panel = _uncalibrated(observed)
-    first, end = _span(panel, reading)
+    first, end = panel.begins, pd.Timestamp(reading.end)
     names = list(panel.controls.columns)
     if len(names) < FEWEST_OTHERS:
         return 0, 0
@@ -184,8 +191,3 @@ def _in_space(observed: Observed, reading: Reading, measure: Measure) -> tuple[i
 def _uncalibrated(observed: Observed) -> Panel:
     assert observed.panel is not None
     return replace(observed.panel, calibrated=False)
-
-
-def _span(panel: Panel, reading: Reading) -> tuple[pd.Timestamp, pd.Timestamp]:
-    exposed = panel.exposure.max(axis=1)
-    return exposed.index[exposed > 0][0], pd.Timestamp(reading.end)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from metrics.launches.effects_by_segment import EffectsBySegment, drawn_together
-from tests.conftest import Builder
+from metrics.launches.impact import Panel, impact
+from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, day, kpi, launch, product, score
 from tests.sampling import SEED, cases
 
@@ -55,6 +58,22 @@ def test_effects_that_differ_are_told_and_those_of_few_are_drawn_in(project: Bui
     whole = np.average([one.drawn[0] for one in effects.values()], weights=[one.part for one in effects.values()])
     moved = {name: abs(one.drawn[0] - one.alone[0]) for name, one in effects.items()}
     assert moved["JP"] > 0 and abs(whole) < 0.1
+
+
+def test_two_segments_differ_as_surely_as_their_difference_is_one(project: Builder) -> None:
+    """Each is read against both together, of which it is a part: twice the same would count as two."""
+    product(project, sold({"US": 0.0, "DE": 0.20, "FR": 0.0, "JP": 0.0}))
+    launch(project, EVERYBODY)
+    project.sync(day(29))
+    by, reading = found(project)["platform"], score(project, day(29)).kept[-1].reading
+    sums = sold({"US": 0.0, "DE": 0.20, "FR": 0.0, "JP": 0.0}).pivot_table("v", "at", "platform", "sum")
+    apart = (np.log(sums["web"]) - np.log(sums["ios"])).to_frame("web")
+    apart.index = apart.index.normalize()
+    share = (apart.index >= LAUNCH).astype(float)
+    panel = Panel(apart, pd.DataFrame({"web": share}, apart.index), pd.DataFrame(index=apart.index), "day")
+    direct = known(impact(replace(panel, calibrated=False), LAUNCH, pd.Timestamp(reading.end)))
+    z = 1.96 * direct.effect / direct.smallest / known(reading.factor)
+    assert stats.norm.isf(by.p / 2) == pytest.approx(abs(z), rel=0.1) and abs(z) > 1
 
 
 def test_the_audience_alone_is_looked_at(project: Builder) -> None:

@@ -91,8 +91,12 @@ CONTROLLED = f"on: {START:%Y-%m-%d}\naudience: platform = 'web'\ncontrol: platfo
 
 
 @pytest.mark.slow
-def test_an_effect_on_a_segment_is_read_from_its_people(project: Builder) -> None:
-    found = product(project, rows(3, 1.3), CONTROLLED)
+@pytest.mark.parametrize("held", ["", "controls: [platform = 'ios', platform = 'android', acted_too]"])
+def test_an_effect_on_a_segment_is_read_from_its_people(project: Builder, held: str) -> None:
+    project.kpi("acted_too", "dataset: acts\nagg: count\ngrain: day")
+    found = product(
+        project, rows(3, 1.3), CONTROLLED.replace("control: platform != 'web'", held) if held else CONTROLLED
+    )
     (one,) = found.segments
     assert known(one.lift).low > 0 and known(one.lift).low < 0.3 < known(one.lift).high, one
     assert one.placebos == 8 and one.wider >= 1 and one.weeks == 4 and one.people + one.others <= 1200

@@ -59,8 +59,11 @@ def test_only_what_the_launch_surely_does_not_reach_is_tried(shops: Builder) -> 
         launch(shops, f"{ALONE}\n{text}")
         assert gone not in found(shops) and len(found(shops)) == 3
     launch(shops, ALONE)
-    launch(shops, "kind: campaign\non: 2026-10-12\nkpis: [visits_sum]", "sale")
-    assert "visits_sum" not in found(shops), "another mark moves it in the same days"
+    for days in ("on: 2026-10-12", "on: 2026-06-01\nuntil: 2026-12-24", "on: 2026-09-10"):
+        launch(shops, f"kind: campaign\n{days}\nkpis: [visits_sum]", "sale")
+        assert "visits_sum" not in found(shops), "another mark moves it in the same days"
+    launch(shops, "kind: campaign\non: 2026-06-01\nkpis: [visits_sum]", "sale")
+    assert "visits_sum" in found(shops), "what that did has long been usual"
     launch(shops, "on: 2026-10-05\nsuccess: [{kpi: acted}]", "everybody")
     assert "platform = 'ios'" not in found(shops, "everybody") and "odd_sum" in found(shops, "everybody")
 

@@ -79,13 +79,12 @@ def _steps(launch: Launch) -> tuple[Step, ...]:
             return ()
         given = [(segments(step.segment), pd.Timestamp(step.on)) for step in launch.rollout]
         return tuple(Step(named, on) for named, on in given if named is not None)
-    if launch.rollout or not launch.audience or not launch.control:
+    audience = segments(launch.audience) if launch.audience else None
+    if launch.rollout or audience is None:
         return ()
-    audience = segments(launch.audience)
-    control = None if launch.control.isidentifier() else segments(launch.control)
-    if audience is None or control is None or audience.dimension != control.dimension:
-        return ()
-    return Step(audience, pd.Timestamp(launch.starts_on)), Step(control, None)
+    named = [segments(text) for text in launch.held_against if not text.isidentifier()]
+    controls = [Step(one, None) for one in named if one is not None and one.dimension == audience.dimension]
+    return (Step(audience, pd.Timestamp(launch.starts_on)), *controls) if controls else ()
 
 
 def _read(launch: Launch, kpi: KpiCommon, inputs: LaunchInputs, steps: tuple[Step, ...]) -> SegmentReading:
