@@ -27,7 +27,11 @@ from sqlalchemy import (
 )
 
 from connectors.state.limits import admit
-from connectors.state.tables import Instant, Label, Moment, Name, Segment, Word, cells, metadata, read, table
+from connectors.state.tables import Choice, Instant, Label, Moment, Name, Segment, cells, metadata, read, rows, table
+
+Severity = Annotated[str, Choice("", "warning", "critical")]
+State = Annotated[str, Choice("ok", "pending", "firing", "recovering", "no_data", "stale", "error")]
+Ending = Annotated[str, Choice("resolved", "dissolved", "new_normal", "rule_changed", "rule_gone", length=30)]
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class StandingRow:
     segment: Segment  # empty = no breakdown
     kpi: Name
     rule: Name
-    state: Word
-    severity: Word  # empty = no open incident
+    state: State
+    severity: Severity  # empty = no open incident
     since: datetime | None
     last_period: datetime | None
     opened_period: datetime | None
@@ -47,7 +51,7 @@ class StandingRow:
     threshold: float | None
     words: str  # the rule as it was judged
     why: str  # of stale and error
-    phase: Word
+    phase: Annotated[str, Choice("none", "learning", "ready")]
     sequence: int  # of the generation judged
     evaluated_at: Instant
 
@@ -63,7 +67,7 @@ class Incident:
     segment: Segment
     kpi: Name
     rule: Name
-    severity: Word  # the highest it had
+    severity: Severity  # the highest it had
     opened_at: Instant
     opened_period: datetime | None = None
     last_period: datetime | None = None
@@ -71,15 +75,15 @@ class Incident:
     peak_value: float | None = None
     closed_at: Instant | None = None
     closed_period: datetime | None = None
-    closed_why: Annotated[str, String(30)] | None = None  # resolved, dissolved, new_normal, rule_gone
+    closed_why: Ending | None = None
     place: str = ""  # where the change sits, in words
     ack_by: Label | None = None
     ack_at: Instant | None = None
-    mark: Word | None = None  # useful or noise
+    mark: Annotated[str, Choice("useful", "noise")] | None = None
     marked_by: Label | None = None
     replayed: bool = False  # found in the past when the rule was first evaluated; nobody was told
     notified_at: Instant | None = None
-    notified_severity: Word | None = None
+    notified_severity: Severity | None = None
     id: int = 0
 
 
@@ -128,7 +132,7 @@ class Delivery:
     contact: Label
     title: str
     body: str
-    status: Word  # pending, sending, delivered, failed, unknown
+    status: Annotated[str, Choice("pending", "sending", "delivered", "failed", "unknown")]
     attempts: int
     unknowns: int  # outcomes that nobody knows
     created_at: Instant
@@ -151,19 +155,19 @@ DELIVERY_ITEMS = Table(
 
 def standings(connection: Connection) -> dict[tuple[str, str], StandingRow]:
     """Every (rule_key, segment) → where it stands."""
-    rows = read(connection, select(STANDINGS), StandingRow)
-    return {(row.rule_key, row.segment): row for row in rows}
+    found = read(connection, select(STANDINGS), StandingRow)
+    return {(row.rule_key, row.segment): row for row in found}
 
 
-def put_standings(connection: Connection, rows: Sequence[StandingRow]) -> None:
+def put_standings(connection: Connection, standings: Sequence[StandingRow]) -> None:
     """Replace these rows."""
-    if not rows:
+    if not standings:
         return
-    keys = [(r.rule_key, r.segment) for r in rows]
+    keys = [(r.rule_key, r.segment) for r in standings]
     for rule_key in {key for key, _ in keys}:
         mine = [segment for key, segment in keys if key == rule_key]
         connection.execute(delete(STANDINGS).where(STANDINGS.c.rule_key == rule_key, STANDINGS.c.segment.in_(mine)))
-    connection.execute(insert(STANDINGS), [cells(row) for row in rows])
+    connection.execute(insert(STANDINGS), [cells(row) for row in standings])
 
 
 def see_again(connection: Connection, rule_key: str, sequence: int, at: datetime) -> None:
@@ -190,14 +194,14 @@ def change_incident(connection: Connection, number: int, **values: Any) -> int:
 
 def open_incidents(connection: Connection) -> dict[tuple[str, str], Incident]:
     """(rule_key, segment) → its open incident."""
-    rows = read(connection, select(INCIDENTS).where(OPEN), Incident)
-    return {(row.rule_key, row.segment): row for row in rows}
+    found = read(connection, select(INCIDENTS).where(OPEN), Incident)
+    return {(row.rule_key, row.segment): row for row in found}
 
 
 def incident(connection: Connection, number: int) -> Incident | None:
     """One incident."""
-    rows = read(connection, select(INCIDENTS).where(INCIDENTS.c.id == number), Incident)
-    return rows[0] if rows else None
+    found = read(connection, select(INCIDENTS).where(INCIDENTS.c.id == number), Incident)
+    return found[0] if found else None
 
 
 def history(connection: Connection, *, kpis: Collection[str] = (), limit: int = 500) -> list[Incident]:
@@ -210,7 +214,7 @@ def marks(connection: Connection) -> dict[str, dict[str, int]]:
     """rule_key → {useful: n, noise: n}."""
     found: dict[str, dict[str, int]] = {}
     query = select(INCIDENTS.c.rule_key, INCIDENTS.c.mark, func.count()).where(INCIDENTS.c.mark.is_not(None))
-    for rule_key, mark, count in connection.execute(query.group_by(INCIDENTS.c.rule_key, INCIDENTS.c.mark)):
+    for rule_key, mark, count in map(tuple, rows(connection, query.group_by(INCIDENTS.c.rule_key, INCIDENTS.c.mark))):
         found.setdefault(rule_key, {})[mark] = count
     return found
 
@@ -238,7 +242,7 @@ def add_normal(connection: Connection, rule_key: str, segment: str, period: date
 def normals(connection: Connection) -> dict[tuple[str, str], list[datetime]]:
     """(rule_key, segment) → periods from which a new level is normal, rising."""
     found: dict[tuple[str, str], list[datetime]] = {}
-    for row in connection.execute(select(NORMALS).order_by(NORMALS.c.period)):
+    for row in rows(connection, select(NORMALS).order_by(NORMALS.c.period)):
         found.setdefault((row.rule_key, row.segment), []).append(row.period)
     return found
 
@@ -268,8 +272,8 @@ def add_delivery(
     }
     number = int(connection.execute(insert(DELIVERIES).values(**values)).inserted_primary_key[0])  # type: ignore[index]
     if items:
-        rows = [{"delivery_id": number, "incident_id": i, "event": event} for i, event in items.items()]
-        connection.execute(insert(DELIVERY_ITEMS), rows)
+        each = [{"delivery_id": number, "incident_id": i, "event": event} for i, event in items.items()]
+        connection.execute(insert(DELIVERY_ITEMS), each)
     return number
 
 
@@ -291,8 +295,7 @@ def due(connection: Connection, now: datetime) -> list[Delivery]:
 def next_due(connection: Connection) -> datetime | None:
     """When the next pending message is due."""
     query = select(DELIVERIES.c.next_at).where(DELIVERIES.c.status == "pending").order_by(DELIVERIES.c.next_at).limit(1)
-    found: datetime | None = connection.execute(query).scalar()
-    return found
+    return next((row.next_at for row in rows(connection, query)), None)
 
 
 def claim(connection: Connection, number: int, host: str, now: datetime) -> bool:

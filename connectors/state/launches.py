@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from sqlalchemy import Connection, Index, PrimaryKeyConstraint, delete, insert, select, update
 
 from connectors.state.limits import admit
-from connectors.state.tables import Instant, Label, Name, Word, cells, read, table
+from connectors.state.tables import Choice, Instant, Label, Name, cells, read, table
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Decision:
     """What was decided about a launch, and why."""
 
     launch: Name
-    decision: Word
+    decision: Annotated[str, Choice("keep", "change", "roll back", "wait")]
     why: str
     by: Label
     decided_at: Instant

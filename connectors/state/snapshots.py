@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from connectors.state.alerts import DELIVERIES, Delivery
 from connectors.state.limits import admit
-from connectors.state.tables import Instant, Label, Name, cells, read, table
+from connectors.state.tables import Instant, Label, Name, cells, made, read, rows, table
 
 Week = Annotated[str, String(10)]  # 2026-W46
 
@@ -126,9 +126,9 @@ def sends(connection: Connection, name: str, week: str) -> list[tuple[Send, Deli
     query = select(SENDS, DELIVERIES).join(DELIVERIES, DELIVERIES.c.id == SENDS.c.delivery_id)
     query = query.where(SENDS.c.name == name, SENDS.c.week == week).order_by(SENDS.c.delivery_id)
     found = []
-    for row in connection.execute(query):
-        send = Send(**{c.name: row._mapping[c] for c in SENDS.c})
-        found.append((send, Delivery(**{c.name: row._mapping[c] for c in DELIVERIES.c})))
+    for row in rows(connection, query):
+        send = made(Send, {c.name: row._mapping[c] for c in SENDS.c})
+        found.append((send, made(Delivery, {c.name: row._mapping[c] for c in DELIVERIES.c})))
     return found
 
 

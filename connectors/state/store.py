@@ -12,10 +12,10 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -23,7 +23,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import StateError
+from connectors.state.tables import Unreadable
 
+R = TypeVar("R")
 LEAST_ROOM = 1 << 20  # bytes
 HEADER = 100  # bytes of an SQLite file
 LOCKED = "Another process holds it: wait for that, or end it. What was published is shown meanwhile."
@@ -188,7 +190,7 @@ class StateStore:
             raise self._troubled(told) from error
         except SQLAlchemyError as error:
             raise StateError(f"the state store failed: {error}", where=self._shown) from error
-        except UnicodeDecodeError as error:  # its damage is in what SQLite says of it, or in a text that it holds
+        except (Unreadable, UnicodeDecodeError) as error:  # of what it holds, or of what SQLite says of its damage
             raise self._troubled(StateError("the state store is malformed", where=self._shown, hint=DAMAGED)) from error
         except Timeout:
             told = StateError("the state store is held by another process", where=self._shown, hint=LOCKED)
@@ -201,6 +203,13 @@ class StateStore:
         """Remember it, and do not ask again for some seconds: each page would wait for a lock once more."""
         self._trouble, self._again = told, time.monotonic() + AGAIN_SECONDS
         return told
+
+    def parsed(self, read: Callable[[str], R], text: str) -> R:
+        """A text of the store as what it was written of. Raises StateError where it is damaged."""
+        try:
+            return read(text)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # pydantic's errors are ValueErrors
+            raise self._troubled(StateError("the state store is malformed", where=self._shown, hint=DAMAGED)) from error
 
     @property
     def _shown(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from connectors.errors import StateError
-from connectors.state import alerts, launches, snapshots
+from connectors.state import alerts, launches, snapshots, tables
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -32,7 +32,7 @@ class Scope:
 def rows(connection: Connection, scope: Scope) -> list[Row]:
     """What a scope holds, in the order of its keys."""
     table = TABLES[scope.table]
-    found = connection.execute(select(table).where(*_conditions(table, scope.where)))
+    found = tables.rows(connection, select(table).where(*_conditions(table, scope.where)))
     return sorted((dict(row._mapping) for row in found), key=lambda row: repr(_key(table, row)))
 
 

@@ -22,5 +22,5 @@ def may_hold_launches(url: str) -> bool:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)) as connection:
             return connection.execute("SELECT EXISTS (SELECT * FROM launches)").fetchall() != [(0,)]
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # damage can be in what SQLite says of it
         return True

@@ -203,7 +203,7 @@ class _Planner:
     def _known(self, source: str, item: Drafted, name: str, row: DraftRow | None) -> _Step:
         """Of a file that is there. One that nobody remembers writing is a person's, unless it reads as it would now."""
         text, written = self._texts.get(name) or "", self._written(source, item, name)
-        was: dict[str, str] = json.loads(row.written) if row else written if text == whole(written) else {}
+        was = self._remembered(row) if row else written if text == whole(written) else {}
         if row is not None and row.name != name:
             was.pop("name", None)  # a person gave the file another name
         other = tuple(key for key, lines in written.items() if lines not in text)
@@ -216,16 +216,20 @@ class _Planner:
             done = Merged(text, tuple(key for key in written if written[key] != was.get(key)), was)
         changed = done.text != text
         fresh = DraftRow(source, item.id, name, json.dumps(done.written), row.made_at if row else self._now, self._now)
-        remember = row is None or row.name != name or json.loads(row.written) != done.written
+        remember = row is None or row.name != name or self._remembered(row) != done.written
         kept = tuple(key for key in done.kept if key != "name")
         new = done.text if changed else ""
         change = self._change(source, item, name, "changed" if changed else "same", kept=kept, text=new)
         return _Step(change, done.text if changed else None, row=fresh if remember else None)
 
+    def _remembered(self, row: DraftRow) -> dict[str, str]:
+        """What was written of a draft, by what it says. Raises StateError where that is damaged."""
+        return self._project.state.parsed(lambda text: dict(json.loads(text)), row.written)
+
     def _gone(self, row: DraftRow) -> _Step:
         """Of a release or rollout that is told no more."""
         name = row.name if row.name in self._texts else self._by_origin.get((row.source, row.origin), "")
-        text, written = self._texts.get(name), json.loads(row.written)
+        text, written = self._texts.get(name), self._remembered(row)
         start = f"{self._launches[name].starts_on}" if name in self._launches else ""
         plain = DraftChange(row.name, "deleted", row.source, row.origin, "", "", start)
         if text is None:

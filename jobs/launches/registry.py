@@ -42,7 +42,7 @@ def add(
         known = {row.name for row in store.launches(connection)}
         if launch.name in known and not replace:
             raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
-        _refuse_other_terms(connection, launch)
+        _refuse_other_terms(project, connection, launch)
         store.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
     return launch
 
@@ -57,10 +57,10 @@ def _refuse_sql(launch: Launch) -> None:
             )
 
 
-def _refuse_other_terms(connection: Connection, launch: Launch) -> None:
+def _refuse_other_terms(project: Project, connection: Connection, launch: Launch) -> None:
     """Whoever launches the same thing again, or to others, makes a new launch: its verdicts are others."""
     for row in store.readings(connection, launch.name):
-        if terms_of(Launch.model_validate_json(row.terms)) != terms_of(launch):
+        if terms_of(project.state.parsed(Launch.model_validate_json, row.terms)) != terms_of(launch):
             raise DefinitionError(
                 f"verdicts of {launch.name} were published: its days, audience and control stay as they are",
                 hint="Make a launch of another name.",

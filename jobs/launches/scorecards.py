@@ -56,14 +56,15 @@ def published_by_launch(project: Project) -> dict[str, list[PublishedReading]]:
     if project.state.exists():
         with project.state.reading() as connection:
             for row in store.readings(connection):
-                found.setdefault(row.launch, []).append(kept_of(row))
+                found.setdefault(row.launch, []).append(kept_of(project, row))
     return found
 
 
-def kept_of(row: ReadingRow) -> PublishedReading:
-    """A row as the scorecard knows it."""
-    terms = Launch.model_validate_json(row.terms)
-    return PublishedReading(Reading.from_dict(json.loads(row.document)), row.generation, row.taken_at, terms)
+def kept_of(project: Project, row: ReadingRow) -> PublishedReading:
+    """A row as the scorecard knows it. Raises StateError where it is damaged."""
+    terms = project.state.parsed(Launch.model_validate_json, row.terms)
+    reading = project.state.parsed(lambda text: Reading.from_dict(json.loads(text)), row.document)
+    return PublishedReading(reading, row.generation, row.taken_at, terms)
 
 
 def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
@@ -101,7 +102,7 @@ def read_again(project: Project, name: str, *, now: datetime) -> list[dict[str, 
     with project.state.reading() as connection:
         rows = store.readings(connection, name)
     for row in rows:
-        was = kept_of(row)
+        was = kept_of(project, row)
         old, terms = was.reading, was.terms
         plain = {"kpi": row.kpi, "days": row.days, "generation": row.generation, "verdict": old.verdict or None}
         if row.kpi not in context.catalogue.kpis:

@@ -45,7 +45,7 @@ def document_of(project: Project, name: str = "", week: str = "", revision: int 
         )
     with project.state.reading() as connection:
         text = store.document(connection, mine[0].name, mine[0].week, mine[0].revision)
-    return Document.model_validate_json(text or "")
+    return project.state.parsed(Document.model_validate_json, text or "")
 
 
 def write_note(project: Project, document: Document, text: str, *, by: str, now: datetime) -> None:

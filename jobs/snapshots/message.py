@@ -48,6 +48,6 @@ def dressed(project: Project, delivery: int, plain: Message) -> Message:
         if item is None:
             return plain
         text = store.document(connection, item.name, item.week, item.revision)
-    document = Document.model_validate_json(text or "")
+    document = project.state.parsed(Document.model_validate_json, text or "")
     found = message_of(project, document, notes_of(project, document), full=True)
     return Message(plain.title, plain.body, found.html, found.inline, found.files, found.picture, plain.id)

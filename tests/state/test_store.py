@@ -21,8 +21,13 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from connectors.errors import StateError
 from connectors.state import alerts
 from connectors.state.store import HEAD, MIGRATIONS, StateStore
-from connectors.state.tables import metadata
+from connectors.state.tables import Choice, metadata
 from jobs.alerts.incidents import acknowledge, read_state
+from jobs.launches.scorecards import DECISIONS
+from metrics.alerts.board import ENDS, STATES
+from metrics.alerts.expected_range import Phase
+from metrics.alerts.judge import SEVERITIES
+from metrics.alerts.machine import State
 from tests.conftest import NOW, ROOT, Builder, evaluate
 
 
@@ -43,6 +48,19 @@ def test_migrations_make_what_the_dataclasses_say_and_the_newest_is_known(tmp_pa
         assert differences(connection) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_the_words_of_columns_are_all_that_is_written() -> None:
+    def words(table: str, column: str) -> frozenset[str]:
+        kind = metadata.tables[table].c[column].type
+        assert isinstance(kind, Choice)
+        return kind.words
+
+    assert words("alert_standings", "state") == set(State) == set(STATES)
+    assert words("alert_standings", "phase") == set(Phase)
+    assert words("alert_incidents", "severity") == set(SEVERITIES)
+    assert words("alert_incidents", "closed_why") == set(ENDS)
+    assert words("launch_decisions", "decision") == set(DECISIONS)
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
