@@ -7,9 +7,9 @@ found with the effect (regression.py), so that it is part of what is not known.
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize
 
 from metrics.engine.sampling import Floats
+from metrics.launches.distributions import optimize
 
 EQUAL_WEEKS = 4  # of evidence that all weigh the same, before one looks
 FEWEST = 8  # differences: with fewer, all weigh the same

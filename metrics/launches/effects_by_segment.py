@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from connectors.errors import KpiError
 from metrics.catalog.models.kpi import KpiCommon
@@ -24,6 +23,7 @@ from metrics.engine import periods
 from metrics.engine.query import Filter
 from metrics.engine.sampling import Floats, People, Z
 from metrics.engine.value_variance import value_variance
+from metrics.launches.distributions import stats
 from metrics.launches.impact import SHOWN, Panel, impact
 from metrics.launches.impacts import Measure
 from metrics.launches.inputs import LaunchInputs

@@ -22,8 +22,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from metrics.launches.distributions import special
 from metrics.launches.witness import Alone, Event, Pair, probabilities
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+
+from metrics.launches.distributions import special
 
 Floats = NDArray[np.float64]
 SHARED = 1 / 10  # how likely it is, before one looks, that something happened to all on the day

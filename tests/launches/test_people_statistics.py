@@ -86,6 +86,7 @@ def test_one_day_without_a_past_is_the_test_of_welch() -> None:
     one, other = rng.exponential(2.0, 400), rng.exponential(2.3, 300)
     people = [np.column_stack([v, np.ones(len(v)), np.zeros(len(v)), np.ones(len(v))]) for v in (one, other)]
     found = known(compared([(Sums.of(people[0]), Sums.of(people[1]))]))
+    assert stats.norm.ppf(0.975) == FIXED
     want = stats.ttest_ind(other, one, equal_var=False).confidence_interval(0.95)
     assert found.difference.effect == pytest.approx(other.mean() - one.mean())
     assert (found.difference.low, found.difference.high) == pytest.approx((want.low, want.high), abs=0.002)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pandas as pd
-from scipy import stats
 
 from connectors.errors import KpiError, counted, did_you_mean
 from metrics.catalog.models.kpi import KpiCommon
@@ -16,6 +15,7 @@ from metrics.catalog.segments import segments
 from metrics.engine.exposure import COUNTED, EARLY, SEVERAL
 from metrics.engine.per_person import PerPerson
 from metrics.engine.types import per_person
+from metrics.launches.distributions import stats
 from metrics.launches.inputs import ExposedPeople, LaunchInputs
 from metrics.launches.people.comparison import Comparison, Lift, compared
 from metrics.launches.people.history import AaTest, cried_wolf, earlier_dates

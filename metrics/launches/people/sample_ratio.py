@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy import stats
+from metrics.launches.distributions import stats
 
 BREACH = 0.001  # a mismatch of less probability is no accident
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from connectors.errors import KpiError, counted
 from metrics.catalog.models.kpi import KpiCommon
@@ -20,6 +19,7 @@ from metrics.catalog.segments import Segments, segments
 from metrics.engine.people_by_segment import WEEKS_BEFORE
 from metrics.engine.per_person import PerPerson
 from metrics.engine.types import per_person
+from metrics.launches.distributions import stats
 from metrics.launches.inputs import LaunchInputs, SegmentPeople
 from metrics.launches.people.comparison import FEWEST, FIXED, Lift
 from metrics.launches.people.group_time import Group, GroupTime, group_time
