@@ -6,6 +6,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import expect
@@ -13,6 +14,7 @@ from playwright.sync_api import expect
 from benchmarks.first_visit import SHIFTS
 from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
+from ui.shell.front import FOREVER
 
 PAGES = (
     "",
@@ -104,6 +106,14 @@ def test_what_stands_at_the_top_waits_for_no_figure(browser: Any, served_demo: S
         assert float(page.evaluate("window.shifted")) <= 0.1
     finally:
         context.close()
+
+
+def test_a_font_is_kept_whatever_its_age(served_demo: Server) -> None:
+    with urllib.request.urlopen(f"{served_demo.url}/app/static/inter-latin.woff2", timeout=30) as answer:
+        assert answer.status == 200 and answer.headers["cache-control"] == FOREVER
+    with pytest.raises(HTTPError) as gone:
+        urllib.request.urlopen(f"{served_demo.url}/app/static/none.woff2", timeout=30)
+    assert gone.value.status == 404 and "max-age" not in gone.value.headers.get("cache-control", "")
 
 
 def test_the_page_has_a_shape_before_any_script_runs(browser: Any, served_demo: Server) -> None:

@@ -26,6 +26,9 @@ SAID = ("StreamlitMarkdown", "Html", "Selectbox", "DownloadButton")  # parts of 
 UNUSED = re.compile(r'<link\s+rel="preload"\s+href="[^"]*SourceSans[^>]*>')
 CONDITIONS = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
 FOREVER = "public, immutable, max-age=31536000"
+# Our own fonts. A browser that is not told guesses by the file's age, and asks three times for one that is newer than
+# the server's clock.
+FONTS = re.compile(r"/app/static/[\w-]+\.woff2$")
 
 
 class Front:
@@ -47,8 +50,23 @@ class Front:
             ]  # ours is another text, packed later
             replaced = _Replaced(first_page(_name(scope["path"])), send)
             await self.app({**scope, "headers": unconditional}, receive, replaced)
+        elif FONTS.search(scope["path"]):
+            await self.app(scope, receive, _Kept(send))
         else:
             await self.app(scope, receive, send)
+
+
+class _Kept:
+    """Sends on what comes, for a browser to keep."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message on, the head of an answer with how long it holds."""
+        if message["type"] == "http.response.start" and message["status"] in (200, 304):
+            MutableHeaders(raw=message["headers"])["cache-control"] = FOREVER
+        await self.send(message)
 
 
 class _Replaced:
