@@ -224,7 +224,7 @@ def _launches(project: Project, now: datetime) -> Iterable[str]:
     """Verdicts whose day has come, and guardrails."""
     if not project.catalogue().launches:
         return ()
-    from jobs.launches.verdicts import publish_verdicts, told  # scipy and the state store, which few syncs need
+    from jobs.launches.verdicts import publish_verdicts, told  # the state store, which few syncs need
     from jobs.snapshots.message import dressed
 
     return told(publish_verdicts(project, now=now, render=dressed))
@@ -234,7 +234,7 @@ def _impacts(project: Project, now: datetime) -> Iterable[str]:
     """What the pages of launches show, so that no reader waits for it."""
     if not project.catalogue().launches:
         return ()
-    from jobs.launches.impacts import measure_launches  # scipy, which few syncs need
+    from jobs.launches.impacts import measure_launches  # which few syncs need
     from jobs.launches.scorecards import published_by_launch
 
     measure_launches(project, published_by_launch(project), now=now)
