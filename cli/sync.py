@@ -75,25 +75,24 @@ def sync(
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
-    """What a refresh read: scans that KPIs shared, then what each asked for alone, the costliest first."""
+    """What a refresh read: scans that KPIs shared, roll-ups, then what each asked for alone, the costliest first."""
     typer.echo("\nread for several KPIs at once")
-    scans = [
-        {
-            **scan,
-            "from": scan["start"],
-            "to": scan["end"],
-            "kpis": len(scan["kpis"]),
-            "by": ", ".join(scan["dimensions"]),
-        }
-        for scan in plan["scans"]
-    ]
+    scans = [_of_several(scan) for scan in plan["scans"]]
     print_table(scans, ["dataset", "what", "from", "to", "by", "counts", "kpis", "statements", "seconds"])
+    typer.echo("\nkept for filters and the next sync")
+    rollups = [_of_several(rollup) for rollup in plan["rollups"]]
+    print_table(rollups, ["dataset", "what", "state", "from", "to", "by", "counts", "kpis", "seconds"])
     typer.echo("\nread for one KPI")
     kpis = [
         {**one, "days": ", ".join(f"{a} to {b or 'now'}" for a, b in one["touched"]) or "all"}
         for one in sorted(plan["kpis"], key=lambda one: -one["seconds"])
     ]
     print_table(kpis, ["kpi", "days", "statements", "seconds"])
+
+
+def _of_several(read: dict[str, Any]) -> dict[str, Any]:
+    named = {"kpis": len(read["kpis"]), "by": ", ".join(read["dimensions"])}
+    return {**read, **named, "from": read["start"], "to": read["end"]}
 
 
 @partial(verb, of=app)

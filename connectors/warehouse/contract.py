@@ -118,6 +118,19 @@ class StoredSeries:
 
 
 @dataclass(frozen=True)
+class Rollup:
+    """Rows of a dataset counted by day once and kept with a generation (DESIGN 6, level 2).
+
+    name: digest of the SQL that makes them. relation: their table, as DuckDB's SQL names it; empty = none is kept.
+    about: plain values of whoever had them kept.
+    """
+
+    name: str
+    relation: str
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a sync could not compute a KPI. since: sequence of the first generation without.
 
@@ -187,6 +200,9 @@ class Reader(Protocol):
 
     def failures(self) -> Mapping[str, Failure]:
         """KPI → why its values could not be computed for this generation."""
+
+    def rollups(self) -> Mapping[str, Rollup]:
+        """Name → roll-up that this generation has; of a staging, that the one before has."""
 
     def quarantine(self) -> pd.DataFrame:
         """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at; in that order."""
@@ -300,6 +316,25 @@ class Staging(Loading, Protocol):
 
     def forget_values(self, kpis_kept: Sequence[str]) -> None:
         """End the validity of values of KPIs not in `kpis_kept`."""
+
+    def keep_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        sql: str,
+        *,
+        most: int,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        """Compute a SELECT in `dialect` of `day` and other columns, and keep its rows as a roll-up when this publishes.
+
+        touched: the days that they stand for, half-open: what is kept of others stays. None = all days. Returns the
+        relation to read them by, now; empty where they are more than `most`: then it is kept that there are none.
+        Raises WarehouseError, QueryLimit, DiskFull.
+        """
+
+    def forget_rollups(self, kept: Iterable[str]) -> None:
+        """Drop those that are not in `kept`."""
 
     def publish(self) -> Generation:
         """Make this the live generation, in one step; the staging is used up.

@@ -7,7 +7,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Reader, SeriesKey, StoredSeries
+from connectors.warehouse.contract import (
+    Columns,
+    DatasetState,
+    Failure,
+    Generation,
+    Reader,
+    Rollup,
+    SeriesKey,
+    StoredSeries,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +74,10 @@ class RememberingReader:
     def failures(self) -> Mapping[str, Failure]:
         """KPI → why its values could not be computed for this generation."""
         return self._once(("failures",), self._reader.failures)
+
+    def rollups(self) -> Mapping[str, Rollup]:
+        """Name → roll-up that this generation has."""
+        return self._once(("rollups",), self._reader.rollups)
 
     def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
         """(KPI, grain) → (definition, sequence of the generation it came with) of its values, oldest first."""

@@ -1,4 +1,4 @@
-"""answer(Query) → Series, from the cheapest exact level: stored values, else facts.
+"""answer(Query) → Series, from the cheapest exact level: stored values, roll-ups, facts.
 
 The caller cannot tell which level answered, but by `Series.level`; a test compares them.
 """
@@ -28,13 +28,14 @@ from metrics.engine.launch_grain import launch_grain
 from metrics.engine.meaning import which_is_meant
 from metrics.engine.query import Query, Scope, Series
 from metrics.engine.sql import trees
+from metrics.engine.sql.rollups import KeptRollups
 from metrics.engine.to_date import with_to_date
 
 
 def answer(
     query: Query, catalogue: Catalogue, reader: Reader, *, from_facts: bool = False, transforms: bool = True
 ) -> Series:
-    """The answer to one question. from_facts: count rows even where finished values are stored.
+    """The answer to one question. from_facts: count rows even where finished values or roll-ups are kept.
 
     transforms: False = the values before the KPI's transforms, without companions.
 
@@ -51,6 +52,8 @@ def answer(
     full = default_scope(kpi, grain, catalogue, reader, states)
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
+    if not from_facts:
+        scope = dataclasses.replace(scope, rollups=KeptRollups(reader.rollups()))
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
     frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
@@ -239,7 +242,7 @@ def _values(
         frame = frame.assign(
             comparison=frame["segment"].map(before["value"]), _complete=frame["segment"].map(before["complete"])
         )
-    return _ordered(frame), definition, "facts"
+    return _ordered(frame), definition, "rollup" if scope.rollups and scope.rollups.read else "facts"
 
 
 def _stored(query: Query, kpi: KpiCommon, scope: Scope, generation: Generation) -> tuple[pd.DataFrame, str] | None:

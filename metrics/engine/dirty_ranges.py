@@ -11,7 +11,8 @@ import pandas as pd
 
 from metrics.engine import periods
 
-DirtyRanges = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
+Span = tuple[pd.Timestamp, pd.Timestamp]
+DirtyRanges = Sequence[Span]
 FAR = pd.Timestamp("9999-01-01")
 NEAR_DAYS, MOST_RANGES = 7, 6
 DAY = pd.Timedelta(days=1)

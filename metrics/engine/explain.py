@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from metrics.engine.dirty_ranges import FAR, DirtyRanges
 from metrics.engine.query import Cost, Shared
+from metrics.engine.rollups import RefreshedRollup
 from metrics.engine.sql.shared_people import PeopleScan
 from metrics.engine.sql.shared_scans import Scan
 
@@ -39,15 +40,35 @@ class KpiCost:
     seconds: float
 
 
+@dataclass(frozen=True)
+class RollupCost:
+    """One roll-up. start, end: its days that were counted anew, as dates; of one that is new all, and both are empty.
+
+    state: new, renewed, held (nothing of it was touched) or none (of nearly as many rows as it stands for).
+    """
+
+    dataset: str
+    what: str  # people | sums | values
+    state: str
+    start: str
+    end: str
+    dimensions: tuple[str, ...]
+    counts: int
+    kpis: tuple[str, ...]
+    seconds: float
+
+
 @dataclass
 class Explained:
     """Filled by a refresh that is asked to explain itself."""
 
     scans: list[ScanCost] = field(default_factory=list)
     kpis: list[KpiCost] = field(default_factory=list)
+    rollups: list[RollupCost] = field(default_factory=list)
 
-    def tell(self, shared: Shared, work: Mapping[str, DirtyRanges | None]) -> None:
+    def tell(self, shared: Shared, work: Mapping[str, DirtyRanges | None], rollups: Iterable[RefreshedRollup]) -> None:
         """Keep what a refresh did."""
+        self.rollups = [_rollup_cost(one) for one in rollups]
         scans = shared.scans
         if scans is not None:
             sums = [_scan_cost(scan, shared.costs.get(scan.called, Cost())) for scan in scans.scans]
@@ -60,10 +81,10 @@ class Explained:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {part: [_plain(one) for one in getattr(self, part)] for part in ("scans", "kpis")}
+        return {part: [_plain(one) for one in getattr(self, part)] for part in ("scans", "kpis", "rollups")}
 
 
-def _plain(one: ScanCost | KpiCost) -> dict[str, Any]:
+def _plain(one: ScanCost | KpiCost | RollupCost) -> dict[str, Any]:
     return {**asdict(one), "seconds": round(one.seconds, 3)}
 
 
@@ -80,6 +101,13 @@ def _people_cost(scan: PeopleScan, cost: Cost) -> ScanCost:
     days = _day(min(a for a, _ in spans)), _day(max(b for _, b in spans))
     dataset, counts = scan.people.dataset, len(scan.conditions)
     return ScanCost(dataset, "people", *days, named, counts, tuple(scan.kpis), cost.statements, cost.seconds)
+
+
+def _rollup_cost(one: RefreshedRollup) -> RollupCost:
+    about, wanted = one.about, one.wanted
+    days = ("", "") if one.span is None else (_day(one.span[0]), "" if one.span[1] >= FAR else _day(one.span[1]))
+    named, kpis = about.dimensions, tuple(wanted.kpis)
+    return RollupCost(about.dataset, about.kind, one.state, *days, named, len(about.counts), kpis, one.seconds)
 
 
 def _day(at: pd.Timestamp) -> str:

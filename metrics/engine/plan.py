@@ -15,11 +15,12 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
 from metrics.engine import types
 from metrics.engine.answer import default_scope
-from metrics.engine.dirty_ranges import DAY, DirtyRanges, merged
+from metrics.engine.dirty_ranges import DAY, DirtyRanges, Span, merged
 from metrics.engine.invalidation import clipped, ranges
 from metrics.engine.launch_grain import stored_grains
 from metrics.engine.query import Scope
-from metrics.engine.sql.shared_people import Key, PeopleScan, Span
+from metrics.engine.sql.people_by_day import Key
+from metrics.engine.sql.shared_people import PeopleScan
 from metrics.engine.sql.shared_scans import Scan, SharedScans
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from metrics.catalog.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from metrics.engine.kept_values import KeptValues
+    from metrics.engine.sql.rollups import KeptRollups
     from metrics.engine.sql.shared_scans import SharedScans
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
@@ -72,7 +73,7 @@ class Series:
     part_names: of `parts`, in order; parts_form: how they are told. watermark: UTC, None if nothing was observed.
     begins: from when on all behind it is observed, on the grain's clock; None if something is not.
     gaps: why part of what was asked for is not known, where one of several datasets ends or begins before others.
-    level: stored or facts. notes: what a reader must know; meant: those of them about dimensions. sql: what was run.
+    level: stored, rollup or facts. sql: what was run. notes: what a reader must know; meant: those about dimensions.
     """
 
     kpi: str
@@ -113,14 +114,17 @@ class Cost:
 class Shared:
     """What the KPIs of one refresh share. answers: of parts that several name; scans: what is read for all together;
 
-    kept: values that are stored and still hold; flags: what is known of datasets in the periods of a scope.
+    kept: values that are stored and still hold; rollups: those of the generation before, as far as they do;
+    flags: what is known of datasets in the periods of a scope; sizes: dataset → how many values dimensions have.
     costs: KPI → what was asked for it alone; kpi: whose turn it is.
     """
 
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict)
     scans: SharedScans | None = None
     kept: KeptValues | None = None
+    rollups: KeptRollups | None = None
     flags: dict[Any, list[bool]] = field(default_factory=dict)
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     kpi: str = ""
 
@@ -146,6 +150,7 @@ class Scope:
     so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
     shared: Shared | None = None  # with the other questions of a refresh
+    rollups: KeptRollups | None = None  # None = rows are counted
 
     def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """The answer to `what` in this scope: computed once for all KPIs of one refresh."""

@@ -23,6 +23,7 @@ from metrics.engine.kept_values import KeptValues, touched
 from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
 from metrics.engine.plan import shared_scans
 from metrics.engine.query import FACT_COLUMNS, Scope, Shared
+from metrics.engine.rollups import RefreshedRollups
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
@@ -58,7 +59,9 @@ def refresh(
     failed = staging.failures()
     work = _work(staging, catalogue, failing, days)
     scans, kept = shared_scans(work, catalogue, staging, states), KeptValues(staging, catalogue, states, work)
-    shared = Shared(scans=scans, kept=kept)
+    shared, rollups = Shared(scans=scans, kept=kept), RefreshedRollups(staging, catalogue, states, days)
+    rollups.make(shared)
+    shared.rollups = rollups.kept
     for name, kpi in catalogue.kpis.items():
         try:
             definition = catalogue.definition(name)
@@ -80,7 +83,7 @@ def refresh(
             document = catalogue.documents[f"kpi:{name}"]
             yield Refreshed(name, document.problem((), failure.code, failure.message, failure.hint))
     if explained is not None:
-        explained.tell(shared, work)
+        explained.tell(shared, work, rollups.done)
 
 
 def _work(
@@ -142,7 +145,8 @@ def values(
     every = [default_scope(kpi, grain, catalogue, staging, states) for grain in stored]
     for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
         full = [scope for scope in every if scope.grain != "hour" or dimension == NO_DIMENSION]
-        scopes = [dataclasses.replace(scope, by=dimension or None, shared=shared) for scope in full]
+        by, rollups = dimension or None, shared.rollups if shared else None
+        scopes = [dataclasses.replace(scope, by=by, shared=shared, rollups=rollups) for scope in full]
         kept = shared.kept if shared else None
         pieces = None if changed is None or kept is None else _pieces(kpi, scopes, kept, changed)
         if pieces is None:

@@ -16,9 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.warehouse.contract import Staging
+from metrics.engine import rollups
 from metrics.engine.explain import Explained
 from metrics.engine.query import FACT_COLUMNS, Shared
 from metrics.engine.refresh import values
+from metrics.engine.sql.dialects import render
+from metrics.engine.sql.rollups import named
 from tests.conftest import NOW, Builder
 from tests.sampling import limits, sampled
 
@@ -195,12 +198,35 @@ class History:
         same = [str(a) == str(b) for a, b in zip(stored["parts"], full["parts"], strict=True)]
         assert all(same), pd.concat([stored, full], axis=1)[[not x for x in same]].head()
 
+    def check_rollups(self) -> None:
+        """What is kept is what would be made of today's rows."""
+        opened = self.project.open()
+        reader = opened.reader()
+        catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
+        days = dict.fromkeys(catalogue.datasets)
+        anew = rollups.RefreshedRollups(cast("Staging", reader), catalogue, states, days)
+        made = {named(select): render(select, "duckdb") for _, select in map(anew.of_all, anew.wanted)}
+        kept = reader.rollups()
+        assert kept.keys() == made.keys()
+        for name, rollup in kept.items():
+            assert rollup.relation
+            stored, rows = reader.frame(f"SELECT * FROM {rollup.relation}"), reader.frame(made[name])
+            a, b = (frame.sort_values(list(frame.columns), ignore_index=True) for frame in (stored, rows))
+            pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9, check_dtype=False)
+
     def check_published(self) -> None:
         for generation, frame in self.published.items():
             pd.testing.assert_frame_equal(self.stored(generation), frame, check_exact=True)
 
     def close(self) -> None:
         self.db.close()
+
+
+@pytest.fixture(autouse=True)
+def with_small_rollups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few rows, too, a generation keeps roll-ups, and the next sync counts on them."""
+    monkeypatch.setattr(rollups, "LEAST_ROWS", 0)
+    monkeypatch.setattr(rollups, "MOST_KEPT", 10)
 
 
 @pytest.fixture
@@ -240,6 +266,7 @@ def replay(
                     history.apply(operation)
                 history.sync(timedelta(days=days))
                 history.check()
+                history.check_rollups()
             history.check_published()
         finally:
             history.close()

@@ -121,7 +121,7 @@ def compare(project: Builder, names: Sequence[str] = ()) -> dict[str, int]:
             continue
         same(values(catalogue.kpis[name], catalogue, whole, states, None, shared)[0], alone)
     explained = Explained()
-    explained.tell(shared, work)
+    explained.tell(shared, work, [])
     return {f"{scan.dataset} {scan.what}": scan.statements for scan in explained.scans}
 
 

@@ -37,12 +37,14 @@ from connectors.warehouse.contract import (
     Generation,
     LiveFiles,
     Loaded,
+    Rollup,
     Room,
     SeriesKey,
     StoredSeries,
 )
 from tests.warehouse.batch_rows import alike, differing, rows_of
 from tests.warehouse.in_sqlite import kinds, runnable, sqlite_of, with_times
+from tests.warehouse.memory_rollups import KeptFrames
 
 KEY = ["grain", "dimension", "segment", "period"]
 FACTS = ["value", "numerator", "denominator", "n", "complete", "parts"]
@@ -89,6 +91,7 @@ class Content:
     values: list[Version] = field(default_factory=list)
     series: list[Version] = field(default_factory=list)
     failures: dict[str, Failure] = field(default_factory=dict)
+    rollups: KeptFrames = field(default_factory=KeptFrames)
 
 
 class MemoryReader:
@@ -104,7 +107,8 @@ class MemoryReader:
     def frame(self, sql: str) -> pd.DataFrame:
         with self._lock:
             changed = {f"changed {name}": rows for name, rows in self._content.changed.items() if rows is not None}
-            self._sqlite = self._sqlite or sqlite_of({**self._content.tables, **changed})
+            tables = {**self._content.tables, **changed, **self._content.rollups.tables()}
+            self._sqlite = self._sqlite or sqlite_of(tables)
             try:
                 return with_times(pd.read_sql_query(runnable(sql, "sqlite"), self._sqlite))
             except (sqlglot.errors.SqlglotError, pd.errors.DatabaseError, sqlite3.Error) as error:
@@ -145,6 +149,9 @@ class MemoryReader:
 
     def failures(self) -> Mapping[str, Failure]:
         return dict(self._content.failures)
+
+    def rollups(self) -> Mapping[str, Rollup]:
+        return self._content.rollups.rollups()
 
     def all_stored_definitions(self) -> Mapping[tuple[str, str], Sequence[tuple[str, int]]]:
         asked = {(s.kpi, s.key[0]) for s in self._content.series if s.key[1] == ""}
@@ -396,7 +403,24 @@ class MemoryStaging(MemoryLoading):
         self.written += self._end(lambda name: name not in kpis_kept)
         self._content.failures = {n: f for n, f in self._content.failures.items() if n in kpis_kept}
 
+    def keep_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        sql: str,
+        *,
+        most: int,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        rows = self.frame(sql)
+        self._sqlite = None
+        return self._content.rollups.keep(name, about, rows, most, touched)
+
+    def forget_rollups(self, kept: Iterable[str]) -> None:
+        self._content.rollups.forget(kept)
+
     def publish(self) -> Generation:
+        self._content.rollups.publish()
         self._content.generations.append(self.generation)
         self._content.changed.clear()
         self._warehouse.publish(self._content, self.generation.id)

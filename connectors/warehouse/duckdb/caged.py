@@ -20,6 +20,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.duckdb import reader
 from connectors.warehouse.duckdb.computing import Opening
+from connectors.warehouse.names import quoted
 
 MOST_OPEN = 2  # files at a time: the live generation and the one before it
 # Of the parser's JSON: where a table is, which function makes rows, and what is neither. Texts of the SQL have their
@@ -27,6 +28,7 @@ MOST_OPEN = 2  # files at a time: the live generation and the one before it
 PLACE = re.compile(r'"(?:schema_name|catalog_name)":"((?:[^"\\]|\\.)*)"')
 CALLED = re.compile(r'"type":"TABLE_FUNCTION".*?"function_name":"((?:[^"\\]|\\.)*)"')
 OTHER = re.compile(r'"type":"SHOW_REF"|^\{"error":true')
+READABLE = ("", "main", reader.CHANGED, reader.ROLLUPS, reader.MADE)
 ROW_SOURCES = frozenset({"generate_series", "json_each", "range", "unnest"})
 
 
@@ -45,6 +47,21 @@ def described(opening: Opening, sql: str) -> Columns:
     connection = _connection(opening)
     _refuse_books(connection, sql)
     return reader.described(connection, sql)
+
+
+def make(opening: Opening, name: str, sql: str, most: int) -> int:
+    """Make a table of one SELECT over loaded tables, of `most` rows and one, in the file for that. Returns its rows.
+
+    Raises WarehouseError, QueryLimit, DiskFull.
+    """
+    connection = _connection(opening)
+    _refuse_books(connection, sql)
+    table = f"{reader.MADE}.{quoted(name)}"
+    try:
+        row = reader.one(connection, f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM ({sql}) LIMIT {most + 1}")
+    except duckdb.Error as error:
+        raise reader.engine_error(error) from error
+    return int(row[0]) if row else 0
 
 
 def let_go(path: str) -> None:
@@ -74,6 +91,9 @@ def _connection(opening: Opening) -> duckdb.DuckDBPyConnection:
 def _opened(path: str, opening: Opening, spill: str) -> duckdb.DuckDBPyConnection:
     config = reader.config(opening.memory, opening.threads)
     connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": spill})
+    if opening.made:
+        place = opening.made.replace("'", "''")
+        connection.execute(f"ATTACH '{place}' AS {reader.MADE} (READ_WRITE, STORAGE_VERSION 'v1.5.0')")
     for name, value in clock(opening.now).items():
         connection.execute(f"CREATE TEMP MACRO {name} AS {value}")
     for seal in reader.SEALS:
@@ -116,7 +136,7 @@ def _refuse_books(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     except duckdb.Error as error:
         raise reader.engine_error(error) from error
     read = str(row[0]) if row else ""
-    outside = {place for place in PLACE.findall(read) if place not in ("", "main", reader.CHANGED)}
+    outside = {place for place in PLACE.findall(read) if place not in READABLE}
     called = {name for name in CALLED.findall(read) if name not in ROW_SOURCES}
     if outside or called or OTHER.search(read):
         shown = ", ".join(sorted(outside | called)) or "the catalogue"

@@ -28,7 +28,7 @@ class Opening:
     """Which file, and how. memory: DuckDB's own limit, such as 1200MB. now: what SQL takes for the present, UTC.
 
     spill: folder for what does not fit into memory; made when it is needed. kept: where the file still is once it was
-    removed, or empty.
+    removed, or empty. made: a file for tables that are made of it, read beside it; empty = none may be.
     """
 
     path: str
@@ -37,6 +37,7 @@ class Opening:
     now: datetime
     spill: str
     kept: str = ""
+    made: str = ""
 
 
 class Computing:
@@ -54,6 +55,14 @@ class Computing:
         """Columns and types of one SELECT. Raises WarehouseError, QueryLimit."""
         found: Columns = self._worker.ask(f"{CAGED}:described", self._opening, sql, most=DESCRIBING)
         return found
+
+    def make(self, name: str, sql: str, most: int) -> int:
+        """Make a table of one SELECT in the file for that, of `most` rows and one. Returns how many it has.
+
+        Raises WarehouseError, QueryLimit, DiskFull.
+        """
+        count: int = self._worker.ask(f"{CAGED}:make", self._opening, name, sql, most)
+        return count
 
     def let_go(self) -> None:
         """Close the file there."""

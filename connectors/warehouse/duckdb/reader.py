@@ -17,8 +17,9 @@ import duckdb
 
 from connectors.cage.cage import MEMORY_HINT, Cage
 from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
-from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, SeriesKey, StoredSeries
+from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Rollup, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.computing import SPILL, Computing, Opening
+from connectors.warehouse.names import quoted
 
 if TYPE_CHECKING:  # loaded where a frame is made: who asks for rows waits for neither
     import pandas as pd
@@ -35,6 +36,8 @@ SEALS = (
 )
 OPENING = Lock()
 BOOKS = "bellwether"  # schema of our own bookkeeping; the sources' tables are in `main`
+ROLLUPS = "bellwether_rollups"  # schema of the tables of roll-ups
+MADE = "bellwether_made"  # what a sync makes of loaded rows, in a file of its own; gone when it publishes
 CHANGED = "bellwether_changed"  # schema of the rows that a sync changed, one table each; gone when it publishes
 
 
@@ -101,6 +104,14 @@ class Books:
         except duckdb.CatalogException:  # of an earlier version's generation
             return {}
         return {kpi: Failure(*found) for kpi, *found in rows}
+
+    def rollups(self) -> Mapping[str, Rollup]:
+        """Name → roll-up of this file."""
+        try:
+            rows = self._rows(f"SELECT name, about, kept FROM {BOOKS}.rollups ORDER BY name")
+        except duckdb.CatalogException:  # of an earlier version's generation
+            return {}
+        return {n: Rollup(n, f"{ROLLUPS}.{quoted(n)}" if kept else "", json.loads(about)) for n, about, kept in rows}
 
     def stored_definitions(self, kpi: str, grain: str) -> Sequence[tuple[str, int]]:
         """(definition, sequence of the generation it came with) of a KPI's values, oldest first."""

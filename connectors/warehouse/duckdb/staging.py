@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +18,7 @@ from connectors.errors import LoadError
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Loaded, SeriesKey, StoredSeries
+from connectors.warehouse.duckdb import rollups
 from connectors.warehouse.duckdb.computing import Computing, Opening
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import Load
@@ -102,6 +104,7 @@ class DuckLoading(Books):
         self._memory_limit, self._threads = memory_limit, threads
         self._connection = self._opened()
         self._connection.execute(SCHEMA)
+        self._connection.execute(rollups.SCHEMA)
         last = one(self._connection, f"SELECT coalesce(max(sequence), 0) FROM {BOOKS}.generations")
         if last and last[0] and not recorded(self._connection):  # of an earlier version
             for name, columns in catalogued(self._connection).items():
@@ -253,7 +256,9 @@ class DuckStaging(DuckLoading):
     ) -> None:
         super().__init__(path, now=now, memory_limit=memory_limit, threads=threads)
         self._generations, self._worker = generations, Held(cage)
-        opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill_beside(path))
+        spill = spill_beside(path)
+        self._made = Path(spill, "made.duckdb")
+        opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill, made=str(self._made))
         self._computing = Computing(self._worker, opening)
         self._settled = False
         self._values: list[Values] = []
@@ -276,6 +281,7 @@ class DuckStaging(DuckLoading):
         """Write loaded rows to the file and let go of it: from here on it is read, until `publish`."""
         if any(change != "" for change in self._changes.values()):
             self._worker.warm()
+        self._made.parent.mkdir(exist_ok=True)
         self._connection.execute("CHECKPOINT")
         self._connection.close()
         self._connection = opened(self.path, memory_limit=self._memory_limit, threads=self._threads)
@@ -286,6 +292,7 @@ class DuckStaging(DuckLoading):
         self._let_go()
         self._worker.close()
         super().close()
+        rmtree(self._made.parent, ignore_errors=True)
 
     def _let_go(self) -> None:
         """Close the file in the worker, if there is one."""
@@ -374,6 +381,30 @@ class DuckStaging(DuckLoading):
         self._connection.execute(f"DELETE FROM {BOOKS}.failures WHERE NOT list_contains(?, kpi)", [list(kpis_kept)])
         return ended
 
+    def keep_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        sql: str,
+        *,
+        most: int,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        """Compute the rows of a roll-up, in the cage, and keep them; of more than `most` only `about`.
+
+        Returns the relation to read them by. Raises WarehouseError, QueryLimit, DiskFull.
+        """
+        if self._computing.make(name, sql, most) > most:
+            self._waiting.append(lambda: rollups.note_none(self._connection, name, about))
+            return ""
+        self._waiting.append(lambda: rollups.bring(self._connection, name, about, touched))
+        return rollups.relation_made(name)
+
+    def forget_rollups(self, kept: Iterable[str]) -> None:
+        """Drop those that are not in `kept`."""
+        names = tuple(kept)
+        self._waiting.append(lambda: rollups.forget(self._connection, names))
+
     def live_definitions(self) -> dict[str, str]:
         """KPI → definition of the values that are valid now."""
         rows = self._rows(f"SELECT DISTINCT kpi, definition FROM {BOOKS}.kpi_series WHERE valid_to IS NULL")
@@ -386,7 +417,11 @@ class DuckStaging(DuckLoading):
             self._let_go()
             self._connection.close()
             self._connection, self._settled = self._opened(), False
+        if made := self._made.exists():
+            rollups.attach(self._connection, str(self._made))
         self.written = store(self._connection, g.sequence, self._values) + sum(write() for write in self._waiting)
+        if made:
+            rollups.detach(self._connection)
         self._connection.execute(
             f"INSERT INTO {BOOKS}.generations VALUES (?, ?, ?)", [g.sequence, g.id, self.now.replace(tzinfo=None)]
         )

@@ -99,7 +99,7 @@ class Dataset(BaseModel):
     def reading(self, needed: Callable[[str], bool]) -> Dataset:
         """The same rows without what is borrowed and not needed."""
         unused = frozenset(name for name in self._borrowed if not needed(name))
-        if not unused:
+        if unused == self._unused:
             return self
         found = self.model_copy()
         found._unused = unused

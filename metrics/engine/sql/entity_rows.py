@@ -100,7 +100,9 @@ def window_function(
     if running:
         spec = exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW")
     parts = [exp.column(name) for name in by]
-    return exp.Window(this=function, partition_by=parts, order=exp.Order(expressions=order), spec=spec)
+    return exp.Window(
+        this=function, partition_by=parts, order=exp.Order(expressions=order) if order else None, spec=spec
+    )
 
 
 def rising(x: exp.Expr) -> exp.Ordered:

@@ -15,8 +15,9 @@ from metrics.engine import periods
 from metrics.engine.frames import filled, scope_index, spined
 from metrics.engine.grids import Days, grid
 from metrics.engine.query import Scope
-from metrics.engine.sql import trees
-from metrics.engine.sql.shared_people import people_of_rows
+from metrics.engine.sql import rollups, trees
+from metrics.engine.sql.people_by_day import people_of_rows
+from metrics.engine.sql.quantiles import quantile_select
 from metrics.engine.sql.sums import ROWS, Sums, measure_sums
 
 
@@ -32,18 +33,21 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
         if scans and (people := scans.people(people_of_rows(measure), scope)) is not None:
             counted = people[0].rename(columns={"people": trees.VALUE})
             return spined(counted.assign(n=counted[trees.VALUE]), scope, measure.dataset, zero=zero)
-        return spined(trees.run(measure_select(measure, scope), scope), scope, measure.dataset, zero=zero)
+        kept = KEPT[measure.agg](measure, scope) if measure.agg in KEPT else None
+        found = trees.run(kept or measure_select(measure, scope), scope)
+        return spined(found, scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)
 
 
 def summed(sums: Sums, scope: Scope, *, zero: bool | Collection[str], parts: Sequence[str] = ()) -> pd.DataFrame | None:
-    """FACT_COLUMNS of sums that a refresh counts for all KPIs together; None where it does not.
+    """FACT_COLUMNS of sums that a refresh counts for all KPIs together, or that are kept by day; else None.
 
     zero, parts: see `spined`.
     """
+    fine = replace(scope, grain="day") if _long(scope) else scope
     scans = scope.shared.scans if scope.shared else None
-    days = scans.days(sums, replace(scope, grain="day") if _long(scope) else scope) if scans else None
+    days = scans.days(sums, fine) if scans else rollups.sums_of(sums, fine)
     return None if days is None else _filled(days, sums, scope, zero=zero, parts=parts)
 
 
@@ -102,6 +106,26 @@ def _filled(
         top, bottom = days.columns["numerator"], days.columns["denominator"]
         days = replace(days, columns={**days.columns, "value": top / np.where(bottom == 0, np.nan, bottom)})
     return filled(days, scope, sums.dataset, zero=zero, parts=parts)
+
+
+def _people_select(measure: Measure, scope: Scope) -> exp.Select | None:
+    """The distinct count of `measure_select`, of people that are kept by day; None where they are not."""
+    rows = rollups.people_of(measure, scope)
+    if rows is None:
+        return None
+    people = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
+    query = exp.select(
+        trees.period(exp.column("day"), scope).as_(trees.PERIOD),
+        exp.column("segment").as_(trees.SEGMENT),
+        people.as_(trees.VALUE),
+        people.copy().as_("n"),
+    )
+    query = query.from_("people").group_by(exp.Literal.number(1), exp.Literal.number(2))
+    return trees.assembled(query, people=rows)
+
+
+# Of roll-ups, if there are any: what does not add up.
+KEPT = {"count_distinct": _people_select, "median": quantile_select, "percentile": quantile_select}
 
 
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:

@@ -7,7 +7,7 @@ counted among those of its days.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -15,60 +15,17 @@ from sqlglot import exp
 
 from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import NO_DIMENSION
-from metrics.catalog import sql
 from metrics.catalog.models.dataset import Dataset
-from metrics.catalog.models.kpi import Measure
 from metrics.catalog.models.values import GRAINS
+from metrics.engine.dirty_ranges import Span
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.sql.people_by_day import ALL, People, once
+from metrics.engine.sql.rollups import dimensions_kept, entity_days
 from metrics.engine.sql.shared_reading import Reading, united
 
 log = logging.getLogger(__name__)
 MOST_CONDITIONS = 12  # of one statement
-ALL = ""  # the condition that every row meets
-Span = tuple[pd.Timestamp, pd.Timestamp]
-Key = tuple[str, ...]
-Days = Callable[[Reading, Sequence[str], Sequence[str]], exp.Select]
-
-
-@dataclass(frozen=True)
-class People:
-    """Who is counted. key: of all that are found in the same rows; dataset: whose dimensions these have.
-
-    conditions: that people are counted by. longest: grain at which they are asked for; empty = any. days: of a range,
-    dimensions and conditions, SELECT `day`, `entity`, d0 … of each dimension, f0 … = 1 of each condition but ALL.
-    """
-
-    key: Key
-    dataset: str
-    conditions: tuple[str, ...]
-    days: Days = field(compare=False)
-    longest: str = ""
-
-
-def people_of_rows(measure: Measure, longest: str = "") -> People:
-    """The people of a distinct count."""
-    key = measure.dataset, measure.expr
-    return People(key, measure.dataset, (measure.filter,), lambda *of: _days(measure.expr, *of), longest)
-
-
-def _days(entity: str, reading: Reading, named: Sequence[str], conditions: Sequence[str]) -> exp.Select:
-    dataset = reading.dataset(named, (*conditions, entity))
-    met = [sql.expression(condition) for condition in conditions if condition != ALL]
-    rows = exp.select(
-        trees.period(reading.local(dataset), reading.scope).as_("day"),
-        sql.expression(entity).as_("entity"),
-        *(trees.segment(dataset, name).as_(f"d{i}") for i, name in enumerate(named)),
-        *(flagged(condition).as_(f"f{i}") for i, condition in enumerate(met)),
-    )
-    rows = reading.scanned(rows, dataset)
-    return rows if ALL in conditions else rows.where(exp.or_(*(condition.copy() for condition in met)))
-
-
-def flagged(condition: exp.Expr) -> exp.Expr:
-    """1 where a condition is met, else 0."""
-    one = exp.If(this=condition.copy(), true=exp.Literal.number(1))
-    return exp.Case(ifs=[one], default=exp.Literal.number(0))
 
 
 @dataclass
@@ -131,8 +88,10 @@ class _Running:
 
     def tables(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """(grain, dimension, condition) → its people."""
-        named = list(self._reading.sizes(n for n in self._scan.dimensions if n != NO_DIMENSION))
-        allowed = [c for c in self._scan.conditions if self._reading.single((), (c, *self._scan.people.key))]
+        people, wanted = self._scan.people, [n for n in self._scan.dimensions if n != NO_DIMENSION]
+        allowed = [c for c in self._scan.conditions if self._reading.single((), (c, *people.key))]
+        kept = dimensions_kept(people, self._reading, allowed)
+        named = list(self._reading.sizes(wanted)) if kept is None else [name for name in wanted if name in kept]
         for first in range(0, len(allowed), MOST_CONDITIONS):
             yield from self._asked(named, allowed[first : first + MOST_CONDITIONS])
 
@@ -160,13 +119,19 @@ class _Running:
         """The people of each cut, out of their days, weeks …: whoever came on five days is one row of a month."""
         flags = {c: f"f{i}" for i, c in enumerate(c for c in conditions if c != ALL)}
         keys = ("entity", *(f"d{i}" for i in range(len(named))))
-        days = self._scan.people.days(self._reading, named, conditions)
-        ctes: dict[str, exp.Query] = {"active": days, _level("day"): _once(exp.column("day"), keys, flags, "active")}
+        people, reading, level = self._scan.people, self._reading, _level("day")
+        if (kept := entity_days(people, reading, named, conditions)) is None:
+            days = people.days(reading, named, conditions)
+            ctes: dict[str, exp.Query] = {"active": days, level: once(exp.column("day"), keys, flags, "active")}
+        elif kept.each_once:
+            ctes = {level: kept.select}
+        else:
+            ctes = {"active": kept.select, level: once(exp.column("day"), keys, flags, "active")}
         for grain in GRAINS[GRAINS.index("week") :]:
             if spans := self._needed(grain):
                 day = exp.column("day")
                 longer = trees.period(day, self._reading.scope, grain)
-                rows = _once(longer, keys, flags, _level(_shorter(grain, ctes)))
+                rows = once(longer, keys, flags, _level(_shorter(grain, ctes)))
                 ctes[_level(grain)] = rows.where(exp.or_(*(trees.in_range(day, a, b) for a, b in spans)))
         final = united(self._cut(i, cut, named, flags) for i, cut in enumerate(cuts))
         return trees.assembled(final, **ctes)
@@ -200,12 +165,3 @@ def _shorter(grain: str, known: Collection[str]) -> str:
     """The longest grain whose periods those of this one are made of."""
     nested = [g for g in ("month", "quarter") if _level(g) in known and GRAINS.index(g) < GRAINS.index(grain)]
     return nested[-1] if nested else "day"
-
-
-def _once(day: exp.Expr, keys: Sequence[str], flags: dict[str, str], relation: str) -> exp.Select:
-    """Each person of a period and segment once, with what any of the rows meets."""
-    rows = exp.select(day.as_("day"), *keys).from_(relation)
-    if not flags:
-        return rows.distinct()
-    rows = rows.select(*(exp.Max(this=exp.column(flag)).as_(flag) for flag in flags.values()))
-    return rows.group_by(*(exp.Literal.number(i + 1) for i in range(len(keys) + 1)))

@@ -7,10 +7,9 @@ tell a value that was counted so from one that was asked for alone (tests/engine
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 from sqlglot import exp
 
@@ -19,17 +18,19 @@ from connectors.warehouse.contract import NO_DIMENSION
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.engine import periods
-from metrics.engine.grids import Days, Grid
+from metrics.engine.grids import Days
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.shared_people import People, PeopleScan, SharedPeople
+from metrics.engine.sql.people_by_day import People
+from metrics.engine.sql.rollups import sums_rows
+from metrics.engine.sql.shared_people import PeopleScan, SharedPeople
 from metrics.engine.sql.shared_reading import Reading, united
-from metrics.engine.sql.sums import ROWS, Column, Sums
+from metrics.engine.sql.sums import Part, Sums
+from metrics.engine.sql.sums_by_day import SumsByDay, added_up, said_by
 
 log = logging.getLogger(__name__)
 MOST_GROUPS = 200_000  # days × values of dimensions that are added up together
 MOST_CELLS = 20_000_000  # groups × aggregates of one statement: their memory
-Part = tuple[Column, str]  # an aggregate, and the condition that its rows meet
 
 
 @dataclass
@@ -62,7 +63,7 @@ class SharedScans:
     def __init__(self, catalogue: Catalogue, scans: Iterable[Scan], people: Iterable[PeopleScan] = ()) -> None:
         self._datasets, self.of_people = catalogue.datasets, SharedPeople(people)
         self.scans = sorted(scans, key=lambda scan: scan.end - scan.start)
-        self._tables: dict[tuple[int, str], list[_Table]] = {}
+        self._tables: dict[tuple[int, str], list[SumsByDay]] = {}
 
     def days(self, sums: Sums, scope: Scope) -> Days | None:
         """The sums by each day (or hour) of a scope; None if they are not shared."""
@@ -80,7 +81,7 @@ class SharedScans:
         """Period, segment and `people` of each of their conditions; None if they are not shared."""
         return self.of_people.found(people, scope, self._datasets[people.dataset])
 
-    def _of(self, number: int, by: str, scope: Scope) -> list[_Table]:
+    def _of(self, number: int, by: str, scope: Scope) -> list[SumsByDay]:
         if (number, by) not in self._tables:
             scan = self.scans[number]
             for dimension in scan.dimensions:
@@ -90,33 +91,6 @@ class SharedScans:
         return self._tables[number, by]
 
 
-class _Table:
-    """What one statement found for one dimension."""
-
-    def __init__(self, scan: Scan, sums: Sequence[Sums], parts: dict[Part, str], found: pd.DataFrame) -> None:
-        self.sums, self._parts, self._found = set(sums), parts, found
-        self._index = periods.spine(scan.start, scan.end, scan.grain)
-        self._codes, names = pd.factorize(found["segment"].astype("object"))
-        self._segments = np.asarray(names, dtype=object)
-        self._at = self._index.get_indexer(pd.DatetimeIndex(found["at"]))
-        self._known: dict[Part, Grid] = {}
-
-    def days(self, sums: Sums) -> Days:
-        """The sums of each segment and day."""
-        rows = self._grid(ROWS, sums.condition)
-        columns = {name: self._grid(column, sums.condition) for name, column in sums.columns}
-        return Days(self._segments, self._index, rows > 0, columns)
-
-    def _grid(self, column: Column, condition: str) -> Grid:
-        part = column, condition
-        if part not in self._known:
-            values = pd.to_numeric(self._found[self._parts[part]]).to_numpy(dtype="float64", na_value=np.nan)
-            grid = np.full((len(self._segments), len(self._index)), np.nan)
-            grid[self._codes, self._at] = values
-            self._known[part] = grid
-        return self._known[part]
-
-
 class _Running:
     """One scan: which statements it takes."""
 
@@ -124,9 +98,9 @@ class _Running:
         self._scan, self._reading = scan, Reading(scan.called, dataset, scope, scan.grain, scan.start, scan.end)
         self._count = len(periods.spine(scan.start, scan.end, scan.grain))
 
-    def tables(self) -> Iterable[tuple[str, _Table]]:
+    def tables(self) -> Iterable[tuple[str, SumsByDay]]:
         """The tables of each dimension."""
-        sums = [one for one in self._scan.sums if self._reading.single((), _said([one]))]
+        sums = [one for one in self._scan.sums if self._reading.single((), said_by([one]))]
         for dimensions, groups in self._together():
             size = max(1, MOST_CELLS // max(1, groups))
             for first in range(0, len(sums), size):
@@ -143,14 +117,14 @@ class _Running:
             pack, groups = [*pack, name], groups * size
         yield pack, groups
 
-    def _asked(self, dimensions: list[str], sums: list[Sums]) -> Iterable[tuple[str, _Table]]:
+    def _asked(self, dimensions: list[str], sums: list[Sums]) -> Iterable[tuple[str, SumsByDay]]:
         """The tables of some sums; halved where they cannot be computed together."""
         if not sums:
             return
         parts = dict.fromkeys((column, one.condition) for one in sums for column in one.needs())
         names: dict[Part, str] = {part: f"c{i}" for i, part in enumerate(parts)}
         try:
-            found = self._reading.run(self._select(dimensions, sums, names))
+            found = self._reading.run(self._select(dimensions, names))
         except DiskFull:
             raise
         except KpiError as error:
@@ -159,21 +133,15 @@ class _Running:
             for half in (sums[:middle], sums[middle:]) if middle else ():
                 yield from self._asked(dimensions, half)
             return
+        index = periods.spine(self._scan.start, self._scan.end, self._scan.grain)
         for number, dimension in enumerate(dimensions):
             own = found[found["cut"] == number]
-            yield dimension, _Table(self._scan, sums, names, own)
+            yield dimension, SumsByDay(index, sums, names, own)
 
-    def _select(self, dimensions: list[str], sums: list[Sums], names: dict[Part, str]) -> exp.Query:
+    def _select(self, dimensions: list[str], names: dict[Part, str]) -> exp.Query:
         named = [name for name in dimensions if name != NO_DIMENSION]
-        dataset = self._reading.dataset(named, _said(sums))
-        query = exp.select(
-            trees.period(self._reading.local(dataset), self._reading.scope).as_("at"),
-            *(trees.segment(dataset, name).as_(f"d{i}") for i, name in enumerate(named)),
-            *(column.tree(condition).as_(alias) for (column, condition), alias in names.items()),
-        )
-        query = self._reading.scanned(query, dataset)
-        query = query.group_by(*(exp.Literal.number(i + 1) for i in range(len(named) + 1)))
-        return trees.assembled(united(self._cuts(dimensions, named, names)), parts=query)
+        parts = sums_rows(self._reading, named, names) or added_up(self._reading, named, names)
+        return trees.assembled(united(self._cuts(dimensions, named, names)), parts=parts)
 
     def _cuts(self, dimensions: list[str], named: list[str], names: dict[Part, str]) -> Iterable[exp.Select]:
         for number, name in enumerate(dimensions):
@@ -185,8 +153,3 @@ class _Running:
                 *(column.of_parts(exp.column(alias)).as_(alias) for (column, _), alias in names.items()),
             )
             yield cut.from_("parts").group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
-
-
-def _said(sums: Iterable[Sums]) -> list[str]:
-    """SQL that may name dimensions."""
-    return [text for one in sums for text in (one.condition, *(column.of for column in one.needs()))]

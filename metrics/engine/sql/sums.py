@@ -39,6 +39,7 @@ class Column:
 
 
 ROWS = Column("count")
+Part = tuple[Column, str]  # an aggregate, and the condition that its rows meet
 
 
 @dataclass(frozen=True)

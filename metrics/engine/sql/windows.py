@@ -19,7 +19,7 @@ from metrics.catalog.types.simple import Simple
 from metrics.engine import frames, periods
 from metrics.engine.coarser_periods import coarser
 from metrics.engine.query import Scope
-from metrics.engine.sql import trees
+from metrics.engine.sql import rollups, trees
 from metrics.engine.sql.entity_rows import window_function
 from metrics.engine.sql.measures import measure_facts
 
@@ -108,13 +108,7 @@ def _counted_together(kpi: Simple, scope: Scope, size: int) -> list[pd.DataFrame
 
 def _alike_select(kpi: Simple, scope: Scope, reach: int) -> exp.Select:
     """How many entities come on a day and next so many days later; NULL: after more than a reach, or never."""
-    dataset = scope.catalogue.datasets[kpi.dataset]
-    kind = trees.time_type(dataset, scope)
-    entity, keys = sql.expression(kpi.expr), ["segment"] if scope.by else []
-    segment = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
-    date = exp.cast(trees.local_time(dataset, scope, kind), "DATE")
-    active = exp.select(*segment, entity.as_("entity"), date.as_("day")).distinct()
-    active = trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
+    active, keys = _active(kpi, scope), ["segment"] if scope.by else []
     day, following = exp.column("day"), exp.column("following")
     over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
     spans = exp.select(*keys, "day", over.as_("following")).from_("active")
@@ -127,16 +121,23 @@ def _alike_select(kpi: Simple, scope: Scope, reach: int) -> exp.Select:
     return trees.assembled(alike, active=active, spans=spans)
 
 
-def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
+def _active(kpi: Simple, scope: Scope) -> exp.Select:
+    """SELECT `entity`, `day` and, of a breakdown, `segment`: who came on which day, each once."""
+    segment = ["segment"] if scope.by else []  # a constant would cost a quarter more
+    if (kept := rollups.people_of(kpi.measure, scope)) is not None:
+        date = exp.cast(exp.column("day"), "DATE")  # dates sort and compare faster than moments
+        rows = exp.select(*segment, "entity", date.as_("day")).distinct().from_("people")
+        return trees.assembled(rows.where(trees.known(exp.column("entity"))), people=kept)
     dataset = scope.catalogue.datasets[kpi.dataset]
     kind = trees.time_type(dataset, scope)
-    local = trees.local_time(dataset, scope, kind)
-    entity = sql.expression(kpi.expr)
-    keys = ["segment"] if scope.by else []  # a constant would cost a quarter more
-    segment = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
-    date = exp.cast(local.copy(), "DATE")  # dates sort and compare faster than moments
-    active = exp.select(*segment, entity.as_("entity"), date.as_("day")).distinct()
-    active = trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
+    entity, date = sql.expression(kpi.expr), exp.cast(trees.local_time(dataset, scope, kind), "DATE")
+    shown = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
+    active = exp.select(*shown, entity.as_("entity"), date.as_("day")).distinct()
+    return trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
+
+
+def _interval_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
+    active, keys = _active(kpi, scope), ["segment"] if scope.by else []
     day, following = exp.column("day"), exp.column("following")
     over = window_function(exp.Lead(this=day.copy()), by=[*keys, "entity"], order=[exp.Ordered(this=day.copy())])
     spans = exp.select(*keys, "day", over.as_("following")).from_("active")

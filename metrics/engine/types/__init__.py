@@ -22,7 +22,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, People
 from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
-from metrics.engine.sql.shared_people import People as Counted
+from metrics.engine.sql.people_by_day import People as Counted
 from metrics.engine.sql.sums import Sums
 
 
@@ -75,6 +75,18 @@ def sums(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Sums, int]]:
 def people_of(kpi: KpiCommon, catalogue: Catalogue) -> list[Counted]:
     """Who is counted of it, which a refresh may do together with others'."""
     own = getattr(_file_of(kpi), "people_of", None)
+    return [] if own is None else list(own(kpi, catalogue))
+
+
+def people_kept(kpi: KpiCommon, catalogue: Catalogue) -> list[Counted]:
+    """Whose days a generation keeps for it: of those that it counts together, and of windows."""
+    own = getattr(_file_of(kpi), "people_kept", None)
+    return people_of(kpi, catalogue) if own is None else list(own(kpi, catalogue))
+
+
+def values_kept(kpi: KpiCommon, catalogue: Catalogue) -> list[Measure]:
+    """Medians and percentiles of it: a generation keeps how often each value is there."""
+    own = getattr(_file_of(kpi), "values_kept", None)
     return [] if own is None else list(own(kpi, catalogue))
 
 

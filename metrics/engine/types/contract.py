@@ -8,6 +8,8 @@ people(kpi, catalogue): what each person adds to a value (sampling.People), wher
 per_person(kpi, catalogue): what it is for one person (per_person.PerPerson); a text says why nothing.
 sums(kpi, catalogue): what of it a refresh may count for several KPIs at once, and from how many days before.
 people_of(kpi, catalogue): whom of it a refresh may count for several KPIs, grains and dimensions at once.
+people_kept(kpi, catalogue): whose days a generation keeps for it, where that is not `people_of`.
+values_kept(kpi, catalogue): medians and percentiles of long periods, for which it keeps how often each value is there.
 from_days(kpi, daily, scope): its values of longer periods, of those of their days; None where these do not tell.
 propagated(kpi, values, variances): the sampling variance of values that are made of other KPIs', by those'.
 """

@@ -20,7 +20,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, falling, reach, rising, window_function
 from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
-from metrics.engine.sql.shared_people import ALL, People, flagged
+from metrics.engine.sql.people_by_day import ALL, People, flagged
 from metrics.engine.sql.shared_reading import Reading
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
@@ -50,7 +50,7 @@ def people_of(kpi: Conversion, catalogue: Catalogue) -> list[People]:
         return []
     base = next(iter(kpi.conditions.values())).dataset
     said = kpi.model_dump_json()
-    return [People((kpi.name, said), base, (ALL, CONVERTED), lambda *of: _days(kpi, said, *of))]
+    return [People((kpi.name, said), base, (ALL, CONVERTED), lambda *of: _days(kpi, said, *of), joined=True)]
 
 
 def _days(kpi: Conversion, said: str, reading: Reading, named: Sequence[str], conditions: Sequence[str]) -> exp.Select:

@@ -17,7 +17,7 @@ from metrics.catalog.types.derived import Derived
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, shifted, union
 from metrics.engine.query import FACT_COLUMNS, Scope
-from metrics.engine.sql.shared_people import People
+from metrics.engine.sql.people_by_day import People
 from metrics.engine.sql.sums import Sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 

@@ -14,8 +14,8 @@ from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sampling import People
 from metrics.engine.sql.measures import measure_facts, summed_days
-from metrics.engine.sql.shared_people import People as Counted
-from metrics.engine.sql.shared_people import people_of_rows
+from metrics.engine.sql.people_by_day import People as Counted
+from metrics.engine.sql.people_by_day import people_of_rows
 from metrics.engine.sql.sums import Column, Sums, measure_sums
 from metrics.engine.types.contract import Rows, ends_with_its_period
 

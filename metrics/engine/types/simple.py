@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import Measure
 from metrics.catalog.types.simple import Simple
 from metrics.engine.coarser_periods import coarser
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
@@ -20,8 +21,9 @@ from metrics.engine.sampling import Floats, People, events, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import deciding, falling, rising
 from metrics.engine.sql.measures import measure_facts, summed_days
-from metrics.engine.sql.shared_people import People as Counted
-from metrics.engine.sql.shared_people import people_of_rows
+from metrics.engine.sql.people_by_day import People as Counted
+from metrics.engine.sql.people_by_day import people_of_rows
+from metrics.engine.sql.rollups import MADE_OF_MONTHS
 from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.sql.windows import windowed
 from metrics.engine.types.contract import ends_with_its_period
@@ -49,6 +51,17 @@ def people_of(kpi: Simple, catalogue: Catalogue) -> list[Counted]:
     if kpi.agg != "count_distinct" or kpi.semi_additive or kpi.window:
         return []
     return [people_of_rows(kpi.measure, kpi.grain if kpi.coarser_by else "")]
+
+
+def people_kept(kpi: Simple, catalogue: Catalogue) -> list[Counted]:
+    """Distinct counts, of windows too."""
+    return [people_of_rows(kpi.measure)] if kpi.agg == "count_distinct" and not kpi.semi_additive else []
+
+
+def values_kept(kpi: Simple, catalogue: Catalogue) -> list[Measure]:
+    """Medians and percentiles, but of windows."""
+    quantile = kpi.agg in ("median", "percentile") and not kpi.semi_additive and not kpi.window
+    return [kpi.measure] if quantile and not set(MADE_OF_MONTHS).isdisjoint(kpi.offered_grains) else []
 
 
 def from_days(kpi: Simple, daily: pd.DataFrame, scope: Scope) -> pd.DataFrame | None:

@@ -13,7 +13,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.duckdb import caged
 from connectors.warehouse.duckdb.computing import SPILL, Opening
 from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.reader import BOOKS, CHANGED
+from connectors.warehouse.duckdb.reader import BOOKS, CHANGED, MADE, ROLLUPS
 from tests.conftest import NOW
 
 
@@ -21,7 +21,9 @@ from tests.conftest import NOW
 def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
-            f"CREATE TABLE t AS SELECT 1 AS id, 'x' AS a; CREATE SCHEMA {BOOKS}; CREATE SCHEMA {CHANGED}"
+            f"CREATE TABLE t AS SELECT 1 AS id, 'x' AS a; CREATE SCHEMA {BOOKS}; CREATE SCHEMA {CHANGED};"
+            f"CREATE SCHEMA {ROLLUPS}; CREATE TABLE {ROLLUPS}.t AS FROM t;"
+            f"ATTACH ':memory:' AS {MADE}; CREATE TABLE {MADE}.t AS FROM t"
         )
         connection.execute(f"CREATE TABLE {BOOKS}.files (text VARCHAR); CREATE TABLE {CHANGED}.t AS FROM t")
         yield connection
@@ -32,6 +34,7 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     [
         "SELECT * FROM t JOIN (SELECT 1 AS id) o USING (id)",
         f"SELECT * FROM main.t UNION ALL SELECT * FROM {CHANGED}.t",
+        f"SELECT * FROM {ROLLUPS}.t UNION ALL SELECT * FROM {MADE}.t",
         "WITH files AS (SELECT * FROM t) SELECT * FROM files",
         "FROM range(3), generate_series(1, 2), t",
         "SELECT unnest([1, 2]), (SELECT max(id) FROM t)",

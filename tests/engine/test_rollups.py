@@ -1,0 +1,158 @@
+"""Roll-ups: what they answer is what rows say, after any history, and who cannot be answered of them is not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.engine import rollups
+from metrics.engine.query import Filter
+from tests.conftest import Builder
+from tests.sampling import SEED, sampled
+
+PEOPLE, DAYS = 80, 70
+FIRST = date(2026, 9, 1)
+KPIS = {
+    "n": "dataset: events\nagg: count",
+    "known": "dataset: events\nagg: count\nexpr: amount\nfilter: platform = 'web'",
+    "total": "dataset: events\nagg: sum\nexpr: amount",
+    "mean": "dataset: events\nagg: avg\nexpr: amount * 2\nfilter: amount > 3",
+    "low": "dataset: events\nagg: min\nexpr: amount",
+    "high": "dataset: events\nagg: max\nexpr: amount",
+    "people": "dataset: events\nagg: count_distinct\nexpr: user_id",
+    "payers": "dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: amount > 30",
+    "weekly": "dataset: events\nagg: count_distinct\nexpr: user_id\nwindow: 7 days",
+    "sum3": "dataset: events\nagg: sum\nexpr: amount\nwindow: 3 days",
+    "share": "type: ratio\nnumerator: payers\ndenominator: people",
+    "formula": 'type: derived\nexpr: "{total} / {people} - {n} offset 1 day"\ngrains: [day]',
+    "sticky": 'type: derived\nexpr: "{people} / {weekly}"',
+    "nps": "type: survey\ndataset: events\nscore: CAST(amount / 10 AS BIGINT)",
+    "median": "dataset: events\nagg: median\nexpr: amount",
+    "convert": "type: conversion\ndataset: people\nconversion: {dataset: events, filter: amount > 30}\nwindow: 5 days",
+    "back": "type: retention\ndataset: people\nreturn: {dataset: events}\nunit: day\nat: 3\ngrain: day",
+    "so_far": "type: cumulative\nmeasure: {dataset: events, agg: sum, expr: amount}",
+}
+VALUES = {
+    "platform": ["web", "ios", "(none)"],
+    "country": ["DE", "US", "FR"],
+    "plan": ["pro", "free", "(none)"],
+    "at_work": ["true", "false"],
+}
+
+
+@pytest.fixture(autouse=True)
+def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roll-ups of few rows are kept, too."""
+    monkeypatch.setattr(rollups, "LEAST_ROWS", 0)
+    monkeypatch.setattr(rollups, "MOST_KEPT", 10)
+
+
+def events(seed: int, rows: int = 1500) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    at = pd.Timestamp(FIRST) + pd.to_timedelta(rng.integers(0, DAYS * 86400, rows), unit="s")
+    platform = rng.choice(np.array(["web", "ios", None], dtype=object), rows, p=[0.5, 0.4, 0.1])
+    user = rng.integers(1, PEOPLE + 1, rows).astype(float)
+    user[rng.random(rows) < 0.04] = np.nan
+    amount = np.where(rng.random(rows) < 0.1, np.nan, np.round(rng.exponential(30, rows), 2))
+    country = rng.choice(["DE", "US", "FR"], rows)
+    columns = {"at": at, "user_id": user, "platform": platform, "country": country, "amount": amount}
+    return pd.DataFrame({"id": np.arange(rows), **columns})
+
+
+def people(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed + 1)
+    at = pd.Timestamp(FIRST) + pd.to_timedelta(rng.integers(0, DAYS * 86400, PEOPLE), unit="s")
+    plan = rng.choice(np.array(["pro", "free", None], dtype=object), PEOPLE)
+    return pd.DataFrame({"user_id": np.arange(1.0, PEOPLE + 1), "plan": plan, "at": at})
+
+
+def made(folder: Any, seed: int, zone: str) -> Builder:
+    project = Builder(folder)
+    project.settings(f"timezone: {zone}\n")
+    project.rows("people", people(seed), dimensions="[plan]", primary_key="user_id", entity="user_id")
+    project.rows(
+        "events",
+        events(seed),
+        dimensions="{platform: platform, country: country, at_work: \"country = 'DE' OR amount > 20\"}",
+        primary_key="id",
+        entity="user_id",
+        join="[{dataset: people, by: user_id}]",
+    )
+    for name, text in KPIS.items():
+        project.kpi(name, text)
+    project.sync()
+    return project
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    with pytest.MonkeyPatch.context() as patched:
+        small(patched)
+        return made(tmp_path_factory.mktemp("rollups") / "project", SEED, "America/New_York")
+
+
+questions = st.fixed_dictionaries(
+    {
+        "kpi": st.sampled_from(sorted(KPIS)),
+        "grain": st.sampled_from(["day", "week", "month", "quarter", "total"]),
+        "by": st.sampled_from([None, *VALUES]),
+        "where": st.lists(st.sampled_from(sorted(VALUES)), unique=True, max_size=3),
+        "values": st.lists(st.integers(0, 2), min_size=1, max_size=2, unique=True),
+        "start": st.integers(0, DAYS),
+        "length": st.integers(1, 40),
+    }
+)
+
+
+def same(question: dict[str, Any], project: Builder) -> str:
+    """The level that answered; fails if it says other than rows do."""
+    opened = project.open()
+    kpi = opened.catalogue().kpis[question["kpi"]]
+    offered = set(opened.catalogue().dimensions_of(kpi))
+    asked = {
+        "grain": question["grain"] if question["grain"] in (*kpi.offered_grains, "total") else kpi.grain,
+        "by": question["by"] if question["by"] in offered else None,
+        "start": FIRST + timedelta(days=question["start"]),
+        "end": FIRST + timedelta(days=question["start"] + question["length"]),
+        "where": tuple(
+            Filter(name, tuple(VALUES[name][v] for v in question["values"] if v < len(VALUES[name])) or ("(none)",))
+            for name in question["where"]
+            if name in offered
+        ),
+    }
+    if asked["grain"] == "total" and (kpi.trailing_window or kpi.name == "formula"):
+        return "facts"
+    told, rows = (project.ask(kpi.name, facts=facts, **asked) for facts in (False, True))
+    assert rows.level == "facts"
+    pd.testing.assert_frame_equal(
+        told.frame, rows.frame, check_exact=False, rtol=1e-9, atol=1e-9, check_dtype=False, obj=str(asked)
+    )
+    return told.level
+
+
+@sampled(fast=60, slow=500, full=2500)
+@given(questions)
+def test_a_roll_up_says_what_rows_say(world: Builder, question: dict[str, Any]) -> None:
+    same(question, world)
+
+
+def test_roll_ups_answer_what_is_filtered_by_their_dimensions(world: Builder) -> None:
+    """Counts, sums, people, windows, ratios, surveys; of longer periods medians, too. Not what follows people."""
+    question = {"by": None, "where": ["platform", "country"], "values": [0, 1], "start": 7, "length": 30}
+    levels = {name: same({**question, "grain": "month", "kpi": name}, world) for name in KPIS}
+    assert levels.pop("convert") == levels.pop("back") == "stored"  # they have none of these dimensions
+    assert set(levels.values()) == {"rollup"}
+    assert same({**question, "grain": "day", "kpi": "median"}, world) == "facts"
+    joined = {**question, "where": ["plan", "at_work"], "by": "plan", "grain": "week"}
+    assert {same({**joined, "kpi": name}, world) for name in ("people", "total", "sum3", "weekly")} == {"rollup"}
+    assert same({**joined, "kpi": "convert"}, world) == "facts"
