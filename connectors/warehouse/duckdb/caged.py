@@ -72,8 +72,7 @@ def _connection(opening: Opening) -> duckdb.DuckDBPyConnection:
 
 
 def _opened(path: str, opening: Opening, spill: str) -> duckdb.DuckDBPyConnection:
-    config = reader.config(opening.memory, opening.threads)
-    connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": spill})
+    connection = duckdb.connect(path, read_only=True, config=reader.config(opening.memory, opening.threads, spill))
     for name, value in clock(opening.now).items():
         connection.execute(f"CREATE TEMP MACRO {name} AS {value}")
     for seal in reader.SEALS:

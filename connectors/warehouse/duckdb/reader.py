@@ -129,20 +129,29 @@ class Books:
         return list(self._connection.cursor().execute(sql, values or []).fetchall())
 
 
+def spill_in(data: Path, stem: str) -> str:
+    """A folder of the data folder, of this process and a file of that name, for what does not fit into memory.
+
+    Not the engine's own beside the file: what a killed process leaves is found by its number and removed.
+    """
+    return str(data / f"{SPILL}{stem}-{os.getpid()}")
+
+
 def spill_beside(path: Path) -> str:
-    """A folder of the data folder, of this process and file, for what does not fit into memory."""
-    return str(path.parent.parent / f"{SPILL}{path.stem}-{os.getpid()}")
+    """The same for a generation."""
+    return spill_in(path.parent.parent, path.stem)
 
 
-def config(memory_limit: str, threads: int) -> dict[str, Any]:
-    """How a file is opened that is only read."""
-    return {"memory_limit": memory_limit, "threads": threads, "autoinstall_known_extensions": False}
+def config(memory_limit: str, threads: int, spill: str) -> dict[str, Any]:
+    """How a file is opened. spill: folder for what does not fit into memory, made when it is needed."""
+    own = {"memory_limit": memory_limit, "threads": threads, "temp_directory": spill}
+    return {**own, "autoinstall_known_extensions": False}
 
 
 def opened(path: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
     """A connection that reads one file, sealed."""
     with OPENING:  # two readers of one file in one process share an instance, which the first has sealed already
-        connection = duckdb.connect(str(path), read_only=True, config=config(memory_limit, threads))
+        connection = duckdb.connect(str(path), read_only=True, config=config(memory_limit, threads, spill_beside(path)))
         if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
             for seal in SEALS:
                 connection.execute(seal)

@@ -27,6 +27,7 @@ from connectors.warehouse.duckdb.reader import (
     SERIES_COLUMNS,
     Books,
     catalogued,
+    config,
     described,
     disk_full,
     engine_error,
@@ -95,9 +96,9 @@ class SourceLoad:
 class DuckLoading(Books):
     """Tables of a DuckDB file that nobody else opens."""
 
-    def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
+    def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int, spill: str) -> None:
         super().__init__()
-        self.path, self.now = path, now.astimezone(UTC)
+        self.path, self.now, self._spill = path, now.astimezone(UTC), spill
         self._changes: dict[str, str | None] = {}
         self._memory_limit, self._threads = memory_limit, threads
         self._connection = self._opened()
@@ -110,9 +111,9 @@ class DuckLoading(Books):
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
-        config: dict[str, Any] = {"storage_compatibility_version": "v1.5.0"}
-        config |= {"memory_limit": self._memory_limit, "threads": self._threads}
-        connection = duckdb.connect(str(self.path), config=config)
+        own = {"storage_compatibility_version": "v1.5.0"}
+        limits = config(self._memory_limit, self._threads, self._spill)
+        connection = duckdb.connect(str(self.path), config={**own, **limits})
         connection.execute("SET TimeZone='UTC'")
         return connection
 
@@ -251,7 +252,7 @@ class DuckStaging(DuckLoading):
     def __init__(
         self, generations: Generations, path: Path, *, now: datetime, memory_limit: str, threads: int, cage: Cage
     ) -> None:
-        super().__init__(path, now=now, memory_limit=memory_limit, threads=threads)
+        super().__init__(path, now=now, memory_limit=memory_limit, threads=threads, spill=spill_beside(path))
         self._generations, self._worker = generations, Held(cage)
         opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill_beside(path))
         self._computing = Computing(self._worker, opening)

@@ -101,10 +101,12 @@ class DuckWarehouse:
     @contextmanager
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
         """Empty tables in a file of the data folder, or in memory; gone at the end."""
+        from connectors.warehouse.duckdb.reader import spill_in
         from connectors.warehouse.duckdb.staging import DuckLoading
 
-        path = Path(":memory:") if small else self._data / f"scratch-{uuid.uuid4().hex[:8]}.duckdb"
-        loading = DuckLoading(path, now=now, memory_limit=self._memory_limit, threads=self._threads)
+        name = f"scratch-{uuid.uuid4().hex[:8]}"
+        path, spill = Path(":memory:") if small else self._data / f"{name}.duckdb", spill_in(self._data, name)
+        loading = DuckLoading(path, now=now, memory_limit=self._memory_limit, threads=self._threads, spill=spill)
         try:
             yield loading
         finally:
