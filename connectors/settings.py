@@ -100,6 +100,9 @@ class Settings(BaseModel):
         default_factory=lambda: this_machine().query,
         description="Most memory of a process that computes definitions; default a quarter, from 1GB to 2GB.",
     )
+    share_from: str = Field(
+        "2GB", description="Size of a generation from which its large tables lie in files that generations share."
+    )
     query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
     query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")
     threads: int = Field(
@@ -200,7 +203,7 @@ class Settings(BaseModel):
         """Time between syncs; None = they are not expected."""
         return None if self.sync_every == "never" else span(self.sync_every)
 
-    @field_validator("memory_limit")
+    @field_validator("memory_limit", "share_from")
     @classmethod
     def _memory_words(cls, text: str) -> str:
         if not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|KiB|MiB|GiB)", text):
@@ -218,6 +221,11 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         """What the computation of a definition may take."""
         return Limits(size(self.query_memory), self.query_timeout.total_seconds(), self.query_processes)
+
+    @property
+    def share_from_bytes(self) -> int:
+        """Bytes of `share_from`."""
+        return size(self.share_from)
 
     @property
     def week_start_days(self) -> int:
