@@ -101,7 +101,7 @@ class Settings(BaseModel):
         description="Most memory of a process that computes definitions; default a quarter, from 1GB to 2GB.",
     )
     share_from: str = Field(
-        "2GB", description="Size of a generation from which its large tables lie in files that generations share."
+        "1GB", description="Size of a generation from which its large tables lie in files that generations share."
     )
     query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
     query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")

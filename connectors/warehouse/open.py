@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from connectors.warehouse.contract import Warehouse
 
 
-SHARED_FROM = 2 * 10**9  # bytes
+SHARED_FROM = 10**9  # bytes
 
 
 def open_warehouse(

@@ -189,18 +189,20 @@ class Generations:
 
     def put_aside(self, path: Path) -> Path | None:
         """Move what is damaged to data/damaged, never over what is there. None = it is not there at all."""
-        if not os.path.lexists(path):
+        beside = [path.with_suffix(SUM), shared_folder(path)] if path.suffix == ".duckdb" else []
+        beside = [other for other in beside if other.is_file() or other.is_dir()]
+        there = os.path.lexists(path)
+        if not there and shared_folder(path) not in beside:
             return None
         self.aside.mkdir(exist_ok=True)
         target = self.aside / path.name
-        if os.path.lexists(target):
+        if any(os.path.lexists(f"{target}{end}") for end in ("", SHARED)):
             target = self.aside / f"{path.name}.{uuid.uuid4().hex[:8]}"
-        os.replace(path, target)
-        if path.with_suffix(SUM).is_file() and path.suffix == ".duckdb":
-            os.replace(path.with_suffix(SUM), f"{target}{SUM}")
-        if shared_folder(path).is_dir() and path.suffix == ".duckdb":
-            os.replace(shared_folder(path), f"{target}{SHARED}")
-        return target
+        if there:  # else rows that it shares are all that is left of it
+            os.replace(path, target)
+        for other in beside:
+            os.replace(other, f"{target}{other.suffix}")
+        return target if there else None
 
     def kept_aside(self) -> list[Path]:
         """What was put aside as damaged."""

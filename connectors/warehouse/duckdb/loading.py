@@ -347,8 +347,9 @@ class Load:
             old, new = f"SELECT {names} FROM {self._target}", f"SELECT {names} FROM {INCOMING}"
             differing = f"({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old})"
             changes = Changes("") if self._digest(old) == self._digest(new) else self._changed(differing)
-        self._shared.drop()
-        self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
+        if changes.relation != "" or not self._shared.is_view:  # else its files can stay
+            self._shared.drop()
+            self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
         return self._loaded(rows if self._retype or changes.relation != "" else 0), changes
 
     def _digest(self, select: str) -> tuple[Any, ...] | None:

@@ -22,7 +22,7 @@ from connectors.warehouse.names import quoted, text
 
 TAIL = "bellwether_tail"  # schema of what is not in shared files, a table for each view
 ROWS = "rows"  # the table in a shared file
-BYTES_A_ROW = 2000  # of the size from which files are shared: 2 GB make files of a million rows
+BYTES_A_ROW = 2000  # of the size from which files are shared: 1 GB makes files of half a million rows
 MOST_FILES = 16  # of a table when it is shared first: a statement takes 0.1 ms longer for each
 CUTS = 8  # places within a file's rows where it may end
 STORED = "v1.5.0"  # a reader that still has DuckDB 1.5 can open the files

@@ -191,6 +191,11 @@ def test_a_sync_writes_the_files_of_rows_that_it_touches_and_links_the_others(wa
     assert inodes(data, first.id) == before and inodes(data, new.id) == before
     nothing = publish(warehouse, KEYED, rows(3, amount=9.0), day=3)
     assert inodes(data, nothing.id) == after
+    everything = warehouse.reader().frame("SELECT * FROM events")
+    same = publish(warehouse, KEYED, everything, day=4, anew=True)
+    assert inodes(data, same.id) == after
+    fewer = publish(warehouse, KEYED, everything.iloc[1:], day=5, anew=True)
+    assert not inodes(data, fewer.id).items() & after.items() and count(warehouse.reader()) == 160
 
 
 @pytest.mark.slow
@@ -324,3 +329,14 @@ def test_nothing_is_built_on_a_file_that_somebody_wrote_to(warehouse: Warehouse,
     flipped(next(shared_folder(file_of(data, live.id)).iterdir()))
     publish(opened(data), KEYED, rows(7, amount=3.0), day=2)
     assert amounts(opened(data).reader()) == {**dict.fromkeys(range(40), 1.0), 7: 3.0}
+
+
+@pytest.mark.slow
+def test_what_is_left_of_a_generation_whose_file_is_gone_is_kept(warehouse: Warehouse, data: Path) -> None:
+    publish(warehouse, KEYED, rows(*range(40)))
+    live = publish(warehouse, KEYED, rows(*range(40), amount=2.0), day=1)
+    left = len(inodes(data, live.id))
+    file_of(data, live.id).unlink()
+    publish(opened(data), KEYED, rows(7, amount=3.0), day=2)
+    (aside,) = (data / "damaged").glob(f"*{SHARED}")
+    assert left and len(list(aside.iterdir())) == left
