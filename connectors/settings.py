@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
+from connectors.machine import this_machine
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
@@ -91,11 +92,24 @@ class Settings(BaseModel):
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."
     )
-    memory_limit: str = Field("4GB", description="Most memory that loading may take.")
-    query_memory: str = Field("2GB", description="Most memory of a process that computes definitions; at least 1GB.")
+    memory_limit: str = Field(
+        default_factory=lambda: this_machine().loading,
+        description="Most memory that loading may take; default half of what the machine allows, at most 16GB.",
+    )
+    query_memory: str = Field(
+        default_factory=lambda: this_machine().query,
+        description="Most memory of a process that computes definitions; default a quarter, from 1GB to 2GB.",
+    )
+    share_from: str = Field(
+        "1GB", description="Size of a generation from which its large tables lie in files that generations share."
+    )
     query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
     query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")
-    threads: int = Field(2, ge=1, description="Threads of one process's queries.")
+    threads: int = Field(
+        default_factory=lambda: this_machine().threads,
+        ge=1,
+        description="Threads of one process's queries; default the cores that are allowed, at most 8.",
+    )
     url: str = Field("", description="Address of the dashboard, for links in messages and files; empty = none.")
     contact_points: tuple[ContactPoint, ...] = ()
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
@@ -189,7 +203,7 @@ class Settings(BaseModel):
         """Time between syncs; None = they are not expected."""
         return None if self.sync_every == "never" else span(self.sync_every)
 
-    @field_validator("memory_limit")
+    @field_validator("memory_limit", "share_from")
     @classmethod
     def _memory_words(cls, text: str) -> str:
         if not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|KiB|MiB|GiB)", text):
@@ -207,6 +221,11 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         """What the computation of a definition may take."""
         return Limits(size(self.query_memory), self.query_timeout.total_seconds(), self.query_processes)
+
+    @property
+    def share_from_bytes(self) -> int:
+        """Bytes of `share_from`."""
+        return size(self.share_from)
 
     @property
     def week_start_days(self) -> int:

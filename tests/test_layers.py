@@ -29,7 +29,10 @@ ALLOWED = {  # first match wins
     "connectors.clock": ("connectors.errors",),
     "connectors.secrets": (),
     "connectors.logs": ("connectors.secrets", "connectors.clock", "connectors.errors"),
-    "connectors.settings": ("connectors.secrets", "connectors.errors", "connectors.cage.limits"),
+    "connectors.machine": (),
+    "connectors.settings": (
+        *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),
+    ),
     "connectors.channels": (
         "connectors.channels",
         "connectors.secrets",

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from connectors.warehouse.contract import Warehouse
 
 
-def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int, limits: Limits = USUAL) -> Warehouse:
+SHARED_FROM = 10**9  # bytes
+
+
+def open_warehouse(
+    url: str, data: Path, *, memory_limit: str, threads: int, limits: Limits = USUAL, shared_from: int = SHARED_FROM
+) -> Warehouse:
     """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder.
 
     memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries;
-    limits: of what computes SQL of definitions.
+    limits: of what computes SQL of definitions; shared_from: bytes of a generation from which the rows of its large
+    tables lie in files that generations share.
     Connects to nothing. Raises SettingsError for an address that no engine here takes.
     """
     if url not in ("", "duckdb"):
@@ -27,4 +33,4 @@ def open_warehouse(url: str, data: Path, *, memory_limit: str, threads: int, lim
         )
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 
-    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits)
+    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from)

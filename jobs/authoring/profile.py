@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.clock import utc_now
 from connectors.errors import ProjectError
+from connectors.machine import this_machine
 from connectors.sources.contract import Source
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Loaded, Loading
@@ -139,7 +140,8 @@ def loaded(make: Make, texts: Texts) -> Iterator[tuple[Loading, Loaded]]:
     """The source's rows in the embedded engine, whatever the project's: what is looked for is its SQL."""
     with tempfile.TemporaryDirectory() as folder:
         source = make(Path(folder), texts)
-        warehouse = open_warehouse("", Path(folder), memory_limit="4GB", threads=2)
+        machine = this_machine()
+        warehouse = open_warehouse("", Path(folder), memory_limit=machine.loading, threads=machine.threads)
         small = 0 < source.size() <= SMALL
         with warehouse.scratch(utc_now(), small=small) as scratch:
             with scratch.transaction():

@@ -97,7 +97,13 @@ class Project:
     def warehouse(self) -> Warehouse:
         """The published generations, and where the next one is made."""
         s = self.settings
-        return open_warehouse(s.warehouse, self.data, memory_limit=s.memory_limit, threads=s.threads, limits=s.limits)
+        return open_warehouse(
+            *(s.warehouse, self.data),
+            memory_limit=s.memory_limit,
+            threads=s.threads,
+            limits=s.limits,
+            shared_from=s.share_from_bytes,
+        )
 
     def warm(self) -> None:
         """Start the processes that compute definitions, so that no page waits for one."""

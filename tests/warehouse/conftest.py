@@ -14,11 +14,12 @@ from tests.warehouse.memory import MemoryWarehouse
 Opened = Callable[[Path], Warehouse]
 IMPLEMENTATIONS: dict[str, Opened] = {
     "duckdb": lambda data: open_warehouse("", data, memory_limit="1GB", threads=1),
+    "shared": lambda data: open_warehouse("", data, memory_limit="1GB", threads=1, shared_from=1),
     "memory": MemoryWarehouse,
 }
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
+@pytest.fixture(params=["duckdb", "memory", pytest.param("shared", marks=pytest.mark.slow)])
 def opened(request: pytest.FixtureRequest) -> Opened:
     """How to open the warehouse of a data folder, as each process does."""
     return IMPLEMENTATIONS[request.param]

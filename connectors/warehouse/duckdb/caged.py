@@ -20,13 +20,14 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.duckdb import reader
 from connectors.warehouse.duckdb.computing import Opening
-from connectors.warehouse.names import quoted
+from connectors.warehouse.names import quoted, text
 
 MOST_OPEN = 2  # files at a time: the live generation and the one before it
 # Of the parser's JSON: where a table is, which function makes rows, and what is neither. Texts of the SQL have their
 # quotes escaped there, so none of them looks like this.
 PLACE = re.compile(r'"(?:schema_name|catalog_name)":"((?:[^"\\]|\\.)*)"')
 CALLED = re.compile(r'"type":"TABLE_FUNCTION".*?"function_name":"((?:[^"\\]|\\.)*)"')
+FILE = re.compile(r'"table_name":"((?:[^"\\]|\\.)*\.duckdb)"', re.IGNORECASE)  # one that is open is no table for that
 OTHER = re.compile(r'"type":"SHOW_REF"|^\{"error":true')
 READABLE = ("", "main", reader.CHANGED, reader.ROLLUPS, reader.MADE)
 ROW_SOURCES = frozenset({"generate_series", "json_each", "range", "unnest"})
@@ -89,11 +90,12 @@ def _connection(opening: Opening) -> duckdb.DuckDBPyConnection:
 
 
 def _opened(path: str, opening: Opening, spill: str) -> duckdb.DuckDBPyConnection:
-    config = reader.config(opening.memory, opening.threads)
-    connection = duckdb.connect(path, read_only=True, config={**config, "temp_directory": spill})
+    connection = duckdb.connect(path, read_only=True, config=reader.config(opening.memory, opening.threads, spill))
+    for name, place, kept in opening.shared:
+        reader.attach(connection, [(name, place if Path(place).exists() else kept or place)])
     if opening.made:
-        place = opening.made.replace("'", "''")
-        connection.execute(f"ATTACH '{place}' AS {reader.MADE} (READ_WRITE, STORAGE_VERSION 'v1.5.0')")
+        at = text(opening.made)
+        connection.execute(f"ATTACH {at} AS {reader.MADE} (READ_WRITE, STORAGE_VERSION 'v1.5.0')")
     for name, value in clock(opening.now).items():
         connection.execute(f"CREATE TEMP MACRO {name} AS {value}")
     for seal in reader.SEALS:
@@ -138,6 +140,7 @@ def _refuse_books(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     read = str(row[0]) if row else ""
     outside = {place for place in PLACE.findall(read) if place not in READABLE}
     called = {name for name in CALLED.findall(read) if name not in ROW_SOURCES}
-    if outside or called or OTHER.search(read):
-        shown = ", ".join(sorted(outside | called)) or "the catalogue"
+    files = set(FILE.findall(read))
+    if outside or called or files or OTHER.search(read):
+        shown = ", ".join(sorted(outside | called | files)) or "the catalogue"
         raise WarehouseError(f"it reads {shown}, which is no loaded table", hint="Only loaded tables are read.")

@@ -28,7 +28,8 @@ class Opening:
     """Which file, and how. memory: DuckDB's own limit, such as 1200MB. now: what SQL takes for the present, UTC.
 
     spill: folder for what does not fit into memory; made when it is needed. kept: where the file still is once it was
-    removed, or empty. made: a file for tables that are made of it, read beside it; empty = none may be.
+    removed, or empty. shared: files that its tables lie in, too: name, path and kept of each. made: a file for tables
+    that are made of it, read beside it; empty = none may be.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Opening:
     now: datetime
     spill: str
     kept: str = ""
+    shared: tuple[tuple[str, str, str], ...] = ()
     made: str = ""
 
 

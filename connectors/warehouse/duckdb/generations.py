@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from connectors.errors import DiskFull, FolderError, SyncRunning
 from connectors.warehouse.contract import COMPANIONS
 from connectors.warehouse.duckdb.computing import SPILL
-from connectors.warehouse.duckdb.notes import SUM, digest_of, note, noted
+from connectors.warehouse.duckdb.notes import SHARED, SUM, Note, NotedFile, digest_of, note, noted, shared_folder
 
 KEPT_BEFORE_LIVE = 2
 LEAST_ROOM = 8 << 20  # bytes
@@ -127,6 +127,7 @@ class Generations:
             touched = kept is not None and live.stat().st_mtime_ns != kept.written
             shutil.copyfile(live, path)
             same = kept is None or not touched or digest_of(path) == kept.sha256
+            same = _linked(shared_folder(live), shared_folder(path), kept) and same
         except OSError as error:
             self.discard(path)
             raise DiskFull(
@@ -140,17 +141,40 @@ class Generations:
         """Bytes that a sync needs at the least: a copy of the live generation and some of it anew."""
         return int(1.2 * live.stat().st_size) + LEAST_ROOM if live else LEAST_ROOM
 
-    def publish(self, path: Path, sequence: int) -> Path:
-        """Make the staged `path` the live generation: file and note on disk first, then the pointer, in one step."""
+    def publish(self, path: Path, sequence: int, files: Sequence[Path] = ()) -> Path:
+        """Make the staged `path` the live generation: files and note on disk first, then the pointer, in one step.
+
+        files: in the folder beside it, which its tables lie in, too; all others there go.
+        """
         with ThreadPoolExecutor(1) as beside:
             digest = beside.submit(digest_of, path)
             _fsync(path)
-            note(path, sequence, digest.result())
+            note(path, sequence, digest.result(), self._only(shared_folder(path), files))
         published = path.with_suffix(".duckdb")
         os.replace(path, published)
         _fsync(self.folder)
         self.point(published)
         return published
+
+    def _only(self, folder: Path, files: Sequence[Path]) -> Mapping[str, NotedFile]:
+        """Leave these files in a folder, and see them on the disk. Files that a generation before had are known."""
+        if not files:
+            shutil.rmtree(folder, ignore_errors=True)
+            return {}
+        for path in set(folder.iterdir()) - set(files):
+            path.unlink()
+        before = [kept for path in self.published() if (kept := noted(path)) is not None]
+        known = {name: file for kept in before for name, file in kept.shared.items()}
+        found = {}
+        for path in files:
+            same = known.get(path.name)
+            if same is None or not same.looks_same(path):
+                _fsync(path)
+                seen = path.stat()
+                same = NotedFile(seen.st_size, digest_of(path), seen.st_mtime_ns)
+            found[path.name] = same
+        _fsync(folder)
+        return found
 
     def point(self, published: Path) -> None:
         """Make a published file the live one, in one step."""
@@ -165,27 +189,33 @@ class Generations:
 
     def put_aside(self, path: Path) -> Path | None:
         """Move what is damaged to data/damaged, never over what is there. None = it is not there at all."""
-        if not os.path.lexists(path):
+        beside = [path.with_suffix(SUM), shared_folder(path)] if path.suffix == ".duckdb" else []
+        beside = [other for other in beside if other.is_file() or other.is_dir()]
+        there = os.path.lexists(path)
+        if not there and shared_folder(path) not in beside:
             return None
         self.aside.mkdir(exist_ok=True)
         target = self.aside / path.name
-        if os.path.lexists(target):
+        if any(os.path.lexists(f"{target}{end}") for end in ("", SHARED)):
             target = self.aside / f"{path.name}.{uuid.uuid4().hex[:8]}"
-        os.replace(path, target)
-        if path.with_suffix(SUM).is_file() and path.suffix == ".duckdb":
-            os.replace(path.with_suffix(SUM), f"{target}{SUM}")
-        return target
+        if there:  # else rows that it shares are all that is left of it
+            os.replace(path, target)
+        for other in beside:
+            os.replace(other, f"{target}{other.suffix}")
+        return target if there else None
 
     def kept_aside(self) -> list[Path]:
         """What was put aside as damaged."""
         with suppress(OSError):
-            return sorted(path for path in self.aside.iterdir() if path.suffix != SUM)
+            return sorted(path for path in self.aside.iterdir() if path.suffix not in (SUM, SHARED))
         return []
 
     def discard(self, path: Path) -> None:
-        """Remove a staged file that is not published."""
+        """Remove a staged file that is not published, with what it shares."""
         path.unlink(missing_ok=True)
         Path(f"{path}.wal").unlink(missing_ok=True)
+        if not path.with_suffix(".duckdb").exists():
+            shutil.rmtree(shared_folder(path), ignore_errors=True)
 
     def companion(self, generation: str, of: str) -> Path:
         """A file beside a published generation; may not exist."""
@@ -203,15 +233,39 @@ class Generations:
         named = [path for path in keep if path]
         keep |= {path.with_suffix(SUM) for path in named}
         keep |= {self.companion(path.stem, of) for path in named for of in COMPANIONS}
-        for path in self.folder.iterdir():
-            if path not in keep:  # every .wal too: a published file is checkpointed and has none
-                with suppress(IsADirectoryError, PermissionError):  # a folder is none of ours
-                    path.unlink(missing_ok=True)
+        keep |= {shared_folder(path) for path in named}
+        gone = [path for path in self.folder.iterdir() if path not in keep]
+        for path in gone:  # every .wal too: a published file is checkpointed and has none
+            with suppress(IsADirectoryError, PermissionError):  # a folder is none of ours
+                path.unlink(missing_ok=True)
+        for path in gone:  # after their generations, none of which is without its files then
+            if path.suffix == SHARED:
+                shutil.rmtree(path, ignore_errors=True)
         for leftover in self.data.glob(".live-*"):
             leftover.unlink(missing_ok=True)
         for spill in self.data.glob(f"{SPILL}*"):
             if not _runs(spill.name.rpartition("-")[2]):  # of a worker that was killed
                 shutil.rmtree(spill, ignore_errors=True)
+
+
+def _linked(folder: Path, own: Path, kept: Note | None) -> bool:
+    """Give a staged generation the files of a published one: the same ones, where the system links files.
+
+    Returns whether they are what was published. Raises OSError.
+    """
+    if not folder.is_dir():
+        return True
+    own.mkdir()
+    same = True
+    for path in sorted(folder.iterdir()):
+        target, known = own / path.name, kept.shared.get(path.name) if kept else None
+        try:
+            os.link(path, target)
+        except OSError:
+            shutil.copy2(path, target)
+        if known is not None and not known.looks_same(path):
+            same = same and digest_of(path) == known.sha256
+    return same
 
 
 def _age(path: Path) -> tuple[int, int]:

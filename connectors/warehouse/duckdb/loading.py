@@ -30,6 +30,7 @@ from connectors.warehouse.duckdb.incoming import (
 )
 from connectors.warehouse.duckdb.quarantine import Quarantine
 from connectors.warehouse.duckdb.reader import CHANGED, described, one, recorded
+from connectors.warehouse.duckdb.shared import SharedTable
 from connectors.warehouse.duckdb.text_columns import TextColumns
 from connectors.warehouse.names import quoted
 
@@ -67,7 +68,8 @@ class Load:
         """
         self._run, self._connection = connection.execute, connection
         self.options, self._seen_at = options, seen_at
-        self._target = f"main.{quoted(options.table)}"
+        self._target = f"main.{quoted(options.table)}"  # is read; rows are written to `self._shared.written`
+        self._shared = SharedTable(connection, options.table)
         self._before = recorded(connection).get(options.table, {})
         self._anew, self._retype = anew or retype, retype
         self._columns: dict[str, str] = {}  # of INCOMING
@@ -203,6 +205,7 @@ class Load:
             loaded = self._become()
         else:
             self._evolve(self.options.table, dict(self._before), self._columns, {})
+            self._shared.show()
             loaded = self._merge() if self.options.load_mode == "merge" else self._append()
         self._run(f"DROP TABLE IF EXISTS {INCOMING}")
         return loaded
@@ -248,7 +251,7 @@ class Load:
         have: columns of `table`, changed in place. known: types that new columns of it should take.
         """
         hashed = {c for c, rule in self.options.columns.items() if rule == "hash"}
-        made = bool(have)
+        made, place = bool(have), f"main.{INCOMING}" if table == INCOMING else self._shared.written
         for column, given in incoming.items():
             kind = "VARCHAR" if column in hashed else given
             before = have.get(column)
@@ -256,17 +259,17 @@ class Load:
                 start = known.get(column, UNTYPED)
                 have[column] = self._settled(column, start, kind, self.options.table)
                 if made:
-                    self._run(f"ALTER TABLE main.{quoted(table)} ADD COLUMN {quoted(column)} {have[column]}")
+                    self._run(f"ALTER TABLE {place} ADD COLUMN {quoted(column)} {have[column]}")
                 continue
             wanted = self._settled(column, before, kind, table)
             if wanted != before:
-                self._run(f"ALTER TABLE main.{quoted(table)} ALTER {quoted(column)} TYPE {wanted}")
+                self._run(f"ALTER TABLE {place} ALTER {quoted(column)} TYPE {wanted}")
                 have[column] = wanted
         if not made:
             # Typed columns, not `AS SELECT … LIMIT 0`: DuckDB 2.0.0 then answers count(*), min(x) over rows
             # inserted later with 0, NULL until the next checkpoint (docs/decisions/0003-duckdb.md).
             columns = ", ".join(f"{quoted(c)} {kind}" for c, kind in have.items())
-            self._run(f"CREATE TABLE main.{quoted(table)} ({columns})")
+            self._run(f"CREATE TABLE {place} ({columns})")
 
     def _settled(self, column: str, have: str, kind: str, table: str) -> str:
         """The type that holds both what a column has and what comes. Raises LoadError."""
@@ -344,8 +347,9 @@ class Load:
             old, new = f"SELECT {names} FROM {self._target}", f"SELECT {names} FROM {INCOMING}"
             differing = f"({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old})"
             changes = Changes("") if self._digest(old) == self._digest(new) else self._changed(differing)
-        self._run(f"DROP TABLE IF EXISTS {self._target}")
-        self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
+        if changes.relation != "" or not self._shared.is_view:  # else its files can stay
+            self._shared.drop()
+            self._run(f"ALTER TABLE {INCOMING} RENAME TO {quoted(self.options.table)}")
         return self._loaded(rows if self._retype or changes.relation != "" else 0), changes
 
     def _digest(self, select: str) -> tuple[Any, ...] | None:
@@ -374,7 +378,8 @@ class Load:
             f"UNION ALL SELECT {names} FROM {INCOMING}" + (f" UNION ALL SELECT {names} FROM {GONE}" if gone else "")
         )
         if changes.relation != "":
-            self._run(f"DELETE FROM {self._target} t USING {INCOMING} i WHERE {keys}")
+            self._shared.bring_back(f"EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys})")
+            self._run(f"DELETE FROM {self._shared.written} t USING {INCOMING} i WHERE {keys}")
         return self._loaded(self._insert()), changes
 
     def _take_gone(self, keys: str) -> bool:
@@ -385,7 +390,8 @@ class Load:
         name = quoted(self.options.columns.get(column, column))
         lost = f"t.{name} >= ? AND NOT EXISTS (SELECT 1 FROM {INCOMING} i WHERE {keys})"
         self._run(f"CREATE OR REPLACE TEMP TABLE {GONE} AS SELECT * FROM {self._target} t WHERE {lost}", [start])
-        self._run(f"DELETE FROM {self._target} t WHERE {lost}", [start])
+        self._shared.bring_back(lost, [start])
+        self._run(f"DELETE FROM {self._shared.written} t WHERE {lost}", [start])
         return True
 
     def _keep_last(self) -> None:
@@ -419,7 +425,7 @@ class Load:
 
     def _insert(self) -> int:
         names = ", ".join(map(quoted, self._columns))
-        row = one(self._connection, f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {INCOMING}")
+        row = one(self._connection, f"INSERT INTO {self._shared.written} ({names}) SELECT {names} FROM {INCOMING}")
         return int(row[0]) if row else 0
 
     def _changed(self, select: str) -> Changes:

@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,8 @@ from connectors.cage.cage import MEMORY_HINT, Cage
 from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
 from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Rollup, SeriesKey, StoredSeries
 from connectors.warehouse.duckdb.computing import SPILL, Computing, Opening
-from connectors.warehouse.names import quoted
+from connectors.warehouse.duckdb.notes import shared_folder
+from connectors.warehouse.names import quoted, text
 
 if TYPE_CHECKING:  # loaded where a frame is made: who asks for rows waits for neither
     import pandas as pd
@@ -140,21 +142,38 @@ class Books:
         return list(self._connection.cursor().execute(sql, values or []).fetchall())
 
 
+def spill_in(data: Path, stem: str) -> str:
+    """A folder of the data folder, of this process and a file of that name, for what does not fit into memory.
+
+    Not the engine's own beside the file: what a killed process leaves is found by its number and removed.
+    """
+    return str(data / f"{SPILL}{stem}-{os.getpid()}")
+
+
 def spill_beside(path: Path) -> str:
-    """A folder of the data folder, of this process and file, for what does not fit into memory."""
-    return str(path.parent.parent / f"{SPILL}{path.stem}-{os.getpid()}")
+    """The same for a generation."""
+    return spill_in(path.parent.parent, path.stem)
 
 
-def config(memory_limit: str, threads: int) -> dict[str, Any]:
-    """How a file is opened that is only read."""
-    return {"memory_limit": memory_limit, "threads": threads, "autoinstall_known_extensions": False}
+def made_beside(path: Path) -> Path:
+    """A file in a folder of its own beside those, for what a sync makes of loaded rows."""
+    return path.parent.parent / f"{SPILL}{path.stem}-made-{os.getpid()}" / "made.duckdb"
 
 
-def opened(path: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
-    """A connection that reads one file, sealed."""
+def config(memory_limit: str, threads: int, spill: str) -> dict[str, Any]:
+    """How a file is opened. spill: folder for what does not fit into memory, made when it is needed."""
+    own = {"memory_limit": memory_limit, "threads": threads, "temp_directory": spill}
+    return {**own, "autoinstall_known_extensions": False}
+
+
+def opened(
+    path: Path, *, memory_limit: str, threads: int, shared: Iterable[tuple[str, Path]] = ()
+) -> duckdb.DuckDBPyConnection:
+    """A connection that reads one file, sealed. shared: name and place of files that its tables lie in, too."""
     with OPENING:  # two readers of one file in one process share an instance, which the first has sealed already
-        connection = duckdb.connect(str(path), read_only=True, config=config(memory_limit, threads))
+        connection = duckdb.connect(str(path), read_only=True, config=config(memory_limit, threads, spill_beside(path)))
         if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+            attach(connection, shared)
             for seal in SEALS:
                 connection.execute(seal)
     return connection
@@ -171,15 +190,17 @@ class DuckReader(Books):
         self.path = path
         self._connection = opened(path, memory_limit=memory_limit, threads=threads)
         self.generation = self.generations()[-1]
-        file = os.open(path, os.O_RDONLY)  # what is open can be read from, too, once it was removed
-        self._let_go = weakref.finalize(self, os.close, file)
-        self._computing = Computing(
-            cage,
-            Opening(
-                *(str(path), cage.limits.engine_memory, threads, self.generation.published_at, spill_beside(path)),
-                kept=f"/proc/{os.getpid()}/fd/{file}",
-            ),
+        # What is open can be read from, too, once it was removed.
+        held: list[int] = []
+        self._let_go = weakref.finalize(self, _closed, held)
+        kept = _held(path, held)
+        places = shared_places(self._connection, path)
+        opening = Opening(
+            *(str(path), cage.limits.engine_memory, threads, self.generation.published_at, spill_beside(path)),
+            kept=kept,
+            shared=tuple((name, str(place), _held(place, held)) for name, place in places),
         )
+        self._computing = Computing(cage, opening)
         # A generation of an earlier version has none until the next sync.
         self._has_parts = "parts" in described(self._connection, f"SELECT * FROM {BOOKS}.kpi_values")
 
@@ -226,6 +247,17 @@ class DuckReader(Books):
         """Let go of the file."""
         self._connection.close()
         self._let_go()
+
+
+def _held(path: Path, held: list[int]) -> str:
+    """Open a file, and where its bytes are for as long as it is open here. held: gets its handle."""
+    held.append(os.open(path, os.O_RDONLY))
+    return f"/proc/{os.getpid()}/fd/{held[-1]}"
+
+
+def _closed(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())
 
 
 def _only(asked: list[SeriesKey]) -> str:
@@ -320,6 +352,43 @@ def catalogued(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
     ).fetchall():
         found.setdefault(table, {})[column] = kind
     return dict(found)
+
+
+@dataclass(frozen=True)
+class SharedFile:
+    """One file of a table. name: of the file without its suffix, and of the database as it is attached."""
+
+    name: str
+    table: str
+    rows: int
+    columns: Columns
+
+    def within(self, folder: Path) -> Path:
+        """Where it lies. folder: of its generation."""
+        return folder / f"{self.name}.duckdb"
+
+
+def listed(connection: duckdb.DuckDBPyConnection, table: str = "") -> list[SharedFile]:
+    """The shared files of a generation, or of one table of it, in the order of their rows."""
+    try:
+        found = connection.execute(
+            f'SELECT name, "table", rows, columns FROM {BOOKS}.shared_files WHERE ? IN (\'\', "table") ORDER BY place',
+            [table],
+        ).fetchall()
+    except duckdb.CatalogException:  # of an earlier version's generation
+        return []
+    return [SharedFile(name, table, rows, json.loads(columns)) for name, table, rows, columns in found]
+
+
+def shared_places(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, Path]]:
+    """Name and place of each shared file of the generation at `path`."""
+    return [(file.name, file.within(shared_folder(path))) for file in listed(connection)]
+
+
+def attach(connection: duckdb.DuckDBPyConnection, places: Iterable[tuple[str, Path | str]]) -> None:
+    """Open shared files read-only: before the connection is sealed, which then opens no other. places: name, file."""
+    for name, place in places:
+        connection.execute(f"ATTACH {text(str(place))} AS {quoted(name)} (READ_ONLY)")
 
 
 def engine_error(error: duckdb.Error) -> KpiError:

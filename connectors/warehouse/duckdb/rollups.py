@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from connectors.warehouse.duckdb.reader import BOOKS, MADE, ROLLUPS
-from connectors.warehouse.names import quoted
+from connectors.warehouse.names import quoted, text
 
 SCHEMA = f"""
 CREATE SCHEMA IF NOT EXISTS {ROLLUPS};
@@ -29,8 +29,7 @@ def relation_made(name: str) -> str:
 
 def attach(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     """Open the file of those that were made; of a worker that was killed, too, what it had finished."""
-    place = path.replace("'", "''")
-    connection.execute(f"ATTACH '{place}' AS {MADE} (READ_WRITE)")
+    connection.execute(f"ATTACH {text(path)} AS {MADE} (READ_WRITE)")
 
 
 def detach(connection: duckdb.DuckDBPyConnection) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,25 +20,30 @@ from connectors.errors import LoadError
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.texts.reading import TextReading
 from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Loaded, SeriesKey, StoredSeries
-from connectors.warehouse.duckdb import rollups
+from connectors.warehouse.duckdb import rollups, shared
 from connectors.warehouse.duckdb.computing import Computing, Opening
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.loading import Load
+from connectors.warehouse.duckdb.notes import shared_folder
 from connectors.warehouse.duckdb.reader import (
     BOOKS,
     CHANGED,
     SEALS,
     SERIES_COLUMNS,
     Books,
+    attach,
     catalogued,
+    config,
     described,
     disk_full,
     engine_error,
     frame,
     in_tuples,
+    made_beside,
     one,
     opened,
     recorded,
+    shared_places,
     spill_beside,
 )
 from connectors.warehouse.duckdb.storing import Values, store, waiting
@@ -71,6 +78,7 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.quarantine (source VARCHAR, "table" VARCHAR, 
 CREATE TABLE IF NOT EXISTS {BOOKS}.failures (kpi VARCHAR PRIMARY KEY, code VARCHAR, message VARCHAR, hint VARCHAR,
     since BIGINT, kept BIGINT);
 CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
+{shared.SCHEMA}
 COMMIT;
 """
 KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
@@ -97,9 +105,9 @@ class SourceLoad:
 class DuckLoading(Books):
     """Tables of a DuckDB file that nobody else opens."""
 
-    def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int) -> None:
+    def __init__(self, path: Path, *, now: datetime, memory_limit: str, threads: int, spill: str) -> None:
         super().__init__()
-        self.path, self.now = path, now.astimezone(UTC)
+        self.path, self.now, self._spill = path, now.astimezone(UTC), spill
         self._changes: dict[str, str | None] = {}
         self._memory_limit, self._threads = memory_limit, threads
         self._connection = self._opened()
@@ -113,10 +121,11 @@ class DuckLoading(Books):
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
-        config: dict[str, Any] = {"storage_compatibility_version": "v1.5.0"}
-        config |= {"memory_limit": self._memory_limit, "threads": self._threads}
-        connection = duckdb.connect(str(self.path), config=config)
+        own = {"storage_compatibility_version": "v1.5.0"}
+        limits = config(self._memory_limit, self._threads, self._spill)
+        connection = duckdb.connect(str(self.path), config={**own, **limits})
         connection.execute("SET TimeZone='UTC'")
+        attach(connection, shared_places(connection, self.path))
         return connection
 
     def stored_values(self, kpi: str, grain: str, dimension: str, sequence: int) -> StoredSeries | None:  # noqa: ARG002
@@ -252,14 +261,22 @@ class DuckStaging(DuckLoading):
     """
 
     def __init__(
-        self, generations: Generations, path: Path, *, now: datetime, memory_limit: str, threads: int, cage: Cage
+        self,
+        generations: Generations,
+        path: Path,
+        *,
+        now: datetime,
+        memory_limit: str,
+        threads: int,
+        cage: Cage,
+        shared_from: int,
     ) -> None:
-        super().__init__(path, now=now, memory_limit=memory_limit, threads=threads)
+        super().__init__(path, now=now, memory_limit=memory_limit, threads=threads, spill=spill_beside(path))
         self._generations, self._worker = generations, Held(cage)
-        spill = spill_beside(path)
-        self._made = Path(spill, "made.duckdb")
-        opening = Opening(str(path), cage.limits.engine_memory, threads, self.now, spill, made=str(self._made))
-        self._computing = Computing(self._worker, opening)
+        self._made = made_beside(path)
+        limits, spill = cage.limits.engine_memory, spill_beside(path)
+        self._opening = Opening(str(path), limits, threads, self.now, spill, made=str(self._made))
+        self._computing, self._shared_from = Computing(self._worker, self._opening), shared_from
         self._settled = False
         self._values: list[Values] = []
         self._waiting: list[Callable[[], int]] = []
@@ -283,9 +300,30 @@ class DuckStaging(DuckLoading):
             self._worker.warm()
         self._made.parent.mkdir(exist_ok=True)
         self._connection.execute("CHECKPOINT")
+        self._share()
+        places = shared_places(self._connection, self.path)
         self._connection.close()
-        self._connection = opened(self.path, memory_limit=self._memory_limit, threads=self._threads)
+        self._connection = opened(self.path, memory_limit=self._memory_limit, threads=self._threads, shared=places)
+        within = tuple((name, str(place), "") for name, place in places)
+        self._computing = Computing(self._worker, replace(self._opening, shared=within))
         self._settled = True
+
+    def _share(self) -> None:
+        """Move the oldest rows of large tables to files that generations share, once this one is large."""
+        folder = shared_folder(self.path)
+        files = [place for _, place in shared_places(self._connection, self.path)]
+        size = sum(place.stat().st_size for place in (self.path, *files))
+        tables = [shared.SharedTable(self._connection, name) for name in recorded(self._connection)]
+        large = [table for table in tables if size > self._shared_from or table.is_view]
+        made = [table for table in large if table.share(folder, max(1, self._shared_from // shared.BYTES_A_ROW))]
+        if not large:
+            return
+        self._connection.execute("CHECKPOINT")
+        fresh = shared.compact(self._connection, self.path, self._shared_from // 10) if made else None
+        if fresh is not None:
+            self._connection.close()
+            os.replace(fresh, self.path)
+            self._connection = self._opened()
 
     def close(self) -> None:
         """Let go of the file without publishing."""
@@ -427,8 +465,9 @@ class DuckStaging(DuckLoading):
         )
         self._connection.execute(f"DROP SCHEMA {CHANGED} CASCADE")
         self._connection.execute("CHECKPOINT")
+        files = [place for _, place in shared_places(self._connection, self.path)]
         self._connection.close()
-        self._generations.publish(self.path, g.sequence)
+        self._generations.publish(self.path, g.sequence, files)
         return g
 
 

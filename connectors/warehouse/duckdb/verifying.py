@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.errors import KpiError, counted
-from connectors.warehouse.duckdb.notes import digest_of, noted
+from connectors.warehouse.duckdb.notes import Note, digest_of, noted, shared_folder
 
 if TYPE_CHECKING:
     from connectors.warehouse.duckdb.reader import DuckReader
@@ -93,8 +93,10 @@ def in_whole(path: Path, open_: Open) -> Finding:
     found, kept = opened(path, open_), noted(path)
     if found.problem or kept is None:
         return found
+    folder = shared_folder(path)
     try:
         same = digest_of(path) == kept.sha256
+        same = same and all(digest_of(folder / name) == file.sha256 for name, file in kept.shared.items())
     except OSError as error:
         return Finding(f"cannot be read: {error.strerror or error}")
     return found if same else mark(path, "its checksum is not the one noted when it was published")
@@ -122,7 +124,17 @@ def _shape(path: Path) -> tuple[tuple[object, ...], Finding]:
         return (), Finding(f"cannot be read: {error.strerror or error}", isinstance(error, FileNotFoundError))
     if not stat.S_ISREG(seen.st_mode):
         return (), Finding("is no file", True)
-    return (str(path), seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino), Finding()
+    return (str(path), seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, _folder(path)), Finding()
+
+
+def _folder(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of each file in the folder beside a generation; none where there is no such folder."""
+    try:
+        with os.scandir(shared_folder(path)) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries]
+    except OSError:
+        return ()
+    return tuple(sorted((name, seen.st_size, seen.st_mtime_ns) for name, seen in found))
 
 
 def _header(path: Path) -> Finding:
@@ -136,7 +148,21 @@ def _header(path: Path) -> Finding:
         return Finding(f"has {counted(size, 'byte')}; {kept.size:,} were published", True)
     if len(head) < HEADER or head[8:12] != MAGIC:
         return Finding("is no DuckDB file", True)
-    return Finding(sequence=kept.sequence if kept else 0)
+    return _shared(path, kept) if kept is not None else Finding()
+
+
+def _shared(path: Path, kept: Note) -> Finding:
+    """Whether the files beside a generation are there, as long as they were."""
+    for name, file in kept.shared.items():
+        place = shared_folder(path) / name
+        try:
+            size = place.stat().st_size
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            return Finding(f"lacks its file {name}" if missing else f"cannot be read: {error.strerror}", missing)
+        if size != file.size:
+            return Finding(f"has {counted(size, 'byte')} in {name}; {file.size:,} were published", True)
+    return Finding(sequence=kept.sequence)
 
 
 def _read(path: Path, open_: Open) -> tuple[DuckReader | None, Finding]:

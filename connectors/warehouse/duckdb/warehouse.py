@@ -15,7 +15,7 @@ from connectors.cage.limits import Limits
 from connectors.errors import NoData, WarehouseError
 from connectors.warehouse.contract import Check, LiveFiles, Room
 from connectors.warehouse.duckdb.generations import Generations
-from connectors.warehouse.duckdb.notes import SUM, noted
+from connectors.warehouse.duckdb.notes import SUM, noted, shared_folder
 from connectors.warehouse.duckdb.recovering import Recovery
 from connectors.warehouse.duckdb.verifying import in_whole, mark, tried
 
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 class DuckWarehouse:
     """The Warehouse that is embedded. data: the project's data folder; memory_limit, threads: of one process.
 
-    limits: of what computes SQL of definitions.
+    limits: of what computes SQL of definitions. shared_from: bytes of a generation from which large tables lie in
+    files that generations share.
     """
 
-    def __init__(self, data: Path, *, memory_limit: str, threads: int, limits: Limits) -> None:
+    def __init__(self, data: Path, *, memory_limit: str, threads: int, limits: Limits, shared_from: int) -> None:
         self._data, self._memory_limit, self._threads, self._limits = data, memory_limit, threads, limits
+        self._shared_from = shared_from
         self._generations = Generations(data)
         self._recovery = Recovery(self._generations, self._reader)
 
@@ -68,7 +70,12 @@ class DuckWarehouse:
                 path = self._staged(now, anew=anew)
             memory, threads = self._memory_limit, self._threads
             staging = DuckStaging(
-                generations, path, now=now, memory_limit=memory, threads=threads, cage=cage(self._limits)
+                *(generations, path),
+                now=now,
+                memory_limit=memory,
+                threads=threads,
+                cage=cage(self._limits),
+                shared_from=self._shared_from,
             )
             try:
                 with full_disk_told():
@@ -101,10 +108,12 @@ class DuckWarehouse:
     @contextmanager
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
         """Empty tables in a file of the data folder, or in memory; gone at the end."""
+        from connectors.warehouse.duckdb.reader import spill_in
         from connectors.warehouse.duckdb.staging import DuckLoading
 
-        path = Path(":memory:") if small else self._data / f"scratch-{uuid.uuid4().hex[:8]}.duckdb"
-        loading = DuckLoading(path, now=now, memory_limit=self._memory_limit, threads=self._threads)
+        name = f"scratch-{uuid.uuid4().hex[:8]}"
+        path, spill = Path(":memory:") if small else self._data / f"{name}.duckdb", spill_in(self._data, name)
+        loading = DuckLoading(path, now=now, memory_limit=self._memory_limit, threads=self._threads, spill=spill)
         try:
             yield loading
         finally:
@@ -120,18 +129,22 @@ class DuckWarehouse:
         """What a sync needs on the data folder's disk and what there is."""
         live = self._live()
         free = shutil.disk_usage(self._data).free
-        return Room(free, live.stat().st_size if live else 0, self._generations.room_needed(live))
+        shared = sum(path.stat().st_size for path in _beside(live)) if live else 0
+        return Room(free, live.stat().st_size + shared if live else 0, self._generations.room_needed(live))
 
     def live_files(self) -> LiveFiles | None:
-        """The live generation's file, and the note beside it."""
+        """The live generation's file, what it shares, and the note beside it."""
         path = self._live()
         if path is None:
             return None
         kept, place = noted(path), f"data/generations/{path.name}"
+        folder = f"data/generations/{shared_folder(path).name}"
+        files = {place: path, **{f"{folder}/{file.name}": file for file in _beside(path)}}
         if kept is None:
-            return LiveFiles(path.stem, {place: path})
+            return LiveFiles(path.stem, files)
         beside = path.with_suffix(SUM)
-        return LiveFiles(path.stem, {place: path, f"data/generations/{beside.name}": beside}, {place: kept.sha256})
+        sums = {place: kept.sha256, **{f"{folder}/{name}": file.sha256 for name, file in kept.shared.items()}}
+        return LiveFiles(path.stem, {**files, f"data/generations/{beside.name}": beside}, sums)
 
     def restore(self, generation: str) -> None:
         """Make a file that was put back the live one, once it was read in whole. Raises WarehouseError."""
@@ -165,3 +178,9 @@ class DuckWarehouse:
 
         memory, threads = self._memory_limit, self._threads
         return WatchedReader(path, memory_limit=memory, threads=threads, cage=cage(self._limits))
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files in the folder beside a generation."""
+    folder = shared_folder(path)
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -66,6 +66,8 @@ def test_what_reads_loaded_tables_is_taken(engine: duckdb.DuckDBPyConnection, sq
         "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
         "FROM range(3), glob('*')",
         "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/data/generations/x.duckdb'",
+        "SELECT * FROM t, '../X.DuckDB' AS x",
         "SHOW TABLES",
         "SUMMARIZE t",
         "DESCRIBE t",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +14,12 @@ import pytest
 
 from connectors.cage.cage import cage
 from connectors.errors import DamagedData, WarehouseError
+from connectors.warehouse.duckdb.computing import SPILL
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.notes import SUM
 from connectors.warehouse.duckdb.reader import BOOKS
 from connectors.warehouse.open import open_warehouse
-from tests.conftest import NOW, Builder
+from tests.conftest import NOW, ROOT, Builder
 
 pytestmark = pytest.mark.breadth(2)
 
@@ -88,3 +92,33 @@ def test_a_generation_of_an_earlier_version_is_read_and_the_next_sync_goes_on(sm
     put(small, 6)
     assert small.sync(now=NOW + timedelta(days=1)).published
     assert small.open().reader().dataset_states(2)["events"].source_first_at == state.first_at
+
+
+SPILLING = """
+import sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from connectors.clock import utc_now
+from connectors.warehouse.open import open_warehouse
+with open_warehouse("", Path({data!r}), memory_limit="100MB", threads=1).staging(utc_now()) as staging:
+    staging._connection.execute("CREATE TABLE t AS SELECT range AS id, hash(range)::VARCHAR AS a FROM range(2000000)")
+    staging._connection.execute("SELECT row_number() OVER (ORDER BY a, id) AS r, a FROM t")
+    print("spilled", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_sync_spilled_goes_with_the_next_one(project: Builder) -> None:
+    """Its folder is in the data folder, and bears the number of its process."""
+    data = project.folder / "data"
+    script = SPILLING.format(root=str(ROOT), data=str(data))
+    data.mkdir(exist_ok=True)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline().strip() == "spilled"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    left = list(data.glob(f"{SPILL}*"))
+    assert len(left) == 1 and left[0].name.endswith(f"-{process.pid}") and any(left[0].iterdir())
+    with project.open().warehouse.staging(NOW):
+        assert not left[0].exists()
