@@ -52,8 +52,6 @@ def answer(
     full = default_scope(kpi, grain, catalogue, reader, states)
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
-    if not from_facts:
-        scope = dataclasses.replace(scope, rollups=KeptRollups(reader.rollups()))
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
     frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
@@ -234,6 +232,8 @@ def _values(
             hint="Leave out `total`, or all filters but one.",
         )
     definition = scope.catalogue.definition(kpi.name)
+    if not from_facts:
+        scope = dataclasses.replace(scope, rollups=KeptRollups(scope.reader.rollups()))
     frame = types.facts(kpi, scope)
     if query.compare == "previous_range" and scope.grain == periods.TOTAL:
         span = scope.end - scope.start

@@ -34,4 +34,19 @@ def test_the_plan_names_scans_and_what_each_kpi_asked_for_alone(project: Builder
     assert json.loads(run_cli("sync", "--explain", "--json", "--project", folder).stdout)["plan"] == {
         "scans": [],
         "kpis": [],
+        "rollups": [],
     }
+
+
+def test_the_plan_names_roll_ups(project: Builder) -> None:
+    moments = pd.to_datetime("2026-10-01") + pd.to_timedelta(range(24_000), unit="min")
+    rows = pd.DataFrame({"at": moments, "platform": ["web", "ios"] * 12_000, "user_id": list(range(300)) * 80})
+    project.rows("events", rows, dimensions="[platform]", entity="user_id")
+    project.kpi("n", "dataset: events\nagg: count")
+    project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id")
+    folder = str(project.folder)
+    told = json.loads(run_cli("sync", "--explain", "--json", "--project", folder).stdout)["plan"]["rollups"]
+    found = [(one["what"], one["state"], one["dimensions"], one["kpis"]) for one in told]
+    assert found == [("sums", "new", ["platform"], ["n"]), ("people", "new", ["platform"], ["people"])]
+    assert "kept for filters and the next sync" in run_cli("sync", "--full", "--explain", "--project", folder).stdout
+
