@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from functools import partial
@@ -45,6 +46,7 @@ def sync(
     """
     from jobs.sync import sync as run_sync
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it lets go of what it was making
     opened, explained = open_project_at(project), _explained() if explain else None
     steps = run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, explained=explained, now=clock(now))
     result = _follow(steps, events)
@@ -112,6 +114,7 @@ def demo(
 
     example: kpi demo
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from jobs.demo import demo as run_demo
     from jobs.demo import demo_project
 
