@@ -50,6 +50,8 @@ class Settled:
             catalogue.texts(),
             [launch.model_dump_json() for launch in catalogue.launches],
             [snapshot.model_dump_json() for snapshot in catalogue.snapshots],
+            [str(problem) for problem in catalogue.problems],  # what is wrong in a file is told each time
+            sorted(catalogue.broken_snapshots),
             project.warehouse.companion(generation).exists(),
             self._known(),
         ]

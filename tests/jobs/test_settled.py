@@ -54,8 +54,14 @@ def test_it_holds_until_the_day_or_what_is_told_by_is_another(project: Builder) 
         launches.open_breach(connection, launches.Breach("guide", "k", day(4), day(6)))
     assert not holds(project, 6, 6), "the state store is another"
     project.sync(day(6, 7))
+    project.write("snapshots", "other", "name: other\nsections: [{title: A, kpis: [nobody]}]\n")
+    for hour in (8, 9):
+        assert "snapshot other is not taken" in " ".join(project.sync(day(6, hour)).alerts), "each time"
+    (project.folder / "snapshots" / "other.yml").unlink()
+    project.sync(day(6, 10))
+    assert holds(project, 6, 11)
     beside(project).write_bytes(b"\xff")
-    assert not holds(project, 6, 8)
+    assert not holds(project, 6, 12)
 
 
 @pytest.mark.slow
