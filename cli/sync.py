@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from functools import partial
@@ -15,7 +16,7 @@ from cli.output import print_json, print_table, verb, warn
 from connectors.errors import counted
 
 if TYPE_CHECKING:
-    pass
+    from metrics.engine.explain import Explained
 
 app = typer.Typer()
 QUIET = 10.0  # seconds between two lines of progress in a log: what is done by then says nothing
@@ -44,9 +45,9 @@ def sync(
     example: kpi sync app_sessions
     """
     from jobs.sync import sync as run_sync
-    from metrics.engine.explain import Explained
 
-    opened, explained = open_project_at(project), Explained() if explain else None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it lets go of what it was making
+    opened, explained = open_project_at(project), _explained() if explain else None
     steps = run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, explained=explained, now=clock(now))
     result = _follow(steps, events)
     if json_:
@@ -72,6 +73,12 @@ def sync(
     for line in (*map(str, result.problems), *result.alerts):
         typer.echo(line, err=True)
     raise typer.Exit(1 if result.failed else 0)
+
+
+def _explained() -> Explained:
+    from metrics.engine.explain import Explained  # with all that computes
+
+    return Explained()
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
@@ -106,6 +113,7 @@ def demo(
 
     example: kpi demo
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from jobs.demo import demo as run_demo
     from jobs.demo import demo_project
 

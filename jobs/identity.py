@@ -15,11 +15,11 @@ from sqlglot import exp
 from connectors.errors import DiskFull, KpiError
 from connectors.sources.contract import Batch, IdLink, Source, SourceOptions
 from connectors.warehouse.contract import Columns, SourceRun, Staging
+from connectors.warehouse.names import IDENTITIES
 from metrics.engine.identity import COLUMNS, People, resolved
 from metrics.engine.sql.dialects import render
 
 log = logging.getLogger(__name__)
-BOOKED = "identity "  # before a table's name, among the sources of the books
 SCHEMA = pa.schema({"id": pa.string(), "person": pa.string(), "linked_at": pa.timestamp("us")})
 
 
@@ -31,7 +31,7 @@ def identify(staging: Staging, sources: Mapping[str, Source], runs: dict[str, So
     as it was, and that is told.
     """
     fed = {source.options.table for source in sources.values()}  # by a source that took the name over
-    booked = [name.removeprefix(BOOKED) for name in staging.pulled_at() if name.startswith(BOOKED)]
+    booked = [name.removeprefix(IDENTITIES) for name in staging.pulled_at() if name.startswith(IDENTITIES)]
     groups: dict[str, list[Source]] = {table: [] for table in booked if table not in fed}
     for source in sources.values():
         if source.options.identity is not None:
@@ -60,14 +60,16 @@ def _identified(staging: Staging, table: str, members: list[Source]) -> tuple[bo
     tables = staging.tables()
     there = [source for source in members if source.options.table in tables]
     rules = _digest(there, tables)
-    kept = staging.cursor(f"{BOOKED}{table}")
+    kept = staging.cursor(f"{IDENTITIES}{table}")
     same = kept.get("rules") == rules and all(staging.changes(s.options.table) == "" for s in there)
     if (members and not there) or (same and table in tables):
         return False, tuple(json.loads(kept.get("notes", "[]")))
     found = resolved(_links(staging, there, tables))
     standing = [*_unfit(table, there, tables), *_told(table, found)]
     moved = _moved(staging, table, found) if kept and members and "person" in tables.get(table, {}) else 0
-    options = SourceOptions(name=f"{BOOKED}{table}", type="identity", table=table, primary_key=("id",), load="merge")
+    options = SourceOptions(
+        name=f"{IDENTITIES}{table}", type="identity", table=table, primary_key=("id",), load="merge"
+    )
     rows = pa.Table.from_pandas(found.table, schema=SCHEMA, preserve_index=False)
     rows = rows if members else rows.select(["id"])
     retype = not kept or not members  # a table of that name may be left of a source

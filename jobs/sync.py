@@ -8,25 +8,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from connectors.errors import DiskFull, KpiError, Problem, counted, require
 from connectors.secrets import mask
 from connectors.sources.contract import Cursor, Source
-from connectors.warehouse.contract import DatasetState, Generation, Loading, SourceRun, Staging
-from connectors.warehouse.names import quoted
-from jobs.identity import identify
+from connectors.warehouse.contract import DatasetState, Generation, Loading, Reader, SourceRun, Staging
+from connectors.warehouse.names import IDENTITIES, quoted
 from jobs.project.health import remember_state
 from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
+from jobs.project.settled import Settled
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
-from metrics.engine.explain import Explained
 from metrics.engine.launch_grain import lacks_launch_grain
-from metrics.engine.refresh import refresh
-from metrics.quality.data_quality import data_quality_warnings
-from metrics.quality.repeated_keys import unrepeated
+
+if TYPE_CHECKING:
+    from metrics.engine.explain import Explained
 
 log = logging.getLogger(__name__)
 SAMPLE_ROWS = 3  # that a dry run shows
@@ -126,16 +125,19 @@ def _sync(
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
-        tally.changed |= identify(staging, sources, tally.runs)
+        tally.changed |= _identify(staging, sources, tally.runs)
         samples = _samples(staging, chosen, tally) if dry_run else {}
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
-        catalogue = project.catalogue(staging)
+        catalogue = project.catalogue(staging if tally.changed else _as_published(project, staging))
         states, failing = _states(staging, catalogue, sources, runs, now)
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
             result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()), samples=samples)
         else:
+            from metrics.engine.refresh import refresh  # all that computes, which a sync with nothing new needs not
+
+            catalogue = project.catalogue(staging)  # what the new generation is read by
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
@@ -161,13 +163,36 @@ def _sync(
     yield result
 
 
+def _as_published(project: Project, staging: Staging) -> Reader:
+    """What definitions are checked against where no row differs: the generation whose catalogue is asked for next.
+
+    Else the staging: nothing is published, or another generation stands in for the live one.
+    """
+    before = staging.generations()
+    reader = project.reader() if before and project.has_data() else None
+    return reader if reader is not None and reader.generation.id == before[-1].id else staging
+
+
 def _published(
     project: Project, staging: Staging, catalogue: Catalogue, now: datetime
 ) -> tuple[Generation, list[Problem]]:
     """The new generation, and what is odd about it."""
+    from metrics.quality.data_quality import data_quality_warnings
+    from metrics.quality.repeated_keys import unrepeated
+
     alone = unrepeated(catalogue, staging, _odd_before(project) if staging.generations() else None)
     generation = staging.publish()
     return generation, data_quality_warnings(project.catalogue(), project.reader(), now, unrepeated=alone)
+
+
+def _identify(staging: Staging, sources: Mapping[str, Source], runs: dict[str, SourceRun]) -> bool:
+    """Make the tables of whose each id is, where a source names one or did. Returns whether any differs."""
+    named = any(source.options.identity is not None for source in sources.values())
+    if not named and not any(name.startswith(IDENTITIES) for name in staging.pulled_at()):
+        return False
+    from jobs.identity import identify  # pandas and pyarrow, which few projects need for it
+
+    return identify(staging, sources, runs)
 
 
 def _odd_before(project: Project) -> tuple[Problem, ...] | None:
@@ -198,9 +223,17 @@ def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dic
 
 
 def _afterwards(project: Project, told: list[str], steps: int, now: datetime) -> Iterator[Progress]:
-    for doing, failed, job in AFTERWARDS:
+    settled, left = Settled(project, now), list[str]()
+    same = settled.holds()
+    for doing, failed, job, settles in AFTERWARDS:
         yield Progress(steps, steps, doing)
-        told += _done(failed, job, project, now)
+        if settles and same and not told:
+            continue
+        said = _done(failed, job, project, now)
+        told += said
+        left += said if settles else []
+    if not same and not left:
+        settled.keep()
 
 
 def _log(result: SyncResult) -> None:
@@ -260,12 +293,13 @@ def _snapshots(project: Project, now: datetime) -> Iterable[str]:
     return told(take_due(project, now=now))
 
 
-AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]]], ...] = (
-    ("Evaluating alerts", "alerts were not evaluated", _alerts),
-    ("Evaluating launches", "launches were not evaluated", _launches),
-    ("Measuring launches", "impacts of launches were not stored", _impacts),
-    ("Drafting launches", "launches were not drafted", _drafts),
-    ("Taking snapshots", "snapshots were not taken", _snapshots),
+# What it does, what is told where it fails, the job, and whether there is nothing to do where all is settled.
+AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]], bool], ...] = (
+    ("Evaluating alerts", "alerts were not evaluated", _alerts, False),
+    ("Evaluating launches", "launches were not evaluated", _launches, True),
+    ("Measuring launches", "impacts of launches were not stored", _impacts, True),
+    ("Drafting launches", "launches were not drafted", _drafts, False),
+    ("Taking snapshots", "snapshots were not taken", _snapshots, True),
 )
 
 

@@ -70,8 +70,9 @@ def write(folder: Path, last: date) -> None:
     sessions = _sessions(rng, story, users, activity)
     exported = users[["user_id", "signed_up_at", "platform", "country", "plan", "channel", "activated_at", "trial_at"]]
     exported.to_parquet(folder / "users.parquet", index=False)
-    for month, part in sessions.groupby(sessions["started_at"].dt.strftime("%Y-%m"), sort=True):
-        part.to_parquet(folder / "sessions" / f"{month}.parquet", index=False)
+    months = sessions["started_at"].to_numpy().astype("datetime64[M]").astype("datetime64[s]")
+    for month, part in sessions.groupby(months, sort=True):
+        part.to_parquet(folder / "sessions" / f"{month:%Y-%m}.parquet", index=False)
     _subscriptions(rng, story, users).to_csv(folder / "subscriptions.csv", index=False)
     feedback = _feedback(rng, story, sessions)
     with (folder / "feedback.jsonl").open("w", encoding="utf-8") as file:

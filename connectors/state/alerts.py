@@ -94,8 +94,7 @@ Index(
     INCIDENTS.c.rule_key,
     INCIDENTS.c.segment,
     unique=True,
-    sqlite_where=OPEN,
-    postgresql_where=OPEN,
+    sqlite_where=OPEN,  # and PostgreSQL's in its migration: named here it would load that dialect for everyone
 )
 
 

@@ -24,7 +24,8 @@ SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
 # Column → SQL type, by the names of DuckDB whatever the engine: BIGINT, DOUBLE, BOOLEAN, VARCHAR, DATE, TIMESTAMP,
 # TIMESTAMP WITH TIME ZONE. Checks of definitions and the engine's local times go by them.
 Columns = Mapping[str, str]
-COMPANIONS = ("impacts", "judged")  # of launches; by what rules of alerts were judged
+# Of launches; by what rules of alerts were judged; by what launches and snapshots left nothing to do; of weeks.
+COMPANIONS = ("impacts", "judged", "settled", "weeks")
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for

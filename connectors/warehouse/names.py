@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+IDENTITIES = "identity "  # before the name of a table of whose each id is, among the sources of the books
+
 
 def quoted(name: str) -> str:
     """An identifier."""

@@ -11,8 +11,9 @@ import pandas as pd
 from connectors.errors import counted
 from connectors.state.alerts import Incident, StandingRow
 from jobs.alerts.data_alerts import TRACKING_PLAN, owners_of, title_of_data
-from jobs.alerts.evaluate import is_silenced, normals_of
+from jobs.alerts.evaluate import normals_of
 from jobs.alerts.incidents import AlertState, read_state
+from jobs.alerts.telling import is_silenced
 from jobs.project.health import without_store
 from jobs.project.project import Project
 from metrics.alerts.board import ENDS, AlertItem, Board, headline, lasted, title_of, value_and_expected, view_of

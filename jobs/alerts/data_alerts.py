@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from connectors.errors import KpiError
 from connectors.state.alerts import Incident
@@ -13,7 +14,9 @@ from metrics.catalog.models.plan import Plan
 from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import dataset_late
 from metrics.presentation.links import Links
-from metrics.quality.tracking_plan import Breach, breaches
+
+if TYPE_CHECKING:
+    from metrics.quality.tracking_plan import Breach
 
 FRESHNESS = "freshness"  # the rule of every source
 TRACKING_PLAN = "tracking_plan"  # the rule of every event of a plan
@@ -50,6 +53,8 @@ def data_alerts(context: DataContext) -> DataAlerts:
         if plan.dataset not in states or states[plan.dataset].watermark is None:
             unknown.add(_plan_key(plan.name))
             continue
+        from metrics.quality.tracking_plan import breaches  # pandas, which a project without a plan needs not
+
         try:
             broken = breaches(plan, context.catalogue, context.reader)
         except KpiError:  # its dataset cannot be read now: that is told where it is the question

@@ -6,32 +6,35 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
 from connectors.errors import KpiError, counted
 from connectors.secrets import mask
 from connectors.state import alerts as store
-from connectors.state.alerts import Incident, Silence, StandingRow
+from connectors.state.alerts import Incident, StandingRow
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
-from jobs.alerts.standings import Found, blank, changed, grouped, opened_of, peaked, row_of, standing_of
+from jobs.alerts.standings import Found, blank, changed, grouped, moment, opened_of, peaked, row_of, standing_of
+from jobs.alerts.telling import event_due, is_silenced
 from jobs.alerts.unchanged import Unchanged
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
-from metrics.alerts.judge import SEVERITIES, Judgement
+from metrics.alerts.levels import SEVERITIES
 from metrics.alerts.machine import Event, Kind, Standing, State, advance
 from metrics.alerts.message import Happened, Notice, notice
 from metrics.alerts.message import grouped as grouped_notices
-from metrics.alerts.notification_policy import NotificationState, notification_due
-from metrics.alerts.observe import Answers, Normals, filters_of, observe
-from metrics.alerts.place import place_of_incident
-from metrics.alerts.rules import Rule, rules_of
-from metrics.engine import periods
+from metrics.alerts.rules import Normals, Rule, filters_of, rules_of
 from metrics.engine.data_context import DataContext
 from metrics.presentation.freshness import late_reasons
+
+if TYPE_CHECKING:  # loaded where something is judged: an evaluation with nothing new waits for no array
+    import pandas as pd
+
+    from metrics.alerts.judge import Judgement
+    from metrics.alerts.observe import Answers
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ def normals_of(project: Project) -> dict[str, Normals]:
     if project.state.exists():
         with project.state.reading() as connection:
             for (key, segment), at in store.normals(connection).items():
-                found.setdefault(key, {})[segment] = [pd.Timestamp(period) for period in at]
+                found.setdefault(key, {})[segment] = [moment(period) for period in at]
     return dict(found)
 
 
@@ -112,7 +115,8 @@ def look(context: DataContext, normals: Mapping[str, Normals], unchanged: Collec
     states = context.reader.dataset_states(context.reader.generation.sequence)
     found: list[RuleJudgement] = []
     for name in sorted(context.catalogue.kpis):
-        item, answers = context.catalogue.kpi(name), Answers()
+        item = context.catalogue.kpi(name)
+        answers: Answers = {}
         rules = rules_of(item)
         if not rules:
             continue
@@ -124,6 +128,8 @@ def look(context: DataContext, normals: Mapping[str, Normals], unchanged: Collec
             if rule.key in unchanged:
                 found.append(RuleJudgement(rule, unchanged=True))
                 continue
+            from metrics.alerts.observe import observe
+
             try:
                 mine = normals.get(rule.key)
                 judged = observe(
@@ -337,17 +343,10 @@ class _Ledger:
             self._notices.append((host.incident.id, event, tuple(names), found[1]))
 
     def _event(self, key: tuple[str, str], incident: Incident) -> str:
-        """What is to be told of an open incident now; empty if nothing."""
-        told = NotificationState(SEVERITIES.index(incident.notified_severity or ""), incident.notified_at)
+        """What is to be told of an open incident now; empty if nothing. Of a rule that is as it was: nothing."""
         rule = self._live[key][0] if key in self._live else None
-        return notification_due(
-            SEVERITIES.index(incident.severity),
-            told,
-            self.now,
-            silenced=self._silenced(*key),
-            acknowledged=incident.ack_by is not None,
-            renotify_after=rule.alert.renotify_after if rule else None,
-        )
+        after = rule.alert.renotify_after if rule else None
+        return event_due(incident, self._silences, self.now, renotify_after=after)
 
     def _tell(self, incident: Incident, event: str) -> None:
         found = self._notice(incident, event)
@@ -381,7 +380,7 @@ class _Ledger:
         if rule is None or judged is None or not len(judged.periods):
             return None  # its data is late or gone: it waits
         at = incident.closed_period if event in ("resolved", "dissolved") else incident.last_period
-        period = pd.Timestamp(at or incident.opened_period)
+        period = moment(at or incident.opened_period)
         happened = Happened(event, incident.severity, period, incident.place)
         year = self.now.year
         return rule.contacts, notice(happened, rule, judged, self.context.catalogue, links=links, this_year=year)
@@ -394,6 +393,8 @@ class _Ledger:
         self._placed += 1
         if self._placed > MOST_PLACES:
             return incident.place
+        from metrics.alerts.place import place_of_incident
+
         rule, judged = self._live[(incident.rule_key, incident.segment)]
         found = place_of_incident(
             self.context.catalogue.kpi(rule.kpi),
@@ -407,16 +408,12 @@ class _Ledger:
 
     def _moment(self, rule: Rule, period: pd.Timestamp) -> datetime:
         """The end of a period as an instant."""
+        from metrics.engine import periods
+
         grain = rule.grain or self.context.catalogue.kpi(rule.kpi).grain
         end: datetime = periods.after(period, grain).to_pydatetime()
         zone = UTC if grain == "hour" else ZoneInfo(self.context.catalogue.timezone)
         return end.replace(tzinfo=zone)
-
-
-def is_silenced(silences: Sequence[Silence], rule_key: str, segment: str) -> datetime | None:
-    """Until when nobody is told; None = they are."""
-    found = [s.until for s in silences if s.rule_key == rule_key and s.segment in (None, segment)]
-    return max(found, default=None)
 
 
 def _new(rule: Rule, judged: Judgement, period: datetime | None, severity: str, at: datetime) -> Incident:

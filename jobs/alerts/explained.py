@@ -11,9 +11,9 @@ from jobs.alerts.standings import opened_of
 from jobs.project.health import without_store
 from jobs.project.project import Project
 from metrics.alerts.compared import Opened
-from metrics.alerts.judge import SEVERITIES
-from metrics.alerts.observe import filters_of, observe
-from metrics.alerts.rules import rules_of
+from metrics.alerts.levels import SEVERITIES
+from metrics.alerts.observe import observe
+from metrics.alerts.rules import filters_of, rules_of
 from metrics.engine.data_context import DataContext
 from metrics.engine.query import Filter
 

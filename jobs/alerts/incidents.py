@@ -12,7 +12,7 @@ from connectors.errors import ContactError, SettingsError, UnknownName, require
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
-from jobs.alerts.evaluate import is_silenced
+from jobs.alerts.telling import is_silenced
 from jobs.project.project import Project
 from metrics.presentation.format import iso
 

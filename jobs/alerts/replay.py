@@ -10,7 +10,8 @@ import pandas as pd
 from connectors.errors import require
 from jobs.alerts.evaluate import normals_of
 from jobs.project.project import Project
-from metrics.alerts.judge import SEVERITIES, Judgement, known_or_none
+from metrics.alerts.judge import Judgement
+from metrics.alerts.levels import SEVERITIES, known_or_none
 from metrics.alerts.observe import observe
 from metrics.alerts.replay import replayed
 from metrics.alerts.rules import rules_of

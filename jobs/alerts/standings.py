@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from connectors.state.alerts import Incident, StandingRow
-from metrics.alerts.compared import Opened
-from metrics.alerts.judge import CRITICAL, SEVERITIES, Judgement, known_or_none
+from metrics.alerts.levels import CRITICAL, SEVERITIES, known_or_none
 from metrics.alerts.machine import Standing, State
 from metrics.alerts.rules import Rule
 from metrics.alerts.together import Failing, side_of, together
+
+if TYPE_CHECKING:  # loaded where something is judged: a sync with nothing new waits for no array
+    import pandas as pd
+
+    from metrics.alerts.compared import Opened
+    from metrics.alerts.judge import Judgement
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class Found:
     def is_open(self) -> bool:
         """Whether it still fails."""
         return self.incident.closed_at is None
+
+
+def moment(at: datetime | None) -> pd.Timestamp:
+    """A moment of the state store, as periods are compared with it."""
+    import pandas as pd
+
+    return pd.Timestamp(at)
 
 
 def grouped(found: Sequence[Found], quiet: Callable[[Incident], bool]) -> list[tuple[Found, list[Found]]]:
@@ -49,12 +59,12 @@ def grouped(found: Sequence[Found], quiet: Callable[[Incident], bool]) -> list[t
 def _failing(one: Found, quiet: Callable[[Incident], bool]) -> Failing:
     incident = one.incident
     closed = incident.closed_period if incident.closed_at is not None else None
-    seen = pd.Timestamp(incident.peak_period or incident.last_period or incident.opened_period)
+    seen = moment(incident.peak_period or incident.last_period or incident.opened_period)
     return Failing(
         incident.kpi,
         incident.segment,
-        pd.Timestamp(incident.opened_period),
-        None if closed is None else pd.Timestamp(closed),
+        moment(incident.opened_period),
+        None if closed is None else moment(closed),
         side_of(one.judged, seen),
         quiet(incident),
         one.fresh,
@@ -64,7 +74,7 @@ def _failing(one: Found, quiet: Callable[[Incident], bool]) -> Failing:
 def changed(incident: Incident, old: StandingRow | None, rule: Rule, judged: Judgement) -> bool:
     """Whether an incident dissolved because of its rule, or of when that begins, and not of late data."""
     opened, begins = incident.opened_period, judged.begins
-    early = opened is not None and begins is not None and pd.Timestamp(opened) < begins
+    early = opened is not None and begins is not None and moment(opened) < begins
     return early or (old is not None and old.words != rule.words)
 
 
@@ -73,7 +83,7 @@ def standing_of(row: StandingRow | None) -> Standing:
     if row is None:
         return Standing()
     times = {
-        name: None if at is None else pd.Timestamp(at)
+        name: None if at is None else moment(at)
         for name, at in (
             ("since", row.since),
             ("last", row.last_period),
@@ -151,7 +161,7 @@ def blank(rule: Rule, sequence: int, now: datetime) -> StandingRow:
 
 def peaked(incident: Incident, judged: Judgement) -> Incident:
     """With the worst value between opening and the last period seen."""
-    index = judged.worst(pd.Timestamp(incident.opened_period), pd.Timestamp(incident.last_period))
+    index = judged.worst(moment(incident.opened_period), moment(incident.last_period))
     if index is None:
         return incident
     value = known_or_none(float(judged.value[index]))
@@ -160,6 +170,7 @@ def peaked(incident: Incident, judged: Judgement) -> Incident:
 
 def opened_of(incident: Incident, judged: Judgement) -> Opened:
     """An incident's periods, and which way its rule fails at its worst."""
-    first = pd.Timestamp(incident.opened_period)
-    last = pd.Timestamp(incident.last_period or incident.opened_period)
-    return Opened(first, last, side_of(judged, pd.Timestamp(incident.peak_period or last)))
+    from metrics.alerts.compared import Opened
+
+    first, last = moment(incident.opened_period), moment(incident.last_period or incident.opened_period)
+    return Opened(first, last, side_of(judged, moment(incident.peak_period or last)))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from connectors.channels.contract import Attachment, Message
 from connectors.state import snapshots as store
 from jobs.project.project import Project
-from metrics.snapshots.document import Document, Note
+
+if TYPE_CHECKING:  # loaded where a snapshot is sent
+    from metrics.snapshots.document import Document, Note
 
 
 def notes_of(project: Project, document: Document) -> tuple[Note, ...]:
     """What people wrote beside a week, the latest first."""
+    from metrics.snapshots.document import Note
+
     with project.state.reading() as connection:
         rows = store.notes(connection, document.snapshot, document.week)
     return tuple(Note(text=row.text, by=row.by, at=row.created_at) for row in rows)
@@ -48,6 +53,8 @@ def dressed(project: Project, delivery: int, plain: Message) -> Message:
         if item is None:
             return plain
         text = store.document(connection, item.name, item.week, item.revision)
+    from metrics.snapshots.document import Document
+
     document = project.state.parsed(Document.model_validate_json, text or "")
     found = message_of(project, document, notes_of(project, document), full=True)
     return Message(plain.title, plain.body, found.html, found.inline, found.files, found.picture, plain.id)

@@ -24,6 +24,7 @@ from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
 from jobs.snapshots.archived import rows_of
 from jobs.snapshots.happened import happened
+from jobs.snapshots.kept import keep, week_inputs
 from jobs.snapshots.message import dressed
 from jobs.snapshots.send import queue
 from metrics.alerts.board import ENDS, title_of
@@ -71,7 +72,7 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
     that is no week, SnapshotError for a week that is not over or, unless `anyway`, whose data is all missing.
     """
     context = project.context(now)
-    inputs, catalogue = WeekInputs(context), context.catalogue
+    inputs, catalogue = week_inputs(project, context), context.catalogue
     definition = catalogue.snapshot(name)
     chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(context, now)
     if chosen.ends_at(catalogue.timezone) > now:
@@ -120,7 +121,7 @@ def _take_due(
     project: Project, context: DataContext, definition: Snapshot, now: datetime, untold: set[str]
 ) -> Iterator[tuple[str, str, int] | str]:
     """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
-    inputs = WeekInputs(context)
+    inputs = week_inputs(project, context)
     changed = unpublished(inputs, definition)
     if changed:
         yield f"snapshot {definition.name} waits for a sync of the changed {', '.join(changed)}"
@@ -177,7 +178,7 @@ def open_week(project: Project, taken: set[str], *, now: datetime) -> tuple[str,
 
 def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Week, by: str, now: datetime) -> Document:
     """The document of a week, not kept yet."""
-    return take(
+    made = take(
         inputs,
         definition,
         week,
@@ -191,6 +192,8 @@ def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Wee
             happened(project, inputs.catalogue, _shown(inputs.catalogue, definition), week, now),
         ),
     )
+    keep(project, inputs)
+    return made
 
 
 def _shown(catalogue: Catalogue, definition: Snapshot) -> set[str]:

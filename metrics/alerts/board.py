@@ -8,8 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from connectors.errors import counted
-from metrics.alerts.observe import filters_of
-from metrics.alerts.rules import Rule
+from metrics.alerts.rules import Rule, filters_of
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ import pandas as pd
 from metrics.alerts import calendars
 from metrics.alerts.expected_range import Expectation, Phase
 from metrics.alerts.kpi_expectation import expected_of
+from metrics.alerts.levels import CRITICAL, SEVERITIES, WARNING
 from metrics.alerts.rules import Rule
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -21,9 +21,6 @@ from metrics.engine import periods
 from metrics.engine.beginning import Beginning, beginning, begins_of, paced_target
 from metrics.transforms.percent_change import relative_change
 
-METHOD = 1  # raise it when the judgement of the same values changes
-WARNING, CRITICAL = 1, 2
-SEVERITIES = ("", "warning", "critical")
 WORSE = 1.5  # an expected range is critical from so many times its limit
 CALM = 0.8  # and a firing one recovers below this share of it
 Floats = np.ndarray
@@ -247,8 +244,3 @@ def _expected(found: Expectation, quiet: np.ndarray) -> Parts:
         np.full(len(odd), np.nan),
         found.phase,
     )
-
-
-def known_or_none(value: float) -> float | None:
-    """A number for JSON and words: unknown is None."""
-    return None if math.isnan(value) or math.isinf(value) else float(value)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from metrics.alerts.judge import Judgement
+    from metrics.alerts.judge import Judgement
 
 
 class State(StrEnum):
@@ -69,10 +70,10 @@ def advance(standing: Standing, judged: Judgement) -> tuple[Standing, list[Event
         standing = Standing(State.OK, since=standing.last, last=standing.last)
     index = 0 if standing.last is None else int(judged.periods.searchsorted(standing.last, side="right"))
     level, hold, sustained, known = (a.tolist() for a in (judged.level, judged.hold, judged.sustained, judged.known))
-    raised = np.flatnonzero(judged.sustained)
+    raised = judged.sustained.nonzero()[0]
     while index < len(level):
         if not standing.severity:
-            ahead = int(np.searchsorted(raised, index))
+            ahead = int(raised.searchsorted(index))
             end = int(raised[ahead]) if ahead < len(raised) else len(level)
             standing, index = _calm(standing, judged.periods, level, known, index, end), end
             if index == len(level):

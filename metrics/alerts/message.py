@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from connectors.errors import counted
-from metrics.alerts.judge import Judgement, known_or_none
-from metrics.alerts.observe import filters_of
-from metrics.alerts.rules import Rule
+from metrics.alerts.levels import known_or_none
+from metrics.alerts.rules import Rule, filters_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation import format as fmt
 from metrics.presentation.links import Links
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metrics.alerts.judge import Judgement
 
 NEAR_DAYS = 14  # a launch or mark this long before an incident is worth naming
 WORDS = {
@@ -99,7 +102,7 @@ def near(catalogue: Catalogue, kpi: KpiCommon, period: pd.Timestamp) -> list[str
     """Launches and other marks of the KPI in the days before."""
     found = []
     for launch in catalogue.launches:
-        days = (period - pd.Timestamp(launch.starts_on)).days
+        days = (period.date() - launch.starts_on).days
         if launch.concerns(kpi.name, kpi.area) and 0 <= days <= NEAR_DAYS:
             ago = "the same day" if days == 0 else f"{counted(days, 'day')} before"
             found.append(f"Nearby: {launch.kind} {launch.title}, {ago}.")

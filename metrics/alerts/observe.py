@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,12 +10,11 @@ import pandas as pd
 
 from connectors.warehouse.contract import Reader
 from metrics.alerts.judge import Judgement, judge
-from metrics.alerts.rules import Rule
+from metrics.alerts.rules import Normals, Rule, segment_name
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.answer import answer
-from metrics.engine.query import Filter, Query
+from metrics.engine.query import Query
 
-Normals = Mapping[str, Sequence[pd.Timestamp]]  # segment → periods from which a new level is normal
 Answers = dict[tuple[str, str, str | None, bool, str | None], pd.DataFrame]
 
 
@@ -64,18 +63,3 @@ def _segments(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)] if len(names) else []
     for start, end in pairwise(edges):
         yield str(names[start]), frame.iloc[start:end]
-
-
-def segment_name(rule: Rule, dimension: str | None, value: str) -> str:
-    """How a state is told apart: empty, a value, or dimension=value where a rule has several dimensions."""
-    if dimension is None:
-        return ""
-    return value if len(rule.alert.by) == 1 else f"{dimension}={value}"
-
-
-def filters_of(rule: Rule, segment: str) -> tuple[Filter, ...]:
-    """The filter that shows a segment."""
-    if not rule.alert.by or not segment:
-        return ()
-    dimension, value = (rule.alert.by[0], segment) if len(rule.alert.by) == 1 else segment.split("=", 1)
-    return (Filter(dimension, (value,)),)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from metrics.alerts.expected_range import SENSITIVITIES, Phase
-from metrics.alerts.judge import SEVERITIES, Judgement, judge
+from metrics.alerts.judge import Judgement, judge
+from metrics.alerts.levels import SEVERITIES
 from metrics.alerts.replay import in_words, incidents, until
 from metrics.alerts.rules import Rule, rules_of
 from metrics.catalog.models.kpi import Alert, KpiCommon

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from metrics.catalog.models.kpi import Alert, KpiCommon
 from metrics.catalog.models.values import Since, Threshold, Thresholds
 from metrics.catalog.targets import target_grain
+from metrics.engine.query import Filter
 
 AGAINST = {
     "previous_period": "the period before",
@@ -15,7 +18,11 @@ AGAINST = {
     "same_period_last_year": "the same time last year",
     "target": "target",
 }
+Normals = Mapping[str, "Sequence[pd.Timestamp]"]  # segment → periods from which a new level is normal
 DEFAULT_RULE = "thresholds"  # the name of the rule that the KPI's own thresholds are
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -105,3 +112,18 @@ def _thresholds(alert: Alert, kpi: KpiCommon) -> Thresholds:
     if alert.compare == "target":  # missing its target is what a target is there to tell
         return Thresholds.model_validate({"warning": "> 0" if kpi.direction == "down_is_good" else "< 0"})
     return Thresholds()
+
+
+def segment_name(rule: Rule, dimension: str | None, value: str) -> str:
+    """How a state is told apart: empty, a value, or dimension=value where a rule has several dimensions."""
+    if dimension is None:
+        return ""
+    return value if len(rule.alert.by) == 1 else f"{dimension}={value}"
+
+
+def filters_of(rule: Rule, segment: str) -> tuple[Filter, ...]:
+    """The filter that shows a segment."""
+    if not rule.alert.by or not segment:
+        return ()
+    dimension, value = (rule.alert.by[0], segment) if len(rule.alert.by) == 1 else segment.split("=", 1)
+    return (Filter(dimension, (value,)),)

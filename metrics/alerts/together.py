@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from metrics.alerts.judge import Judgement
+    from metrics.alerts.judge import Judgement
 
 
 @dataclass(frozen=True)

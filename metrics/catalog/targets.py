@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS, Since, Target, period_key
 
+if TYPE_CHECKING:  # loaded where a period is compared: whoever only reads definitions has none
+    import pandas as pd
+
 THURSDAY = 3  # days after Monday: a week is named by the Thursday in it
-Begins = Callable[[Since | None], pd.Timestamp | None]  # `since` → the first moment that is judged; None = not yet
+Begins = Callable[[Since | None], "pd.Timestamp | None"]  # `since` → the first moment that is judged; None = not yet
 
 
 def as_stated(since: Since | None) -> pd.Timestamp:
     """`since` where a day is written; else ever."""
+    import pandas as pd
+
     return pd.Timestamp(since) if isinstance(since, date) else pd.Timestamp.min
 
 
@@ -53,6 +57,8 @@ def target_grain(kpi: KpiCommon) -> str:
 
 def _on_path(target: Target, period: pd.Timestamp, grain: str) -> float:
     """A path holds its first and last value outward."""
+    import pandas as pd
+
     at = _monday(period) if grain == "week" else period
     points = sorted((pd.Timestamp(period_key(key)[1]), value) for key, value in target.path.items())
     if at <= points[0][0]:

@@ -9,22 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import DatasetState, Staging
+from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
-from metrics.engine.invalidation import tables
-from metrics.engine.periods import TOTAL
-from metrics.engine.query import Scope
-from metrics.engine.sql import trees
 
 log = logging.getLogger(__name__)
-TIMESTAMPTZ = "TIMESTAMP WITH TIME ZONE"
-Bounds = tuple[datetime | None, datetime | None, int, int]  # see `_bounds`
-APART = timedelta(days=2)  # more than twice what the clock of any zone differs from UTC, its sun's time included
+Bounds = tuple[datetime | None, datetime | None, int, int]  # see `dataset_bounds`
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,9 @@ def dataset_states(
     failing: dict[str, KpiError] = {}
     for name, dataset in catalogue.datasets.items():
         try:
-            found = kept[name] if name in kept else _bounds(dataset, staging, catalogue, now)
-            own[name] = _state(dataset, kinds[name], staging, catalogue, fed, found)
+            own[name] = _state(
+                dataset, kinds[name], staging, catalogue, fed, kept.get(name) or _read(dataset, staging, catalogue, now)
+            )
         except DiskFull:
             raise
         except KpiError as error:
@@ -77,6 +72,20 @@ def dataset_states(
 
     states = [shared(name, state) for name, state in own.items()]
     return [*states, *(DatasetState(name, None, None, None, 0, 0) for name in failing)], failing
+
+
+def tables(dataset: Dataset, staging: Staging) -> list[str]:
+    """Tables that a dataset reads."""
+    if not dataset.select:
+        return [dataset.source]
+    known = staging.tables()
+    return [t.name for t in sql.select(dataset.select, None).find_all(exp.Table) if t.name in known]
+
+
+def _read(dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime) -> Bounds:
+    from metrics.engine.dataset_bounds import dataset_bounds  # pandas, which a sync with nothing new needs not
+
+    return dataset_bounds(dataset, staging, catalogue, now)
 
 
 def _begun(state: DatasetState, over: list[list[DatasetState]]) -> DatasetState:
@@ -118,7 +127,7 @@ def _state(
 
 
 def _untouched(staging: Staging, catalogue: Catalogue, now: datetime) -> dict[str, Bounds]:
-    """What `_bounds` would find of datasets that are a table which this sync changed nothing of, all of it past.
+    """What `dataset_bounds` would find of datasets that are a table which this sync changed nothing of, all of it past.
 
     The dataset's file says that it is the one of the live generation, and a KPI over it that its zone is.
     """
@@ -145,84 +154,6 @@ def _untouched(staging: Staging, catalogue: Catalogue, now: datetime) -> dict[st
 
 def _of(kpi: str, catalogue: Catalogue) -> tuple[str, ...]:
     return catalogue.datasets_of(catalogue.kpis[kpi])
-
-
-def _bounds(dataset: Dataset, staging: Staging, catalogue: Catalogue, now: datetime) -> Bounds:
-    """First event and end of the last one (of its day, for DATEs) not in the future, as UTC instants; counts."""
-    zone = ZoneInfo(catalogue.timezone)
-    scope = Scope(catalogue, staging, {}, TOTAL, pd.Timestamp(0), pd.Timestamp(0))
-    kind = trees.time_type(dataset, scope)
-    column: exp.Expr = exp.column(dataset.time_dimension, quoted=True)
-    moment, edge = _comparable(dataset, kind, now, zone)
-    past: exp.Expr = exp.LTE(this=moment.copy(), expression=edge)
-    apart = kind == "TIMESTAMP" and dataset.timezone != "UTC" and trees.body(dataset) is None
-    if apart:  # only what is near the edge is converted to tell on which side it lies
-        utc = now.astimezone(UTC).replace(tzinfo=None)
-        past = exp.Case(
-            ifs=[
-                exp.If(this=exp.LTE(this=column.copy(), expression=_literal(utc - APART)), true=exp.true()),
-                exp.If(this=exp.GT(this=column.copy(), expression=_literal(utc + APART)), true=exp.false()),
-            ],
-            default=past,
-        )
-    at = exp.Case(ifs=[exp.If(this=past, true=(column if apart else moment).copy())])
-    aware = kind == TIMESTAMPTZ
-    query = exp.select(
-        _plain(exp.Min(this=at), aware).as_("first"),
-        _plain(exp.Max(this=at.copy()), aware).as_("last"),
-        exp.Count(this=exp.Star()).as_("rows"),
-        exp.Count(this=at.copy()).as_("past"),
-        exp.Count(this=column.copy()).as_("dated"),
-    )
-    row = trees.run(trees.from_dataset(query, dataset), scope).iloc[0]
-    counts = int(row["rows"]), int(row["dated"] - row["past"])
-    if pd.isna(row["first"]):
-        return None, None, *counts
-    ends = _converted(dataset, scope, row, moment, past) if apart else row
-    first, last = (
-        ends[which].floor("us").to_pydatetime() for which in ("first", "last")
-    )  # some tables have nanoseconds
-    if kind == "DATE":
-        last = datetime.combine(last.date() + timedelta(days=1), time())
-        return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC), *counts
-    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(microseconds=1), *counts
-
-
-def _comparable(dataset: Dataset, kind: str, now: datetime, zone: ZoneInfo) -> tuple[exp.Expr, exp.Expr]:
-    """The time dimension as what orders its rows as they happened, and the present as the same."""
-    column: exp.Expr = exp.column(dataset.time_dimension, quoted=True)
-    utc = now.astimezone(UTC)
-    if kind == "DATE":
-        return exp.cast(column, "TIMESTAMP"), _literal(now.astimezone(zone).replace(tzinfo=None))
-    if kind == TIMESTAMPTZ:
-        return column, exp.cast(exp.Literal.string(utc.isoformat(" ", "microseconds")), "TIMESTAMPTZ")
-    if kind != "TIMESTAMP" or dataset.timezone != "UTC":
-        column = _plain(exp.paren(trees.instant(dataset, kind)), True)
-    return column, _literal(utc.replace(tzinfo=None))
-
-
-def _converted(dataset: Dataset, scope: Scope, row: pd.Series, moment: exp.Expr, past: exp.Expr) -> pd.Series:
-    """First and last instant, of what the clock of the dataset's zone has at first and last.
-
-    Clocks that are set make the order of rows another one, by hours at most: so far from both ends all are converted.
-    row: first and last of the rows before now, on that clock.
-    """
-    column = exp.column(dataset.time_dimension, quoted=True)
-    near = exp.or_(
-        exp.LTE(this=column.copy(), expression=_literal(row["first"].floor("us").to_pydatetime() + APART)),
-        exp.GTE(this=column.copy(), expression=_literal(row["last"].floor("us").to_pydatetime() - APART)),
-    )
-    query = exp.select(exp.Min(this=moment.copy()).as_("first"), exp.Max(this=moment.copy()).as_("last"))
-    return trees.run(trees.from_dataset(query.where(near, past.copy()), dataset), scope).iloc[0]
-
-
-def _plain(instant: exp.Expr, aware: bool) -> exp.Expr:
-    """An instant without its zone, by UTC."""
-    return exp.AtTimeZone(this=instant, zone=exp.Literal.string("UTC")) if aware else instant
-
-
-def _literal(at: datetime) -> exp.Expr:
-    return exp.cast(exp.Literal.string(at.isoformat(" ", "microseconds")), "TIMESTAMP")
 
 
 def _end_of_day(at: datetime, zone: ZoneInfo) -> datetime:

@@ -18,6 +18,7 @@ from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.engine import periods
+from metrics.engine.dataset_states import tables
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
@@ -148,14 +149,6 @@ def ranges(found: DirtyRanges, scope: Scope) -> list[tuple[pd.Timestamp, pd.Time
         for a, b in found
     ]
     return list(merged(whole))
-
-
-def tables(dataset: Dataset, staging: Staging) -> list[str]:
-    """Tables that a dataset reads."""
-    if not dataset.select:
-        return [dataset.source]
-    known = staging.tables()
-    return [t.name for t in sql.select(dataset.select, None).find_all(exp.Table) if t.name in known]
 
 
 def _row_by_row(dataset: Dataset) -> bool:

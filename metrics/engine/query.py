@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from connectors.warehouse.contract import DatasetState, Reader
 from metrics.catalog.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from metrics.engine.kept_values import KeptValues
     from metrics.engine.sql.rollups import KeptRollups
     from metrics.engine.sql.shared_scans import SharedScans

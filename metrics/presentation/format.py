@@ -6,14 +6,15 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.presentation.precision import Shown, same, together
-from metrics.transforms.percent_change import relative_change
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNKNOWN = "–"
 MINUS = "−"
@@ -76,7 +77,13 @@ def change_text(value: float | None, before: float | None, kpi: KpiCommon, *, co
     if before <= 0 or value < 0:
         first, last = value_texts((before, value), kpi, compact=compact)
         return f"from {first} to {last}"
-    return percent_text(0.0 if same(value, before) else relative_change(value, before))
+    return percent_text(0.0 if same(value, before) else _relative(value, before))
+
+
+def _relative(value: float, base: float) -> float:
+    from metrics.transforms.percent_change import relative_change  # numpy and pandas, which no name or date needs
+
+    return float(relative_change(value, base))
 
 
 def points_text(value: float, *, scale: float = 1, plus: bool = True) -> str:
@@ -133,7 +140,7 @@ def gap_text(value: float, target: float, kpi: KpiCommon) -> str:
     elif target <= 0 or value < 0:
         text = value_text(gap, kpi)
     else:
-        text = percent_text(abs(relative_change(value, target)), plus=False)
+        text = percent_text(abs(_relative(value, target)), plus=False)
     return f"{text} {side} target"
 
 
@@ -158,7 +165,7 @@ def period_text(period: pd.Timestamp, grain: str, this_year: int | None = None) 
     if grain == "day":
         return f"{period:%a} {period.day} {period:%b}{year}"
     if grain == "week":
-        last = period + pd.Timedelta(days=6)
+        last = period + timedelta(days=6)
         if this_year is not None and period.year != last.year:
             return range_text(f"{period.day} {period:%b %Y}", f"{last.day} {last:%b %Y}")
         first = f"{period.day}" if period.month == last.month else f"{period.day} {period:%b}"
@@ -189,7 +196,7 @@ def moment_text(at: datetime | None) -> str:
         return "unknown"
     at = at.astimezone(UTC)
     if at.hour == at.minute == at.second == 0:
-        day = pd.Timestamp(at) - pd.Timedelta(seconds=1)
+        day = at - timedelta(seconds=1)
         return f"the end of {day:%a} {day.day} {day:%b %Y}"
     return instant_text(at)
 
@@ -204,7 +211,7 @@ def day_text(at: datetime | None) -> str:
     """Sun 22 Nov 2026: the last day that lies before `at`."""
     if at is None:
         return "unknown"
-    day = pd.Timestamp(at.astimezone(UTC)) - pd.Timedelta(microseconds=1)
+    day = at.astimezone(UTC) - timedelta(microseconds=1)
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +24,7 @@ from metrics.engine.to_date import Elapsed, running
 from metrics.kpi_views import kpi_page, redefined
 
 Where = tuple[Filter, ...]
+LAYOUT = 1  # raise it when the same values are told in other words, or sit elsewhere
 Values = dict[pd.Timestamp, float | None]
 
 
@@ -27,9 +32,11 @@ class WeekInputs:
     """Values of one generation, each series asked once, when it is needed. catalogue, country: as in DataContext.
 
     generation: the id of what is asked. All weeks that are taken together share one of these.
+    known: what was found out of this generation before, by what was asked; found: what was not known and is now.
     """
 
-    def __init__(self, context: DataContext) -> None:
+    def __init__(self, context: DataContext, known: Mapping[str, Any] | None = None) -> None:
+        self.known, self.found = known or {}, dict[str, Any]()
         self.catalogue, self.country = context.catalogue, context.country
         self.generation = context.reader.generation.id
         self._context, self._reader, self._sequence = context, context.reader, context.reader.generation.sequence
@@ -76,7 +83,13 @@ class WeekInputs:
 
     def place(self, kpi: KpiCommon, where: Where, period: pd.Timestamp, before: pd.Timestamp) -> Place | None:
         """Where the change between two periods sits; None if no segment stands out."""
-        return place_between(kpi, self.catalogue, self._reader, period, before, where)
+
+        def found() -> dict[str, Any] | None:
+            place = place_between(kpi, self.catalogue, self._reader, period, before, where)
+            return asdict(place) if place else None
+
+        plain = self._once(["place", f"{period}", f"{before}"], kpi, where, found)
+        return Place(**plain) if plain else None
 
     def elapsed(self, kpi: KpiCommon) -> Elapsed | None:
         """The running period of a KPI of long periods; None if none of its days is over."""
@@ -84,7 +97,21 @@ class WeekInputs:
 
     def so_far(self, kpi: KpiCommon, where: Where) -> str:
         """How the running period goes, in words; empty if that is not known."""
-        return kpi_page.so_far(self._context, kpi, where, projection(self._context, kpi, kpi.grain, where))
+
+        def found() -> str:
+            return kpi_page.so_far(self._context, kpi, where, projection(self._context, kpi, kpi.grain, where))
+
+        return str(self._once(["so far", f"{self.catalogue.today(self._context.now)}"], kpi, where, found))
+
+    def _once(self, what: list[str], kpi: KpiCommon, where: Where, find: Callable[[], Any]) -> Any:
+        """A plain value that the generation, the KPI and what is asked decide alone: found out once."""
+        dimensions = list(self.catalogue.dimensions_of(kpi))
+        own = [self.catalogue.definition(kpi.name), kpi.model_dump_json(), dimensions, [asdict(item) for item in where]]
+        zone = [self.catalogue.timezone, self.catalogue.week_start_days]
+        key = hashlib.sha256(json.dumps([LAYOUT, *what, *own, *zone]).encode()).hexdigest()
+        if key not in self.known and key not in self.found:
+            self.found[key] = find()
+        return self.found[key] if key in self.found else self.known[key]
 
 
 def _by_period(series: Series) -> Values:

@@ -10,6 +10,7 @@ of this process is theirs to read.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import inspect
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_BYTES = 1 << 20  # of one file
+BUILT_IN = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -102,15 +104,33 @@ def _function(name: str, path: Path, code: str) -> Callable[..., Any]:
     return _loaded[(name, code)]
 
 
+def _options_of(name: str, path: Path) -> dict[str, inspect.Parameter]:
+    """The options of one of ours, from its text: to check a definition nobody waits for pandas."""
+    functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+    stated = next(node.args for node in functions if node.name == name)
+    found = {}
+    for option, default in zip(stated.kwonlyargs, stated.kw_defaults, strict=True):
+        usual = inspect.Parameter.empty if default is None else ast.literal_eval(default)
+        hint = _hint(option.annotation)
+        found[option.arg] = inspect.Parameter(
+            option.arg, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=hint
+        )
+    return found
+
+
+def _hint(written: ast.expr | None) -> Any:
+    """int, float or Literal[…], as they are written."""
+    if isinstance(written, ast.Subscript):
+        choices: Any = ast.literal_eval(written.slice)
+        return typing.Literal[choices]
+    return {"int": int, "float": float}[written.id] if isinstance(written, ast.Name) else Any
+
+
 def known_transforms(
     own_folder: Path, *, shown_as: str = "", limits: Limits = USUAL
 ) -> tuple[dict[str, Transform], list[Problem]]:
     """Built-in transforms and those of a project; a project's file of a built-in name is a problem."""
-    found = {
-        p.stem: _transform(p, p.read_bytes())
-        for p in sorted(Path(__file__).parent.glob("*.py"))
-        if p.stem != "__init__"
-    }
+    found = {p.stem: _transform(p, p.read_bytes()) for p in sorted(BUILT_IN.glob("*.py")) if p.stem != "__init__"}
     problems = []
     for path in sorted(own_folder.glob("*.py")):
         if path.stem in found:
@@ -134,9 +154,13 @@ def _transform(path: Path, code: bytes, limits: Limits | None = None) -> Transfo
 
 def misfits(name: str, path: Path, code: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(message, hint) for each option that a transform does not take. Raises TransformError."""
-    function = _function(name, path, code)
-    parameters = dict(list(inspect.signature(function).parameters.items())[1:])
-    hints = typing.get_type_hints(function)
+    if path.parent == BUILT_IN:
+        parameters = _options_of(name, path)
+        hints = {option: parameter.annotation for option, parameter in parameters.items()}
+    else:
+        function = _function(name, path, code)
+        parameters = dict(list(inspect.signature(function).parameters.items())[1:])
+        hints = typing.get_type_hints(function)
     found = []
     for name, value in options.items():
         if name == "as":

@@ -14,7 +14,8 @@ from connectors.sources.contract import Batch, SourceOptions
 from connectors.warehouse.contract import Loading
 from connectors.warehouse.open import open_warehouse
 from metrics.catalog.models.dataset import Dataset
-from metrics.engine.dataset_states import _bounds, _untouched
+from metrics.engine.dataset_bounds import dataset_bounds
+from metrics.engine.dataset_states import _untouched
 from tests.conftest import Builder
 from tests.sampling import SEED, cases
 
@@ -70,7 +71,7 @@ def test_bounds_are_those_of_all_rows_converted(project: Builder, loading: Loadi
             text = {**text, "source": "", "sql": f"SELECT * FROM {table}"}
         dataset = Dataset.model_validate({key: value for key, value in text.items() if value})
         staging: Any = loading
-        found = _bounds(dataset, staging, catalogue, now)
+        found = dataset_bounds(dataset, staging, catalogue, now)
         assert found == by_hand(loading, table, '"at"' if aware else f"\"at\" AT TIME ZONE '{zone}'", now), (
             number,
             text,
@@ -93,7 +94,9 @@ def test_days_are_days_of_the_project(project: Builder, loading: Loading) -> Non
     put(loading, "days", days)
     dataset = Dataset.model_validate({"name": "days", "source": "days", "time_dimension": "at"})
     staging: Any = loading
-    found = _bounds(dataset, staging, catalogue, datetime(2026, 11, 3, 4, 30, tzinfo=UTC))  # 23:30 of the 2nd there
+    found = dataset_bounds(
+        dataset, staging, catalogue, datetime(2026, 11, 3, 4, 30, tzinfo=UTC)
+    )  # 23:30 of the 2nd there
     day = timedelta(days=1)
     assert found == (datetime(2026, 11, 1, 4, tzinfo=UTC), datetime(2026, 11, 2, 5, tzinfo=UTC) + day, 3, 1)
 
@@ -104,7 +107,7 @@ def untouched(project: Builder, now: datetime) -> dict[str, Any]:
     with opened.warehouse.staging(now) as staging:
         catalogue = opened.catalogue(staging)
         found = _untouched(staging, catalogue, now)
-        assert found == {name: _bounds(catalogue.datasets[name], staging, catalogue, now) for name in found}
+        assert found == {name: dataset_bounds(catalogue.datasets[name], staging, catalogue, now) for name in found}
         return found
 
 

@@ -26,7 +26,7 @@ from jobs.alerts.incidents import acknowledge, read_state
 from jobs.launches.scorecards import DECISIONS
 from metrics.alerts.board import ENDS, STATES
 from metrics.alerts.expected_range import Phase
-from metrics.alerts.judge import SEVERITIES
+from metrics.alerts.levels import SEVERITIES
 from metrics.alerts.machine import State
 from tests.conftest import NOW, ROOT, Builder, evaluate
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import typing
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import TransformError
-from metrics.transforms import known_transforms
+from metrics.transforms import _function, _options_of, known_transforms
 
 KNOWN = known_transforms(Path("none"))[0]
 VALUES = [1.0, 3.0, nan, 0.0, 8.0]
@@ -56,3 +58,11 @@ def test_ewm_weighs_the_period_before_half() -> None:
 def test_no_transform_looks_ahead(name: str) -> None:
     with pytest.raises(TransformError, match="never ahead"):
         KNOWN[name].apply(series(VALUES), {"periods": -1})
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_options_are_read_as_the_function_has_them(name: str) -> None:
+    function = _function(name, KNOWN[name].path, KNOWN[name].code)
+    hints = typing.get_type_hints(function)
+    stated = list(inspect.signature(function).parameters.values())[1:]
+    assert _options_of(name, KNOWN[name].path) == {p.name: p.replace(annotation=hints[p.name]) for p in stated}

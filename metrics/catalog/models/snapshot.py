@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from metrics.catalog.models.dataset import NAME
 from metrics.catalog.models.kpi import KpiCommon, Strict
 from metrics.catalog.models.values import Duration
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_WAIT = timedelta(days=2)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -85,8 +87,8 @@ class Schedule(Strict):
         found = MOMENT.fullmatch(self.send)
         if found is None:
             return week_end
-        day = week_end + pd.Timedelta(days=(WEEKDAYS.index(found[1]) - week_end.weekday()) % 7)
-        return day + pd.Timedelta(hours=int(found[2]), minutes=int(found[3]))
+        day = week_end + timedelta(days=(WEEKDAYS.index(found[1]) - week_end.weekday()) % 7)
+        return day + timedelta(hours=int(found[2]), minutes=int(found[3]))
 
 
 class Snapshot(Strict):
