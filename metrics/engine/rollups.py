@@ -17,8 +17,9 @@ from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import DatasetState, Rollup, Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine import periods, types
-from metrics.engine.dirty_ranges import FAR, DirtyRanges, Span, union
+from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, Span, union
 from metrics.engine.query import Scope, Shared
+from metrics.engine.sql import trees
 from metrics.engine.sql.dialects import DUCKDB, render
 from metrics.engine.sql.people_by_day import Key, People
 from metrics.engine.sql.rollups import (
@@ -32,7 +33,7 @@ from metrics.engine.sql.rollups import (
     sums_select,
     values_select,
 )
-from metrics.engine.sql.shared_reading import Reading
+from metrics.engine.sql.shared_reading import Reading, united
 from metrics.engine.sql.shared_scans import MOST_GROUPS
 from metrics.engine.sql.sums import Sums
 
@@ -41,6 +42,8 @@ LEAST_ROWS = 20_000  # of a dataset: fewer are read as quickly
 MOST_KEPT = 0.5  # of the rows that it stands for, where these need no join
 MOST_ROWS = 20_000_000  # of one roll-up: its first making is held in memory
 MOST_CONDITIONS, MOST_PARTS = 12, 60  # of one roll-up
+SAMPLED_DAYS = {"people": 3, "values": 31}  # that tell whether one promises to be small
+FAIR = 1.3  # how much more such a sample may have: less repeats itself in few days than in all
 CALLED = "roll-ups"  # whose the costs are
 # Of a definition that asks for the time or for chance, what was counted yesterday is not what would be counted today.
 UNSTEADY = re.compile(
@@ -153,9 +156,22 @@ class RefreshedRollups:
         """A new one; of nearly as many rows as there are, or of SQL that asks for the time, none is kept."""
         about, select = self.of_all(wanted)
         name, most = named(select), self._most(wanted)
-        if not about.counts or UNSTEADY.search(render(select, DUCKDB)):
+        if not about.counts or UNSTEADY.search(render(select, DUCKDB)) or not self._promises(wanted, about, most):
             most = -1
         return Rollup(name, self._kept(name, about.as_dict(), select, most), about.as_dict())
+
+    def _promises(self, wanted: Wanted, about: About, most: int) -> bool:
+        """Whether the last days' part of it has few enough of their rows: of many, the making of all is spared."""
+        state = self._states[wanted.dataset]
+        if state.last_at is None or most >= state.rows or wanted.kind == "sums":
+            return True
+        last = periods.on_clock(state.last_at, "day", self._scope.zone)
+        reading = self._reading(wanted, (last - SAMPLED_DAYS[wanted.kind] * DAY, last))
+        rows, parts = exp.select(exp.Literal.number(1).as_("one")), wanted.select(about, reading)
+        relations = {"rows": reading.scanned(rows, reading.dataset((), ())), "parts": parts}
+        counts = [exp.select(exp.Count(this=exp.Star()).as_("n")).from_(name) for name in relations]
+        found = reading.run(trees.assembled(united(counts), **relations))["n"].astype(int)
+        return bool(found.min() <= FAIR * most / state.rows * found.max())
 
     def of_all(self, wanted: Wanted) -> tuple[About, exp.Select]:
         """What is in a roll-up of all rows, and the SELECT that makes it. Raises WarehouseError, QueryLimit."""
