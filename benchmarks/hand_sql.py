@@ -23,10 +23,10 @@ ALWAYS = date(2020, 1, 1)
 TABLES = ("users", "events", "orders", "feedback")
 FILTER = "AND {of}platform = 'ios' AND {of}country = 'US'"
 
-# From rows. {since}: the first day that is read; {f}: a filter on a row's own columns, {u}: on its user's; {own}: more
-# columns of the row, of its user, that a roll-up is kept by.
+# From rows. {since}: the first day that is read; {f}: a filter on a row's own columns, {u}: on its user's; {plan}: that
+# column where it is asked for; {own}: more of them, that a roll-up is kept by.
 FROM_ROWS = {
-    "active": "SELECT DISTINCT user_id, CAST(occurred_at AS DATE) AS d, plan {own} FROM events "
+    "active": "SELECT DISTINCT user_id, CAST(occurred_at AS DATE) AS d {plan} {own} FROM events "
     "WHERE occurred_at >= DATE '{since}' {f}",
     "signed": "SELECT CAST(signed_up_at AS DATE) AS d, plan {own}, count(*) AS v FROM users "
     "WHERE signed_up_at >= DATE '{since}' {f} GROUP BY ALL",
@@ -61,14 +61,17 @@ FROM_ROWS = {
         AND p.occurred_at >= c_at AND p.occurred_at < first_at + INTERVAL 7 DAY
       GROUP BY two.user_id, d, plan {own}, first_at""",
 }
+# What a count of distinct people takes as it is.
+VISITS = "SELECT user_id, CAST(occurred_at AS DATE) AS d, plan FROM events WHERE occurred_at >= DATE '{since}' {f}"
 # The same of tables that were made before. Who was active on two platforms is there twice.
 FROM_TABLES = {
-    name: f"SELECT {'DISTINCT user_id, d, plan' if name == 'active' else '*'} FROM kept_{name} "
+    name: f"SELECT {'DISTINCT user_id, d {plan}' if name == 'active' else '*'} FROM kept_{name} "
     "WHERE d >= DATE '{since}' {f}"
     for name in FROM_ROWS
 }
 # One for each person and day over all platforms, too: its first step is the first of them all.
 FROM_TABLES["funnel"] = "SELECT * FROM kept_{attempts} WHERE d >= DATE '{since}' {f}"
+FROM_TABLES["visits"] = "SELECT user_id, d, plan FROM kept_active WHERE d >= DATE '{since}' {f}"
 OWN = ", platform, country"
 
 SPINE = "SELECT CAST(unnest(generate_series(DATE '{first}', DATE '{last}', INTERVAL 1 DAY)) AS DATE) AS d"
@@ -87,10 +90,11 @@ SHARE = {
 }
 PEOPLE = "count(DISTINCT user_id)"
 NPS = "100.0 * (sum(good) - sum(bad)) / sum(n)"
-MONTHS = """WITH active AS (FROM ({active})),
-  m AS (SELECT w, plan, count(*) AS v FROM (
-    SELECT DISTINCT user_id, plan, w + CAST(7 * unnest(range(4)) AS INT) AS w FROM (
-      SELECT DISTINCT user_id, plan, CAST(date_trunc('week', d) AS DATE) AS w FROM active)) GROUP BY w, plan)"""
+# Each week of a person counts for four.
+MONTHS = """WITH m AS (SELECT w, plan, count(*) AS v FROM (
+    SELECT DISTINCT user_id, w + CAST(7 * unnest(range(4)) AS INT) AS w FROM (
+      SELECT DISTINCT user_id, CAST(date_trunc('week', d) AS DATE) AS w FROM ({visits})))
+    JOIN (SELECT user_id, plan FROM users) USING (user_id) GROUP BY w, plan)"""
 DAILY = {
     "dau": A_DAY.replace("{v}", "count(*)").replace("{source}", "{active}"),
     "wau": ROLLING.replace("{n}", "7") + " SELECT d, v FROM rolled",
@@ -109,16 +113,16 @@ DAILY = {
 }
 WEEKLY = {
     "dau": A_WEEK.replace("{v}", "count(*) / 7.0").replace("{source}", "{active}"),
-    "wau": A_WEEK.replace("{v}", PEOPLE).replace("{source}", "{active}"),
+    "wau": A_WEEK.replace("{v}", PEOPLE).replace("{source}", "{visits}"),
     "mau": MONTHS + " SELECT w, plan, v FROM m",
     "stickiness": MONTHS
     + """ SELECT w, plan, coalesce(a.v, 0) / m.v AS v FROM m LEFT JOIN (
-      SELECT CAST(date_trunc('week', d) AS DATE) AS w, plan, count(*) / 7.0 AS v FROM active GROUP BY ALL) a
+      SELECT CAST(date_trunc('week', d) AS DATE) AS w, plan, count(*) / 7.0 AS v FROM ({active}) GROUP BY ALL) a
       USING (w, plan)""",
     "signups": A_WEEK.replace("{v}", "sum(v)").replace("{source}", "{signed}"),
     "revenue": A_WEEK.replace("{v}", "sum(v)").replace("{source}", "{earned}"),
     "arpu": """SELECT w, plan, coalesce(r.v, 0) / a.v AS v FROM (
-      SELECT date_trunc('week', d) AS w, plan, count(DISTINCT user_id) AS v FROM ({active}) GROUP BY ALL) a
+      SELECT date_trunc('week', d) AS w, plan, count(DISTINCT user_id) AS v FROM ({visits}) GROUP BY ALL) a
       LEFT JOIN (SELECT date_trunc('week', d) AS w, plan, sum(v) AS v FROM ({earned}) GROUP BY ALL) r
       USING (w, plan)""",
     "p95_duration": """SELECT date_trunc('week', occurred_at) AS w, plan, quantile_cont(duration_ms, 0.95) AS v
@@ -139,8 +143,10 @@ def statement(kpi: str, variant: str, *, kept: bool = False) -> str:
     since = first - timedelta(days=BEFORE.get(kpi, {}).get(grain, 0))
     f = FILTER.format(of="") if variant == "day_f" else ""
     attempts = "attempts_all" if not f else "funnel"
-    told = {"since": since, "f": f, "own": "", "attempts": attempts}
-    sources = {name: text.format(**told) for name, text in (FROM_TABLES if kept else FROM_ROWS).items()}
+    plan = ", plan" if grain == "week" else ""
+    told = {"since": since, "f": f, "plan": plan, "own": "", "attempts": attempts}
+    texts = FROM_TABLES if kept else {**FROM_ROWS, "visits": VISITS}
+    sources = {name: text.format(**told) for name, text in texts.items()}
     spine = SPINE.format(first=first, last=LAST_DAY)
     return (WEEKLY if grain == "week" else DAILY)[kpi].format(**told, **sources, spine=spine, end=END)
 
@@ -148,7 +154,9 @@ def statement(kpi: str, variant: str, *, kept: bool = False) -> str:
 def keep(connection: duckdb.DuckDBPyConnection, since: date = ALWAYS) -> None:
     """Make the tables that questions share: of all rows the roll-ups, of a part's the shared scans."""
     for name, text in FROM_ROWS.items():
-        connection.execute(f"CREATE OR REPLACE TABLE kept_{name} AS {text.format(since=since, f='', own=OWN)}")
+        connection.execute(
+            f"CREATE OR REPLACE TABLE kept_{name} AS {text.format(since=since, f='', plan=', plan', own=OWN)}"
+        )
     text = FROM_ROWS["funnel"].format(since=since, f="", own="")
     connection.execute(f"CREATE OR REPLACE TABLE kept_attempts_all AS {text}")
 
