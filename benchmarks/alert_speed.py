@@ -1,23 +1,18 @@
-"""How long an evaluation takes: 200 KPIs, each told by 10 segments, thirteen months of days.
-
-Limits, CPU: 10 s; again, with nothing new, .8 s.
-
-python benchmarks/alert_speed.py [--kpis 200] [--segments 10]
-"""
+"""How long an evaluation takes: 200 KPIs, each told by 10 segments, thirteen months of days; again with nothing new."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.measures import Measure
+
+KPIS, SEGMENTS = 200, 10
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
 LAST_WEEK = "compare: same_period_last_week, thresholds: {critical: '< -30%'}, for: 2"
 RULES = {"expected_range": ["compare: expected_range"], "half of each": ["compare: expected_range", LAST_WEEK]}
@@ -48,37 +43,25 @@ def project(folder: Path, kpis: int, segments: int, rules: list[str]) -> None:
         )
 
 
-def main() -> int:
-    """Print CPU seconds, definitions read anew each time; 1 if a limit is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kpis", type=int, default=200)
-    parser.add_argument("--segments", type=int, default=10)
-    options = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
+def measured(scratch: Path) -> Iterator[Measure]:
+    """CPU seconds, definitions read anew each time."""
     from jobs.alerts.evaluate import evaluate
     from jobs.project.project import open_project
     from jobs.snapshots.message import dressed
     from jobs.sync import sync
 
-    worst, again = 0.0, 0.0
     for name, rules in RULES.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "p"
-            project(folder, options.kpis, options.segments, rules)
-            for _ in sync(open_project(folder), now=NOW):
-                pass
-            opened = open_project(folder)
-            opened.warehouse.companion(opened.reader().generation.id, "judged").unlink()  # the sync has judged, too
-            times = []
-            for _ in range(4):
-                cpu = time.process_time()
-                evaluate(open_project(folder), now=NOW, render=dressed)
-                times.append(time.process_time() - cpu)
-            worst, again = max(worst, times[0]), max(again, min(times[1:]))
-            told = f"{options.kpis} KPIs x {options.segments} segments, {name}"
-            print(f"{told}: {times[0]:.1f} s, again {min(times[1:]):.2f} s")
-    return 1 if worst > 10 or again > 0.8 else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        folder = scratch / name
+        project(folder, KPIS, SEGMENTS, rules)
+        for _ in sync(open_project(folder), now=NOW):
+            pass
+        opened = open_project(folder)
+        opened.warehouse.companion(opened.reader().generation.id, "judged").unlink()  # the sync has judged, too
+        times = []
+        for _ in range(4):
+            before = time.process_time()
+            evaluate(open_project(folder), now=NOW, render=dressed)
+            times.append(time.process_time() - before)
+        part = f"alerts, {KPIS} rules × {SEGMENTS} segments"
+        yield Measure(part, f"first evaluation, {name}", times[0], "s", 10.0)
+        yield Measure(part, f"again, no change, {name}", min(times[1:]), "s", 0.8)

@@ -1,21 +1,14 @@
-"""CPU of a rolling 28-day distinct count over 10M events: `kpi query`'s path against the best SQL written by hand.
-
-python benchmarks/rolling.py --scale 10M
-"""
+"""CPU of a rolling 28-day distinct count of a whole year: from rows by the product against the best SQL by hand."""
 
 from __future__ import annotations
 
-import argparse
-import resource
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.hand_sql import END
+from benchmarks.measures import Measure, best
+
 RUNS = 5
 # The linear method on days as numbers: each active day counts 28 days on, cut where the next one begins its own.
 INTERVALS = """
@@ -36,51 +29,25 @@ WITH days AS (
   SELECT d, 1 AS step FROM spans UNION ALL SELECT least(next, d + 28), -1 FROM spans
 )
 SELECT d, sum(sum(step)) OVER (ORDER BY d) FROM steps GROUP BY d"""
-# The usual way.
-RANGE_JOIN = """
-SELECT s.d, count(DISTINCT user_id) FROM (SELECT DISTINCT CAST(occurred_at AS DATE) AS d FROM events) s
-JOIN (SELECT DISTINCT user_id, CAST(occurred_at AS DATE) AS day FROM events) a ON a.day <= s.d AND a.day > s.d - 28
-GROUP BY s.d"""
+WAYS = {"intervals": INTERVALS, "lists": LISTS}
 
 
-def cpu(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """Least CPU seconds of a few runs, all threads."""
-    found = []
-    for _ in range(runs):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        work()
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(found)
-
-
-def main() -> None:
-    """Print one line for each way."""
-    from benchmarks.workload import END, load, make
+def measured(project: Any, scale: str) -> Iterator[Measure]:
+    """The ratio to the better of the two ways, and whether all days are equal."""
     from metrics.engine.answer import answer
     from metrics.engine.query import Query
 
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--scale", default="10M")
-    arguments.add_argument("--data", default="", help="A star that was made before.")
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(given.data) if given.data else make(given.scale, Path(folder))
-        project = load(data, Path(folder), kpis=("mau",))
-        reader, catalogue = project.reader(), project.catalogue(project.reader())
-        query = Query("mau", "day", end=END)
-        frame = answer(query, catalogue, reader, from_facts=True).frame
-        by_hand = {row[0].date(): int(row[1]) for row in reader.frame(INTERVALS).itertuples(index=False)}
-        same = all(int(row["value"]) == by_hand[row["period"].date()] for row in frame.to_dict("records"))
-        ours = cpu(lambda: answer(query, catalogue, reader, from_facts=True))
-        ways = {"intervals": INTERVALS, "lists": LISTS}
-        hand = {name: cpu(partial(reader.frame, text)) for name, text in ways.items()}
-        best = min(hand, key=lambda name: hand[name])
-        print(f"rolling 28-day distinct, {given.data or given.scale}: numbers {'equal' if same else 'DIFFER'}")
-        print(f"ours {ours:.3f} s CPU; by hand {', '.join(f'{name} {seconds:.3f}' for name, seconds in hand.items())}")
-        print(f"ratio to the best by hand ({best}) {ours / hand[best]:.2f} (limit 1.10 at 10M)")
-        print(f"range join {cpu(lambda: reader.frame(RANGE_JOIN), 1):.1f} s CPU")
-
-
-if __name__ == "__main__":
-    main()
+    part, reader, catalogue = f"rolling month, {scale}", project.warehouse.reader(), project.catalogue(project.reader())
+    query = Query("mau", "day", end=END)
+    frame = answer(query, catalogue, reader, from_facts=True).frame
+    by_hand = {f"{row[0]:%Y-%m-%d}": int(row[1]) for row in reader.frame(INTERVALS).itertuples(index=False)}
+    told = {f"{row['period']:%Y-%m-%d}": int(row["value"]) for row in frame.to_dict("records")}
+    wrong = sum(value != by_hand[day] for day, value in told.items() if day in by_hand)  # of days on which it moves
+    ours = best(lambda: answer(query, catalogue, reader, from_facts=True), RUNS)
+    hand = {name: best(partial(reader.frame, text), RUNS) for name, text in WAYS.items()}
+    fastest = min(hand, key=lambda name: hand[name])
+    yield Measure(part, "days, not equal to SQL by hand", wrong, "", 0)
+    beside = f"{ours:.2f} s beside {hand[fastest]:.2f} s ({fastest})"
+    yield Measure(
+        part, "from rows / the best by hand", ours / hand[fastest], "×", 1.1, beside, "" if scale == "10M" else "10M"
+    )

@@ -24,7 +24,7 @@ import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from benchmarks.refreshing import NEW_DAY, TIMES  # noqa: E402  (found by the line above)
+from benchmarks.syncing import NEW_DAY, TIMES  # noqa: E402  (found by the line above)
 from benchmarks.workload import PROJECT, make  # noqa: E402
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)

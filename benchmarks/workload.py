@@ -1,144 +1,48 @@
-"""The dashboard workload: 12 KPIs × 3 variants, each against SQL written by hand (benchmarks/README.md).
+"""The dashboard workload: 12 KPIs × 3 variants, each against SQL written by hand (hand_sql.py).
 
-    python benchmarks/workload.py --scale 1M
-
-The SQL below knows nothing of the engine. Where a number is not mature yet, it says NULL by its own condition.
+Each question is answered by the product from what is finished or kept, and from rows; by hand from rows one by one,
+with shared scans, and from roll-ups. All numbers have to be equal.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-PROJECT = Path(__file__).resolve().parent / "workload"
-LAST_DAY = date(2026, 11, 22)  # a Sunday: where the generator's data ends
-END = LAST_DAY + timedelta(days=1)
-DAYS, WEEKS = 90, 13
-KPIS = (
-    "dau",
-    "wau",
-    "mau",
-    "stickiness",
-    "signups",
-    "activation",
-    "retention_d7",
-    "funnel",
-    "revenue",
-    "arpu",
-    "p95_duration",
-    "nps",
-)
-VARIANTS = ("day", "day_f", "week_plan")
-FILTER = "{t}.platform = 'ios' AND {t}.country = 'US'"
+from benchmarks import hand_sql  # noqa: E402  (found by the line above)
+from benchmarks.hand_sql import DAYS, END, FIRST, FIRST_WEEK, KPIS, LAST_DAY, VARIANTS, WEEKS, Values  # noqa: E402
+from benchmarks.measures import BEST_OF, Measure, best, cpu_seconds  # noqa: E402
 
-# {e} filters events, {u} users. Daily: day, value. Weekly: week, plan, value.
-FIRST = END - timedelta(days=2 * DAYS)
-SPINE = f"(SELECT unnest(generate_series(DATE '{FIRST}', DATE '{LAST_DAY}', INTERVAL 1 DAY)) AS d)"
-FIRST_WEEK = END - timedelta(days=7 * WEEKS)
-WEEK_SPINE = f"(SELECT unnest(generate_series(DATE '{FIRST_WEEK}', DATE '{LAST_DAY}', INTERVAL 7 DAY)) AS w)"
-# One row for each sign-up: its day, its plan, whether it did it.
-ACTIVATED = """SELECT CAST(signed_up_at AS DATE) AS d, plan, CASE WHEN EXISTS (
-    SELECT 1 FROM events x WHERE x.user_id = u.user_id AND event_name = 'create_doc'
-      AND occurred_at >= signed_up_at AND occurred_at < signed_up_at + INTERVAL 7 DAY) THEN 1.0 ELSE 0 END AS did
-  FROM users u WHERE {u}"""
-CAME_BACK = """SELECT CAST(signed_up_at AS DATE) AS d, plan, CASE WHEN EXISTS (
-    SELECT 1 FROM events x WHERE x.user_id = u.user_id
-      AND CAST(occurred_at AS DATE) = CAST(signed_up_at AS DATE) + 7) THEN 1.0 ELSE 0 END AS did
-  FROM users u WHERE {u}"""
-# One row for each person and day of a first step: when it checked out, whether it paid.
-FUNNEL = """SELECT d, plan, CASE WHEN EXISTS (
-    SELECT 1 FROM events p WHERE p.user_id = two.user_id AND p.event_name = 'purchase'
-      AND p.occurred_at >= two.c_at AND p.occurred_at < two.first_at + INTERVAL 7 DAY) THEN 1.0 ELSE 0 END AS did
-FROM (
-  SELECT one.user_id, one.plan, one.d, one.first_at, min(c.occurred_at) AS c_at
-  FROM (SELECT user_id, {plan} AS plan, CAST(occurred_at AS DATE) AS d, min(occurred_at) AS first_at FROM events e
-        WHERE event_name = 'view_pricing' AND {e} GROUP BY ALL) one
-  LEFT JOIN events c ON c.user_id = one.user_id AND c.event_name = 'start_checkout' AND c.occurred_at >= one.first_at
-    AND c.occurred_at < one.first_at + INTERVAL 7 DAY
-  GROUP BY ALL) two"""
-SHARE = "SELECT d, CASE WHEN d + INTERVAL 8 DAY <= DATE '{end}' THEN avg(did) END FROM ({rows}) GROUP BY d"
-WEEK_SHARE = """SELECT w, plan, CASE WHEN w + INTERVAL 14 DAY <= DATE '{end}' THEN avg(did) END
-FROM (SELECT date_trunc('week', d) AS w, plan, did FROM ({rows})) GROUP BY w, plan"""
-ROWS = {"activation": ACTIVATED, "retention_d7": CAME_BACK, "funnel": FUNNEL}
-NPS = "100.0 * (count(*) FILTER (nps_score >= 9) - count(*) FILTER (nps_score <= 6)) / count(*)"
-DAILY = {
-    "dau": """SELECT d, count(DISTINCT user_id) FROM {spine}
-      LEFT JOIN events e ON CAST(occurred_at AS DATE) = d AND {e} GROUP BY d""",
-    "wau": """SELECT d, count(DISTINCT user_id) FROM {spine}
-      LEFT JOIN (SELECT DISTINCT user_id, CAST(occurred_at AS DATE) AS day FROM events e WHERE {e})
-      ON day <= d AND day > d - INTERVAL 7 DAY GROUP BY d""",
-    "mau": """SELECT d, count(DISTINCT user_id) FROM {spine}
-      LEFT JOIN (SELECT DISTINCT user_id, CAST(occurred_at AS DATE) AS day FROM events e WHERE {e})
-      ON day <= d AND day > d - INTERVAL 28 DAY GROUP BY d""",
-    "signups": """SELECT d, count(user_id) FROM {spine}
-      LEFT JOIN users u ON CAST(signed_up_at AS DATE) = d AND {u} GROUP BY d""",
-    "revenue": """SELECT d, coalesce(sum(amount), 0) FROM {spine}
-      LEFT JOIN (SELECT * FROM orders JOIN users u USING (user_id) WHERE {u}) ON CAST(ordered_at AS DATE) = d
-      GROUP BY d""",
-    "p95_duration": """SELECT CAST(occurred_at AS DATE), quantile_cont(duration_ms, 0.95) FROM events e
-      WHERE {e} GROUP BY 1""",
-    "nps": "SELECT CAST(submitted_at AS DATE), {nps} FROM feedback JOIN users u USING (user_id) WHERE {u} GROUP BY 1",
-    **dict.fromkeys(ROWS, SHARE),
-}
-WEEKLY = {
-    "dau": """SELECT w, plan, sum(n) / 7.0 FROM (
-      SELECT date_trunc('week', occurred_at) AS w, plan, CAST(occurred_at AS DATE) AS d, count(DISTINCT user_id) AS n
-      FROM events GROUP BY ALL) GROUP BY ALL""",
-    "wau": "SELECT date_trunc('week', occurred_at), plan, count(DISTINCT user_id) FROM events GROUP BY ALL",
-    "mau": """SELECT w, plan, count(DISTINCT user_id) FROM {weeks}
-      JOIN events ON occurred_at < w + INTERVAL 7 DAY AND occurred_at >= w - INTERVAL 21 DAY GROUP BY ALL""",
-    "signups": "SELECT date_trunc('week', signed_up_at), plan, count(*) FROM users GROUP BY ALL",
-    "revenue": """SELECT date_trunc('week', ordered_at), plan, sum(amount) FROM orders JOIN users USING (user_id)
-      GROUP BY ALL""",
-    "p95_duration": """SELECT date_trunc('week', occurred_at), plan, quantile_cont(duration_ms, 0.95) FROM events
-      GROUP BY ALL""",
-    "nps": """SELECT date_trunc('week', submitted_at), plan, {nps} FROM feedback JOIN users USING (user_id)
-      GROUP BY ALL""",
-    **dict.fromkeys(ROWS, WEEK_SHARE),
-}
+PROJECT = Path(__file__).resolve().parent / "workload"
 ZERO = ("dau", "wau", "mau", "signups", "revenue")  # an observed period without rows is 0, not unknown
-Values = dict[tuple[str, str], float | None]
+QUESTIONS = tuple((kpi, variant) for kpi in KPIS for variant in VARIANTS)
+Wrong = tuple[tuple[Any, float | None, float | None], ...]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One of the 36. wrong: (key, ours, by hand) of what differs; empty = equal. seconds: of our answer from rows."""
+    """One of the 36. wrong: (key, found, by hand from rows) of what differs; empty = equal. CPU seconds of each way."""
 
     kpi: str
     variant: str
     rows: int
-    wrong: tuple[tuple[Any, float | None, float | None], ...]
-    seconds: float
-
-
-def cpu_seconds() -> float:
-    """CPU of this process and its children so far, also of those that still run (the worker that computes SQL)."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total, tick = time.process_time() + ended.ru_utime + ended.ru_stime, os.sysconf("SC_CLK_TCK")
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
-            continue
-        if int(fields[1]) == os.getpid():
-            total += (int(fields[11]) + int(fields[12])) / tick
-    return total
+    wrong: Wrong
+    kept: float
+    facts: float
+    hand: float
+    rolled: float
 
 
 def make(scale: str, folder: Path) -> Path:
@@ -160,109 +64,132 @@ def load(data: Path, folder: Path, kpis: tuple[str, ...] = KPIS) -> Any:
         if path.stem not in kpis:
             path.unlink()
     project = open_project(folder / "project")
-    now = datetime(2026, 11, 23, 2, tzinfo=UTC)
-    *_, result = sync(project, now=now)
+    *_, result = sync(project, now=datetime(2026, 11, 23, 2, tzinfo=UTC))
     assert isinstance(result, SyncResult)
     assert not result.problems, result.problems
     return project
 
 
-def by_hand(connection: duckdb.DuckDBPyConnection, kpi: str, variant: str) -> Values:
-    """(period, segment) → value, by SQL of its own."""
-    if kpi == "stickiness":
-        return _divided(by_hand(connection, "dau", variant), by_hand(connection, "mau", variant))
-    if kpi == "arpu":
-        people = by_hand(connection, "wau" if variant == "week_plan" else "dau", variant)
-        return _divided(by_hand(connection, "revenue", variant), people)
-    e = FILTER.format(t="e") if variant == "day_f" else "true"
-    u = FILTER.format(t="u") if variant == "day_f" else "true"
-    plan = "plan" if variant == "week_plan" else "''"
-    rows = ROWS.get(kpi, "").format(e=e, u=u, plan=plan)
-    text = (WEEKLY if variant == "week_plan" else DAILY)[kpi].format(
-        e=e, u=u, end=END, spine=SPINE, weeks=WEEK_SPINE, nps=NPS, rows=rows
-    )
-    found: Values = {}
-    for row in connection.execute(text).fetchall():
-        segment = row[1] if variant == "week_plan" else ""
-        found[(f"{row[0]:%Y-%m-%d}", segment)] = None if row[-1] is None else float(row[-1])
-    return found
-
-
-def _divided(top: Values, bottom: Values) -> Values:
-    return {key: None if not bottom.get(key) else (top.get(key) or 0.0) / float(bottom[key] or 0) for key in bottom}
-
-
-def ours(project: Any, kpi: str, variant: str, *, from_facts: bool) -> tuple[Values, float]:
-    """The same from the engine, and CPU seconds that it took."""
+def asking(project: Any, kpi: str, variant: str, *, from_facts: bool) -> Callable[[], Any]:
+    """The question to the engine; what it returns can be called again and remembers no answer."""
     from metrics.engine.answer import answer
-    from metrics.engine.frames import known_value
     from metrics.engine.query import Filter, Query
 
-    where = (Filter("platform", ("ios",)), Filter("country", ("US",))) if variant == "day_f" else ()
     weekly = variant == "week_plan"
-    start = END - timedelta(days=7 * WEEKS if weekly else DAYS)
     query = Query(
         kpi,
         "week" if weekly else "day",
-        start,
+        END - timedelta(days=7 * WEEKS if weekly else DAYS),
         END,
         "plan" if weekly else None,
-        where,
+        (Filter("platform", ("ios",)), Filter("country", ("US",))) if variant == "day_f" else (),
         None if weekly else "previous_range",
     )
-    reader = project.reader()
-    catalogue = project.catalogue(reader)
-    before = cpu_seconds()
-    frame = answer(query, catalogue, reader, from_facts=from_facts).frame
-    seconds = cpu_seconds() - before
+    reader = project.warehouse.reader()
+    catalogue = project.catalogue(project.reader())
+    return lambda: answer(query, catalogue, reader, from_facts=from_facts)
+
+
+def ours(series: Any, variant: str) -> Values:
+    """(period, segment) → value of an answer, with the periods that it is compared with."""
+    from metrics.engine.frames import known_value
+
     found: Values = {}
-    for row in frame.to_dict("records"):
+    for row in series.frame.to_dict("records"):
         found[(f"{row['period']:%Y-%m-%d}", row["segment"])] = known_value(row["value"])
-        if not weekly:
+        if variant != "week_plan":
             earlier = row["period"] - pd.Timedelta(days=DAYS)
             found[(f"{earlier:%Y-%m-%d}", "")] = known_value(row["comparison"])
-    return found, seconds
+    return found
 
 
-def run(project: Any, data: Path) -> list[Outcome]:
-    """All 36, each from finished values (where there are any) and from rows."""
-    connection = duckdb.connect()
-    for table in ("users", "events", "orders", "feedback"):
-        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM '{data}/{table}/*.parquet'")
-    outcomes = []
-    for kpi in KPIS:
-        for variant in VARIANTS:
-            hand = by_hand(connection, kpi, variant)
-            wrong = []
-            for from_facts in (False, True):
-                found, seconds = ours(project, kpi, variant, from_facts=from_facts)
-                for key, value in found.items():
-                    want = hand.get(key, 0.0 if kpi in ZERO else None)
-                    if (value is None) != (want is None) or (
-                        value is not None and want is not None and not math.isclose(value, want, rel_tol=1e-9)
-                    ):
-                        wrong.append((key, value, want))
-            outcomes.append(Outcome(kpi, variant, len(found), tuple(wrong), seconds))
+def differing(found: Values, hand: Values, kpi: str, variant: str) -> Wrong:
+    """What is not as by hand in the periods asked for. One that is left out has no rows."""
+    wrong, absent = [], 0.0 if kpi in ZERO else None
+    first = f"{FIRST_WEEK if variant == 'week_plan' else FIRST}"
+    for key in sorted(k for k in found.keys() | hand.keys() if first <= k[0] <= f"{LAST_DAY}"):
+        value, want = found.get(key, absent), hand.get(key, absent)
+        if (value is None) != (want is None) or (
+            value is not None and want is not None and not math.isclose(value, want, rel_tol=1e-9)
+        ):
+            wrong.append((key, value, want))
+    return tuple(wrong)
+
+
+def run(project: Any, data: Path, runs: int = BEST_OF) -> list[Outcome]:
+    """All 36, each in the four ways that answer one question."""
+    connection, outcomes = hand_sql.connected(data), []
+    hand_sql.keep(connection)
+    for kpi, variant in QUESTIONS:
+        ways: dict[str, Callable[[], Any]] = {
+            "kept": asking(project, kpi, variant, from_facts=False),
+            "facts": asking(project, kpi, variant, from_facts=True),
+            "hand": _by_hand(connection, hand_sql.statement(kpi, variant)),
+            "rolled": _by_hand(connection, hand_sql.statement(kpi, variant, kept=True)),
+        }
+        hand = hand_sql.values(ways["hand"]())
+        answers = {way: ours(ways[way](), variant) for way in ("kept", "facts")}
+        answers["rolled"] = hand_sql.values(ways["rolled"]())
+        wrong = tuple(w for found in answers.values() for w in differing(found, hand, kpi, variant))
+        took = {way: best(ask, runs) for way, ask in ways.items()}
+        outcomes.append(Outcome(kpi, variant, len(answers["facts"]), wrong, **took))
     return outcomes
 
 
-def main() -> None:
-    """Print one line for each of the 36."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--scale", default="1M")
-    scale = arguments.parse_args().scale
-    with tempfile.TemporaryDirectory() as folder:
-        data = make(scale, Path(folder))
-        before = cpu_seconds()
-        project = load(data, Path(folder))
-        print(f"{scale} events, first sync {cpu_seconds() - before:.1f} s CPU")
-        outcomes = run(project, data)
-    for outcome in outcomes:
-        state = "equal" if not outcome.wrong else f"DIFFERS in {len(outcome.wrong)}, first {outcome.wrong[0]}"
-        print(f"{outcome.kpi:14} {outcome.variant:10} {outcome.rows:5} values  {outcome.seconds:6.3f} s CPU  {state}")
-    print(f"{sum(not o.wrong for o in outcomes)} of {len(outcomes)} equal to hand SQL")
-    sys.exit(any(o.wrong for o in outcomes))
+def _by_hand(connection: Any, text: str) -> Callable[[], pd.DataFrame]:
+    return lambda: connection.execute(text).df()
 
 
-if __name__ == "__main__":
-    main()
+def shared_scans(data: Path) -> float:
+    """CPU seconds of the 36 by hand where one pass over the rows that they need makes what they share."""
+    connection = hand_sql.connected(data)
+
+    def all_of_them() -> None:
+        hand_sql.keep(connection, FIRST - timedelta(days=27))
+        for kpi, variant in QUESTIONS:
+            connection.execute(hand_sql.statement(kpi, variant, kept=True)).df()
+
+    return best(all_of_them)
+
+
+def roll_ups(data: Path) -> float:
+    """CPU seconds of making the roll-ups of all rows."""
+    connection = hand_sql.connected(data)
+    before = cpu_seconds()
+    hand_sql.keep(connection)
+    return cpu_seconds() - before
+
+
+def measured(outcomes: list[Outcome], data: Path, scale: str) -> Iterator[Measure]:
+    """The 36 beside SQL by hand, and the 12 among them that have a filter."""
+    part, of = f"36 questions, {scale} events", "" if scale == "10M" else "10M"
+    wrong = [o for o in outcomes if o.wrong]
+    told = f"first: {wrong[0].kpi} {wrong[0].variant} {wrong[0].wrong[0]}" if wrong else "in every way of asking"
+    yield Measure(part, "of 36, not equal to SQL by hand", len(wrong), "", 0, told)
+    hand = sum(o.hand for o in outcomes)
+    rolled, shared = sum(o.rolled for o in outcomes), shared_scans(data)
+    yield Measure(part, "by hand, separate statements", hand, "s")
+    yield Measure(part, "by hand, shared scans / separate", shared / hand, "×")
+    yield Measure(part, "by hand, roll-ups / separate", rolled / hand, "×", None, f"made in {roll_ups(data):.1f} s")
+    yield Measure(part, "product / separate", sum(o.kept for o in outcomes) / hand, "×")
+    yield Measure(part, "product from rows / separate", sum(o.facts for o in outcomes) / hand, "×")
+    stored = [o for o in outcomes if o.variant != "day_f"]
+    yield Measure(part, "one of the 24 without filter", 1000 * sum(o.kept for o in stored) / len(stored), "ms")
+    some = [o for o in outcomes if o.variant == "day_f"]
+    hand, part = sum(o.hand for o in some), f"any filter, 12 questions, {scale}"
+    yield Measure(part, "by hand, from rows", hand, "s")
+    yield Measure(part, "by hand, roll-ups / rows", sum(o.rolled for o in some) / hand, "×")
+    yield Measure(part, "product / rows by hand", sum(o.kept for o in some) / hand, "×", 0.6, of=of)
+    yield Measure(part, "product from rows / rows by hand", sum(o.facts for o in some) / hand, "×", 1.3, of=of)
+
+
+def by_question(outcomes: list[Outcome]) -> str:
+    """CPU milliseconds of each of the 36."""
+    heads = f"{'KPI':14} {'variant':10} {'rows':>5} {'product':>8} {'its rows':>8} {'by hand':>8} {'roll-ups':>8}"
+    lines = [
+        f"{o.kpi:14} {o.variant:10} {o.rows:5} "
+        + " ".join(f"{1000 * seconds:8.1f}" for seconds in (o.kept, o.facts, o.hand, o.rolled))
+        + (f"  DIFFERS in {len(o.wrong)}, first {o.wrong[0]}" if o.wrong else "")
+        for o in outcomes
+    ]
+    return "\n".join([heads, *lines])

@@ -49,4 +49,3 @@ def test_the_plan_names_roll_ups(project: Builder) -> None:
     found = [(one["what"], one["state"], one["dimensions"], one["kpis"]) for one in told]
     assert found == [("sums", "new", ["platform"], ["n"]), ("people", "new", ["platform"], ["people"])]
     assert "kept for filters and the next sync" in run_cli("sync", "--full", "--explain", "--project", folder).stdout
-

@@ -1,4 +1,4 @@
-"""Measure what the acceptance limits speak of. CPU seconds, best of several runs, ratios within one run."""
+"""Whole commands with their imports, and a rerun of the overview: CPU seconds, medians, ratios within one run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.measures import Measure
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 RUNS = 7
+PART = "commands, the demo"
 NOW = "2026-11-23T02:30:00Z"  # the clock of the demo that whole commands run on: nothing comes in between
 # Whole commands with their children → most CPU seconds.
 COMMANDS = {"sync": 0.8, "snapshot take": 1.2, "list": 1.6, "validate": 1.6}
@@ -37,26 +39,32 @@ def cpu(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def whole_commands() -> dict[str, float]:
-    """Median CPU of each of COMMANDS on a demo of its own, after a sync that left nothing new."""
-    with tempfile.TemporaryDirectory() as folder:
-        cpu([*KPI, "demo", folder, "--now", NOW])
-        asked = {verb: [*KPI, *verb.split(), "--project", folder, "--now", NOW] for verb in COMMANDS}
-        cpu(asked["sync"])
-        return {verb: statistics.median(cpu(command) for _ in range(5)) for verb, command in asked.items()}
+def demo(folder: Path) -> float:
+    """Make the demo in a folder; CPU seconds of it. A sync after it leaves nothing new."""
+    took = cpu([*KPI, "demo", str(folder), "--now", NOW])
+    cpu([*KPI, "sync", "--project", str(folder), "--now", NOW])
+    return took
 
 
-def query_against_imports() -> tuple[float, float]:
+def whole_commands(folder: Path) -> dict[str, float]:
+    """Median CPU of each of COMMANDS on a demo."""
+    asked = {verb: [*KPI, *verb.split(), "--project", str(folder), "--now", NOW] for verb in COMMANDS}
+    return {verb: statistics.median(cpu(command) for _ in range(5)) for verb, command in asked.items()}
+
+
+def query_against_imports(folder: Path) -> tuple[float, float]:
     """Median CPU of `kpi query` and of importing its third-party modules, interleaved."""
-    code = LOADED.format(asked=ASKED)
+    asked = [*ASKED, "--project", str(folder)]
+    code = LOADED.format(asked=asked)
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     modules = "import " + ", ".join(out.rsplit("@", 1)[-1].split())
-    pairs = [(cpu([*KPI, *ASKED]), cpu([sys.executable, "-c", modules])) for _ in range(RUNS)]
+    pairs = [(cpu([*KPI, *asked]), cpu([sys.executable, "-c", modules])) for _ in range(RUNS)]
     return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
 
 
-def overview_script(reruns: int = 25) -> float:
+def overview_script(folder: Path, reruns: int = 25) -> float:
     """Median CPU seconds of one run of the overview's script (its thread), caches warm."""
+    os.environ["KPI_PROJECT"] = str(folder)
     from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
     from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
     from streamlit.testing.v1 import AppTest
@@ -78,13 +86,13 @@ def overview_script(reruns: int = 25) -> float:
     return statistics.median(found[-reruns:])
 
 
-def overview_on_the_server(reruns: int = 40) -> float:
+def overview_on_the_server(folder: Path, reruns: int = 40) -> float:
     """CPU seconds of the server for one rerun of the overview, asked by a real browser, caches warm."""
     from playwright.sync_api import sync_playwright
 
-    from tests.conftest import DEFAULT_DEMO, Server, chromium
+    from tests.conftest import Server, chromium
 
-    server = Server(DEFAULT_DEMO)
+    server = Server(folder)
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
@@ -110,15 +118,16 @@ def _server_cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
-    """Print one line per measure."""
-    for verb, seconds in whole_commands().items():
-        print(f"kpi {verb} {seconds:.2f} s CPU on the demo, children included (limit {COMMANDS[verb]})")
-    query, imports = query_against_imports()
-    print(f"kpi query {query:.3f} s CPU, imports {imports:.3f} s CPU, ratio {query / imports:.2f} (limit 1.20)")
-    print(f"overview rerun {overview_script() * 1000:.1f} ms CPU of its script (limit 15)")
-    print(f"overview rerun {overview_on_the_server() * 1000:.1f} ms CPU of the whole server, sockets included")
+def measured(folder: Path) -> Iterator[Measure]:
+    """Of the demo, made in a folder: commands with their children, and the overview's reruns."""
+    yield Measure(PART, "kpi demo", demo(folder), "s", 25.0)
+    for verb, seconds in whole_commands(folder).items():
+        yield Measure(PART, f"kpi {verb}{', nothing new' if verb == 'sync' else ''}", seconds, "s", COMMANDS[verb])
+    query, imports = query_against_imports(folder)
+    yield Measure(PART, "kpi query / its imports", query / imports, "×", 1.2, f"{query:.2f} s")
 
 
-if __name__ == "__main__":
-    main()
+def reruns(folder: Path) -> Iterator[Measure]:
+    """Of the overview, caches warm: the script's thread, and the server that a browser asks."""
+    yield Measure(PART, "overview rerun, its script", overview_script(folder) * 1000, "ms", 15.0)
+    yield Measure(PART, "overview rerun, the whole server", overview_on_the_server(folder) * 1000, "ms")
