@@ -22,6 +22,7 @@ from metrics.catalog.models.snapshot import Snapshot, default_snapshot
 from metrics.transforms import Transform
 
 ENGINE_VERSION = 2  # raise it when the engine's answer to the same definition changes
+GENERATIONS_KNOWN = 3
 # Keys that change no number, so they are outside the definition hash.
 WORDS = {
     "formerly",
@@ -100,6 +101,16 @@ class Catalogue:
         chosen = name or next(iter(known))
         require(chosen, list(known), kind="snapshot")
         return known[chosen]
+
+    def known(self, generation: str) -> dict[Any, Any]:
+        """What was worked out of these definitions and a generation, for whoever asks next: of the last few."""
+        if generation not in self._known and len(self._known) >= GENERATIONS_KNOWN:
+            self._known.clear()
+        return self._known.setdefault(generation, {})
+
+    @cached_property
+    def _known(self) -> dict[str, dict[Any, Any]]:
+        return {}
 
     @cached_property
     def measured(self) -> frozenset[str]:

@@ -232,8 +232,11 @@ def _values(
             hint="Leave out `total`, or all filters but one.",
         )
     definition = scope.catalogue.definition(kpi.name)
+    if any(published.id == generation.id for published in scope.reader.generations()):  # else rows may still come
+        scope = dataclasses.replace(scope, known=scope.catalogue.known(generation.id))
     if not from_facts:
-        scope = dataclasses.replace(scope, rollups=KeptRollups(scope.reader.rollups()))
+        kept = KeptRollups(scope.reader.rollups(), known=scope.known)
+        scope = dataclasses.replace(scope, rollups=kept)
     frame = types.facts(kpi, scope)
     if query.compare == "previous_range" and scope.grain == periods.TOTAL:
         span = scope.end - scope.start

@@ -151,6 +151,7 @@ class Scope:
     statements: list[str] = field(default_factory=list)
     shared: Shared | None = None  # with the other questions of a refresh
     rollups: KeptRollups | None = None  # None = rows are counted
+    known: dict[Any, Any] = field(default_factory=dict)  # see Catalogue.known
 
     def remembered(self, what: Any, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """The answer to `what` in this scope: computed once for all KPIs of one refresh."""

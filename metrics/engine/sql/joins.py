@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryRefused
@@ -44,7 +43,7 @@ def refuse_fan_out(dataset: Dataset, scope: Scope) -> None:
     """Raise QueryRefused if the key of a dataset that this one borrows of is not unique."""
     for name, (_, other) in dataset.borrowed().items():
         refuse_fan_out(other.reading(name.__eq__), scope)
-        known: dict[Any, pd.DataFrame] = {} if scope.shared is None else scope.shared.answers
+        known: dict[Any, Any] = scope.known if scope.shared is None else scope.shared.answers
         asked = ("fan_out", other.name)
         if asked not in known:
             known[asked] = scope.reader.frame(render(_twice(_alone(other)), scope.reader.dialect))

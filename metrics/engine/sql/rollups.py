@@ -71,12 +71,15 @@ class Touched:
 
 @dataclass
 class KeptRollups:
-    """Those of a generation, or of one in the making. touched: name → what was counted anew; read: which were."""
+    """Those of a generation, or of one in the making. touched: name → what was counted anew; read: which were.
+
+    known: (roll-up, name) → whether it would be made so now.
+    """
 
     rollups: Mapping[str, Rollup]
     touched: Mapping[str, Touched] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)
-    _known: dict[str, bool] = field(default_factory=dict)
+    known: dict[Any, Any] = field(default_factory=dict)
 
     def found(
         self, kind: str, key: Sequence[str], dimensions: Collection[str], counts: Collection[str], name: NameOf
@@ -86,9 +89,10 @@ class KeptRollups:
             about = About.of(rollup)
             same = rollup.relation and (about.kind, about.key) == (kind, tuple(key))
             if same and set(dimensions) <= set(about.dimensions) and set(counts) <= set(about.counts):
-                if rollup.name not in self._known:
-                    self._known[rollup.name] = name(about) == rollup.name
-                if self._known[rollup.name]:
+                key = "roll-up", rollup.name
+                if key not in self.known:
+                    self.known[key] = name(about) == rollup.name
+                if self.known[key]:
                     return rollup, about
         return None
 
