@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from connectors.warehouse.contract import COMPANIONS
 from connectors.warehouse.duckdb.generations import Generations
 from connectors.warehouse.duckdb.notes import SUM
 from jobs.project.project import open_project
@@ -149,8 +150,11 @@ def intact(project: Builder, number: int) -> None:
 
 def swept(project: Builder) -> None:
     generations = Generations(project.folder / "data")
-    left = [p.name for p in generations.folder.iterdir() if p.suffix not in (".duckdb", SUM)]
-    assert left == [] and len(list(generations.folder.iterdir())) <= 6
+    there = list(generations.folder.iterdir())
+    own, kept = (".duckdb", SUM), {path.stem for path in generations.published()}
+    beside = [p for p in there if p.suffix not in own]
+    assert {p.stem for p in beside} <= kept and {p.suffix[1:] for p in beside} <= {*COMPANIONS}, beside
+    assert len([p for p in there if p.suffix in own]) <= 6
     assert not list(generations.data.glob(".live-*"))
 
 
@@ -234,7 +238,7 @@ def test_a_disk_that_fills_up_in_mid_sync_leaves_the_live_generation(project: Bu
     assert run_cli("status", "--json", "--project", folder, env=environment).stdout == before
     put(project.folder, version(3))
     assert run_cli("sync", "--project", folder, env=environment).returncode == 0
-    kept = sorted(p.suffix for p in (small_disk / "data" / "generations").iterdir())
+    kept = sorted(p.suffix for p in (small_disk / "data" / "generations").iterdir() if p.suffix[1:] not in COMPANIONS)
     assert kept == [".duckdb", ".duckdb", SUM, SUM]
 
 
