@@ -156,3 +156,46 @@ def test_roll_ups_answer_what_is_filtered_by_their_dimensions(world: Builder) ->
     joined = {**question, "where": ["plan", "at_work"], "by": "plan", "grain": "week"}
     assert {same({**joined, "kpi": name}, world) for name in ("people", "total", "sum3", "weekly")} == {"rollup"}
     assert same({**joined, "kpi": "convert"}, world) == "facts"
+
+
+def small_project(folder: Any, filter_: str) -> Builder:
+    project = Builder(folder)
+    project.rows("events", events(SEED), dimensions="[platform, country]", primary_key="id", entity="user_id")
+    project.kpi("people", f"dataset: events\nagg: count_distinct\nexpr: user_id\nfilter: {filter_}")
+    project.kpi("total", f"dataset: events\nagg: sum\nexpr: amount\nfilter: {filter_}")
+    project.sync()
+    return project
+
+
+def test_what_asks_for_the_time_is_counted_from_rows(tmp_path: Any) -> None:
+    project = small_project(tmp_path / "project", "at < now() - INTERVAL 60 DAY")
+    question = {
+        "grain": "week",
+        "by": None,
+        "where": ["platform", "country"],
+        "values": [0, 1],
+        "start": 0,
+        "length": 30,
+    }
+    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"facts"}
+
+
+def test_a_roll_up_of_another_definition_is_not_taken(tmp_path: Any) -> None:
+    """A dimension that means something else is read from rows until the next sync."""
+    project = small_project(tmp_path / "project", "amount > 3")
+    question = {
+        "grain": "week",
+        "by": None,
+        "where": ["platform", "country"],
+        "values": [0, 1],
+        "start": 0,
+        "length": 30,
+    }
+    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"rollup"}
+    path = project.folder / "datasets" / "events.yml"
+    path.write_text(path.read_text().replace("[platform, country]", "{platform: \"'web'\", country: country}"))
+    project._opened = None
+    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"facts"}
+    project.sync()
+    project._opened = None
+    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"rollup"}
