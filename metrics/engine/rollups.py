@@ -16,6 +16,7 @@ from sqlglot import exp
 from connectors.errors import DiskFull, KpiError
 from connectors.warehouse.contract import DatasetState, Rollup, Staging
 from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine import periods, types
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, Span, union
 from metrics.engine.query import Scope, Shared
@@ -216,23 +217,33 @@ def _wanted(catalogue: Catalogue, datasets: set[str]) -> Iterator[Wanted]:
     """The roll-ups of these datasets that KPIs ask for; of many conditions or parts several."""
     found: dict[tuple[str, Key], list[Wanted]] = {}
     for name, kpi in catalogue.kpis.items():
-        asked: list[tuple[Wanted, int]] = []
-        for people in types.people_kept(kpi, catalogue):
-            conditions = dict.fromkeys(people.conditions)
-            asked.append((Wanted("people", people.key, people.dataset, people, conditions), MOST_CONDITIONS))
-        for sums, _ in types.sums(kpi, catalogue):
-            asked.append((Wanted("sums", (sums.dataset,), sums.dataset, None, _parts(sums)), MOST_PARTS))
-        for measure in types.values_kept(kpi, catalogue):
-            key, conditions = (measure.dataset, measure.expr), dict.fromkeys([measure.filter])
-            asked.append((Wanted("values", key, measure.dataset, None, conditions), MOST_CONDITIONS))
+        try:
+            asked, offered = _asked(kpi, catalogue), catalogue.dimensions_of(kpi)
+        except Exception as error:  # who computes it is told
+            log.info("%s asks for no roll-up: %s", name, error)
+            continue
         for one, most in asked:
             if one.dataset in datasets:
                 into = _place(found.setdefault((one.kind, one.key), []), one, most)
                 own = catalogue.datasets[one.dataset].dimensions
-                into.dimensions.update(dict.fromkeys(d for d in catalogue.dimensions_of(kpi) if d in own))
+                into.dimensions.update(dict.fromkeys(d for d in offered if d in own))
                 into.kpis[name] = None
     for several in found.values():
         yield from several
+
+
+def _asked(kpi: KpiCommon, catalogue: Catalogue) -> list[tuple[Wanted, int]]:
+    """What one KPI asks for, and how many counts such a roll-up has at the most."""
+    asked: list[tuple[Wanted, int]] = []
+    for people in types.people_kept(kpi, catalogue):
+        conditions = dict.fromkeys(people.conditions)
+        asked.append((Wanted("people", people.key, people.dataset, people, conditions), MOST_CONDITIONS))
+    for sums, _ in types.sums(kpi, catalogue):
+        asked.append((Wanted("sums", (sums.dataset,), sums.dataset, None, _parts(sums)), MOST_PARTS))
+    for measure in types.values_kept(kpi, catalogue):
+        key, conditions = (measure.dataset, measure.expr), dict.fromkeys([measure.filter])
+        asked.append((Wanted("values", key, measure.dataset, None, conditions), MOST_CONDITIONS))
+    return asked
 
 
 def _place(several: list[Wanted], one: Wanted, most: int) -> Wanted:

@@ -199,3 +199,22 @@ def test_a_roll_up_of_another_definition_is_not_taken(tmp_path: Any) -> None:
     project.sync()
     project._opened = None
     assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"rollup"}
+
+
+def test_a_kpi_that_fails_to_say_what_it_asks_for_costs_no_other_its_roll_up(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metrics.engine import types
+
+    real = types.sums
+
+    def failing(kpi: Any, catalogue: Any) -> Any:
+        if kpi.name == "total":
+            raise KeyError("total")
+        return real(kpi, catalogue)
+
+    monkeypatch.setattr(types, "sums", failing)
+    project = small_project(tmp_path / "project", "amount > 3")
+    assert [one.about["kind"] for one in project.open().reader().rollups().values()] == ["people"]
+    counted = project.values("total", grain="month", facts=True)
+    assert len(counted) == 3 and project.values("total", grain="month") == pytest.approx(counted)
