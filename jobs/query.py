@@ -10,6 +10,12 @@ from metrics.engine.answer import answer
 from metrics.engine.periods import parse_day
 from metrics.engine.query import Filter, Query, Series
 
+LEVELS = {
+    "stored": "finished values of this generation",
+    "rollup": "roll-ups of this generation, which count the same rows",
+    "facts": "facts",
+}
+
 
 def make_query(
     kpi: str,
@@ -62,6 +68,5 @@ def explain(project: Project, query: Query, *, words: bool) -> str:
         return ";\n\n".join(statements) + ";"
     found = origin(query.kpi, catalogue, reader, project.sync_log.runs(), project.sources.by_table())
     lines = [f"{label}: {text}" for label, text in found.facts]
-    level = answer(query, catalogue, reader).level
-    lines.append(f"Answered from: {'finished values of this generation' if level == 'stored' else 'facts'}")
+    lines.append(f"Answered from: {LEVELS[answer(query, catalogue, reader).level]}")
     return "\n".join([*lines, "", *statements])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.query import explain, make_query
 from metrics.engine import rollups
 from metrics.engine.query import Filter
 from tests.conftest import Builder
@@ -178,6 +179,11 @@ def test_what_asks_for_the_time_is_counted_from_rows(tmp_path: Any) -> None:
         "length": 30,
     }
     assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"facts"}
+
+
+def test_where_a_number_comes_from_names_roll_ups(world: Builder) -> None:
+    query = make_query("people", "week", (None, None), None, ["platform=web", "country=DE"], None, None)
+    assert "Answered from: roll-ups of this generation" in explain(world.open(), query, words=True)
 
 
 def test_a_roll_up_of_another_definition_is_not_taken(tmp_path: Any) -> None:
