@@ -36,6 +36,7 @@ NAMED_ONLY = {
     "metrics/catalog/sql_functions.py",
     "metrics/catalog/sql_guard.py",
     "tests/catalog/test_catalogue.py",
+    "tests/engine/test_rollups.py",
     "tests/warehouse/duckdb/test_functions.py",
     "tests/test_clock.py",
     "tests/operations/test_fuzz_definitions.py",
