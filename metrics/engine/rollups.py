@@ -46,6 +46,10 @@ MOST_CONDITIONS, MOST_PARTS = 12, 60  # of one roll-up
 SAMPLED_DAYS = {"people": 3, "values": 31}  # that tell whether one promises to be small
 FAIR = 1.3  # how much more such a sample may have: less repeats itself in few days than in all
 CALLED = "roll-ups"  # whose the costs are
+# Types of values whose medians and percentiles an engine tells as DOUBLE.
+EXACT = frozenset(
+    ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "DOUBLE"]
+)
 # Of a definition that asks for the time or for chance, what was counted yesterday is not what would be counted today.
 UNSTEADY = re.compile(
     r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp)\b", re.I
@@ -118,12 +122,16 @@ class RefreshedRollups:
             try:
                 touched = wanted.touched(self._scope.catalogue, self._days)
                 rollup = None if touched is None else self._held(wanted, before)
+                if rollup and touched and not self._same_types(wanted, rollup):
+                    rollup = None
                 state, span = ("held" if rollup else "new"), None
                 if rollup is None:
                     rollup = self._made(wanted)
                 elif touched and rollup.relation:
                     state, span = "renewed", (touched[0][0], touched[-1][1])
                     anew[rollup.name] = self._renewed(wanted, rollup, span)
+                    if not anew[rollup.name].relation:  # it has become too large
+                        rollup = dataclasses.replace(rollup, relation="")
                 held[rollup.name] = rollup
                 state, seconds = state if rollup.relation else "none", time.perf_counter() - started
                 self.done.append(RefreshedRollup(wanted, About.of(rollup), state, span, seconds))
@@ -143,7 +151,7 @@ class RefreshedRollups:
             same = (about.kind, about.key) == (wanted.kind, wanted.key) and set(wanted.counts) <= set(about.counts)
             if not same or not set(wanted.dimensions) <= {*about.dimensions, *about.many}:
                 continue
-            if named(wanted.select(about, self._reading(wanted, ALWAYS))) == rollup.name:
+            if named(about, wanted.select(about, self._reading(wanted, ALWAYS))) == rollup.name:
                 return rollup
         return None
 
@@ -156,10 +164,25 @@ class RefreshedRollups:
     def _made(self, wanted: Wanted) -> Rollup:
         """A new one; of nearly as many rows as there are, or of SQL that asks for the time, none is kept."""
         about, select = self.of_all(wanted)
-        name, most = named(select), self._most(wanted)
-        if not about.counts or UNSTEADY.search(render(select, DUCKDB)) or not self._promises(wanted, about, most):
+        name, most = named(about, select), self._most(wanted)
+        fit = about.counts and not UNSTEADY.search(render(select, DUCKDB)) and self._is_exact(wanted, select)
+        if not fit or not self._promises(wanted, about, most):
             most = -1
         return Rollup(name, self._kept(name, about.as_dict(), select, most), about.as_dict())
+
+    def _is_exact(self, wanted: Wanted, select: exp.Select) -> bool:
+        """Whether medians of the values are those of the rows: of a DECIMAL or FLOAT an engine rounds them."""
+        return wanted.kind != "values" or self._types(select)["value"] in EXACT
+
+    def _same_types(self, wanted: Wanted, rollup: Rollup) -> bool:
+        """Whether its columns would have these types now: a column of a table may have become wider."""
+        if not rollup.relation:
+            return True
+        kept = exp.select("*").from_(exp.to_table(rollup.relation, dialect=DUCKDB))
+        return self._types(kept) == self._types(wanted.select(About.of(rollup), self._reading(wanted, ALWAYS)))
+
+    def _types(self, select: exp.Select) -> dict[str, str]:
+        return dict(self._staging.columns(render(select, self._staging.dialect)))
 
     def _promises(self, wanted: Wanted, about: About, most: int) -> bool:
         """Whether the last days' part of it has few enough of their rows: of many, the making of all is spared."""

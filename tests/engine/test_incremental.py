@@ -205,7 +205,7 @@ class History:
         catalogue, states = opened.catalogue(reader), reader.dataset_states(reader.generation.sequence)
         days = dict.fromkeys(catalogue.datasets)
         anew = rollups.RefreshedRollups(cast("Staging", reader), catalogue, states, days)
-        made = {named(select): render(select, "duckdb") for _, select in map(anew.of_all, anew.wanted)}
+        made = {named(about, select): render(select, "duckdb") for about, select in map(anew.of_all, anew.wanted)}
         kept = reader.rollups()
         assert kept.keys() == made.keys()
         for name, rollup in kept.items():

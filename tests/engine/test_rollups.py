@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from typing import Any
 
@@ -224,3 +225,86 @@ def test_a_kpi_that_fails_to_say_what_it_asks_for_costs_no_other_its_roll_up(
     assert [one.about["kind"] for one in project.open().reader().rollups().values()] == ["people"]
     counted = project.values("total", grain="month", facts=True)
     assert len(counted) == 3 and project.values("total", grain="month") == pytest.approx(counted)
+
+
+def differing(project: Builder, kpis: list[str], grain: str = "month") -> list[str]:
+    """KPIs whose answers with a filter are not what rows say."""
+    where = (Filter("platform", ("web", "ios", "(none)")),)
+    project._opened = None
+    told = {
+        name: [project.values(name, grain=grain, where=where, facts=facts) for facts in (False, True)] for name in kpis
+    }
+    return [name for name, (kept, rows) in told.items() if kept != pytest.approx(rows, nan_ok=True)]
+
+
+def changed(project: Builder, frame: pd.DataFrame, table: str = "events") -> None:
+    path = project.folder / "files" / f"{table}.parquet"
+    frame.to_parquet(path, index=False)
+    stamp = path.stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(stamp, stamp))
+    project.sync()
+
+
+def test_two_roll_ups_of_one_sql_keep_all_their_days(tmp_path: Any) -> None:
+    """Expressions that differ in how they are written only, and conversions that differ in their names only."""
+    project = Builder(tmp_path / "project")
+    frame = events(SEED)
+    project.rows("events", frame, dimensions="[platform]", primary_key="id", entity="user_id")
+    project.kpi("m1", "dataset: events\nagg: median\nexpr: amount*2")
+    project.kpi("m2", "dataset: events\nagg: median\nexpr: amount * 2")
+    convert = "type: conversion\ndataset: events\nbase: amount > 20\nconversion: amount < 5\nwindow: 3 days"
+    project.kpi("c1", convert)
+    project.kpi("c2", convert)
+    project.sync()
+    for amount in (7.0, 9.0):
+        last = frame["at"].idxmax()
+        frame.loc[last, "amount"] = amount
+        changed(project, frame)
+        assert differing(project, ["m1", "m2", "c1", "c2"]) == []
+        stored = [
+            {f: project.values(n, grain="month", facts=f) for f in (False, True)} for n in ("m1", "m2", "c1", "c2")
+        ]
+        assert all(one[False] == pytest.approx(one[True], nan_ok=True) for one in stored)
+
+
+def test_medians_of_decimals_are_those_of_rows(tmp_path: Any) -> None:
+    project = Builder(tmp_path / "project")
+    frame = events(SEED).dropna(subset=["amount"])
+    project.rows("events", frame, dimensions="[platform]", entity="user_id")
+    project.kpi("exact", "dataset: events\nagg: median\nexpr: CAST(amount AS DECIMAL(10, 2))")
+    project.kpi("narrow", "dataset: events\nagg: percentile\npercentile: 0.9\nexpr: CAST(amount AS FLOAT)")
+    project.kpi("whole", "dataset: events\nagg: percentile\npercentile: 0.9\nexpr: CAST(amount AS INTEGER)")
+    project.sync()
+    assert differing(project, ["exact", "narrow", "whole"]) == []
+    kept = {one.about["key"][1] for one in project.open().reader().rollups().values() if one.relation}
+    assert kept == {"CAST(amount AS INTEGER)"}
+
+
+def test_a_column_that_becomes_wider_makes_its_roll_ups_anew(tmp_path: Any) -> None:
+    project = Builder(tmp_path / "project")
+    frame = events(SEED).assign(amount=lambda rows: rows["amount"].fillna(0).astype("int64"))
+    project.rows("events", frame, dimensions="[platform]", primary_key="id", entity="user_id")
+    project.kpi("total", "dataset: events\nagg: sum\nexpr: amount")
+    project.kpi("median", "dataset: events\nagg: median\nexpr: amount")
+    project.sync()
+    wide = frame.assign(amount=frame["amount"].astype("float64"))
+    wide.loc[wide["at"].nlargest(3).index, "amount"] = [0.25, 1.5, 2.75]
+    for _ in range(2):
+        changed(project, wide)
+        assert differing(project, ["total", "median"]) == []
+        wide.loc[wide["at"].idxmax(), "amount"] = 3.125
+
+
+def test_rows_of_the_year_one_are_counted(tmp_path: Any) -> None:
+    project = Builder(tmp_path / "project")
+    (project.folder / "files" / "events.csv").write_text(
+        "at,user_id,platform\n0001-01-01 00:00:00,9,web\n2026-11-01 10:00:00,1,web\n2026-11-02 10:00:00,2,ios\n"
+    )
+    project.source("- {name: events, type: files, table: events, path: files/events.csv}")
+    body = "time_dimension: at\nentity: user_id\ndimensions: [platform]\n"
+    project.write("datasets", "events", f"name: events\nsource: events\n{body}")
+    project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id\ngrains: [day, year]")
+    project.sync()
+    where = (Filter("platform", ("web",)),)
+    kept, rows = (project.values("people", grain="total", where=where, facts=facts) for facts in (False, True))
+    assert kept == rows

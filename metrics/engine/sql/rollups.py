@@ -139,9 +139,10 @@ def values_select(about: About, reading: Reading) -> exp.Select:
     return trees.assembled(exp.select(exp.column("at").as_("day"), *names).from_("added_up"), added_up=rows)
 
 
-def named(select: exp.Query) -> str:
-    """The name of the roll-up that a SELECT over `ALWAYS` makes."""
-    return hashlib.sha256(f"{VERSION}\n{render(select, DUCKDB)}".encode()).hexdigest()[:24]
+def named(about: About, select: exp.Query) -> str:
+    """The name of the roll-up that a SELECT over `ALWAYS` makes. Two of other keys are two, though their SQL is one."""
+    said = "\n".join([str(VERSION), about.kind, *about.key, render(select, DUCKDB)])
+    return hashlib.sha256(said.encode()).hexdigest()[:24]
 
 
 def part_as_text(part: Part) -> str:
@@ -199,9 +200,10 @@ def _people(
     kept, always = reading.scope.rollups, reading.within(*ALWAYS)
 
     def name(about: About) -> str:
-        return named(people_select(people, about, always))
+        return named(about, people_select(people, about, always))
 
-    return kept.found("people", people.key, dimensions, conditions, name) if kept else None
+    within = kept is not None and reading.scope.start >= ALWAYS[0]
+    return kept.found("people", people.key, dimensions, conditions, name) if kept and within else None
 
 
 def people_of(measure: Measure, scope: Scope) -> exp.Select | None:
@@ -224,9 +226,9 @@ def sums_rows(reading: Reading, dimensions: Sequence[str], parts: Mapping[Part, 
     """What `added_up` selects of days, of a roll-up; None: rows tell."""
     kept, always = reading.scope.rollups, reading.within(*ALWAYS)
     texts = {part_as_text(part): name for part, name in parts.items()}
-    if not kept or reading.scope.grain != "day":
+    if not kept or reading.scope.grain != "day" or reading.scope.start < ALWAYS[0]:
         return None
-    found = kept.found("sums", [reading.dataset_name], dimensions, texts, lambda a: named(sums_select(a, always)))
+    found = kept.found("sums", [reading.dataset_name], dimensions, texts, lambda a: named(a, sums_select(a, always)))
     if not found:
         return None
     rollup, about = found
@@ -262,10 +264,10 @@ def sums_of(sums: Sums, scope: Scope) -> Days | None:
 def values_of(measure: Measure, scope: Scope) -> exp.Query | None:
     """SELECT `segment`, `value`, `day` (a month's first) and how often it is there, `rows`; None: rows tell."""
     dataset, asked, kept = scope.catalogue.datasets[measure.dataset], _asked(scope), scope.rollups
-    if not kept or scope.entities or scope.grain not in MADE_OF_MONTHS or scope.start >= scope.end:
+    if not kept or scope.entities or scope.grain not in MADE_OF_MONTHS or not ALWAYS[0] <= scope.start < scope.end:
         return None
     key, always = (measure.dataset, measure.expr), Reading("", dataset, scope, "day", *ALWAYS)
-    found = kept.found("values", key, asked, [measure.filter], lambda about: named(values_select(about, always)))
+    found = kept.found("values", key, asked, [measure.filter], lambda a: named(a, values_select(a, always)))
     if not found:
         return None
     rollup, about = found
