@@ -107,7 +107,7 @@ def test_a_job_after_the_sync(shop: Builder, told: Told, monkeypatch: pytest.Mon
 
 
 def test_a_rule(shop: Builder, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, "jobs.alerts.evaluate.observe")
+    failing(monkeypatch, "metrics.alerts.observe.observe")
     shop.sync(day(6))
     assert unexpected(told())["message"] == "rule k.low cannot be judged"
 

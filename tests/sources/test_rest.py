@@ -323,7 +323,7 @@ def test_what_waits_goes_when_it_is_published(project: Builder, monkeypatch: pyt
     waiting.write_text("{}")
     project.sync(dry_run=True)
     assert waiting.exists(), "a dry run publishes nothing"
-    monkeypatch.setattr("jobs.sync.refresh", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("metrics.engine.refresh.refresh", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         project.sync()
     assert waiting.exists(), "it died before it published"

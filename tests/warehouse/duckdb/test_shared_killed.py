@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from connectors.warehouse.contract import COMPANIONS
 from connectors.warehouse.duckdb.notes import SHARED, SUM, noted
 from tests.conftest import KPI, ROOT, Builder
 from tests.sampling import SEED, cases
@@ -60,7 +61,7 @@ class Days:
         assert {check.state for check in self.project.open().warehouse.check()} == {"ok"}
         kept = sorted(folder.glob("*.duckdb"))
         assert {path.stem for path in folder.iterdir()} == {path.stem for path in kept} and len(kept) <= 3
-        assert {path.suffix for path in folder.iterdir()} <= {".duckdb", SUM, SHARED}
+        assert {path.suffix for path in folder.iterdir()} <= {".duckdb", SUM, SHARED, *(f".{of}" for of in COMPANIONS)}
         for path in kept:
             note = noted(path)
             assert note is not None and note.shared
