@@ -41,7 +41,7 @@ from metrics.engine.sql.sums import Sums
 log = logging.getLogger(__name__)
 LEAST_ROWS = 20_000  # of a dataset: fewer are read as quickly
 MOST_KEPT = 0.5  # of the rows that it stands for, where these need no join
-MOST_ROWS = 20_000_000  # of one roll-up: its first making is held in memory
+MOST_ROWS = 20_000_000  # of one roll-up
 MOST_CONDITIONS, MOST_PARTS = 12, 60  # of one roll-up
 SAMPLED_DAYS = {"people": 3, "values": 31}  # that tell whether one promises to be small
 FAIR = 1.3  # how much more such a sample may have: less repeats itself in few days than in all

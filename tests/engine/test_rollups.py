@@ -169,17 +169,15 @@ def small_project(folder: Any, filter_: str) -> Builder:
     return project
 
 
+def levels(project: Builder) -> set[str]:
+    """What answers the KPIs of `small_project` with two filters."""
+    asked = {"grain": "week", "by": None, "where": ["platform", "country"], "values": [0, 1], "start": 0, "length": 30}
+    return {same({**asked, "kpi": name}, project) for name in ("people", "total")}
+
+
 def test_what_asks_for_the_time_is_counted_from_rows(tmp_path: Any) -> None:
     project = small_project(tmp_path / "project", "at < now() - INTERVAL 60 DAY")
-    question = {
-        "grain": "week",
-        "by": None,
-        "where": ["platform", "country"],
-        "values": [0, 1],
-        "start": 0,
-        "length": 30,
-    }
-    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"facts"}
+    assert levels(project) == {"facts"}
 
 
 def test_where_a_number_comes_from_names_roll_ups(world: Builder) -> None:
@@ -190,22 +188,14 @@ def test_where_a_number_comes_from_names_roll_ups(world: Builder) -> None:
 def test_a_roll_up_of_another_definition_is_not_taken(tmp_path: Any) -> None:
     """A dimension that means something else is read from rows until the next sync."""
     project = small_project(tmp_path / "project", "amount > 3")
-    question = {
-        "grain": "week",
-        "by": None,
-        "where": ["platform", "country"],
-        "values": [0, 1],
-        "start": 0,
-        "length": 30,
-    }
-    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"rollup"}
+    assert levels(project) == {"rollup"}
     path = project.folder / "datasets" / "events.yml"
     path.write_text(path.read_text().replace("[platform, country]", "{platform: \"'web'\", country: country}"))
     project._opened = None
-    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"facts"}
+    assert levels(project) == {"facts"}
     project.sync()
     project._opened = None
-    assert {same({**question, "kpi": name}, project) for name in ("people", "total")} == {"rollup"}
+    assert levels(project) == {"rollup"}
 
 
 def test_a_kpi_that_fails_to_say_what_it_asks_for_costs_no_other_its_roll_up(

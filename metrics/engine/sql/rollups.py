@@ -89,10 +89,10 @@ class KeptRollups:
             about = About.of(rollup)
             same = rollup.relation and (about.kind, about.key) == (kind, tuple(key))
             if same and set(dimensions) <= set(about.dimensions) and set(counts) <= set(about.counts):
-                key = "roll-up", rollup.name
-                if key not in self.known:
-                    self.known[key] = name(about) == rollup.name
-                if self.known[key]:
+                asked = "roll-up", rollup.name
+                if asked not in self.known:
+                    self.known[asked] = name(about) == rollup.name
+                if self.known[asked]:
                     return rollup, about
         return None
 
