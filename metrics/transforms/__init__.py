@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import inspect
 import types
 import typing
@@ -90,18 +89,31 @@ _loaded: dict[tuple[str, str], Callable[..., Any]] = {}
 
 def _function(name: str, path: Path, code: str) -> Callable[..., Any]:
     if (name, code) not in _loaded:
-        spec = importlib.util.spec_from_file_location(f"kpi_transform_{name}", path)
-        assert spec is not None and spec.loader is not None
-        module: types.ModuleType = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # a broken file of an analyst is their finding, not our crash
-            raise TransformError(f"{type(error).__name__}: {error}", where=str(path)) from error
-        function = getattr(module, name, None)
+        function = getattr(_module(name, path, code), name, None)
         if not callable(function):
             raise TransformError(f"has no function '{name}'", where=str(path), hint=f"Write def {name}(values, …).")
         _loaded[(name, code)] = function
     return _loaded[(name, code)]
+
+
+def _module(name: str, path: Path, code: str) -> types.ModuleType:
+    """The module of exactly the text that `code` is the hash of.
+
+    Not by Python's import system: its kept bytecode is told from an older text by size and whole seconds only, so that
+    a file saved twice within a second would go on as it was.
+    """
+    module = types.ModuleType(f"kpi_transform_{name}")
+    module.__file__ = str(path)
+    try:
+        text = path.read_bytes()
+        if _hash(text) != code:
+            raise TransformError("was changed while it was read", where=str(path), hint="Ask again.")
+        exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - analysts' code is what is asked for
+    except TransformError:
+        raise
+    except Exception as error:  # a broken file of an analyst is their finding, not our crash
+        raise TransformError(f"{type(error).__name__}: {error}", where=str(path)) from error
+    return module
 
 
 def _options_of(name: str, path: Path) -> dict[str, inspect.Parameter]:
@@ -149,7 +161,11 @@ def known_transforms(
 
 
 def _transform(path: Path, code: bytes, limits: Limits | None = None) -> Transform:
-    return Transform(path.stem, path, hashlib.sha256(code).hexdigest()[:12], limits)
+    return Transform(path.stem, path, _hash(code), limits)
+
+
+def _hash(code: bytes) -> str:
+    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def misfits(name: str, path: Path, code: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import typing
 from math import nan
 from pathlib import Path
@@ -66,3 +67,23 @@ def test_options_are_read_as_the_function_has_them(name: str) -> None:
     hints = typing.get_type_hints(function)
     stated = list(inspect.signature(function).parameters.values())[1:]
     assert _options_of(name, KNOWN[name].path) == {p.name: p.replace(annotation=hints[p.name]) for p in stated}
+
+
+def test_a_file_saved_again_within_the_second_is_what_runs(tmp_path: Path) -> None:
+    """Of the same size and time as before: only the text tells."""
+    written = tmp_path / "doubled.py"
+    for factor in (2, 3, 4):
+        written.write_text(f"def doubled(values):\n    return values * {factor}\n")
+        os.utime(written, (1_790_000_000, 1_790_000_000))
+        found = known_transforms(tmp_path)[0]["doubled"]
+        assert found.apply(series([1.0]), {}).tolist() == [factor]
+    assert list(tmp_path.iterdir()) == [written]  # nothing is left beside an analyst's file
+
+
+def test_a_file_that_changed_since_its_hash_was_taken_is_not_run(tmp_path: Path) -> None:
+    written = tmp_path / "doubled.py"
+    written.write_text("def doubled(values):\n    return values * 5\n")
+    found = known_transforms(tmp_path)[0]["doubled"]
+    written.write_text("def doubled(values):\n    return values * 9\n")
+    with pytest.raises(TransformError, match="changed while it was read"):
+        found.apply(series([1.0]), {})
