@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metrics.engine.together import named
+
 Grid = np.ndarray[Any, Any]  # segments × periods
 
 
@@ -45,6 +47,23 @@ class Days:
             np.logical_or.reduceat(self.rows, starts, axis=1),
             {name: _added(values, ways[name], self.columns["n"], starts) for name, values in self.columns.items()},
         )
+
+
+def joined(several: Mapping[str, Days | None]) -> Days | None:
+    """The same days of several dimensions as one grid, by the names of their segments; None if one is lacking."""
+    known = {dimension: days for dimension, days in several.items() if days is not None}
+    if not known or len(known) < len(several):
+        return None
+    first, *others = known.values()
+    if any(not days.index.equals(first.index) for days in others):
+        return None
+    names = [named(days.segments, dimension, len(days.segments)) for dimension, days in known.items()]
+    return Days(
+        np.concatenate(names),
+        first.index,
+        np.concatenate([days.rows for days in known.values()]),
+        {name: np.concatenate([days.columns[name] for days in known.values()]) for name in first.columns},
+    )
 
 
 def grid(

@@ -23,6 +23,7 @@ from metrics.engine.dirty_ranges import DirtyRanges
 from metrics.engine.invalidation import clipped, ranges
 from metrics.engine.launch_grain import stored_grains
 from metrics.engine.query import FACT_COLUMNS, Scope
+from metrics.engine.together import named
 
 Spans = Sequence[tuple[pd.Timestamp, pd.Timestamp]]
 
@@ -41,9 +42,13 @@ class KeptValues:
         self._stored: dict[str, dict[tuple[str, str], pd.DataFrame]] = {}
         self._whole: dict[tuple[str, str, str], pd.DataFrame | None] = {}
 
-    def segments(self, kpi: str, grain: str, dimension: str, spans: Spans) -> Mapping[str, int] | None:
-        """Segments of the stored values → their n outside of these periods; None = nothing is stored."""
-        frame = self._of(kpi).get((grain, dimension))
+    def stored(self, kpi: str, grain: str, dimension: str) -> bool:
+        """Whether anything is."""
+        return (grain, dimension) in self._of(kpi)
+
+    def segments(self, kpi: str, scope: Scope, spans: Spans) -> Mapping[str, int] | None:
+        """Segments of the scope's stored values → their n outside of these periods; None = nothing is stored."""
+        frame = self._values(kpi, scope)
         if frame is None:
             return None
         n = frame["n"].to_numpy("float64", na_value=0.0)
@@ -74,15 +79,15 @@ class KeptValues:
         changed = self._work.get(kpi.name, ())
         if changed is None and scope.grain in stored_grains(kpi, self._catalogue, kpi.offered_grains):
             return self._anew(kpi, scope)
-        stored = self._of(kpi.name).get((scope.grain, scope.by or NO_DIMENSION))
+        stored = self._values(kpi.name, scope)
         if changed is None or stored is None:
             return None
         spans = ranges(changed, scope)
         try:
-            fresh = touched(kpi, scope, spans, self.segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans))
+            fresh, odd = touched(kpi, scope, spans, self.segments(kpi.name, scope, spans) or {})
         except QueryRefused:
             return None
-        if fresh is None:
+        if odd:
             return None
         held = stored[~_within(stored["period"], spans)]
         both = pd.concat([held[FACT_COLUMNS], *fresh], ignore_index=True) if fresh else stored[FACT_COLUMNS]
@@ -103,6 +108,21 @@ class KeptValues:
             self._stored[kpi] = {(str(grain), str(by)): part for (grain, by), part in grouped}
         return self._stored[kpi]
 
+    def _values(self, kpi: str, scope: Scope) -> pd.DataFrame | None:
+        """What is stored of a scope's breakdown, or of all of its breakdowns."""
+        known, key = self._of(kpi), (scope.grain, scope.by or NO_DIMENSION)
+        if scope.together and key not in known:
+            several = {name: known.get((scope.grain, name)) for name in scope.together}
+            parts = [
+                part.assign(segment=named(part["segment"], name, len(part)))
+                for name, part in several.items()
+                if part is not None
+            ]
+            if len(parts) < len(several):
+                return None
+            known[key] = pd.concat(parts, ignore_index=True)
+        return known.get(key)
+
     def _nothing_after(self, kpi: KpiCommon, end: pd.Timestamp) -> bool:
         """Whether no row of its datasets lies at or after a day."""
         for name in self._catalogue.datasets_of(kpi):
@@ -114,20 +134,20 @@ class KeptValues:
         return True
 
 
-def touched(kpi: KpiCommon, scope: Scope, spans: Spans, outside: Mapping[str, int] | None) -> list[pd.DataFrame] | None:
-    """FACT_COLUMNS of each range of periods that a sync touched; None if a segment came or may have gone.
+def touched(
+    kpi: KpiCommon, scope: Scope, spans: Spans, outside: Mapping[str, int]
+) -> tuple[list[pd.DataFrame], set[str]]:
+    """FACT_COLUMNS of each range of periods that a sync touched; and the segments that came or may have gone.
 
-    outside: the stored segments → their n outside of the ranges; None = nothing is stored. Raises QueryRefused.
+    outside: the stored segments → their n outside of the ranges. Raises QueryRefused.
     """
-    if outside is None:
-        return None
     inner = [dataclasses.replace(piece, segments=tuple(outside)) for piece in clipped(spans, scope)]
     frames = [types.facts(kpi, piece)[FACT_COLUMNS] for piece in inner]
     inside: Counter[str] = Counter()
     for frame in frames:
         inside.update(_sums(frame["segment"], frame["n"].to_numpy("float64", na_value=0.0)))
-    gone = any(not outside[s] + inside[s] for s in outside)
-    return None if gone or set(inside) - set(outside) else frames
+    gone = {s for s in outside if not outside[s] + inside[s]}
+    return frames, gone | (set(inside) - set(outside))
 
 
 def _sums(segments: pd.Series, n: Any) -> dict[str, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Comparison = Literal["previous_range", "previous_period", "same_period_last_year", "to_date"]
 COMPARISONS = ("previous_range", "previous_period", "same_period_last_year", "to_date")
+TOGETHER = "\x1f"  # begins `by` of a scope of several dimensions; parts a dimension from its segment there
 FACT_COLUMNS = ["segment", "period", "value", "numerator", "denominator", "n", "complete", "parts"]
 
 
@@ -134,7 +135,8 @@ class Scope:
     """Where and how the facts of a KPI are counted: a Query with its names resolved.
 
     start, end: periods of the grain (days for total), half-open. segments: of a breakdown, that are answered
-    even where they have no rows in the range, because they have some outside it.
+    even where they have no rows in the range, because they have some outside it. together: the dimensions of a scope of
+    several (together.py), each with the catalogue that it is counted with; then `by` names them all.
     """
 
     catalogue: Catalogue
@@ -147,6 +149,7 @@ class Scope:
     filters: tuple[Filter, ...] = ()
     entities: EntitySet | None = None
     segments: tuple[str, ...] = ()
+    together: Mapping[str, Catalogue] = field(default_factory=dict)
     so_far: bool = False  # a total up to now: it carries its value so far, although its last entries are not mature
     statements: list[str] = field(default_factory=list)
     shared: Shared | None = None  # with the other questions of a refresh

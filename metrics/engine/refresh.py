@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from metrics.engine.launch_grain import lacks_launch_grain, stored_grains
 from metrics.engine.plan import shared_scans
 from metrics.engine.query import FACT_COLUMNS, Scope, Shared
 from metrics.engine.rollups import RefreshedRollups
+from metrics.engine.together import Names, apart, dimensions_of, of_all
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
@@ -139,27 +140,35 @@ def values(
     Returns the values and, for each grain and dimension, the ranges of periods that they stand for (TOUCHED columns):
     what is stored there otherwise is no longer valid.
     """
-    parts: list[tuple[str, str, pd.DataFrame]] = []
+    parts: list[Piece] = []
     spans: list[tuple[str, str, pd.Timestamp, pd.Timestamp]] = []
-    stored = stored_grains(kpi, catalogue, kpi.offered_grains)
+    stored, rollups = stored_grains(kpi, catalogue, kpi.offered_grains), shared.rollups if shared else None
     every = [default_scope(kpi, grain, catalogue, staging, states) for grain in stored]
-    for dimension in (NO_DIMENSION, *catalogue.dimensions_of(kpi)):
-        full = [scope for scope in every if scope.grain != "hour" or dimension == NO_DIMENSION]
-        by, rollups = dimension or None, shared.rollups if shared else None
-        scopes = [dataclasses.replace(scope, by=by, shared=shared, rollups=rollups) for scope in full]
-        kept = shared.kept if shared else None
-        pieces = None if changed is None or kept is None else _pieces(kpi, scopes, kept, changed)
-        if pieces is None:
-            spans += [(s.grain, dimension, pd.Timestamp(0), FAR) for s in scopes]
-            pieces = _whole(kpi, scopes)
-        else:
+    every = [dataclasses.replace(scope, shared=shared, rollups=rollups) for scope in every]
+    dimensions = (NO_DIMENSION, *catalogue.dimensions_of(kpi))
+    kept, fine = shared.kept if shared else None, list[str]()
+    if changed is not None and kept is not None:
+        fine, parts = _pieces(kpi, every, kept, changed, dimensions)
+    for dimension in dimensions:
+        scopes = [dataclasses.replace(s, by=dimension or None) for s in every if s.grain != "hour" or not dimension]
+        if dimension in fine:
             spans += [(s.grain, dimension, a, b) for s in scopes for a, b in ranges(changed or (), s)]
-        parts += [(grain, dimension, frame) for grain, frame in pieces if len(frame)]
+        else:
+            spans += [(s.grain, dimension, pd.Timestamp(0), FAR) for s in scopes]
+            parts += [(grain, dimension, frame) for grain, frame in _whole(kpi, scopes) if len(frame)]
+    return _stacked(parts), pd.DataFrame(spans, columns=list(TOUCHED))
+
+
+Piece = tuple[str, str | Names, pd.DataFrame]  # grain, dimension (or that of each row), FACT_COLUMNS
+
+
+def _stacked(parts: list[Piece]) -> pd.DataFrame:
+    """All of it as one frame, with columns `grain` and `dimension`."""
     frame = pd.concat([f for *_, f in parts], ignore_index=True) if parts else pd.DataFrame(columns=FACT_COLUMNS)
     for place, column in enumerate(("grain", "dimension")):
-        each = np.repeat(np.array([part[place] for part in parts], dtype=object), [len(f) for *_, f in parts])
-        frame.insert(place, column, pd.array(each, dtype="str"))
-    return frame, pd.DataFrame(spans, columns=list(TOUCHED))
+        each = [np.full(len(part[2]), part[place], dtype=object) for part in parts]
+        frame.insert(place, column, pd.array(np.concatenate(each) if each else [], dtype="str"))
+    return frame
 
 
 def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]]:
@@ -179,19 +188,44 @@ def _whole(kpi: KpiCommon, scopes: list[Scope]) -> list[tuple[str, pd.DataFrame]
 
 
 def _pieces(
-    kpi: KpiCommon, scopes: list[Scope], kept: KeptValues, changed: DirtyRanges
-) -> list[tuple[str, pd.DataFrame]] | None:
-    """The touched periods of each grain; None if a segment came or may have gone, or nothing was stored before."""
-    found = []
+    kpi: KpiCommon, scopes: list[Scope], kept: KeptValues, changed: DirtyRanges, dimensions: Sequence[str]
+) -> tuple[list[str], list[Piece]]:
+    """The dimensions of which nothing but touched periods may differ, and these periods.
+
+    Not those of which a segment came or may have gone, or nothing was stored before.
+    """
+
+    def stored(dimension: str) -> bool:
+        asked = [s for s in scopes if s.grain != "hour" or dimension == NO_DIMENSION]
+        return all(kept.stored(kpi.name, scope.grain, dimension) for scope in asked)
+
+    fine = [dimension for dimension in dimensions if stored(dimension)]
+    while fine:
+        found, odd = _at_once(kpi, scopes, kept, changed, fine)
+        if not odd:
+            return fine, found
+        fine = [dimension for dimension in fine if dimension not in odd]
+    return [], []
+
+
+def _at_once(
+    kpi: KpiCommon, scopes: list[Scope], kept: KeptValues, changed: DirtyRanges, dimensions: list[str]
+) -> tuple[list[Piece], set[str]]:
+    """The touched periods of each grain, of these dimensions in one go; or those of which that is not all."""
+    found: list[Piece] = []
     for scope in scopes:
-        spans = ranges(changed, scope)
-        outside = kept.segments(kpi.name, scope.grain, scope.by or NO_DIMENSION, spans)
+        spans, of_it = ranges(changed, scope), [d for d in dimensions if scope.grain != "hour" or d == NO_DIMENSION]
+        if not of_it:
+            continue
+        asked = of_all(scope, of_it)
         try:
-            frames = touched(kpi, scope, spans, outside)
+            frames, odd = touched(kpi, asked, spans, kept.segments(kpi.name, asked, spans) or {})
         except QueryRefused:
-            return None
-        if frames is None:
-            return None
+            return [], set(dimensions)
+        if odd:
+            return [], dimensions_of(odd)
         if frames:
-            found.append((scope.grain, pd.concat(frames, ignore_index=True)))
-    return found
+            frame = pd.concat(frames, ignore_index=True)
+            of, segments = apart(frame["segment"])
+            found.append((scope.grain, of, frame.assign(segment=pd.array(segments, dtype="str"))))
+    return found, set()

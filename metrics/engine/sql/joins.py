@@ -17,20 +17,24 @@ from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.dialects import render
+from metrics.engine.together import each
 
 
 def reading_what_is_asked(kpi: KpiCommon, scope: Scope) -> Scope:
     """The scope whose datasets join only what the KPI, the breakdown or a filter names."""
+    if scope.together:
+        slim = {name: reading_what_is_asked(kpi, one).catalogue for name, one in each(scope).items()}
+        return dataclasses.replace(scope, together=slim)
     catalogue = scope.catalogue
     said = " ".join([*_words(kpi, catalogue), scope.entities.condition if scope.entities else ""])
     asked = {scope.by, *(item.dimension for item in scope.filters)}
-    slim = dict(catalogue.datasets)
+    datasets = dict(catalogue.datasets)
     for name in catalogue.datasets_of(kpi):
         if name not in kpi.reads(catalogue.datasets):  # an analyst's SELECT may say *
-            slim[name] = slim[name].reading(lambda dimension: dimension in asked or dimension in said)
-    if all(slim[name] is catalogue.datasets[name] for name in slim):
+            datasets[name] = datasets[name].reading(lambda dimension: dimension in asked or dimension in said)
+    if all(datasets[name] is catalogue.datasets[name] for name in datasets):
         return scope
-    return dataclasses.replace(scope, catalogue=dataclasses.replace(catalogue, datasets=slim))
+    return dataclasses.replace(scope, catalogue=dataclasses.replace(catalogue, datasets=datasets))
 
 
 def _words(kpi: KpiCommon, catalogue: Catalogue) -> list[str]:

@@ -19,6 +19,7 @@ from metrics.engine.sql import rollups, trees
 from metrics.engine.sql.people_by_day import people_of_rows
 from metrics.engine.sql.quantiles import quantile_select
 from metrics.engine.sql.sums import ROWS, Sums, measure_sums
+from metrics.engine.together import by_each
 
 
 def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
@@ -33,8 +34,9 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
         if scans and (people := scans.people(people_of_rows(measure), scope)) is not None:
             counted = people[0].rename(columns={"people": trees.VALUE})
             return spined(counted.assign(n=counted[trees.VALUE]), scope, measure.dataset, zero=zero)
-        kept = KEPT[measure.agg](measure, scope) if measure.agg in KEPT else None
-        found = trees.run(kept or measure_select(measure, scope), scope)
+        if scope.together and (sums or scans):  # of some dimensions they are not shared
+            return by_each(scope, lambda one: measure_facts(measure, one))
+        found = by_each(scope, lambda one: trees.run(_asked(measure, one), one))
         return spined(found, scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)
@@ -126,6 +128,11 @@ def _people_select(measure: Measure, scope: Scope) -> exp.Select | None:
 
 # Of roll-ups, if there are any: what does not add up.
 KEPT = {"count_distinct": _people_select, "median": quantile_select, "percentile": quantile_select}
+
+
+def _asked(measure: Measure, scope: Scope) -> exp.Select:
+    kept = KEPT[measure.agg](measure, scope) if measure.agg in KEPT else None
+    return kept or measure_select(measure, scope)
 
 
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:

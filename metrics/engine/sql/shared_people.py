@@ -7,7 +7,7 @@ counted among those of its days.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -23,6 +23,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.people_by_day import ALL, People, once
 from metrics.engine.sql.rollups import dimensions_kept, entity_days
 from metrics.engine.sql.shared_reading import Reading, united
+from metrics.engine.together import each, named
 
 log = logging.getLogger(__name__)
 MOST_CONDITIONS = 12  # of one statement
@@ -62,6 +63,8 @@ class SharedPeople:
         """Period, segment and `people` of each condition; None if they are not shared."""
         if scope.filters or scope.entities:
             return None
+        if scope.together:
+            return self._of_all(people, scope, dataset)
         for number, scan in enumerate(self.scans):
             if scan.covers(people, scope):
                 if number not in self._tables:
@@ -72,6 +75,22 @@ class SharedPeople:
                 if len(known) == len(keys):
                     return [table[_inside(table[trees.PERIOD], scope)] for table in known]
         return None
+
+    def _of_all(self, people: People, scope: Scope, dataset: Dataset) -> list[pd.DataFrame] | None:
+        found = {name: self.found(people, one, dataset) for name, one in each(scope).items()}
+        known = {name: tables for name, tables in found.items() if tables is not None}
+        if len(known) < len(found):
+            return None
+        return [_together({name: tables[i] for name, tables in known.items()}) for i in range(len(people.conditions))]
+
+
+def _together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tables of several dimensions as one."""
+    parts = [
+        table.assign(**{trees.SEGMENT: named(table[trees.SEGMENT], dimension, len(table))})
+        for dimension, table in tables.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _inside(at: pd.Series, scope: Scope) -> pd.Series:

@@ -18,7 +18,7 @@ from connectors.warehouse.contract import NO_DIMENSION
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
 from metrics.engine import periods
-from metrics.engine.grids import Days
+from metrics.engine.grids import Days, joined
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.people_by_day import People
@@ -27,6 +27,7 @@ from metrics.engine.sql.shared_people import PeopleScan, SharedPeople
 from metrics.engine.sql.shared_reading import Reading, united
 from metrics.engine.sql.sums import Part, Sums
 from metrics.engine.sql.sums_by_day import SumsByDay, added_up, said_by
+from metrics.engine.together import each
 
 log = logging.getLogger(__name__)
 MOST_GROUPS = 200_000  # days × values of dimensions that are added up together
@@ -69,6 +70,8 @@ class SharedScans:
         """The sums by each day (or hour) of a scope; None if they are not shared."""
         if scope.filters or scope.entities or scope.grain not in ("day", "hour") or scope.start >= scope.end:
             return None
+        if scope.together:
+            return joined({name: self.days(sums, one) for name, one in each(scope).items()})
         by = scope.by or NO_DIMENSION
         for number, scan in enumerate(self.scans):
             if scan.dataset == sums.dataset and sums in scan.sums and by in scan.dimensions and scan.covers(scope):

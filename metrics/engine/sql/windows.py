@@ -22,6 +22,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sql import rollups, trees
 from metrics.engine.sql.entity_rows import window_function
 from metrics.engine.sql.measures import measure_facts
+from metrics.engine.together import by_each
 
 REACHES = (31, 92, 366)  # days within which who comes next is told apart: windows of about one length ask the same
 ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
@@ -89,7 +90,7 @@ def _counted_together(kpi: Simple, scope: Scope, size: int) -> list[pd.DataFrame
     first = frames.earliest(scope.states.get(kpi.dataset), "day", scope.zone)
     days = dataclasses.replace(scope, start=scope.start if first is None else min(max(scope.start, first), scope.end))
     what = "alike", kpi.dataset, kpi.expr, kpi.filter, reach
-    found = days.remembered(what, lambda: trees.run(_alike_select(kpi, days, reach), days))
+    found = days.remembered(what, lambda: by_each(days, lambda one: trees.run(_alike_select(kpi, one, reach), one)))
     index = frames.scope_index(scope)
     opened = index.get_indexer(pd.DatetimeIndex(found["day"]).as_unit("us"))
     gap = found["gap"].to_numpy("float64", na_value=np.inf)
@@ -183,6 +184,16 @@ def _rolled(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
 
 def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
     """What does not add up from day to day (medians, percentiles, first, last): each window's rows, counted anew."""
+    dataset, index = scope.catalogue.datasets[kpi.dataset], frames.scope_index(scope)
+    if index.empty:
+        return frames.spined(pd.DataFrame(columns=["segment", "period", "value", "n"]), scope, kpi.dataset, zero=False)
+    found = by_each(scope, lambda one: trees.run(_spread_select(kpi, one, size), one))
+    seen = frames.observed(index, scope.states.get(kpi.dataset), scope)
+    found = found[found[trees.PERIOD].isin(index[seen])]  # a window that reaches a day not observed says nothing of it
+    return frames.spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(kpi.measure) and dataset.empty == "zero")
+
+
+def _spread_select(kpi: Simple, scope: Scope, size: int) -> exp.Select:
     dataset = scope.catalogue.datasets[kpi.dataset]
     kind = trees.time_type(dataset, scope)
     local = trees.local_time(dataset, scope, kind)
@@ -190,10 +201,7 @@ def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
         "*", trees.segment(dataset, scope.by).as_("window_segment"), trees.period(local, scope, "day").as_("row_day")
     )
     rows = trees.scanned(rows, dataset, scope, kind, kpi.filter)
-    index = frames.scope_index(scope)
-    if index.empty:
-        return frames.spined(pd.DataFrame(columns=["segment", "period", "value", "n"]), scope, kpi.dataset, zero=False)
-    days = exp.values([(f"{day:%Y-%m-%d}",) for day in index], alias="days", columns=["listed"])
+    days = exp.values([(f"{day:%Y-%m-%d}",) for day in frames.scope_index(scope)], alias="days", columns=["listed"])
     spine = exp.select(exp.cast(exp.column("listed"), "TIMESTAMP").as_("window_day")).from_(days)
     day, row = exp.column("window_day", "spine"), exp.column("row_day", "chosen")
     first = exp.Sub(this=day.copy(), expression=trees.interval(pd.Timedelta(days=size)))
@@ -209,10 +217,7 @@ def _spread(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
         .join("chosen", on=on)
         .group_by(exp.Literal.number(1), exp.Literal.number(2))
     )
-    found = trees.run(trees.assembled(final, chosen=rows, spine=spine), scope)
-    seen = frames.observed(index, scope.states.get(kpi.dataset), scope)
-    found = found[found[trees.PERIOD].isin(index[seen])]  # a window that reaches a day not observed says nothing of it
-    return frames.spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(kpi.measure) and dataset.empty == "zero")
+    return trees.assembled(final, chosen=rows, spine=spine)
 
 
 def _sums(column: pd.Series, size: int) -> pd.Series:

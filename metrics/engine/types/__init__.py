@@ -24,6 +24,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.joins import reading_what_is_asked, refuse_fan_out
 from metrics.engine.sql.people_by_day import People as Counted
 from metrics.engine.sql.sums import Sums
+from metrics.engine.together import each
 
 
 def _file_of(kpi: KpiCommon) -> ModuleType:
@@ -33,8 +34,9 @@ def _file_of(kpi: KpiCommon) -> ModuleType:
 def facts(kpi: KpiCommon, scope: Scope) -> pd.DataFrame:
     """The KPI's values over every period of the scope, as FACT_COLUMNS. Raises QueryRefused."""
     scope = reading_what_is_asked(kpi, scope)
-    for name in scope.catalogue.datasets_of(kpi):
-        refuse_fan_out(scope.catalogue.datasets[name], scope)
+    for one in each(scope).values() if scope.together else (scope,):
+        for name in one.catalogue.datasets_of(kpi):
+            refuse_fan_out(one.catalogue.datasets[name], one)
 
     def count() -> pd.DataFrame:
         how, kept = kpi.coarser_by, scope.shared.kept if scope.shared else None

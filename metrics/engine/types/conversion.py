@@ -22,6 +22,7 @@ from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
 from metrics.engine.sql.people_by_day import ALL, People, flagged
 from metrics.engine.sql.shared_reading import Reading
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 KEYS = {"segment": "TEXT", "period": "TIMESTAMP", "base_at": "TIMESTAMP"}
@@ -33,12 +34,20 @@ settled_at = ends_with_its_period
 
 def facts(kpi: Conversion, scope: Scope) -> pd.DataFrame:
     """Entities of the period's base that convert / base; of events: conversions credited to it / its rows."""
-    base, conversion = entity_rows(kpi, scope)
-    if (together := _shared(kpi, scope)) is not None:
-        return together
-    query = _entities(kpi, scope, base, conversion) if kpi.of == "entities" else _events(kpi, scope, base, conversion)
+    if (shared := _shared(kpi, scope)) is not None:
+        return shared
+    if scope.together and kpi.of == "entities":  # of some dimensions they are shared
+        return by_each(scope, lambda one: facts(kpi, one))
+    base, _ = entity_rows(kpi, scope)
+    found = by_each(scope, lambda one: trees.run(_select(kpi, one), one))
     zero = ("numerator", "denominator") if base.dataset.empty == "zero" else ()
-    return _ripened(kpi, frames.spined(trees.run(query, scope), scope, base.dataset.name, zero=zero), scope)
+    return _ripened(kpi, frames.spined(found, scope, base.dataset.name, zero=zero), scope)
+
+
+def _select(kpi: Conversion, scope: Scope) -> exp.Select:
+    base, conversion = entity_rows(kpi, scope)
+    made = _entities if kpi.of == "entities" else _events
+    return made(kpi, scope, base, conversion)
 
 
 CONVERTED = "converted"

@@ -19,6 +19,7 @@ from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.measures import measure_facts
 from metrics.engine.sql.sums import Sums, measure_sums
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, from_then_on
 
 RUNNING = {"count": "cumsum", "sum": "cumsum", "min": "cummin", "max": "cummax"}
@@ -96,6 +97,11 @@ def _begin(at: pd.Timestamp, kpi: Cumulative, scope: Scope) -> pd.Timestamp:
 
 def _first_seen(kpi: Cumulative, measure: Measure, scope: Scope) -> pd.DataFrame:
     """How many entities each day sees for the first time, in all or in its running period."""
+    found = by_each(scope, lambda one: trees.run(_first_seen_select(kpi, measure, one), one))
+    return frames.spined(found, scope, measure.dataset, zero=True)
+
+
+def _first_seen_select(kpi: Cumulative, measure: Measure, scope: Scope) -> exp.Select:
     dataset = scope.catalogue.datasets[measure.dataset]
     kind = trees.time_type(dataset, scope)
     local = trees.local_time(dataset, scope, kind)
@@ -116,8 +122,7 @@ def _first_seen(kpi: Cumulative, measure: Measure, scope: Scope) -> pd.DataFrame
         count.as_(trees.VALUE),
         count.copy().as_("n"),
     ).from_("seen")
-    query = trees.assembled(query, seen=seen).group_by("segment", "day")
-    return frames.spined(trees.run(query, scope), scope, measure.dataset, zero=True)
+    return trees.assembled(query, seen=seen).group_by("segment", "day")
 
 
 def _run(kpi: Cumulative, measure: Measure, daily: pd.DataFrame, week_start_days: int) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, reach, rising
 from metrics.engine.sql.measures import counted_days
 from metrics.engine.sql.next_event import REACHED_1, next_event, place_of_hit, within
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, starts_within_its_window
 
 # first_there: the first step that was reached at the moment of the last one.
@@ -38,9 +39,9 @@ def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
     steps = entity_rows(kpi, scope)
     names = [f"step_{i + 1}" for i in range(len(steps))]
     if kpi.order == "strict":
-        counted = trees.run(_strict(kpi, scope, steps), scope)
+        counted = by_each(scope, lambda one: trees.run(_strict(kpi, one, entity_rows(kpi, one)), one))
     else:
-        rows = trees.run(_sequential(kpi, scope, steps), scope)
+        rows = by_each(scope, lambda one: trees.run(_sequential(kpi, one, entity_rows(kpi, one)), one))
         rows[trees.PERIOD] = rows[trees.PERIOD].fillna(scope.start)  # of a whole range: pandas would leave it out
         counted = rows.set_index([trees.SEGMENT, trees.PERIOD, "step"])["entries"].unstack("step", fill_value=0)
         counted = counted.reset_index().rename(columns={i + 1: name for i, name in enumerate(names)})

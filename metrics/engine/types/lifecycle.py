@@ -15,6 +15,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import Floats, class_counts, numbers
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import entity_rows, rising, window_function
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, from_then_on
 
 dirty_ranges = from_then_on
@@ -30,7 +31,7 @@ def facts(kpi: Lifecycle, scope: Scope) -> pd.DataFrame:
             hint="Ask at a grain.",
         )
     (rows,) = entity_rows(kpi, scope)
-    counted = trees.run(_select(scope, kpi), scope)
+    counted = by_each(scope, lambda one: trees.run(_select(one, kpi), one))
     counted = counted.assign(
         numerator=counted["new"] + counted["resurrected"],
         denominator=counted["dormant"],

@@ -18,6 +18,7 @@ from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
 from metrics.engine.sql.measures import counted_days
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import Rows as DatasetDays
 from metrics.engine.types.contract import unchanged_or_everything
 
@@ -48,7 +49,8 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
     """
     start, back = entity_rows(kpi, scope)
     names = [f"after_{k}" for k in range(kpi.length + 1)]
-    sizes, returns = _counted(kpi, scope, start, back)
+    sizes = by_each(scope, lambda one: trees.run(_sizes(kpi, one), one))
+    returns = by_each(scope, lambda one: trees.run(_returns(kpi, one), one))
     sizes = sizes.assign(after_0=sizes["n"], **dict.fromkeys(names[1:], 0.0))
     wide = _curves(kpi, sizes, returns, names)
     wide = wide.assign(numerator=wide[f"after_{kpi.at}"], denominator=wide["n"])
@@ -77,19 +79,21 @@ def sampling(kpi: Retention, frame: pd.DataFrame) -> Floats:
     return shares(numbers(frame, "value"), numbers(frame, "n"))
 
 
-def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Size of each cohort, and how many of it are there `k` units later (rolling: are there last)."""
-    joined = _joined(kpi, scope, start)
-    size = (
-        exp.select(
-            exp.column("segment").as_(trees.SEGMENT),
-            exp.column("period").as_(trees.PERIOD),
-            exp.Count(this=exp.Star()).as_("n"),
-        )
-        .from_("cohort")
-        .group_by("segment", "period")
+def _sizes(kpi: Retention, scope: Scope) -> exp.Select:
+    """Size of each cohort."""
+    start, _ = entity_rows(kpi, scope)
+    size = exp.select(
+        exp.column("segment").as_(trees.SEGMENT),
+        exp.column("period").as_(trees.PERIOD),
+        exp.Count(this=exp.Star()).as_("n"),
     )
-    sizes = trees.run(trees.assembled(size, **{k: v.copy() for k, v in joined.items()}), scope)
+    return trees.assembled(size.from_("cohort").group_by("segment", "period"), **_joined(kpi, scope, start))
+
+
+def _returns(kpi: Retention, scope: Scope) -> exp.Select:
+    """How many of each cohort are there `k` units later (rolling: are there last)."""
+    start, back = entity_rows(kpi, scope)
+    joined = _joined(kpi, scope, start)
     unit = kpi.unit if kpi.count_from == "calendar" else "day"
     returns = back.select(
         back.entity.as_("entity"),
@@ -131,7 +135,7 @@ def _counted(kpi: Retention, scope: Scope, start: Rows, back: Rows) -> tuple[pd.
         final = trees.assembled(final, **joined, returns=returns, pairs=pairs, own_weeks=own)
     else:
         final = trees.assembled(final, **joined, returns=returns, pairs=pairs)
-    return sizes, trees.run(final.group_by("segment", "period", "start_on", "back_on"), scope)
+    return final.group_by("segment", "period", "start_on", "back_on")
 
 
 def _joined(kpi: Retention, scope: Scope, start: Rows) -> dict[str, exp.Query]:

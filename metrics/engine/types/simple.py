@@ -26,6 +26,7 @@ from metrics.engine.sql.people_by_day import people_of_rows
 from metrics.engine.sql.rollups import MADE_OF_MONTHS
 from metrics.engine.sql.sums import Sums, measure_sums
 from metrics.engine.sql.windows import windowed
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period
 
 settled_at = ends_with_its_period
@@ -95,6 +96,12 @@ def people(kpi: Simple, catalogue: Catalogue) -> People | None:
 
 def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
     """The aggregate over one row of each entity in each period: its first, last, least or greatest."""
+    found = by_each(scope, lambda one: trees.run(_balances_select(kpi, one), one))
+    zero = trees.starts_at_zero(kpi.measure) and scope.catalogue.datasets[kpi.dataset].empty == "zero"
+    return spined(found, scope, kpi.dataset, zero=zero)
+
+
+def _balances_select(kpi: Simple, scope: Scope) -> exp.Select:
     assert kpi.semi_additive is not None
     dataset = scope.catalogue.datasets[kpi.dataset]
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
@@ -133,8 +140,7 @@ def _balances(kpi: Simple, scope: Scope) -> pd.DataFrame:
         .where("asked = 1")
         .group_by("period", "segment")
     )
-    found = trees.run(trees.assembled(final, rows_of_all=rows), scope)
-    return spined(found, scope, kpi.dataset, zero=trees.starts_at_zero(measure) and dataset.empty == "zero")
+    return trees.assembled(final, rows_of_all=rows)
 
 
 def dirty_ranges(kpi: Simple, catalogue: Catalogue, rows: Mapping[str, DirtyRanges | None]) -> DirtyRanges | None:

@@ -18,6 +18,7 @@ from metrics.catalog.types.sql import Sql
 from metrics.engine import frames, periods
 from metrics.engine.query import FACT_COLUMNS, Scope
 from metrics.engine.sql import trees
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, unchanged_or_everything
 
 dirty_ranges = unchanged_or_everything
@@ -46,7 +47,7 @@ def facts(kpi: Sql, scope: Scope) -> pd.DataFrame:
 
 
 def _home(kpi: Sql, scope: Scope) -> pd.DataFrame:
-    found = trees.run(_select(kpi, scope), scope)
+    found = by_each(scope, lambda one: trees.run(_select(kpi, one), one))
     result = frames.spined(found, scope, kpi.dataset, zero=False, maturity=kpi.maturity)
     index = frames.scope_index(scope)
     datasets = scope.catalogue.datasets_of(kpi)

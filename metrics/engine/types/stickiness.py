@@ -14,6 +14,7 @@ from metrics.engine.query import Scope
 from metrics.engine.sampling import People
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import entity_rows
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
 dirty_ranges = own_rows
@@ -29,6 +30,14 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
             where=kpi.name,
             hint=f"Ask at grain {kpi.long}, write a KPI with another `long`, or state `period_agg: mean`.",
         )
+    (rows,) = entity_rows(kpi, scope)
+    found = by_each(scope, lambda one: trees.run(_select(kpi, one), one))
+    zero = ("numerator", "denominator") if rows.dataset.empty == "zero" else ()
+    spined = frames.spined(found, scope, rows.dataset.name, zero=zero)
+    return frames.shared(spined.assign(numerator=spined["numerator"] / _shorts(kpi, scope, rows.dataset.name, spined)))
+
+
+def _select(kpi: Stickiness, scope: Scope) -> exp.Select:
     (rows,) = entity_rows(kpi, scope)
     active = rows.select(
         rows.segment.as_("segment"),
@@ -51,10 +60,7 @@ def facts(kpi: Stickiness, scope: Scope) -> pd.DataFrame:
         .from_("active")
         .group_by("segment", "period")
     )
-    found = trees.run(trees.assembled(final, active=active), scope)
-    zero = ("numerator", "denominator") if rows.dataset.empty == "zero" else ()
-    spined = frames.spined(found, scope, rows.dataset.name, zero=zero)
-    return frames.shared(spined.assign(numerator=spined["numerator"] / _shorts(kpi, scope, rows.dataset.name, spined)))
+    return trees.assembled(final, active=active)
 
 
 def people(kpi: Stickiness, catalogue: Catalogue) -> People | None:

@@ -19,6 +19,7 @@ from metrics.engine.sampling import Floats, People, between_ends, class_counts, 
 from metrics.engine.sql import trees
 from metrics.engine.sql.measures import summed, summed_days
 from metrics.engine.sql.sums import ROWS, Column, Sums
+from metrics.engine.together import by_each
 from metrics.engine.types.contract import ends_with_its_period, own_rows
 
 # scale → least answer, least of the middle, least of the top, greatest answer
@@ -35,7 +36,8 @@ def facts(kpi: Survey, scope: Scope) -> pd.DataFrame:
     ((own, _),) = sums(kpi, scope.catalogue)
     found = summed(own, scope, zero=zero, parts=PARTS)
     if found is None:
-        found = frames.spined(trees.run(_select(kpi, scope), scope), scope, kpi.dataset, zero=zero, parts=PARTS)
+        rows = by_each(scope, lambda one: trees.run(_select(kpi, one), one))
+        found = frames.spined(rows, scope, kpi.dataset, zero=zero, parts=PARTS)
     return _scored(kpi, found)
 
 
