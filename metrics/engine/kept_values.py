@@ -39,16 +39,16 @@ class KeptValues:
         work: Mapping[str, DirtyRanges | None],
     ) -> None:
         self._staging, self._catalogue, self._states, self._work = staging, catalogue, states, work
-        self._stored: dict[str, dict[tuple[str, str], pd.DataFrame]] = {}
+        self._stored: dict[str, _Stored] = {}
         self._whole: dict[tuple[str, str, str], pd.DataFrame | None] = {}
 
     def stored(self, kpi: str, grain: str, dimension: str) -> bool:
         """Whether anything is."""
-        return (grain, dimension) in self._of(kpi)
+        return (grain, dimension) in self._of(kpi).places
 
     def segments(self, kpi: str, scope: Scope, spans: Spans) -> Mapping[str, int] | None:
         """Segments of the scope's stored values → their n outside of these periods; None = nothing is stored."""
-        frame = self._values(kpi, scope)
+        frame = self._of(kpi).of(scope)
         if frame is None:
             return None
         n = frame["n"].to_numpy("float64", na_value=0.0)
@@ -79,7 +79,7 @@ class KeptValues:
         changed = self._work.get(kpi.name, ())
         if changed is None and scope.grain in stored_grains(kpi, self._catalogue, kpi.offered_grains):
             return self._anew(kpi, scope)
-        stored = self._values(kpi.name, scope)
+        stored = self._of(kpi.name).of(scope)
         if changed is None or stored is None:
             return None
         spans = ranges(changed, scope)
@@ -100,28 +100,10 @@ class KeptValues:
         except QueryRefused:
             return None
 
-    def _of(self, kpi: str) -> dict[tuple[str, str], pd.DataFrame]:
+    def _of(self, kpi: str) -> _Stored:
         if kpi not in self._stored:
-            frame = self._staging.valid_values(kpi)
-            frame["segment"] = frame["segment"].astype("object")
-            grouped = frame.groupby(["grain", "dimension"], sort=False)
-            self._stored[kpi] = {(str(grain), str(by)): part for (grain, by), part in grouped}
+            self._stored[kpi] = _Stored(self._staging.valid_values(kpi))
         return self._stored[kpi]
-
-    def _values(self, kpi: str, scope: Scope) -> pd.DataFrame | None:
-        """What is stored of a scope's breakdown, or of all of its breakdowns."""
-        known, key = self._of(kpi), (scope.grain, scope.by or NO_DIMENSION)
-        if scope.together and key not in known:
-            several = {name: known.get((scope.grain, name)) for name in scope.together}
-            parts = [
-                part.assign(segment=named(part["segment"], name, len(part)))
-                for name, part in several.items()
-                if part is not None
-            ]
-            if len(parts) < len(several):
-                return None
-            known[key] = pd.concat(parts, ignore_index=True)
-        return known.get(key)
 
     def _nothing_after(self, kpi: KpiCommon, end: pd.Timestamp) -> bool:
         """Whether no row of its datasets lies at or after a day."""
@@ -132,6 +114,37 @@ class KeptValues:
             if state.last_at and periods.on_clock(state.last_at, "day", self._catalogue.timezone) > end:
                 return False
         return True
+
+
+class _Stored:
+    """The stored values of one KPI, by grain and dimension. places: (grain, dimension) that there are any of."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame[FACT_COLUMNS]
+        (self._grain, grains), (self._by, dimensions) = (pd.factorize(frame[c]) for c in ("grain", "dimension"))
+        self._grains, self._dimensions = (
+            dict(zip(names, range(len(names)), strict=True)) for names in (grains, dimensions)
+        )
+        places = np.unique(self._grain * max(1, len(dimensions)) + self._by)
+        self.places = {(str(grains[i // len(dimensions)]), str(dimensions[i % len(dimensions)])) for i in places}
+        codes, segments = pd.factorize(frame["segment"].astype("object"))
+        self._segments = np.asarray(segments, dtype=object)[codes] if len(segments) else np.array([], dtype=object)
+        pairs, at = np.unique(self._by * max(1, len(segments)) + codes, return_inverse=True)
+        names = [named(segments[i % len(segments)], dimensions[i // len(segments)], 1)[0] for i in pairs]
+        self._named = np.array(names, dtype=object)[at] if names else np.array([], dtype=object)
+        self._known: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def of(self, scope: Scope) -> pd.DataFrame | None:
+        """FACT_COLUMNS of a scope's breakdown, or of all of its breakdowns; None = nothing is stored of one."""
+        key, dimensions = (scope.grain, scope.by or NO_DIMENSION), list(scope.together) or [scope.by or NO_DIMENSION]
+        if any((scope.grain, dimension) not in self.places for dimension in dimensions):
+            return None
+        if key not in self._known:
+            asked = [self._dimensions[dimension] for dimension in dimensions]
+            rows = np.flatnonzero((self._grain == self._grains[scope.grain]) & np.isin(self._by, asked))
+            names = self._named if scope.together else self._segments
+            self._known[key] = self._frame.take(rows).assign(segment=pd.Series(names[rows], rows, dtype="object"))
+        return self._known[key]
 
 
 def touched(

@@ -55,6 +55,8 @@ def data_quality_warnings(
             _sudden(dataset, catalogue, reader, states),
         ):
             found += _told(catalogue, f"dataset:{name}", check)
+    own = [(name, kpi.grain, NO_DIMENSION) for name, kpi in catalogue.kpis.items() if kpi.overview or kpi.is_share]
+    reader.read_ahead(own, reader.generation.sequence)
     for name, kpi in catalogue.kpis.items():
         checks = (
             seen.never(kpi),

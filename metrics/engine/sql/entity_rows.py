@@ -44,8 +44,8 @@ class Rows:
 
     @property
     def segment(self) -> exp.Expr:
-        """The scope's breakdown."""
-        return trees.segment(self.dataset, self.scope.by)
+        """The scope's breakdown, of rows that are selected `broken_down`."""
+        return trees.segments(self.scope, lambda name: trees.segment(self.dataset, name))
 
     def period(self, grain: str | None = None) -> exp.Expr:
         """The period of the scope's grain (or of another) that a row lies in."""
@@ -62,12 +62,15 @@ class Rows:
         end: pd.Timestamp | None,
         asked: bool = False,
         all_rows: bool = False,
+        broken_down: bool = False,
     ) -> exp.Select:
         """Rows that match with start <= local time < end (None: no limit); asked: limited to the question, too.
 
-        all_rows: also those that do not meet the condition's filter.
+        all_rows: also those that do not meet the condition's filter. broken_down: `segment` is among the columns; each
+        row comes once for every dimension of a scope of several.
         """
         query = trees.from_dataset(exp.select(*columns), self.dataset)
+        query = trees.for_each_dimension(query, self.scope) if broken_down else query
         for limit, kind in ((start, exp.GTE), (end, exp.LT)):
             if limit is not None:
                 query.where(kind(this=self.local.copy(), expression=trees.moment(limit)), copy=False)

@@ -24,10 +24,10 @@ def reading_what_is_asked(kpi: KpiCommon, scope: Scope) -> Scope:
     """The scope whose datasets join only what the KPI, the breakdown or a filter names."""
     if scope.together:
         slim = {name: reading_what_is_asked(kpi, one).catalogue for name, one in each(scope).items()}
-        return dataclasses.replace(scope, together=slim)
+        scope = dataclasses.replace(scope, together=slim)
     catalogue = scope.catalogue
     said = " ".join([*_words(kpi, catalogue), scope.entities.condition if scope.entities else ""])
-    asked = {scope.by, *(item.dimension for item in scope.filters)}
+    asked = {scope.by, *scope.together, *(item.dimension for item in scope.filters)}
     datasets = dict(catalogue.datasets)
     for name in catalogue.datasets_of(kpi):
         if name not in kpi.reads(catalogue.datasets):  # an analyst's SELECT may say *

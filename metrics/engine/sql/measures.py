@@ -19,7 +19,7 @@ from metrics.engine.sql import rollups, trees
 from metrics.engine.sql.people_by_day import people_of_rows
 from metrics.engine.sql.quantiles import quantile_select
 from metrics.engine.sql.sums import ROWS, Sums, measure_sums
-from metrics.engine.together import by_each
+from metrics.engine.together import by_each, each
 
 
 def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def measure_facts(measure: Measure, scope: Scope) -> pd.DataFrame:
             return spined(counted.assign(n=counted[trees.VALUE]), scope, measure.dataset, zero=zero)
         if scope.together and (sums or scans):  # of some dimensions they are not shared
             return by_each(scope, lambda one: measure_facts(measure, one))
-        found = by_each(scope, lambda one: trees.run(_asked(measure, one), one))
+        found = _counted(measure, scope)
         return spined(found, scope, measure.dataset, zero=zero)
 
     return scope.remembered(measure, count)
@@ -112,7 +112,7 @@ def _filled(
 
 def _people_select(measure: Measure, scope: Scope) -> exp.Select | None:
     """The distinct count of `measure_select`, of people that are kept by day; None where they are not."""
-    rows = rollups.people_of(measure, scope)
+    rows = None if scope.together else rollups.people_of(measure, scope)
     if rows is None:
         return None
     people = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
@@ -130,9 +130,20 @@ def _people_select(measure: Measure, scope: Scope) -> exp.Select | None:
 KEPT = {"count_distinct": _people_select, "median": quantile_select, "percentile": quantile_select}
 
 
-def _asked(measure: Measure, scope: Scope) -> exp.Select:
-    kept = KEPT[measure.agg](measure, scope) if measure.agg in KEPT else None
-    return kept or measure_select(measure, scope)
+def _counted(measure: Measure, scope: Scope) -> pd.DataFrame:
+    """Of roll-ups; of rows where there are none."""
+    kept = _kept(measure, scope)
+
+    def select(one: Scope) -> exp.Select:
+        return (kept if one is scope else _kept(measure, one)) or measure_select(measure, one)
+
+    if kept is None and any(_kept(measure, one) for one in each(scope).values()):  # none has all these dimensions
+        return by_each(scope, lambda one: trees.run(select(one), one))
+    return trees.run_together(select, scope)
+
+
+def _kept(measure: Measure, scope: Scope) -> exp.Select | None:
+    return KEPT[measure.agg](measure, scope) if measure.agg in KEPT else None
 
 
 def measure_select(measure: Measure, scope: Scope) -> exp.Select:
@@ -142,8 +153,8 @@ def measure_select(measure: Measure, scope: Scope) -> exp.Select:
     columns = trees.aggregate(measure, dataset)
     query = exp.select(
         trees.period(trees.local_time(dataset, scope, kind), scope).as_(trees.PERIOD),
-        trees.segment(dataset, scope.by).as_(trees.SEGMENT),
+        trees.segments(scope, lambda name: trees.segment(dataset, name)).as_(trees.SEGMENT),
         *(tree.as_(name if name != "value" else trees.VALUE) for name, tree in columns.items()),
     )
-    query = trees.scanned(query, dataset, scope, kind, measure.filter)
+    query = trees.for_each_dimension(trees.scanned(query, dataset, scope, kind, measure.filter), scope)
     return query.group_by(exp.Literal.number(1), exp.Literal.number(2), copy=False)

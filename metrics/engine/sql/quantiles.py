@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from metrics.catalog.models.kpi import Measure
-from metrics.engine.query import Scope
+from metrics.engine.query import TOGETHER, Scope
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import window_function
 from metrics.engine.sql.rollups import values_of
+from metrics.engine.sql.shared_reading import united
 
 
 def quantile_select(measure: Measure, scope: Scope) -> exp.Select | None:
@@ -16,14 +17,7 @@ def quantile_select(measure: Measure, scope: Scope) -> exp.Select | None:
     values = values_of(measure, scope)
     if values is None:
         return None
-    known = exp.Case(ifs=[exp.If(this=trees.known(exp.column("value")), true=exp.column("rows"))])
-    keys = ("period", "segment")
-    counted = exp.select(
-        trees.period(exp.column("day"), scope).as_("period"),
-        *("segment", "value"),
-        exp.Coalesce(this=exp.Sum(this=known), expressions=[exp.Literal.number(0)]).as_("rows"),
-    )
-    counted = counted.from_("kept_values").group_by(*(exp.Literal.number(i) for i in (1, 2, 3)))
+    keys, counted = ("period", "segment"), _counted(scope)
     rows, rising = exp.Sum(this=exp.column("rows")), [exp.Ordered(this=exp.column("value"), nulls_first=False)]
     share = exp.cast(exp.Literal.number(0.5 if measure.percentile is None else measure.percentile), "DOUBLE")
     placed = exp.select(
@@ -53,6 +47,31 @@ def quantile_select(measure: Measure, scope: Scope) -> exp.Select | None:
         "n",
     ).from_("bounds")
     return trees.assembled(final, kept_values=values, counted=counted, placed=placed, spots=spots, bounds=bounds)
+
+
+def _counted(scope: Scope) -> exp.Query:
+    """How often each value is there in each period and segment."""
+    if not scope.together:
+        return _of(scope, exp.column("segment"), None)
+    columns = {name: exp.column(f"d{i}") for i, name in enumerate(filter(None, scope.together))}
+    return united(_of(scope, columns.get(name), name) for name in scope.together)
+
+
+def _of(scope: Scope, by: exp.Column | None, dimension: str | None) -> exp.Select:
+    """dimension: of several, whose name goes before that of its segments."""
+    period, value = trees.period(exp.column("day"), scope), exp.column("value")
+    known = exp.Case(ifs=[exp.If(this=trees.known(value), true=exp.column("rows"))])
+    segment: exp.Expr = by or exp.Literal.string("")
+    if dimension is not None:
+        segment = exp.Literal.string(f"{dimension}{TOGETHER}")
+        segment = segment if by is None else exp.DPipe(this=segment, expression=by.copy())
+    counted = exp.select(
+        period.as_("period"),
+        segment.as_("segment"),
+        value,
+        exp.Coalesce(this=exp.Sum(this=known), expressions=[exp.Literal.number(0)]).as_("rows"),
+    ).from_("kept_values")
+    return counted.group_by(*(x.copy() for x in (period, by, value) if x is not None))
 
 
 def _first_beyond(end: type[exp.Func]) -> exp.Expr:

@@ -262,7 +262,10 @@ def sums_of(sums: Sums, scope: Scope) -> Days | None:
 
 
 def values_of(measure: Measure, scope: Scope) -> exp.Query | None:
-    """SELECT `segment`, `value`, `day` (a month's first) and how often it is there, `rows`; None: rows tell."""
+    """SELECT `segment`, `value`, `day` (a month's first) and how often it is there, `rows`; None: rows tell.
+
+    Of a scope of several dimensions `d0`, `d1` … in their order, instead of `segment`.
+    """
     dataset, asked, kept = scope.catalogue.datasets[measure.dataset], _asked(scope), scope.rollups
     if not kept or scope.entities or scope.grain not in MADE_OF_MONTHS or not ALWAYS[0] <= scope.start < scope.end:
         return None
@@ -277,14 +280,17 @@ def values_of(measure: Measure, scope: Scope) -> exp.Query | None:
         *(exp.column("value"), exp.column(f"c{about.counts.index(measure.filter)}").as_("rows")),
     ]
     rows = kept.rows(rollup, columns, scope.start, scope.end)
-    final = exp.select(_segment(scope, asked).as_("segment"), "value", "day", "rows").from_("values_by_month")
+    several = [exp.column(f"d{i}") for i in range(len(asked))]
+    by = several if scope.together else [_segment(scope, asked).as_("segment")]
+    final = exp.select(*by, "value", "day", "rows").from_("values_by_month")
     final = _filtered(final.where(exp.column("rows") > 0), scope, asked)
     return trees.assembled(final, values_by_month=rows)
 
 
 def _asked(scope: Scope) -> list[str]:
     """Dimensions that a question names: d0, d1 … of what it reads."""
-    return list(dict.fromkeys([*filter(None, [scope.by]), *(item.dimension for item in scope.filters)]))
+    named = scope.together or [scope.by]
+    return list(dict.fromkeys([*filter(None, named), *(item.dimension for item in scope.filters)]))
 
 
 def _segment(scope: Scope, asked: Sequence[str]) -> exp.Expr:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import QueryRefused
+from connectors.errors import QueryLimit, QueryRefused
 from connectors.warehouse.contract import NONE_SEGMENT
 from metrics.catalog import sql
 from metrics.catalog.models.dataset import PERSON, Dataset
 from metrics.catalog.models.kpi import Measure
 from metrics.engine.periods import TOTAL
-from metrics.engine.query import Cost, EntitySet, Filter, Scope
+from metrics.engine.query import TOGETHER, Cost, EntitySet, Filter, Scope
 from metrics.engine.sql.dialects import render
+from metrics.engine.together import by_each
 
 Query = TypeVar("Query", bound=exp.Query)
 PERIOD, SEGMENT, VALUE = "__period", "__segment", "__value"
+THEIR_DIMENSION = exp.column("bellwether_dimension", "each_dimension")  # of rows that come once for each dimension
 
 
 def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
@@ -184,6 +186,39 @@ def segment(dataset: Dataset, by: str | None) -> exp.Expr:
     if by is None:
         return exp.Literal(this="", is_string=True)
     return text(sql.expression(dataset.dimensions[by]))
+
+
+def segments(scope: Scope, of: Callable[[str | None], exp.Expr]) -> exp.Expr:
+    """The scope's breakdown; of several, that of a row's dimension, by its name there. of: a dimension's value as text.
+
+    Then the rows must be those of `for_each_dimension`.
+    """
+    if not scope.together:
+        return of(scope.by)
+    ifs = []
+    for name in scope.together:
+        begin: exp.Expr = exp.Literal.string(f"{name}{TOGETHER}")
+        value = exp.DPipe(this=begin, expression=of(name)) if name else begin
+        ifs.append(exp.If(this=THEIR_DIMENSION.copy().eq(exp.Literal.string(name)), true=value))
+    return exp.Case(ifs=ifs)
+
+
+def for_each_dimension(query: exp.Select, scope: Scope) -> exp.Select:
+    """`query` with each row once for every dimension of a scope of several; else as it is."""
+    if not scope.together:
+        return query
+    listed = exp.values([(name,) for name in scope.together], alias="each_dimension", columns=[THEIR_DIMENSION.name])
+    return query.join(listed, join_type="CROSS")
+
+
+def run_together(select: Callable[[Scope], exp.Query], scope: Scope) -> pd.DataFrame:
+    """Rows of the statement that `select` makes of a scope; of each dimension alone, if together they take too much."""
+    try:
+        return run(select(scope), scope)
+    except QueryLimit:
+        if not scope.together:
+            raise
+        return by_each(scope, lambda one: run(select(one), one))
 
 
 def in_range(local: exp.Expr, start: pd.Timestamp, end: pd.Timestamp) -> exp.Condition:

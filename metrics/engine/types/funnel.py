@@ -41,7 +41,7 @@ def facts(kpi: Funnel, scope: Scope) -> pd.DataFrame:
     if kpi.order == "strict":
         counted = by_each(scope, lambda one: trees.run(_strict(kpi, one, entity_rows(kpi, one)), one))
     else:
-        rows = by_each(scope, lambda one: trees.run(_sequential(kpi, one, entity_rows(kpi, one)), one))
+        rows = trees.run_together(lambda one: _sequential(kpi, one, entity_rows(kpi, one)), scope)
         rows[trees.PERIOD] = rows[trees.PERIOD].fillna(scope.start)  # of a whole range: pandas would leave it out
         counted = rows.set_index([trees.SEGMENT, trees.PERIOD, "step"])["entries"].unstack("step", fill_value=0)
         counted = counted.reset_index().rename(columns={i + 1: name for i, name in enumerate(names)})
@@ -88,6 +88,7 @@ def _sequential(kpi: Funnel, scope: Scope, steps: list[Rows]) -> exp.Select:
         start=scope.start,
         end=scope.end,
         asked=True,
+        broken_down=True,
     )
     entry = entry.group_by(*(exp.Literal.number(i + 1) for i in range(4 if kpi.per == "attempt" else 3)))
     ctes: dict[str, exp.Query] = {"reached_1": entry}

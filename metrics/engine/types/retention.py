@@ -18,7 +18,6 @@ from metrics.engine.sampling import Floats, numbers, shares
 from metrics.engine.sql import trees
 from metrics.engine.sql.entity_rows import DAY, Rows, entity_rows, ranked, rising
 from metrics.engine.sql.measures import counted_days
-from metrics.engine.together import by_each
 from metrics.engine.types.contract import Rows as DatasetDays
 from metrics.engine.types.contract import unchanged_or_everything
 
@@ -49,8 +48,8 @@ def facts(kpi: Retention, scope: Scope) -> pd.DataFrame:
     """
     start, back = entity_rows(kpi, scope)
     names = [f"after_{k}" for k in range(kpi.length + 1)]
-    sizes = by_each(scope, lambda one: trees.run(_sizes(kpi, one), one))
-    returns = by_each(scope, lambda one: trees.run(_returns(kpi, one), one))
+    sizes = trees.run_together(lambda one: _sizes(kpi, one), scope)
+    returns = trees.run_together(lambda one: _returns(kpi, one), scope)
     sizes = sizes.assign(after_0=sizes["n"], **dict.fromkeys(names[1:], 0.0))
     wide = _curves(kpi, sizes, returns, names)
     wide = wide.assign(numerator=wide[f"after_{kpi.at}"], denominator=wide["n"])
@@ -142,17 +141,20 @@ def _joined(kpi: Retention, scope: Scope, start: Rows) -> dict[str, exp.Query]:
     """Relations up to `cohort`: one row for each member and unit in which it starts."""
     unit = kpi.unit if kpi.count_from == "calendar" else "day"
     columns = [
-        start.segment.as_("segment"),
         start.entity.as_("entity"),
         start.period().as_("period"),
         start.period(unit).as_("start_on"),
     ]
     if kpi.cohort == "recurring":
-        return {"cohort": start.select(*columns, start=scope.start, end=scope.end, asked=True).distinct()}
+        columns = [start.segment.as_("segment"), *columns]
+        rows = start.select(*columns, start=scope.start, end=scope.end, asked=True, broken_down=True)
+        return {"cohort": rows.distinct()}
     # The first start ever decides the cohort and its segment; only then do filters choose.
     asked = exp.Case(ifs=[exp.If(this=exp.and_(*start.asked()), true=exp.Literal.number(1))]) if start.asked() else None
     rank = ranked(start, [rising(start.at)], [start.entity])
+    segments = {name: f"d{i}" if scope.together else "segment" for i, name in enumerate(scope.together or [scope.by])}
     every = start.select(
+        *(trees.segment(start.dataset, name or None).as_(column) for name, column in segments.items()),
         *columns,
         start.local.copy().as_("start_local"),
         (asked or exp.Literal.number(1)).as_("asked"),
@@ -160,7 +162,9 @@ def _joined(kpi: Retention, scope: Scope, start: Rows) -> dict[str, exp.Query]:
         start=None,
         end=None,
     )
-    cohort = exp.select("segment", "entity", "period", "start_on").from_("starts").where("nth = 1").where("asked = 1")
+    segment = trees.segments(scope, lambda name: exp.column(segments[name]))
+    cohort = exp.select(segment if not scope.together else segment.as_("segment"), "entity", "period", "start_on")
+    cohort = trees.for_each_dimension(cohort.from_("starts"), scope).where("nth = 1").where("asked = 1")
     cohort = cohort.where(trees.in_range(exp.column("start_local"), scope.start, scope.end))
     return {"starts": every, "cohort": cohort}
 
