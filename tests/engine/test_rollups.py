@@ -298,3 +298,24 @@ def test_rows_of_the_year_one_are_counted(tmp_path: Any) -> None:
     where = (Filter("platform", ("web",)),)
     kept, rows = (project.values("people", grain="total", where=where, facts=facts) for facts in (False, True))
     assert kept == rows
+
+
+def test_a_dimension_of_a_column_that_becomes_wider_reads_the_same_everywhere(tmp_path: Any) -> None:
+    """A 1 that stayed is 1.0 beside a new 0.5: in the table itself and where its column is borrowed."""
+    project = Builder(tmp_path / "project")
+    codes = people(SEED).assign(plan=np.arange(PEOPLE) % 3)
+    project.rows("people", codes, dimensions="[plan]", primary_key="user_id", entity="user_id")
+    (project.folder / "sources.yml").unlink()
+    merged = "path: files/people*.parquet, primary_key: [user_id], load: merge"
+    project._sources = [f"- {{name: people, type: files, table: people, {merged}}}"]
+    joined = "[{dataset: people, by: user_id}]"
+    project.rows("events", events(SEED), dimensions="[platform]", entity="user_id", join=joined)
+    project.kpi("signups", "dataset: people\nagg: count")
+    project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id")
+    project.sync()
+    late = pd.DataFrame({"user_id": [PEOPLE + 1.0], "plan": [0.5], "at": [pd.Timestamp(FIRST)]})
+    late.to_parquet(project.folder / "files" / "people-2.parquet", index=False)
+    project.sync()
+    for name in ("signups", "people"):
+        kept, rows = (project.values(name, grain="month", by="plan", facts=facts) for facts in (False, True))
+        assert kept == rows and {segment for segment, _ in rows} >= {"0.0", "1.0", "2.0"}
