@@ -136,9 +136,10 @@ def same(question: dict[str, Any], project: Builder) -> str:
         return "facts"
     told, rows = (project.ask(kpi.name, facts=facts, **asked) for facts in (False, True))
     assert rows.level == "facts"
-    pd.testing.assert_frame_equal(
-        told.frame, rows.frame, check_exact=False, rtol=1e-9, atol=1e-9, check_dtype=False, obj=str(asked)
-    )
+    frames = [told.frame, rows.frame]
+    if told.level == "stored":  # lists segments also where they have no rows
+        frames = [one[one.groupby("segment")["n"].transform("sum") > 0].reset_index(drop=True) for one in frames]
+    pd.testing.assert_frame_equal(*frames, check_exact=False, rtol=1e-9, atol=1e-9, check_dtype=False, obj=str(asked))
     return told.level
 
 
