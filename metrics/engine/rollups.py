@@ -52,7 +52,9 @@ EXACT = frozenset(
 )
 # Of a definition that asks for the time or for chance, what was counted yesterday is not what would be counted today.
 UNSTEADY = re.compile(
-    r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp)\b", re.I
+    r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp"
+    r"|tablesample|using\s+sample)\b",
+    re.I,
 )
 
 

@@ -181,6 +181,20 @@ def test_what_asks_for_the_time_is_counted_from_rows(tmp_path: Any) -> None:
     assert levels(project) == {"facts"}
 
 
+@pytest.mark.parametrize("drawn", ["USING SAMPLE 50%", "TABLESAMPLE bernoulli(50%)"])
+def test_what_asks_for_chance_is_counted_from_rows(tmp_path: Any, drawn: str) -> None:
+    project = small_project(tmp_path / "project", "amount > 3")
+    project.write(
+        "datasets",
+        "some",
+        f"name: some\nsql: SELECT * FROM events {drawn}\ntime_dimension: at\ndimensions: [country]\n",
+    )
+    project.kpi("drawn", "dataset: some\nagg: sum\nexpr: amount")
+    project.sync()
+    kept = {one.about["dataset"] for one in project.open().reader().rollups().values() if one.relation}
+    assert kept == {"events"}
+
+
 def test_where_a_number_comes_from_names_roll_ups(world: Builder) -> None:
     query = make_query("people", "week", (None, None), None, ["platform=web", "country=DE"], None, None)
     assert "Answered from: roll-ups of this generation" in explain(world.open(), query, words=True)
@@ -286,10 +300,11 @@ def test_a_column_that_becomes_wider_makes_its_roll_ups_anew(tmp_path: Any) -> N
         wide.loc[wide["at"].idxmax(), "amount"] = 3.125
 
 
-def test_rows_of_the_year_one_are_counted(tmp_path: Any) -> None:
+def test_rows_of_the_year_one_and_of_the_last_one_are_counted(tmp_path: Any) -> None:
     project = Builder(tmp_path / "project")
     (project.folder / "files" / "events.csv").write_text(
         "at,user_id,platform\n0001-01-01 00:00:00,9,web\n2026-11-01 10:00:00,1,web\n2026-11-02 10:00:00,2,ios\n"
+        "9999-06-01 00:00:00,8,web\n"
     )
     project.source("- {name: events, type: files, table: events, path: files/events.csv}")
     body = "time_dimension: at\nentity: user_id\ndimensions: [platform]\n"
@@ -297,8 +312,12 @@ def test_rows_of_the_year_one_are_counted(tmp_path: Any) -> None:
     project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id\ngrains: [day, year]")
     project.sync()
     where = (Filter("platform", ("web",)),)
-    kept, rows = (project.values("people", grain="total", where=where, facts=facts) for facts in (False, True))
-    assert kept == rows
+    for start, end in ((None, None), (FIRST, date(9999, 7, 1))):
+        told = [
+            project.values("people", grain="total", where=where, start=start, end=end, facts=facts)["total"]
+            for facts in (False, True)
+        ]
+        assert told == [2, 2]
 
 
 def test_a_dimension_of_a_column_that_becomes_wider_reads_the_same_everywhere(tmp_path: Any) -> None:
