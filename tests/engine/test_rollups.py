@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.errors import QueryRefused
 from jobs.query import explain, make_query
 from metrics.engine import rollups
 from metrics.engine.query import Filter
@@ -181,6 +182,7 @@ def test_what_asks_for_the_time_is_counted_from_rows(tmp_path: Any) -> None:
     assert levels(project) == {"facts"}
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("drawn", ["USING SAMPLE 50%", "TABLESAMPLE bernoulli(50%)"])
 def test_what_asks_for_chance_is_counted_from_rows(tmp_path: Any, drawn: str) -> None:
     project = small_project(tmp_path / "project", "amount > 3")
@@ -339,3 +341,53 @@ def test_a_dimension_of_a_column_that_becomes_wider_reads_the_same_everywhere(tm
     for name in ("signups", "people"):
         kept, rows = (project.values(name, grain="month", by="plan", facts=facts) for facts in (False, True))
         assert kept == rows and {segment for segment, _ in rows} >= {"0.0", "1.0", "2.0"}
+
+
+def borrowing(folder: Any, of: pd.DataFrame, dimension: str) -> Builder:
+    """Events that borrow a dimension of people, and count by it and without it."""
+    project = Builder(folder)
+    project.rows("people", of, dimensions=f'["{dimension}"]', primary_key="user_id", entity="user_id")
+    joined = "[{dataset: people, by: user_id}]"
+    project.rows("events", events(SEED), dimensions="[platform]", entity="user_id", join=joined)
+    project.kpi("n", "dataset: events\nagg: count")
+    project.kpi("of_pro", f"dataset: events\nagg: sum\nexpr: amount\nfilter: \"{dimension} = 'pro'\"")
+    project.sync()
+    return project
+
+
+def test_a_key_that_comes_to_be_there_twice_doubles_no_row(tmp_path: Any) -> None:
+    """What needs nothing of the join is told as it was; what does is refused, as of rows."""
+    once = people(SEED)
+    twice = pd.concat([once, once.head(3)])
+    project = borrowing(tmp_path / "project", once, "plan")
+    assert differing(project, ["n", "of_pro"]) == []
+    changed(project, twice, "people")
+    assert differing(project, ["n"]) == []
+    with pytest.raises(QueryRefused, match="counted several times"):
+        project.values("of_pro", grain="month")
+    changed(project, once, "people")
+    assert differing(project, ["n", "of_pro"]) == []
+
+
+def test_a_join_that_would_count_twice_is_noticed_by_whatever_name(tmp_path: Any) -> None:
+    once = people(SEED).rename(columns={"plan": "größe"})
+    project = borrowing(tmp_path / "project", pd.concat([once, once.head(3)]), "größe")
+    assert differing(project, ["n"]) == []
+
+
+@pytest.mark.breadth(1)
+@pytest.mark.parametrize("never", ["2999-12-31", "9999-12-31"])
+def test_a_row_of_a_day_that_stands_for_never_changes(tmp_path: Any, never: str) -> None:
+    project = Builder(tmp_path / "project")
+    frame = events(SEED).assign(at=lambda rows: rows["at"].astype("datetime64[us]"))
+    frame.loc[5, "at"] = pd.Timestamp(never)
+    project.rows("events", frame, dimensions="[platform]", primary_key="id", entity="user_id")
+    project.kpi("total", "dataset: events\nagg: sum\nexpr: amount")
+    project.kpi("people", "dataset: events\nagg: count_distinct\nexpr: user_id")
+    project.sync()
+    frame.loc[[5, 9], "amount"] = 77.0
+    changed(project, frame)
+    assert not project.open().reader().failures()
+    assert differing(project, ["total", "people"]) == []
+    stored, rows = (project.values("total", grain="day", facts=facts) for facts in (False, True))
+    assert stored == pytest.approx(rows)
