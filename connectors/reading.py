@@ -23,6 +23,19 @@ class NoPlainFile(OSError):
         self.strerror = words
 
 
+def mark_of(path: Path) -> tuple[int, int, int, int]:
+    """Size, times and place of a file; another one once it was written, or another file is in its place.
+
+    With the time that only the system sets: who copies, unpacks or restores a file may keep the other one. Zeros for
+    what cannot be looked at: whoever reads it says why.
+    """
+    try:
+        seen = path.stat()
+    except OSError:
+        return 0, 0, 0, 0
+    return seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino
+
+
 def refusal(path: Path, *, within: Path | None = None) -> str:
     """Why a path is not read: what it is instead of a file; empty = it may be. within: the folder it may not leave.
 

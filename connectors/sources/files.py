@@ -10,6 +10,7 @@ import http.client
 import io
 import shutil
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -24,7 +25,7 @@ from pydantic import Field
 
 from connectors.buckets import Access, Bucket, Found, is_bucket
 from connectors.errors import SourceError, counted
-from connectors.reading import refusal
+from connectors.reading import mark_of, refusal
 from connectors.secrets import mask
 from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
 
@@ -40,6 +41,7 @@ FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
 DELIMITERS = ",\t;|"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 TIMEOUT_SECONDS = 60
+COARSEST_TIME = 2.0  # seconds between two times that a file system can tell apart
 
 
 class FileOptions(SourceOptions):
@@ -326,10 +328,15 @@ def header_delimiter(path: Path) -> str:
 
 
 def content_mark(path: Path, previous: str) -> str:
-    """`size:mtime:digest` of the file; the digest is reused when size and time are as in `previous`."""
-    stat = path.stat()
-    head = f"{stat.st_size}:{stat.st_mtime_ns}"
-    if previous.rpartition(":")[0] == head:
+    """`size:times:digest` of the file; the digest is reused when size and times are as in `previous`.
+
+    Of the times the second is the system's own: a copy or an unpacked file may have the first one of what it replaces.
+    A file that was written just now has none: it may be written once more before its time is another.
+    """
+    size, written, changed, _ = mark_of(path)
+    settled = abs(time.time() - max(written, changed) / 1e9) > COARSEST_TIME
+    head = f"{size}:{written}-{changed}" if settled else f"{size}:"
+    if settled and previous.rpartition(":")[0] == head:
         return previous
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:

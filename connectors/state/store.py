@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import StateError
+from connectors.reading import mark_of
 from connectors.state.tables import Unreadable
 
 R = TypeVar("R")
@@ -77,9 +78,9 @@ class StateStore:
         """Changes when an SQLite store is written to; a server's is looked at anew each minute."""
         if self.path is None:
             return (int(time.monotonic() // 60),)
-        files = [Path(f"{self.path}{end}").stat() for end in ("", "-wal") if Path(f"{self.path}{end}").exists()]
+        marks = (mark_of(Path(f"{self.path}{end}")) for end in ("", "-wal"))
         # A reader makes an empty log: nothing was written.
-        return tuple(file.st_mtime_ns for file in files if file.st_size)
+        return tuple(told for size, *times in marks if size for told in (size, *times))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.errors import StateError
+from connectors.reading import mark_of
 from connectors.settings import Settings
 from connectors.warehouse.contract import Reader
 from jobs.project.folders import PARTS
@@ -56,10 +57,10 @@ class CatalogueCache:
             published=reader.published_files() if reader and self._hold else None,
         )
 
-    def marks(self) -> tuple[tuple[str, int, int], ...]:
-        """Name, time and size of every definition file: changes when one does."""
+    def marks(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Name and mark of every definition file: changes when one does."""
         paths = [p for part in PARTS for p in (self._folder / part).glob("*.*")]
-        return tuple((str(path), *_mark(path)) for path in sorted(paths))
+        return tuple((str(path), mark_of(path)) for path in sorted(paths))
 
     def _with_registered_launches(self, key: Any, state: StateStore | None) -> Catalogue:
         """With the launches of the state store, which were made on a page; a file of the same name wins."""
@@ -78,14 +79,6 @@ def keep_newest(kept: dict[K, V], key: K, value: V) -> None:
     kept[key] = value
     while len(kept) > KEPT:
         del kept[next(iter(kept))]
-
-
-def _mark(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:  # a link to nothing; it is told where it is read
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size
 
 
 def _merged(catalogue: Catalogue, state: StateStore) -> Catalogue:

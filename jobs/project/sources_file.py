@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import Problem, SettingsError, UnknownName
+from connectors.reading import mark_of
 from connectors.secrets import hide_address
 from connectors.settings import environment, expand_secrets
 from connectors.sources.contract import Source, source_type
@@ -21,7 +22,7 @@ class SourcesFile:
 
     def __init__(self, folder: Path, data: Path, shown_as: str) -> None:
         self._folder, self._data, self._shown_as = folder, data, shown_as
-        self._by_table: tuple[tuple[int, int], dict[str, str]] | None = None
+        self._by_table: tuple[tuple[int, ...], dict[str, str]] | None = None
 
     @property
     def path(self) -> Path:
@@ -69,12 +70,9 @@ class SourcesFile:
         problems += [p for index, item in enumerate(document.data or []) for p in _identity(document, index, item, fed)]
         return sources, problems
 
-    def mark(self) -> tuple[int, int]:
-        """Time and size of the file: changes when it does."""
-        if not self.path.exists():
-            return 0, 0
-        stat = self.path.stat()
-        return stat.st_mtime_ns, stat.st_size
+    def mark(self) -> tuple[int, ...]:
+        """Changes when the file does."""
+        return mark_of(self.path)
 
     def by_table(self) -> dict[str, str]:
         """Table → the source that feeds it; the file is read again when it changed."""

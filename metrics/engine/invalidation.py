@@ -95,8 +95,7 @@ def _lent_days(dataset: Dataset, scope: Scope, staging: Staging) -> list[tuple[p
     alone = dataset.reading(lambda _: False)
     local = trees.local_time(alone, scope, trees.time_type(alone, scope))
     query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
-    days = trees.run(trees.from_dataset(query, alone).where(exp.or_(*met)), scope)[trees.PERIOD].dropna()
-    return [(day, day + DAY) for day in days]
+    return _each(trees.run(trees.from_dataset(query, alone).where(exp.or_(*met)), scope))
 
 
 def _lent(dataset: Dataset, staging: Staging) -> list[tuple[str, exp.Select]]:
@@ -130,8 +129,7 @@ def _moved_days(dataset: Dataset, relation: str, scope: Scope) -> list[tuple[pd.
     query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
     query = trees.from_dataset(query, dataset)
     query = query.where(exp.cast(exp.column(dataset.id, quoted=True), "TEXT").isin(query=ids))
-    days = trees.run(query, scope)[trees.PERIOD].dropna()
-    return [(day, day + DAY) for day in days]
+    return _each(trees.run(query, scope))
 
 
 def _beginning(state: DatasetState) -> tuple[datetime | None, ...]:
@@ -140,7 +138,7 @@ def _beginning(state: DatasetState) -> tuple[datetime | None, ...]:
 
 def ranges(found: DirtyRanges, scope: Scope) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """Days as ranges of whole periods of the scope's grain; the last may end beyond the scope."""
-    wide = DAY if scope.grain == "hour" else pd.Timedelta(0)  # hours are UTC, days are local
+    wide = DAY if scope.grain == "hour" else 0 * DAY  # hours are UTC, days are local
     whole = [
         (
             periods.floor(a - wide, scope.grain, scope.week_start_days),
@@ -161,8 +159,13 @@ def _changed_days(dataset: Dataset, table: str, relation: str, scope: Scope) -> 
     local = trees.local_time(dataset, scope, trees.time_type(dataset, scope))
     query = exp.select(trees.period(local, scope).as_(trees.PERIOD)).distinct()
     query = query.from_(_changed(dataset, table, relation))
-    days = trees.run(query, scope)[trees.PERIOD].dropna()
-    return [(day, day + DAY) for day in days]
+    return _each(trees.run(query, scope))
+
+
+def _each(found: pd.DataFrame) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """One range for each day that was found; of what lies beyond all days, such as 9999-12-31 for never, none."""
+    days = found[trees.PERIOD].dropna()
+    return [(day, day + DAY) for day in days if day < FAR]
 
 
 def _changed(dataset: Dataset, table: str, relation: str) -> exp.Table | exp.Subquery:

@@ -30,6 +30,7 @@ from metrics.engine.sql.rollups import (
     Touched,
     named,
     part_as_text,
+    part_of,
     people_select,
     sums_select,
     values_select,
@@ -52,7 +53,9 @@ EXACT = frozenset(
 )
 # Of a definition that asks for the time or for chance, what was counted yesterday is not what would be counted today.
 UNSTEADY = re.compile(
-    r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp)\b", re.I
+    r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp"
+    r"|tablesample|using\s+sample)\b",
+    re.I,
 )
 
 
@@ -73,6 +76,13 @@ class Wanted:
         if self.people:
             return people_select(self.people, about, reading)
         return sums_select(about, reading) if self.kind == "sums" else values_select(about, reading)
+
+    def said(self, count: str) -> tuple[str, ...]:
+        """SQL of one of its counts, and of its key: it may name dimensions."""
+        if self.kind != "sums":
+            return (count, *self.key)
+        column, condition = part_of(count)
+        return (condition, column.of)
 
     def touched(self, catalogue: Catalogue, days: Mapping[str, DirtyRanges | None]) -> DirtyRanges | None:
         """Days of it that differ from the generation before; None = any may."""
@@ -122,7 +132,7 @@ class RefreshedRollups:
             try:
                 touched = wanted.touched(self._scope.catalogue, self._days)
                 rollup = None if touched is None else self._held(wanted, before)
-                if rollup and touched and not self._same_types(wanted, rollup):
+                if rollup and touched and not self._still_fits(wanted, rollup):
                     rollup = None
                 state, span = ("held" if rollup else "new"), None
                 if rollup is None:
@@ -174,12 +184,19 @@ class RefreshedRollups:
         """Whether medians of the values are those of the rows: of a DECIMAL or FLOAT an engine rounds them."""
         return wanted.kind != "values" or self._types(select)["value"] in EXACT
 
-    def _same_types(self, wanted: Wanted, rollup: Rollup) -> bool:
-        """Whether its columns would have these types now: a column of a table may have become wider."""
+    def _still_fits(self, wanted: Wanted, rollup: Rollup) -> bool:
+        """Whether rows of today can be counted into it.
+
+        A column of a table may have become wider; a key that it joins by may be there twice, and who asks for nothing
+        of that join would be told twice as much.
+        """
         if not rollup.relation:
             return True
+        about, reading = About.of(rollup), self._reading(wanted, ALWAYS)
+        if not reading.single(about.dimensions, [text for count in about.counts for text in wanted.said(count)]):
+            return False
         kept = exp.select("*").from_(exp.to_table(rollup.relation, dialect=DUCKDB))
-        return self._types(kept) == self._types(wanted.select(About.of(rollup), self._reading(wanted, ALWAYS)))
+        return self._types(kept) == self._types(wanted.select(about, reading))
 
     def _types(self, select: exp.Select) -> dict[str, str]:
         return dict(self._staging.columns(render(select, self._staging.dialect)))
@@ -201,7 +218,7 @@ class RefreshedRollups:
         """What is in a roll-up of all rows, and the SELECT that makes it. Raises WarehouseError, QueryLimit."""
         reading = self._reading(wanted, ALWAYS)
         sizes = reading.sizes(wanted.dimensions)
-        counts = [c for c in wanted.counts if reading.single((), (c, *wanted.key))]
+        counts = [c for c in wanted.counts if reading.single((), wanted.said(c))]
         dimensions = _together(sizes, self._count_days(wanted.dataset)) if wanted.kind == "sums" else list(sizes)
         many = tuple(name for name in wanted.dimensions if name not in dimensions)
         about = About(wanted.kind, wanted.key, wanted.dataset, tuple(dimensions), tuple(counts), many)

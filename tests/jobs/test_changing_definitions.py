@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from datetime import timedelta
 
@@ -190,3 +191,14 @@ def test_diff_knows_the_launch_that_a_target_begins_with(shop: Builder, committe
     shop.kpi("total", LARGE + "targets: [{value: 100, since: campaign}]\n")
     found = diff(shop.open(), ["total"], "HEAD" if committed else None)
     assert found.notes == () and found.rows[-1]["old"] == 33 and found.rows[-1]["new"] == 30
+
+
+def test_a_definition_of_the_size_and_time_of_the_one_before_is_read(shop: Builder) -> None:
+    """Such as one that is restored, or copied with its time: a server that is running shows it."""
+    shop.kpi("total", LARGE)
+    running, path = shop.open(), shop.folder / "kpis" / "total.yml"
+    before, stat = running.catalogue().definition("total"), path.stat()
+    shop.kpi("total", LARGE.replace("> 5", "> 6"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert running.catalogue().definition("total") != before

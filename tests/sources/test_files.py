@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import SourceError
+from connectors.sources import files
 from connectors.sources.contract import FileScan, source_types
 from connectors.sources.files import _moved, content_mark, file_format, header_delimiter
 from tests.conftest import Builder
@@ -105,7 +106,10 @@ def test_a_file_with_another_name_is_the_file_that_it_was(project: Builder, more
 
 
 @pytest.mark.parametrize("how", ["another name", "another order"])
-def test_what_was_read_is_not_read_again_although_nothing_was_published(project: Builder, how: str) -> None:
+def test_what_was_read_is_not_read_again_although_nothing_was_published(
+    project: Builder, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "COARSEST_TIME", -1.0)  # what was written just now counts as written long ago
     start(project, "files/*.csv")
     path = project.folder / "files" / "a.csv"
     write(path)
@@ -117,12 +121,28 @@ def test_what_was_read_is_not_read_again_although_nothing_was_published(project:
         write(path, ROWS[::-1])
     result = project.sync()
     assert (result.published, result.sources[0].status) == (False, "unchanged")
+    mark = result.sources[0].cursor[f"files/{path.name}"]
+    invented = f"{mark.rpartition(':')[0]}:of bytes that nobody looked at"
+    assert content_mark(path, invented) == invented, "by size and times"
+    assert not project.sync().published and table(project) == before
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_other_bytes_of_the_same_size_and_time_are_read(
+    project: Builder, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that keeps the time, an unpacked archive, a restored file; and two writes within one tick of a clock."""
+    monkeypatch.setattr(files, "COARSEST_TIME", -1.0 if settled else 60.0)
+    start(project, "files/*.csv")
+    path = project.folder / "files" / "a.csv"
+    write(path)
+    project.sync()
     stat = path.stat()
     path.write_bytes(path.read_bytes().replace(b"1.5", b"7.5"))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nobody writes so: it shows that only these are looked at
-    assert not project.sync().published and table(project) == before
-    os.utime(path)
-    assert project.sync().published and table(project) != before
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    if not settled:
+        monkeypatch.setattr(files, "mark_of", lambda _: (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
+    assert project.sync().published and [row[2] for row in table(project)] == [7.5, 2.5]
 
 
 def test_where_a_pull_ended_is_believed_of_its_generation_only(project: Builder) -> None:

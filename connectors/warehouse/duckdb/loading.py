@@ -202,13 +202,16 @@ class Load:
         if not self._columns:
             return self._loaded(0), Changes("")
         if not self._before or self._anew:
-            loaded = self._become()
+            loaded, changes = self._become()
         else:
-            self._evolve(self.options.table, dict(self._before), self._columns, {})
+            now = dict(self._before)
+            self._evolve(self.options.table, now, self._columns, {})
             self._shared.show()
-            loaded = self._merge() if self.options.load_mode == "merge" else self._append()
+            loaded, changes = self._merge() if self.options.load_mode == "merge" else self._append()
+            if any((kind, now[column]) in WIDER for column, kind in self._before.items()):
+                changes = Changes(None)  # a row that stayed may read differently, too: 1 is 1.0, a day is a moment
         self._run(f"DROP TABLE IF EXISTS {INCOMING}")
-        return loaded
+        return loaded, changes
 
     # ---- columns
 

@@ -50,7 +50,9 @@ def _days(entity: str, reading: Reading, named: Sequence[str], conditions: Seque
         *(flagged(condition).as_(f"f{i}") for i, condition in enumerate(met)),
     )
     rows = reading.scanned(rows, dataset)
-    return rows if ALL in conditions else rows.where(exp.or_(*(condition.copy() for condition in met)))
+    if ALL in conditions or not met:
+        return rows
+    return rows.where(exp.or_(*(condition.copy() for condition in met)))
 
 
 def flagged(condition: exp.Expr) -> exp.Expr:

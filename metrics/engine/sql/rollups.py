@@ -202,8 +202,13 @@ def _people(
     def name(about: About) -> str:
         return named(about, people_select(people, about, always))
 
-    within = kept is not None and reading.scope.start >= ALWAYS[0]
+    within = kept is not None and _within(reading.scope)
     return kept.found("people", people.key, dimensions, conditions, name) if kept and within else None
+
+
+def _within(scope: Scope) -> bool:
+    """Whether it has days, and all of them would be in a roll-up."""
+    return bool(ALWAYS[0] <= scope.start < scope.end <= ALWAYS[1])
 
 
 def people_of(measure: Measure, scope: Scope) -> exp.Select | None:
@@ -226,7 +231,7 @@ def sums_rows(reading: Reading, dimensions: Sequence[str], parts: Mapping[Part, 
     """What `added_up` selects of days, of a roll-up; None: rows tell."""
     kept, always = reading.scope.rollups, reading.within(*ALWAYS)
     texts = {part_as_text(part): name for part, name in parts.items()}
-    if not kept or reading.scope.grain != "day" or reading.scope.start < ALWAYS[0]:
+    if not kept or reading.scope.grain != "day" or not _within(reading.scope):
         return None
     found = kept.found("sums", [reading.dataset_name], dimensions, texts, lambda a: named(a, sums_select(a, always)))
     if not found:
@@ -267,7 +272,7 @@ def values_of(measure: Measure, scope: Scope) -> exp.Query | None:
     Of a scope of several dimensions `d0`, `d1` … in their order, instead of `segment`.
     """
     dataset, asked, kept = scope.catalogue.datasets[measure.dataset], _asked(scope), scope.rollups
-    if not kept or scope.entities or scope.grain not in MADE_OF_MONTHS or not ALWAYS[0] <= scope.start < scope.end:
+    if not kept or scope.entities or scope.grain not in MADE_OF_MONTHS or not _within(scope):
         return None
     key, always = (measure.dataset, measure.expr), Reading("", dataset, scope, "day", *ALWAYS)
     found = kept.found("values", key, asked, [measure.filter], lambda a: named(a, values_select(a, always)))
