@@ -392,3 +392,18 @@ def test_a_row_of_a_day_that_stands_for_never_changes(tmp_path: Any, never: str)
     assert differing(project, ["total", "people"]) == []
     stored, rows = (project.values("total", grain="day", facts=facts) for facts in (False, True))
     assert stored == pytest.approx(rows)
+
+
+def test_conditions_that_are_written_in_two_ways_lose_no_days(tmp_path: Any) -> None:
+    """Of so many that they are two roll-ups, whose SQL is one."""
+    project, frame = Builder(tmp_path / "project"), events(SEED)
+    project.rows("events", frame, dimensions="[platform]", primary_key="id", entity="user_id")
+    for number in range(rollups.MOST_CONDITIONS):
+        for way, condition in (("a", f"amount>{number}"), ("b", f"amount > {number}")):
+            body = f"agg: median\nexpr: amount\nfilter: {condition}\ngrains: [month]"
+            project.kpi(f"{way}{number:02}", f"dataset: events\n{body}")
+    project.sync()
+    for value in (12.5, 13.5):
+        frame.loc[frame["at"].nlargest(5).index, "amount"] = value
+        changed(project, frame)
+        assert differing(project, ["a00", "a05", "b00", "b05"]) == []
