@@ -117,11 +117,12 @@ def _sync(
     for name in names:
         require(name, sorted(sources), kind="source")
     chosen = {n: s for n, s in sources.items() if not names or n in names}
-    earlier, tally, wrong = project.sync_log.runs(), _Run(), [*project.warnings()]
+    tally, wrong = _Run(), [*project.warnings()]
     if not anew:
         project.has_data()
     with project.warehouse.staging(now, anew=anew) as staging:
         steps, ends = len(chosen) + 2, _ends(project, staging)
+        earlier = _earlier(project, staging, ends)
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
@@ -324,6 +325,21 @@ def _ends(project: Project, staging: Loading) -> Mapping[str, Cursor]:
     if not published or published[-1].id != before:
         return {}
     return {name: run.cursor for name, run in project.sync_log.runs().items() if run.status != "failed"}
+
+
+def _earlier(project: Project, staging: Loading, ends: Mapping[str, Cursor]) -> dict[str, SourceRun]:
+    """Source → its last run, as far as what it brought is here.
+
+    Of a generation that is lost it is not: then a source reached what the generation says that this one is made of, and
+    whoever pulls another source only must not hand on that it reached more.
+    """
+    lost = project.sync_log.read().get("generation") not in {None, *(g.id for g in staging.generations())}
+    pulled, runs = staging.pulled_at(), project.sync_log.runs()
+    known = {n: pulled[n].isoformat() if n in pulled else "" for n in runs} if lost else {}
+    return {
+        n: dataclasses.replace(r, cursor=ends.get(n, staging.cursor(n)), last_success=known.get(n, r.last_success))
+        for n, r in runs.items()
+    }
 
 
 def _pull(

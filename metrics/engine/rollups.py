@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -126,17 +126,19 @@ class RefreshedRollups:
     def make(self, shared: Shared) -> None:
         """Count what was touched of each, or all of a new one, and forget the others. Raises DiskFull."""
         self._scope = dataclasses.replace(self._scope, shared=shared)
-        before, held, anew = self._staging.rollups(), {}, {}
+        before, held, anew = self._staging.rollups(), dict[str, Rollup](), dict[str, Touched]()
         for wanted in self.wanted:
             started = time.perf_counter()
             try:
                 touched = wanted.touched(self._scope.catalogue, self._days)
-                rollup = None if touched is None else self._held(wanted, before)
+                rollup = None if touched is None else self._held(wanted, before, held)
                 if rollup and touched and not self._still_fits(wanted, rollup):
                     rollup = None
                 state, span = ("held" if rollup else "new"), None
                 if rollup is None:
-                    rollup = self._made(wanted)
+                    rollup = self._made(wanted, held)
+                    if rollup is None:
+                        continue
                 elif touched and rollup.relation:
                     state, span = "renewed", (touched[0][0], touched[-1][1])
                     anew[rollup.name] = self._renewed(wanted, rollup, span)
@@ -154,9 +156,11 @@ class RefreshedRollups:
         self._staging.forget_rollups(held)
         self.kept = KeptRollups(held, anew)
 
-    def _held(self, wanted: Wanted, before: Mapping[str, Rollup]) -> Rollup | None:
+    def _held(self, wanted: Wanted, before: Mapping[str, Rollup], taken: Collection[str]) -> Rollup | None:
         """The roll-up of the generation before that has all that is wanted, and was made as it would be now."""
         for rollup in before.values():
+            if rollup.name in taken:
+                continue
             about = About.of(rollup)
             same = (about.kind, about.key) == (wanted.kind, wanted.key) and set(wanted.counts) <= set(about.counts)
             if not same or not set(wanted.dimensions) <= {*about.dimensions, *about.many}:
@@ -171,10 +175,16 @@ class RefreshedRollups:
         days = span[0].to_pydatetime(), span[1].to_pydatetime()
         return Touched(span, self._kept(rollup.name, rollup.about, select, MOST_ROWS, days))
 
-    def _made(self, wanted: Wanted) -> Rollup:
-        """A new one; of nearly as many rows as there are, or of SQL that asks for the time, none is kept."""
+    def _made(self, wanted: Wanted, taken: Collection[str]) -> Rollup | None:
+        """A new one; of nearly as many rows as there are, or of SQL that asks for the time, none is kept.
+
+        None: its name is taken, by conditions that are written otherwise and make the same SQL. One table cannot be
+        counted anew for the one in whole and for the other in part.
+        """
         about, select = self.of_all(wanted)
         name, most = named(about, select), self._most(wanted)
+        if name in taken:
+            return None
         fit = about.counts and not UNSTEADY.search(render(select, DUCKDB)) and self._is_exact(wanted, select)
         if not fit or not self._promises(wanted, about, most):
             most = -1

@@ -349,7 +349,7 @@ def borrowing(folder: Any, of: pd.DataFrame, dimension: str) -> Builder:
     project.rows("people", of, dimensions=f'["{dimension}"]', primary_key="user_id", entity="user_id")
     joined = "[{dataset: people, by: user_id}]"
     project.rows("events", events(SEED), dimensions="[platform]", entity="user_id", join=joined)
-    project.kpi("n", "dataset: events\nagg: count")
+    project.kpi("n", "dataset: events\nagg: count\ndimensions: [platform]")
     project.kpi("of_pro", f"dataset: events\nagg: sum\nexpr: amount\nfilter: \"{dimension} = 'pro'\"")
     project.sync()
     return project
@@ -363,6 +363,7 @@ def test_a_key_that_comes_to_be_there_twice_doubles_no_row(tmp_path: Any) -> Non
     assert differing(project, ["n", "of_pro"]) == []
     changed(project, twice, "people")
     assert differing(project, ["n"]) == []
+    assert project.values("n", grain="month") == project.values("n", grain="month", facts=True)
     with pytest.raises(QueryRefused, match="counted several times"):
         project.values("of_pro", grain="month")
     changed(project, once, "people")
@@ -391,3 +392,18 @@ def test_a_row_of_a_day_that_stands_for_never_changes(tmp_path: Any, never: str)
     assert differing(project, ["total", "people"]) == []
     stored, rows = (project.values("total", grain="day", facts=facts) for facts in (False, True))
     assert stored == pytest.approx(rows)
+
+
+def test_conditions_that_are_written_in_two_ways_lose_no_days(tmp_path: Any) -> None:
+    """Of so many that they are two roll-ups, whose SQL is one."""
+    project, frame = Builder(tmp_path / "project"), events(SEED)
+    project.rows("events", frame, dimensions="[platform]", primary_key="id", entity="user_id")
+    for number in range(rollups.MOST_CONDITIONS):
+        for way, condition in (("a", f"amount>{number}"), ("b", f"amount > {number}")):
+            body = f"agg: median\nexpr: amount\nfilter: {condition}\ngrains: [month]"
+            project.kpi(f"{way}{number:02}", f"dataset: events\n{body}")
+    project.sync()
+    for value in (12.5, 13.5):
+        frame.loc[frame["at"].nlargest(5).index, "amount"] = value
+        changed(project, frame)
+        assert differing(project, ["a00", "a05", "b00", "b05"]) == []

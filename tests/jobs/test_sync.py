@@ -150,6 +150,27 @@ def test_a_sync_that_died_after_it_published_moves_no_watermark_back(project: Bu
     assert (states["a"].watermark, states["b"].watermark) == (NOW + timedelta(days=1), NOW)
 
 
+def test_a_source_that_is_not_pulled_reached_no_more_than_the_generation_that_is_left(project: Builder) -> None:
+    """The live generation is lost and another source alone is pulled: nobody takes the lost rows for read."""
+    for name in ("a", "b"):
+        (project.folder / "files" / name).mkdir()
+        project.source(f"- {{name: {name}, type: files, table: {name}, path: 'files/{name}/*.csv', load: append}}")
+        project.write("datasets", name, f"name: {name}\nsource: {name}\ntime_dimension: at\nwatermark: sync\n")
+        project.kpi(f"n_{name}", f"dataset: {name}\nagg: count")
+    for day in (1, 2):
+        for name in ("a", "b"):
+            (project.folder / "files" / name / f"{day}.csv").write_text(f"at,x\n2026-11-{day:02} 10:00:00,1\n")
+        project.sync(NOW + timedelta(hours=day))
+    lost = project.folder / "data" / "generations" / f"{project.open().warehouse.live()}.duckdb"
+    lost.write_bytes(lost.read_bytes()[:10_000])
+    assert project.sync(NOW + timedelta(hours=3), names=["a"]).published
+    reader = project.open().reader()
+    assert reader.dataset_states(reader.generation.sequence)["b"].watermark == NOW + timedelta(hours=1)
+    result = project.sync(NOW + timedelta(hours=4))
+    assert {run.name: run.rows for run in result.sources} == {"a": 0, "b": 1}
+    assert project.values("n_b", grain="total") == {"total": 2}
+
+
 def test_a_fault_of_ours_in_one_kpi_harms_no_other(
     small: Builder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
