@@ -16,6 +16,7 @@ from metrics.catalog.models.kpi import KpiCommon, Part
 from metrics.engine.answer import default_scope
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.sql.dialects import render
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def undated_rows(dataset: Dataset, reader: Reader) -> int:
     missing = exp.Is(this=exp.column(dataset.time_dimension, quoted=True), expression=exp.null())
     # As a condition, of which an engine knows by its statistics that few rows or none meet it.
     query = trees.from_dataset(exp.select(exp.Count(this=exp.Star()).as_("undated")), dataset).where(missing)
-    return int(reader.frame(query.sql(dialect=reader.dialect))["undated"].iloc[0])
+    return int(reader.frame(render(query, reader.dialect))["undated"].iloc[0])
 
 
 def _rules(kpi: KpiCommon, dataset: str, catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
@@ -71,5 +72,5 @@ def _counted(item: Dataset, name: str, rules: list[str], scope: Scope) -> Counte
     query = trees.from_dataset(exp.select(*columns), item).where(trees.in_range(local, pd.Timestamp(0), scope.end))
     for rule in filter(None, rules):
         query = query.where(sql.expression(rule))
-    row = scope.reader.frame(query.sql(dialect=scope.reader.dialect)).iloc[0]
+    row = scope.reader.frame(render(query, scope.reader.dialect)).iloc[0]
     return Counted(name, int(row["matching"]), int(row["entities"]) if item.entity else None)

@@ -22,6 +22,7 @@ from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
+from metrics.engine.sql.dialects import render
 from metrics.presentation.format import share_text
 from metrics.quality.repeated_keys import CODE
 from metrics.quality.tracking_plan import HELP, breaches
@@ -116,14 +117,14 @@ class _Values:
         if key not in self._known:
             value = exp.column(column, quoted=True)
             query = exp.select(value.as_("v")).distinct().limit(MANY_VALUES + 1)
-            rows = self._reader.frame(trees.from_dataset(query, dataset).sql(dialect=self._reader.dialect))
+            rows = self._reader.frame(render(trees.from_dataset(query, dataset), self._reader.dialect))
             self._known[key] = sorted(str(v) for v in rows["v"].dropna())
         return self._known[key]
 
     def _occurs(self, dataset: Dataset, column: str, value: str) -> bool:
         query = exp.select(exp.Literal.number(1).as_("x")).limit(1)
         query = trees.from_dataset(query, dataset).where(exp.column(column, quoted=True).eq(exp.Literal.string(value)))
-        return len(self._reader.frame(query.sql(dialect=self._reader.dialect))) > 0
+        return len(self._reader.frame(render(query, self._reader.dialect))) > 0
 
 
 def _compared(text: str) -> Iterator[tuple[str, str]]:
@@ -192,7 +193,7 @@ def _multiplied(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
     for part in ("with_", "from_", "joins"):
         if tree.args.get(part):
             count.set(part, tree.copy().args[part])
-    found = reader.frame(count.sql(dialect=reader.dialect)).iloc[0]
+    found = reader.frame(render(count, reader.dialect)).iloc[0]
     if found["n"] > found["d"]:
         rows = counted(int(found["d"]), "row")
         text = f"its joins turn {rows} of {source.name} into {int(found['n']):,}: sums count some twice"
@@ -212,7 +213,7 @@ def _repeated(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
     query = trees.from_dataset(query, dataset)
     for key in keys:
         query = query.where(exp.not_(exp.Is(this=key.copy(), expression=exp.null())))
-    found = reader.frame(query.sql(dialect=reader.dialect)).iloc[0]
+    found = reader.frame(render(query, reader.dialect)).iloc[0]
     if found["n"] > found["d"]:
         again, have = int(found["n"] - found["d"]), "has" if found["n"] - found["d"] == 1 else "have"
         text = f"the primary key repeats: {again:,} of {counted(int(found['n']), 'row')} {have} one again"

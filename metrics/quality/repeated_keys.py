@@ -10,6 +10,7 @@ from connectors.errors import KpiError, Problem
 from connectors.warehouse.contract import Staging
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import Dataset
+from metrics.engine.sql.dialects import render
 
 CODE = "repeated_key"
 
@@ -40,7 +41,7 @@ def _alone(dataset: Dataset, staging: Staging) -> bool:
     if not changed:
         return changed == ""
     try:
-        found = staging.frame(_counted(dataset, changed).sql(dialect=staging.dialect)).iloc[0]
+        found = staging.frame(render(_counted(dataset, changed), staging.dialect)).iloc[0]
     except KpiError:
         return False
     return bool(found["n"] == found["d"])

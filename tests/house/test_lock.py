@@ -60,6 +60,11 @@ def test_the_rule_can_fail() -> None:
 def test_setup_installs_from_the_lock() -> None:
     make = (ROOT / "Makefile").read_text()
     assert "$(STAMP): requirements.lock Makefile\n" in make
-    assert [line for line in make.splitlines() if "pip install" in line and "$(BIN)" in line] == [
-        "\t$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock"
+    installs = [line.strip() for line in make.splitlines() if "pip install" in line and "$(BIN)" in line]
+    pip = "$(BIN)/python -m pip install --quiet --disable-pip-version-check"
+    assert installs == [
+        f"{pip} --require-hashes -r requirements.lock",
+        f"{pip} -r requirements-clickhouse.txt -r requirements-spark.txt",
     ]
+    engines = {line.partition(":")[0] for line in make.splitlines() if ": $(ENGINES)" in line}
+    assert engines == {"slow", "prove"}, "engines are installed by what tests them only"

@@ -9,7 +9,7 @@ WITH cte__cohort AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'WEEK',
       toDateTime64(
@@ -17,7 +17,7 @@ WITH cte__cohort AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS start_on
+    ) AS Nullable(DateTime64(6))) AS start_on
   FROM "events"
   WHERE
     (
@@ -25,12 +25,12 @@ WITH cte__cohort AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -58,7 +58,7 @@ WITH cte__cohort AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'WEEK',
       toDateTime64(
@@ -66,7 +66,7 @@ WITH cte__cohort AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS start_on
+    ) AS Nullable(DateTime64(6))) AS start_on
   FROM "events"
   WHERE
     (
@@ -74,12 +74,12 @@ WITH cte__cohort AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -96,7 +96,7 @@ WITH cte__cohort AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS back_on
+    ) AS Nullable(DateTime64(6))) AS back_on
   FROM "events"
   WHERE
     (
@@ -105,12 +105,12 @@ WITH cte__cohort AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (

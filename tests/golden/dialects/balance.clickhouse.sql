@@ -8,7 +8,7 @@ WITH cte__rows_of_all AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     amount AS picked,
     ROW_NUMBER() OVER (
       PARTITION BY user_id, CAST(dateTrunc(
@@ -18,7 +18,7 @@ WITH cte__rows_of_all AS (
           6,
           'UTC'
         )
-      ) AS Nullable(DateTime))
+      ) AS Nullable(DateTime64(6)))
       ORDER BY toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
@@ -33,12 +33,12 @@ WITH cte__rows_of_all AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

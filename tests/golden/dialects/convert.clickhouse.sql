@@ -9,7 +9,7 @@ WITH cte__base AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     "at" AS base_at
   FROM "events"
   WHERE
@@ -19,12 +19,12 @@ WITH cte__base AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -48,12 +48,12 @@ WITH cte__base AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -88,7 +88,7 @@ WITH cte__base AS (
         period,
         base_at,
         base_at AS line_at,
-        CAST(NULL AS Nullable(DateTime)) AS hit_at,
+        CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
         2 AS place,
         0 AS kind
       FROM cte__base
@@ -96,8 +96,8 @@ WITH cte__base AS (
       SELECT
         entity,
         CAST(NULL AS Nullable(String)) AS segment,
-        CAST(NULL AS Nullable(DateTime)) AS period,
-        CAST(NULL AS Nullable(DateTime)) AS base_at,
+        CAST(NULL AS Nullable(DateTime64(6))) AS period,
+        CAST(NULL AS Nullable(DateTime64(6))) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
         place,

@@ -6,7 +6,7 @@ SELECT
       6,
       'UTC'
     )
-  ) AS Nullable(DateTime)) AS __period,
+  ) AS Nullable(DateTime64(6))) AS __period,
   COALESCE(CAST(platform AS Nullable(String)), '(none)') AS __segment,
   COUNT(*) AS __value,
   COUNT(*) AS n
@@ -17,12 +17,12 @@ WHERE
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+    ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
     AND toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
   )
   AND kind = 'buy'
 GROUP BY

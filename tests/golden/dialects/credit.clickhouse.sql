@@ -17,12 +17,12 @@ WITH cte__base AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -46,12 +46,12 @@ WITH cte__base AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-08 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -94,8 +94,8 @@ WITH cte__base AS (
     SELECT
       cte__pairs.segment,
       cte__pairs.entity,
-      CAST(NULL AS Nullable(DateTime)) AS base_local,
-      CAST(NULL AS Nullable(DateTime)) AS base_at,
+      CAST(NULL AS Nullable(DateTime64(6))) AS base_local,
+      CAST(NULL AS Nullable(DateTime64(6))) AS base_at,
       cte__conversions.seen_at AS line_at,
       cte__conversions.place,
       1 AS kind
@@ -106,14 +106,14 @@ WITH cte__base AS (
 )
 SELECT
   segment AS __segment,
-  CAST(dateTrunc('DAY', local) AS Nullable(DateTime)) AS __period,
+  CAST(dateTrunc('DAY', local) AS Nullable(DateTime64(6))) AS __period,
   COUNT(CASE WHEN kind = 1 AND line_at < touched_at + INTERVAL '2' DAY THEN 1 END) AS numerator,
   COUNT(CASE WHEN kind = 0 THEN 1 END) AS denominator,
   COUNT(CASE WHEN kind = 0 THEN 1 END) AS n
 FROM cte__touched
 WHERE
-  local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
-  AND local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+  local >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+  AND local < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 GROUP BY
   1,
   2

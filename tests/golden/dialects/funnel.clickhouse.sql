@@ -9,7 +9,7 @@ WITH cte__reached_1 AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     MIN("at") AS first_at,
     MIN("at") AS reached_at,
     1 AS first_there
@@ -21,12 +21,12 @@ WITH cte__reached_1 AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -54,12 +54,12 @@ WITH cte__reached_1 AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -108,7 +108,7 @@ WITH cte__reached_1 AS (
           reached_at,
           first_there,
           reached_at AS line_at,
-          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
           first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
@@ -116,9 +116,9 @@ WITH cte__reached_1 AS (
         SELECT
           entity,
           CAST(NULL AS Nullable(String)) AS segment,
-          CAST(NULL AS Nullable(DateTime)) AS period,
-          CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS period,
+          CAST(NULL AS Nullable(DateTime64(6))) AS first_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS reached_at,
           CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
@@ -155,12 +155,12 @@ WITH cte__reached_1 AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -209,7 +209,7 @@ WITH cte__reached_1 AS (
           reached_at,
           first_there,
           reached_at AS line_at,
-          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
           first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
@@ -217,9 +217,9 @@ WITH cte__reached_1 AS (
         SELECT
           entity,
           CAST(NULL AS Nullable(String)) AS segment,
-          CAST(NULL AS Nullable(DateTime)) AS period,
-          CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS period,
+          CAST(NULL AS Nullable(DateTime64(6))) AS first_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS reached_at,
           CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,

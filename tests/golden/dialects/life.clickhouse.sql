@@ -9,7 +9,7 @@ WITH cte__active AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period
+    ) AS Nullable(DateTime64(6))) AS period
   FROM "events"
   WHERE
     (
@@ -17,7 +17,7 @@ WITH cte__active AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       AND NOT (
         (
           "user_id"
@@ -64,8 +64,8 @@ FROM (
     later IS NULL OR later > following
 ) AS every_kind
 WHERE
-  period >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
-  AND period < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+  period >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+  AND period < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 GROUP BY
   segment,
   period

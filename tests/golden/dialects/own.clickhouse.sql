@@ -4,7 +4,7 @@ WITH dataset__events AS (
   FROM "events"
 )
 SELECT
-  CAST(dateTrunc('DAY', CAST(given.period AS Nullable(DateTime))) AS Nullable(DateTime)) AS __period,
+  CAST(dateTrunc('DAY', CAST(given.period AS Nullable(DateTime64(6)))) AS Nullable(DateTime64(6))) AS __period,
   '' AS __segment,
   SUM(given.value) AS __value
 FROM (
@@ -18,8 +18,8 @@ FROM (
     platform
 ) AS given
 WHERE
-  CAST(given.period AS Nullable(DateTime)) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
-  AND CAST(given.period AS Nullable(DateTime)) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+  CAST(given.period AS Nullable(DateTime64(6))) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+  AND CAST(given.period AS Nullable(DateTime64(6))) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 GROUP BY
   1,
   2

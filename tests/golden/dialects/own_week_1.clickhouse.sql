@@ -9,7 +9,7 @@ WITH cte__starts AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'DAY',
       toDateTime64(
@@ -17,7 +17,7 @@ WITH cte__starts AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS start_on,
+    ) AS Nullable(DateTime64(6))) AS start_on,
     toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
@@ -53,8 +53,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
-      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime64(6)))
+      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
     )
 )
 SELECT
@@ -77,7 +77,7 @@ WITH cte__starts AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'DAY',
       toDateTime64(
@@ -85,7 +85,7 @@ WITH cte__starts AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS start_on,
+    ) AS Nullable(DateTime64(6))) AS start_on,
     toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
@@ -121,8 +121,8 @@ WITH cte__starts AS (
       nth = 1 AND asked = 1
     )
     AND (
-      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
-      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+      start_local >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime64(6)))
+      AND start_local < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
     )
 ), cte__returns AS (
   SELECT DISTINCT
@@ -134,7 +134,7 @@ WITH cte__starts AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS back_on
+    ) AS Nullable(DateTime64(6))) AS back_on
   FROM "events"
   WHERE
     (
@@ -143,12 +143,12 @@ WITH cte__starts AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-12-21 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (

@@ -9,7 +9,7 @@ WITH cte__base AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
@@ -22,12 +22,12 @@ WITH cte__base AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -37,13 +37,13 @@ WITH cte__base AS (
 ), cte__conversions AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS seen_at,
+    CAST("at" AS Nullable(DateTime64(6))) AS seen_at,
     1 AS place
   FROM "payments"
   WHERE
     (
-      CAST("at" AS Nullable(DateTime)) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
-      AND CAST("at" AS Nullable(DateTime)) < CAST('2026-11-11 00:00:00' AS Nullable(DateTime))
+      CAST("at" AS Nullable(DateTime64(6))) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+      AND CAST("at" AS Nullable(DateTime64(6))) < CAST('2026-11-11 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -75,8 +75,8 @@ WITH cte__base AS (
         segment,
         period,
         base_at,
-        CAST(dateTrunc('DAY', base_at) AS Nullable(DateTime)) AS line_at,
-        CAST(NULL AS Nullable(DateTime)) AS hit_at,
+        CAST(dateTrunc('DAY', base_at) AS Nullable(DateTime64(6))) AS line_at,
+        CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
         2 AS place,
         0 AS kind
       FROM cte__base
@@ -84,8 +84,8 @@ WITH cte__base AS (
       SELECT
         entity,
         CAST(NULL AS Nullable(String)) AS segment,
-        CAST(NULL AS Nullable(DateTime)) AS period,
-        CAST(NULL AS Nullable(DateTime)) AS base_at,
+        CAST(NULL AS Nullable(DateTime64(6))) AS period,
+        CAST(NULL AS Nullable(DateTime64(6))) AS base_at,
         seen_at AS line_at,
         seen_at AS hit_at,
         place,

@@ -6,7 +6,7 @@ WITH cte__active AS (
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) AS Nullable(DATE)) AS day
+    ) AS Nullable(Date32)) AS day
   FROM "events"
   WHERE
     (
@@ -14,12 +14,12 @@ WITH cte__active AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-25 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-25 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -53,16 +53,16 @@ WITH cte__active AS (
   SELECT
     segment,
     CASE
-      WHEN following < CAST(day + INTERVAL '7' DAY AS Nullable(DATE))
+      WHEN following < CAST(day + INTERVAL '7' DAY AS Nullable(Date32))
       THEN following
-      ELSE CAST(day + INTERVAL '7' DAY AS Nullable(DATE))
+      ELSE CAST(day + INTERVAL '7' DAY AS Nullable(Date32))
     END AS day,
     -entities AS step
   FROM cte__alike
 )
 SELECT
   segment AS __segment,
-  CAST(day AS Nullable(DateTime)) AS __period,
+  CAST(day AS Nullable(DateTime64(6))) AS __period,
   SUM(SUM(step)) OVER (PARTITION BY segment ORDER BY day) AS __value
 FROM cte__steps
 GROUP BY

@@ -9,7 +9,7 @@ WITH cte__seen AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS running,
+    ) AS Nullable(DateTime64(6))) AS running,
     MIN(
       CAST(dateTrunc(
         'DAY',
@@ -18,7 +18,7 @@ WITH cte__seen AS (
           6,
           'UTC'
         )
-      ) AS Nullable(DateTime))
+      ) AS Nullable(DateTime64(6)))
     ) AS day
   FROM "events"
   WHERE
@@ -27,12 +27,12 @@ WITH cte__seen AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

@@ -9,7 +9,7 @@ WITH cte__active AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'DAY',
       toDateTime64(
@@ -17,7 +17,7 @@ WITH cte__active AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS short
+    ) AS Nullable(DateTime64(6))) AS short
   FROM "events"
   WHERE
     (
@@ -25,12 +25,12 @@ WITH cte__active AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-09-28 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-09 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

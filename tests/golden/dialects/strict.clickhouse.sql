@@ -9,7 +9,7 @@ WITH cte__every AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'DAY',
       toDateTime64(
@@ -17,7 +17,7 @@ WITH cte__every AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS day,
+    ) AS Nullable(DateTime64(6))) AS day,
     "at" AS at_1,
     CASE
       WHEN (
@@ -25,12 +25,12 @@ WITH cte__every AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND kind = 'view'
       THEN 1
@@ -47,12 +47,12 @@ WITH cte__every AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

@@ -9,7 +9,7 @@ WITH cte__reached_1 AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS period,
+    ) AS Nullable(DateTime64(6))) AS period,
     MIN(
       toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
@@ -32,12 +32,12 @@ WITH cte__reached_1 AS (
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime))
+      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
       AND toDateTime64(
         toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
         6,
         'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -51,13 +51,13 @@ WITH cte__reached_1 AS (
 ), cte__hits_2 AS (
   SELECT
     "user_id" AS entity,
-    CAST("at" AS Nullable(DateTime)) AS seen_at,
+    CAST("at" AS Nullable(DateTime64(6))) AS seen_at,
     1 AS place
   FROM "payments"
   WHERE
     (
-      CAST("at" AS Nullable(DateTime)) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
-      AND CAST("at" AS Nullable(DateTime)) < CAST('2026-11-12 00:00:00' AS Nullable(DateTime))
+      CAST("at" AS Nullable(DateTime64(6))) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+      AND CAST("at" AS Nullable(DateTime64(6))) < CAST('2026-11-12 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -103,8 +103,8 @@ WITH cte__reached_1 AS (
           first_at,
           reached_at,
           first_there,
-          CAST(dateTrunc('DAY', reached_at) AS Nullable(DateTime)) AS line_at,
-          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          CAST(dateTrunc('DAY', reached_at) AS Nullable(DateTime64(6))) AS line_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
           first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_1
@@ -112,9 +112,9 @@ WITH cte__reached_1 AS (
         SELECT
           entity,
           CAST(NULL AS Nullable(String)) AS segment,
-          CAST(NULL AS Nullable(DateTime)) AS period,
-          CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS period,
+          CAST(NULL AS Nullable(DateTime64(6))) AS first_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS reached_at,
           CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,
@@ -151,12 +151,12 @@ WITH cte__reached_1 AS (
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime))
+        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
         AND toDateTime64(
           toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
           6,
           'UTC'
-        ) < CAST('2026-11-12 00:00:00' AS Nullable(DateTime))
+        ) < CAST('2026-11-12 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -205,7 +205,7 @@ WITH cte__reached_1 AS (
           reached_at,
           first_there,
           reached_at AS line_at,
-          CAST(NULL AS Nullable(DateTime)) AS hit_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS hit_at,
           first_there * 2 AS place,
           0 AS kind
         FROM cte__reached_2
@@ -213,9 +213,9 @@ WITH cte__reached_1 AS (
         SELECT
           entity,
           CAST(NULL AS Nullable(String)) AS segment,
-          CAST(NULL AS Nullable(DateTime)) AS period,
-          CAST(NULL AS Nullable(DateTime)) AS first_at,
-          CAST(NULL AS Nullable(DateTime)) AS reached_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS period,
+          CAST(NULL AS Nullable(DateTime64(6))) AS first_at,
+          CAST(NULL AS Nullable(DateTime64(6))) AS reached_at,
           CAST(NULL AS Nullable(Int64)) AS first_there,
           seen_at AS line_at,
           seen_at AS hit_at,

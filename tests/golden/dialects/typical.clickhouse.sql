@@ -9,22 +9,22 @@ WITH cte__chosen AS (
         6,
         'UTC'
       )
-    ) AS Nullable(DateTime)) AS row_day
+    ) AS Nullable(DateTime64(6))) AS row_day
   FROM "events"
   WHERE
     toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime))
+    ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime64(6)))
     AND toDateTime64(
       toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
       6,
       'UTC'
-    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime))
+    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 ), cte__spine AS (
   SELECT
-    CAST(listed AS Nullable(DateTime)) AS window_day
+    CAST(listed AS Nullable(DateTime64(6))) AS window_day
   FROM (
     SELECT
       '2026-09-27' AS listed
@@ -147,7 +147,7 @@ WITH cte__chosen AS (
 SELECT
   cte__spine.window_day AS __period,
   cte__chosen.window_segment AS __segment,
-  quantileExactInclusive(0.5)(amount) AS __value,
+  quantileExactInclusiveOrNull(0.5)(amount) AS __value,
   COUNT(amount) AS n
 FROM cte__spine
 JOIN cte__chosen

@@ -1,0 +1,1 @@
+"""Engines of others, by URL: what runs SQL where the rows already are. One file per way of connecting."""

@@ -1,0 +1,37 @@
+"""What an engine that is reached by URL offers. Importing this loads no engine and no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from connectors.warehouse.contract import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Engine(Protocol):
+    """Runs SELECTs over tables that are there. Threads may share it. Its sessions count in UTC.
+
+    dialect: of its SQL, by its name in sqlglot.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """The name that sqlglot knows its SQL by."""
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The rows of one SELECT in `dialect`: datetime64 (without a zone, in UTC), whole numbers, floats, texts.
+
+        A column of whole numbers with unknown ones is of floats, as DuckDB's are. Raises WarehouseError.
+        """
+
+    def columns(self, sql: str) -> Columns:
+        """Columns of one SELECT in `dialect` and their types by DuckDB's names. Raises WarehouseError."""
+
+    def tables(self) -> Mapping[str, Columns]:
+        """The tables of the schema or database that the URL names, with their columns."""
+
+    def close(self) -> None:
+        """Let go of its connections."""

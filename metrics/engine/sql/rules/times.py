@@ -1,0 +1,62 @@
+"""Rules of times: zones, types, what is cut off and taken out of them."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+
+def zone(node: exp.Expr, dialect: str) -> exp.Expr:
+    """AT TIME ZONE, twice: a naive time of one zone as the naive time of another."""
+    if not isinstance(node, exp.AtTimeZone) or dialect == "postgres":
+        return node
+    inner = node.this.unnest()
+    if isinstance(inner, exp.AtTimeZone):
+        at, given, wanted = inner.this.unnest(), inner.args["zone"], node.args["zone"]
+        if dialect == "spark":
+            return exp.Anonymous(this="CONVERT_TIMEZONE", expressions=[given, wanted, at])
+        text = exp.Anonymous(this="toString", expressions=[at])
+        instant = exp.Anonymous(this="toDateTime64", expressions=[text, exp.Literal.number(6), given])
+    else:
+        at, wanted = inner, node.args["zone"]
+        if dialect == "spark":
+            return exp.Anonymous(this="CONVERT_TIMEZONE", expressions=[exp.Literal.string("UTC"), wanted, at])
+        instant = at
+    moved = exp.Anonymous(this="toTimeZone", expressions=[instant, wanted])
+    text = exp.Anonymous(this="toString", expressions=[moved])
+    utc = exp.Literal.string("UTC")
+    return exp.Anonymous(this="toDateTime64", expressions=[text, exp.Literal.number(6), utc])
+
+
+def wide_types(node: exp.Expr, dialect: str) -> exp.Expr:
+    """ClickHouse's DateTime and Date know no parts of a second, no years before 1970 and no NULL."""
+    if dialect != "clickhouse" or not isinstance(node, exp.DataType):
+        return node
+    kind = exp.DataType.Type
+    wide = {kind.TIMESTAMP: "DateTime64(6)", kind.DATETIME: "DateTime64(6)", kind.DATE: "Date32"}
+    wide[kind.TIMESTAMPTZ] = "DateTime64(6, 'UTC')"
+    if node.this in wide:
+        return exp.DataType.build(f"Nullable({wide[node.this]})", dialect="clickhouse")
+    return node
+
+
+PARTS: dict[type[exp.Expr], str] = {
+    exp.Year: "YEAR",
+    exp.Quarter: "QUARTER",
+    exp.Month: "MONTH",
+    exp.Week: "WEEK",
+    exp.Day: "DAY",
+    exp.DayOfMonth: "DAY",
+    exp.DayOfYear: "DOY",
+    exp.Hour: "HOUR",
+    exp.Minute: "MINUTE",
+    exp.Second: "SECOND",
+}
+
+
+def parts(node: exp.Expr, dialect: str) -> exp.Expr:
+    """hour(at) and the like, which PostgreSQL only takes as EXTRACT(HOUR FROM at)."""
+    part = PARTS.get(type(node))
+    if dialect != "postgres" or part is None:
+        return node
+    taken = exp.Extract(this=exp.var(part), expression=node.this)
+    return exp.cast(exp.Floor(this=taken) if part == "SECOND" else taken, "BIGINT")
