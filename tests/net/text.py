@@ -18,7 +18,7 @@ from typing import Any
 from tests.net.product import ROOT
 
 GENERATION = re.compile(r"\b(\d{8}T\d{6})-[0-9a-f]{8}\b")
-WRITTEN = re.compile(r"(?<=\d:)\d{19}(?=:[0-9a-f]{32})")  # in the cursor of a source of files
+WRITTEN = re.compile(r"(?<=\d:)(?:\d{19}-\d{19})?(?=:[0-9a-f]{32})")  # in a files cursor; fresh ones have none
 STORED_PATH = re.compile(r"(?<=# )/\S*(?=/(?:kpis|datasets)/)")  # in a stored definition: the folder it was made in
 DECIMAL = re.compile(r"(?<![\w.])-?\d+(?:\.\d{9,}(?:e[+-]?\d+)?|(?:\.\d+)?e[+-]\d+)(?!\w)")
 SECONDS = re.compile(r'("seconds": )[\d.e-]+|\b(in )\d+\.\d( s)\b')
