@@ -54,6 +54,12 @@ os.environ["KPI_NOW"] = NOW.isoformat()  # the clock of the whole run: this proc
 LONG = {
     f"tests/{name}.py" for name in ("operations/test_fuzz", "test_attacks", "test_runaways", "sources/test_histories")
 }
+# Files of few tests that take a minute and more in `make slow`: begun last, one worker would run it while others wait.
+DEAR = {
+    f"tests/{name}.py"
+    for name in ("test_moved_clocks", "house/test_container", "benchmarks/test_load", "benchmarks/test_table",
+                 "jobs/test_settled", "cli/test_utc", "operations/test_fuzz_state", "test_secrets")
+}  # fmt: skip
 REQUIRED = os.environ.get("KPI_REQUIRE_ALL") == "1"  # .ci/run: a missing browser is a failure, not a skip
 
 
@@ -92,7 +98,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One worker begins with the browser and makes the demo; the others with what needs none, big files first."""
+    """One worker begins with the browser and makes the demo; the rest with what needs none, dear and big first."""
     items[:], left = narrowed(items)
     if left:
         config.hook.pytest_deselected(items=left)
@@ -101,8 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     groups = Counter(together(item.nodeid) for item in items)
     demo = {together(item.nodeid) for item in items if "demo_folder" in getattr(item, "fixturenames", ())}
 
-    def rank(group: str) -> tuple[int, int]:
-        return (0 if group == "browser" else 2 if group in demo else 1, -groups[group])
+    def rank(group: str) -> tuple[int, bool, int]:
+        return (0 if group == "browser" else 2 if group in demo else 1, group not in DEAR, -groups[group])
 
     items.sort(key=lambda item: rank(together(item.nodeid)))
 

@@ -130,7 +130,6 @@ def asks(tree: ast.AST, classes: set[str], names: set[str]) -> list[int]:
     """Lines that branch on a KPI's type: isinstance or match of a type's class, `.type` compared, a dict by type."""
 
     def branches(node: ast.AST) -> bool:
-        inside = list(ast.walk(node))
         match node:
             case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, kind]):
                 return any(isinstance(n, ast.Name) and n.id in classes for n in ast.walk(kind))
@@ -139,6 +138,7 @@ def asks(tree: ast.AST, classes: set[str], names: set[str]) -> list[int]:
             case ast.MatchClass(cls=ast.Name(id=name)):
                 return name in classes
             case ast.Compare():
+                inside = list(ast.walk(node))
                 typed = any(isinstance(n, ast.Attribute) and n.attr == "type" for n in inside)
                 return typed and any(isinstance(n, ast.Constant) and n.value in names for n in inside)
             case ast.Dict(keys=keys):

@@ -238,7 +238,7 @@ first_days = st.fixed_dictionaries(
 )
 
 
-@sampled(fast=3, slow=15, full=200)
+@sampled(fast=3, slow=9, full=200)
 @given(drawn=first_days)
 def test_complete_by_hand_for_any_first_row(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Any]) -> None:
     """Stored or counted, asked from long before: whole and over, on the project's clock."""

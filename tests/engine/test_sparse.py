@@ -155,7 +155,7 @@ def test_a_part_without_any_row_is_named(project: Builder) -> None:
 rows = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 90)), max_size=6)
 
 
-@sampled(fast=3, slow=15, full=200)
+@sampled(fast=3, slow=9, full=200)
 @given(refunds=rows, orders=st.lists(st.integers(0, 9), min_size=2, max_size=8, unique=True))
 def test_net_of_one_file_by_hand(
     tmp_path_factory: pytest.TempPathFactory, refunds: list[tuple[int, int]], orders: list[int]

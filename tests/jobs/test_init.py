@@ -462,7 +462,7 @@ def test_whatever_the_columns_are_nothing_absurd_is_added_up(columns: list[tuple
 
 
 @pytest.mark.slow
-@sampled(fast=0, slow=8, full=200)
+@sampled(fast=0, slow=4, full=200)
 @given(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6, unique_by=lambda c: c[0].lower()))
 def test_whatever_the_columns_are_every_proposed_kpi_syncs(columns: list[tuple[str, list[object]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -157,7 +157,7 @@ def test_neither_side_is_believed_alone(project: Builder) -> None:
 @pytest.mark.slow
 def test_a_history_is_the_same_with_and_without(tmp_path: Path, web: Web) -> None:
     """Random days, late rows, silences and evaluations; of a copy, what was judged is forgotten each time."""
-    for number in range(cases(fast=1, slow=4, full=40)):
+    for number in range(cases(fast=1, slow=3, full=40)):
         chance = random.Random(f"{SEED} {number}")
         values = {n: float(chance.randint(20, 130)) for n in range(4)}
         mine = Builder(tmp_path / f"{number}")

@@ -22,7 +22,7 @@ from tests.alerts.test_where_it_sits import random_project
 from tests.conftest import NOW, ROOT
 from tests.sampling import SEED, cases
 
-PROJECTS = cases(fast=1, slow=4, full=40)
+PROJECTS = cases(fast=1, slow=3, full=40)
 DEMO_KPIS = sorted(p.stem for p in (ROOT / "metrics" / "definitions" / "kpis").glob("*.yml"))
 NUMBER = r"[−-]?[$€£]?\d[\d,]*(?:\.\d+)?(?:[kKMB](?!\w))?(?:\s?(?:%|s\b|points?\b))?"
 COMPARED = re.compile(rf"({NUMBER}) (?:is |was )?(?:→|above|below|over|under) ({NUMBER})")

@@ -13,6 +13,7 @@ from metrics.launches import regression
 from metrics.launches.impact import PLACEBOS, Impact, Panel, Words, history_needed, impact
 from metrics.launches.regression import fit
 from tests.conftest import known
+from tests.sampling import cases
 
 AFTER = 14
 
@@ -82,11 +83,12 @@ def test_the_regression_is_generalised_least_squares_averaged_over_the_noise() -
     assert (low, high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.002)
 
 
+@pytest.mark.sampled(cases(fast=12, slow=40, full=40))
 def test_an_effect_is_found_and_nothing_is_not() -> None:
-    """40 launches of each kind, with a control that shares the noise: what people would bet their job on."""
-    wolf, covered, seen = 0, 0, 0
+    """Launches of each kind, 40 in `make slow`, with a control that shares the noise: what people would bet on."""
+    wolf, covered, seen, launches = 0, 0, 0, cases(fast=12, slow=40, full=40)
     effect = float(np.log(1.05))
-    for seed in range(40):
+    for seed in range(launches):
         shared = noisy(1000 + seed, 290)
         for true in (0.0, effect):
             mine = shared + noisy(seed, 290, true, 270) * 0.5
@@ -95,7 +97,7 @@ def test_an_effect_is_found_and_nothing_is_not() -> None:
             wolf += true == 0 and found.words != Words.UNCLEAR
             covered += true > 0 and found.low <= effect * 0.5 <= found.high
             seen += true > 0 and found.words == Words.UP
-    assert wolf <= 5 and covered >= 35 and seen >= 20, (wolf, covered, seen)
+    assert wolf <= launches / 8 and covered >= launches * 7 / 8 and seen >= launches / 2, (wolf, covered, seen)
 
 
 def test_calibration_widens_by_what_went_wrong_before_and_never_narrows() -> None:

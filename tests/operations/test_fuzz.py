@@ -17,7 +17,7 @@ from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(1)
 
-CASES = cases(fast=8, slow=32, full=2_000)
+CASES = cases(fast=8, slow=24, full=2_000)
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:

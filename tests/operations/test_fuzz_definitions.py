@@ -21,7 +21,7 @@ from tests.sampling import SEED, cases
 
 PARTS = ("kpis", "datasets", "launches", "snapshots")
 CASES = cases(fast=30, slow=120, full=2_000)
-SYNCS = cases(fast=2, slow=10, full=200)
+SYNCS = cases(fast=2, slow=6, full=200)
 LONGEST = 10.0  # seconds for one reading of all files, on a busy machine
 ODD = (
     *(

@@ -22,7 +22,7 @@ from tests.sampling import SEED, cases
 pytestmark = pytest.mark.breadth(1)
 
 PARTS = cases(fast=1, slow=2, full=10)
-CASES = cases(fast=3, slow=16, full=300)
+CASES = cases(fast=3, slow=9, full=300)
 VERBS = (
     ("status",),
     ("alerts", "status"),

@@ -26,7 +26,7 @@ from metrics.snapshots.records import SPANS, record
 from tests.conftest import NOW, Builder, copied_demo
 from tests.sampling import SEED, cases
 
-PROJECTS = cases(fast=1, slow=4, full=40)
+PROJECTS = cases(fast=1, slow=3, full=40)
 RANKINGS = cases(fast=200, slow=2000, full=10_000)
 MONDAY = pd.Timestamp("2026-11-16")
 SAID = {  # how a sentence reads → how much it matters; by hand, in the order that was asked for
