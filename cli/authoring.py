@@ -6,7 +6,7 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from connectors.errors import counted
 
 if TYPE_CHECKING:
     from jobs.authoring.init import Order
+    from jobs.project.project import Project
 
 DatesOption = Annotated[
     Literal["dmy", "mdy", "ymd"] | None,
@@ -140,6 +141,7 @@ def kpi(
 @partial(verb, of=app)
 def validate(
     kpis: Annotated[list[str] | None, typer.Argument(metavar="[KPI]...", help="Default: all files.")] = None,
+    engine: Annotated[str, typer.Option(metavar="URL", help="What will not run on this engine, and why.")] = "",
     project: ProjectOption = None,
     json_: JsonOption = False,
     now: NowOption = None,
@@ -149,6 +151,8 @@ def validate(
 
     example: kpi validate activation
     """
+    if engine:
+        _validate_on(open_project_at(project), kpis or [], engine, json_=json_)
     from jobs.authoring.validate import validate as run_validate
 
     opened = open_project_at(project, lenient=True)
@@ -163,6 +167,26 @@ def validate(
         errors = sum(p.level == "error" for p in problems)
         typer.echo(f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}")
     raise typer.Exit(0 if ok else 1)
+
+
+def _validate_on(opened: Project, names: list[str], url: str, *, json_: bool) -> NoReturn:
+    """What of the KPIs will not run on the engine at a URL; exits with 1 if something will not."""
+    from jobs.authoring.engine_fit import engine_fit
+
+    dialect, tested, fits = engine_fit(opened, [current_name(opened, name) for name in names], url)
+    run = sum(not fit.why for fit in fits)
+    if json_:
+        kpis = [{"kpi": fit.kpi, "runs": not fit.why, "why": fit.why, "not_compared": fit.doubts} for fit in fits]
+        print_json({"ok": run == len(fits), "dialect": dialect, "tested": tested, "kpis": kpis})
+    else:
+        for fit in fits:
+            for reason in fit.why:
+                typer.echo(f"{fit.kpi}: will not run on {dialect}: {reason}")
+            if fit.doubts:
+                typer.echo(f"{fit.kpi}: may count otherwise on {dialect}: {', '.join(fit.doubts)} was not compared")
+        how = "run" if tested else "can be written, which no engine tested,"
+        typer.echo(f"{run} of {counted(len(fits), 'KPI')} {how} on {dialect}")
+    raise typer.Exit(0 if run == len(fits) else 1)
 
 
 @partial(verb, of=app)
