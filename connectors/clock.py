@@ -50,7 +50,7 @@ def timestamp(text: str) -> datetime:
 
 
 def disk_skew(written_at: float) -> timedelta:
-    """How far the machine's clock is ahead of the time that its disk has just given to a file (seconds since 1970)."""
+    """How far the machine's clock is ahead of the time that its disk gave to a file (seconds since 1970)."""
     return timedelta(seconds=time.time() - written_at)
 
 

@@ -10,13 +10,13 @@ import http.client
 import io
 import shutil
 import tempfile
-import time
 import urllib.error
 import urllib.request
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -24,6 +24,7 @@ from urllib.parse import unquote
 from pydantic import Field
 
 from connectors.buckets import Access, Bucket, Found, is_bucket
+from connectors.clock import disk_skew
 from connectors.errors import SourceError, counted
 from connectors.reading import mark_of, refusal
 from connectors.secrets import mask
@@ -41,7 +42,7 @@ FORMATS: dict[str, Literal["csv", "json", "parquet"]] = {
 DELIMITERS = ",\t;|"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 TIMEOUT_SECONDS = 60
-COARSEST_TIME = 2.0  # seconds between two times that a file system can tell apart
+COARSEST_TIME = timedelta(seconds=2)  # between two times that a file system can tell apart
 
 
 class FileOptions(SourceOptions):
@@ -334,7 +335,7 @@ def content_mark(path: Path, previous: str) -> str:
     A file that was written just now has none: it may be written once more before its time is another.
     """
     size, written, changed, _ = mark_of(path)
-    settled = abs(time.time() - max(written, changed) / 1e9) > COARSEST_TIME
+    settled = abs(disk_skew(max(written, changed) / 1e9)) > COARSEST_TIME
     head = f"{size}:{written}-{changed}" if settled else f"{size}:"
     if settled and previous.rpartition(":")[0] == head:
         return previous
