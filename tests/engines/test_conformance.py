@@ -169,7 +169,7 @@ PROOFS = {
     "quantile": ("median", ("postgres", "spark", "clickhouse")),
     "first_and_last": ("first", ("postgres", "spark", "clickhouse")),
     "group_by_all": ("own", ("postgres", "spark")),
-    "zone": ("bills", ("spark", "clickhouse")),
+    "zone": ("evening", ("spark", "clickhouse")),
     "parts": ("evening", ("postgres",)),
     "wide_types": ("n", ("clickhouse",)),
 }
