@@ -8,6 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_a_file_with_another_name_is_the_file_that_it_was(project: Builder, more
 def test_what_was_read_is_not_read_again_although_nothing_was_published(
     project: Builder, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "COARSEST_TIME", -1.0)  # what was written just now counts as written long ago
+    monkeypatch.setattr(files, "COARSEST_TIME", timedelta(seconds=-1))  # what was written just now is old
     start(project, "files/*.csv")
     path = project.folder / "files" / "a.csv"
     write(path)
@@ -132,7 +133,7 @@ def test_other_bytes_of_the_same_size_and_time_are_read(
     project: Builder, settled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy that keeps the time, an unpacked archive, a restored file; and two writes within one tick of a clock."""
-    monkeypatch.setattr(files, "COARSEST_TIME", -1.0 if settled else 60.0)
+    monkeypatch.setattr(files, "COARSEST_TIME", timedelta(seconds=-1 if settled else 60))
     start(project, "files/*.csv")
     path = project.folder / "files" / "a.csv"
     write(path)
