@@ -81,7 +81,6 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 {shared.SCHEMA}
 COMMIT;
 """
-MANY_ROWS = 1_000_000  # of a table, of which to join part-full row groups takes a tenth of a second or more
 KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
 
 
@@ -301,7 +300,6 @@ class DuckStaging(DuckLoading):
             self._worker.warm()
         self._made.parent.mkdir(exist_ok=True)
         self._connection.execute("CHECKPOINT")
-        self._fill_row_groups()
         self._share()
         places = shared_places(self._connection, self.path)
         self._connection.close()
@@ -309,20 +307,6 @@ class DuckStaging(DuckLoading):
         within = tuple((name, str(place), "") for name, place in places)
         self._computing = Computing(self._worker, replace(self._opening, shared=within))
         self._settled = True
-
-    def _fill_row_groups(self) -> None:
-        """Write large tables that were loaded as a whole in full row groups now, not with the first row that is added.
-
-        A checkpoint joins part-full row groups only in tables that changed since the one before: a row comes and goes.
-        """
-        known = recorded(self._connection)
-        for name in [name for name, relation in self._changes.items() if relation is None and name in known]:
-            place = shared.SharedTable(self._connection, name).written
-            if (one(self._connection, f"SELECT count(*) FROM {place}") or (0,))[0] < MANY_ROWS:
-                continue
-            self._connection.execute(f"INSERT INTO {place} SELECT * FROM {place} LIMIT 1")
-            self._connection.execute(f"DELETE FROM {place} WHERE rowid = (SELECT max(rowid) FROM {place})")
-            self._connection.execute("CHECKPOINT")
 
     def _share(self) -> None:
         """Move the oldest rows of large tables to files that generations share, once this one is large."""
