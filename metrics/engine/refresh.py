@@ -204,7 +204,8 @@ def _pieces(
         found, odd = _at_once(kpi, scopes, kept, changed, fine)
         if not odd:
             return fine, found
-        fine = [dimension for dimension in fine if dimension not in odd]
+        left = [dimension for dimension in fine if dimension not in odd]
+        fine = left if len(left) < len(fine) else []
     return [], []
 
 

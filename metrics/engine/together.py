@@ -64,6 +64,8 @@ def named(segments: Iterable[Any] | str, dimension: str, length: int) -> Names:
         result[:] = f"{dimension}{TOGETHER}{segments}"
         return result
     codes, names = pd.factorize(pd.Series(segments, dtype="object"))
+    if (codes < 0).any():  # NULL is `(none)` in all that is counted
+        raise ValueError(f"a segment of '{dimension}' has no name")
     each_name = np.array([f"{dimension}{TOGETHER}{name}" for name in names], dtype=object)
     return each_name[codes] if len(each_name) else result
 
