@@ -28,6 +28,7 @@ from metrics.engine.together import Names, apart, dimensions_of, of_all
 
 log = logging.getLogger(__name__)
 MOST_SEGMENTS = 200  # a dimension with more values is answered from facts
+Piece = tuple[str, str | Names, pd.DataFrame]  # grain, dimension (or that of each row), FACT_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,6 @@ def values(
             spans += [(s.grain, dimension, pd.Timestamp(0), FAR) for s in scopes]
             parts += [(grain, dimension, frame) for grain, frame in _whole(kpi, scopes) if len(frame)]
     return _stacked(parts), pd.DataFrame(spans, columns=list(TOUCHED))
-
-
-Piece = tuple[str, str | Names, pd.DataFrame]  # grain, dimension (or that of each row), FACT_COLUMNS
 
 
 def _stacked(parts: list[Piece]) -> pd.DataFrame:

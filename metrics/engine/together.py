@@ -1,7 +1,8 @@
 """Several breakdowns of a KPI counted as one: a refresh makes one frame of all its dimensions, not one after the other.
 
 In such a scope each segment is named with its dimension before it, so whatever is done to a frame by segment is done to
-all breakdowns at once. Statements are still asked for each dimension alone, unless the rows are shared anyhow.
+all breakdowns at once. Statements are asked for each dimension alone (`by_each`), or read their rows once for all of
+them (`trees.run_together`).
 """
 
 from __future__ import annotations
