@@ -82,6 +82,9 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 COMMIT;
 """
 KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
+# A checkpoint rewrites whatever would fit into fewer row groups, of tables that nothing came to as well: at ten million
+# rows that costs more than to read a day. So only every so many generations do it; till then removed rows take room.
+TIDIED_EVERY, MOST_TIDIED = 16, 100
 
 
 class SourceLoad:
@@ -109,7 +112,7 @@ class DuckLoading(Books):
         super().__init__()
         self.path, self.now, self._spill = path, now.astimezone(UTC), spill
         self._changes: dict[str, str | None] = {}
-        self._memory_limit, self._threads = memory_limit, threads
+        self._memory_limit, self._threads, self._tidies = memory_limit, threads, False
         self._connection = self._opened()
         self._connection.execute(SCHEMA)
         self._connection.execute(rollups.SCHEMA)
@@ -118,10 +121,13 @@ class DuckLoading(Books):
             for name, columns in catalogued(self._connection).items():
                 self._record(name, columns)
         self.generation = Generation((last[0] if last else 0) + 1, path.stem, self.now)
+        if self.generation.sequence % TIDIED_EVERY == 0:
+            self._tidies = True
+            self._connection.execute(f"SET max_vacuum_tasks = {MOST_TIDIED}")
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
-        own = {"storage_compatibility_version": "v1.5.0"}
+        own = {"storage_compatibility_version": "v1.5.0", "max_vacuum_tasks": MOST_TIDIED if self._tidies else 0}
         limits = config(self._memory_limit, self._threads, self._spill)
         connection = duckdb.connect(str(self.path), config={**own, **limits})
         connection.execute("SET TimeZone='UTC'")
