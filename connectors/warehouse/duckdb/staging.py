@@ -127,7 +127,10 @@ class DuckLoading(Books):
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Storage version v1.5.0: a reader that still has DuckDB 1.5 can open the file.
-        own = {"storage_compatibility_version": "v1.5.0", "max_vacuum_tasks": MOST_TIDIED if self._tidies else 0}
+        own: dict[str, Any] = {
+            "storage_compatibility_version": "v1.5.0",
+            "max_vacuum_tasks": MOST_TIDIED if self._tidies else 0,
+        }
         limits = config(self._memory_limit, self._threads, self._spill)
         connection = duckdb.connect(str(self.path), config={**own, **limits})
         connection.execute("SET TimeZone='UTC'")
