@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -65,6 +66,11 @@ def has_aggregate(tree: exp.Expr) -> bool:
 
 
 def _parse(text: str) -> exp.Expr:
+    return _parsed(text).copy()
+
+
+@lru_cache(maxsize=4096)  # definitions are read once and asked for again for each question
+def _parsed(text: str) -> exp.Expr:
     refuse_length(text)
     try:
         trees = [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]

@@ -58,7 +58,7 @@ def added_up(reading: Reading, named: Sequence[str], parts: Mapping[Part, str], 
         *(column.tree(condition).as_(alias) for (column, condition), alias in parts.items()),
     )
     query = reading.scanned(query, dataset)
-    return query.group_by(*(exp.Literal.number(i + 1) for i in range(1 + len(named) + len(value))))
+    return query.group_by(*(exp.Literal.number(i + 1) for i in range(1 + len(named) + len(value))), copy=False)
 
 
 def said_by(sums: Iterable[Sums]) -> list[str]:
