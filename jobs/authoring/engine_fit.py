@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pandas as pd
-import sqlglot
 from sqlglot import exp
 
 from connectors.errors import KpiError, require
@@ -21,7 +20,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
-from metrics.engine.sql.dialects import DUCKDB, SESSION, render, unsupported
+from metrics.engine.sql.dialects import SESSION, parsed, translated, unsupported
 from metrics.engine.sql.portable import not_compared
 
 
@@ -68,7 +67,7 @@ def engine_fit(project: Project, names: Sequence[str], url: str) -> tuple[str, b
     if dialect in WRITTEN:
         return dialect, False, [_fit(kpi, catalogue, here, None, dialect) for kpi in kpis]
     with closing(_WithoutRows(open_engine(url, SESSION))) as engine:
-        there = EngineReader(engine, here, lambda text: render(_parsed(text), dialect))
+        there = EngineReader(engine, here, lambda text: translated(text, dialect))
         return dialect, True, [_fit(kpi, catalogue, here, there, dialect) for kpi in kpis]
 
 
@@ -77,7 +76,7 @@ def _fit(kpi: KpiCommon, catalogue: Catalogue, here: Reader, there: Reader | Non
     doubts: set[str] = set()
     try:
         for question in _questions(kpi, catalogue, here):
-            trees = [_parsed(text) for text in answer(question, catalogue, here, from_facts=True).sql]
+            trees = [parsed(text) for text in answer(question, catalogue, here, from_facts=True).sql]
             doubts.update(*map(not_compared, trees))
             if there is None:
                 why.update(dict.fromkeys(line for tree in trees for line in unsupported(tree, dialect)))
@@ -102,9 +101,3 @@ def _questions(kpi: KpiCommon, catalogue: Catalogue, here: Reader) -> list[Query
 def _missing(trees: Sequence[exp.Expr], here: Reader, there: Reader) -> list[str]:
     read = {table.name for tree in trees for table in tree.find_all(exp.Table)} & set(here.tables())
     return [f"there is no table '{name}'" for name in sorted(read - set(there.tables()))]
-
-
-def _parsed(text: str) -> exp.Query:
-    tree = sqlglot.parse_one(text, dialect=DUCKDB)
-    assert isinstance(tree, exp.Query)
-    return tree

@@ -24,6 +24,11 @@ def dialect_of(url: str) -> str:
     return scheme if scheme in WRITTEN else SCHEMES[_scheme(url)][0]
 
 
+def refuse_unopened(url: str) -> None:
+    """Raises SettingsError for a URL that `open_engine` would not take."""
+    _scheme(url)
+
+
 def open_engine(url: str, session: Mapping[str, Sequence[str]]) -> Engine:
     """The engine at a URL. session: dialect → statements that its sessions begin with.
 
