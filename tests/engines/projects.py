@@ -15,11 +15,45 @@ from connectors.warehouse.contract import SeriesKey, StoredSeries
 from connectors.warehouse.engines.clickhouse import ClickHouseEngine
 from connectors.warehouse.engines.opening import open_engine
 from connectors.warehouse.engines.spark import SparkEngine
+from jobs.project.pace import Progress
 from jobs.project.project import Project, open_project
+from jobs.sync import SyncResult, sync
 from metrics.engine.sql.dialects import SESSION
+from tests.conftest import NOW, Builder
 from tests.engines.servers import Tables, into_clickhouse, into_postgres, into_spark, needed, sail
 
 SHARED_SESSION = "/;session_id=5e6c7a52-0d3c-4c3e-9d25-2f0f8f1f3a11;user_id=test"  # Sail's own tables are one session's
+
+
+KPIS = {
+    "sales": "dataset: events\nagg: sum\nexpr: amount\noverview: true\nthresholds: {warning: '< 1'}",
+    "buyers": "dataset: events\nagg: count_distinct\nexpr: user_id",
+    "late": "dataset: nights\nagg: max\nexpr: amount",
+}
+NIGHTS = 'name: nights\nsql: SELECT * FROM events WHERE hour("at") >= 20\ntime_dimension: at\ndimensions: [platform]\n'
+
+
+def made_shop(folder: Path) -> Builder:
+    """A small project, synced into DuckDB: a table, a SELECT, a rule, a launch, a snapshot."""
+    built = Builder(folder)
+    rng = np.random.default_rng(11)
+    at = pd.date_range("2026-10-01", "2026-11-23 02:00", freq="4h")
+    rows = {
+        "event_id": range(len(at)),
+        "at": at,
+        "user_id": rng.integers(1, 60, len(at)),
+        "amount": rng.random(len(at)),
+    }
+    platform = [("web", "ios", None)[i % 3] for i in range(len(at))]
+    built.rows("events", pd.DataFrame({**rows, "platform": platform}), dimensions="[platform]", primary_key="event_id")
+    built.write("datasets", "nights", NIGHTS)
+    built.write("launches", "search", "name: search\non: 2026-10-26\nsuccess: [{kpi: sales, expect: +10%}]\n")
+    for name, text in KPIS.items():
+        built.kpi(name, text)
+    (built.folder / "snapshots").mkdir()
+    built.write("snapshots", "week", "name: week\nsections: [{title: Shop, kpis: [sales, buyers]}]\n")
+    assert not built.sync().problems
+    return built
 
 
 @contextmanager
@@ -92,3 +126,21 @@ def _same_frame(mine: pd.DataFrame, theirs: pd.DataFrame, key: Any) -> None:
     assert mine["parts"].notna().tolist() == theirs["parts"].notna().tolist(), key
     for left, right in zip(mine["parts"].dropna(), theirs["parts"].dropna(), strict=True):
         np.testing.assert_allclose(right, left, rtol=1e-6, atol=1e-9, err_msg=str(key))
+
+
+def told(result: SyncResult) -> str:
+    """The sentence of a failed sync."""
+    assert result.failed and not result.published
+    return result.sources[0].error
+
+
+def interrupted(project: Project, at: str, do: Callable[[], object]) -> SyncResult:
+    """A sync in whose middle, when it comes to a KPI, something happens."""
+    steps = []
+    for step in sync(project, now=NOW):
+        steps.append(step)
+        if isinstance(step, Progress) and step.text == f"Computing {at}":
+            do()
+    result = steps[-1]
+    assert isinstance(result, SyncResult)
+    return result

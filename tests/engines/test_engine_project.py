@@ -7,34 +7,26 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
 from connectors.errors import SettingsError, SyncRunning
 from connectors.warehouse.engines import reached
-from jobs.project.pace import Progress
 from jobs.project.project import Project, open_project
-from jobs.sync import SyncResult, sync
+from jobs.sync import sync
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.kpi_views.overview import overview
 from metrics.quality.data_page import data_page
 from tests.conftest import NOW, Builder, finished, run_cli
-from tests.engines.projects import elsewhere, same_values, stored
+from tests.engines.projects import elsewhere, interrupted, made_shop, same_values, stored, told
 from tests.engines.servers import into_postgres
 from tests.engines.worlds import arrow_tables
 
 SECRET = "verysecret"
-KPIS = {
-    "sales": "dataset: events\nagg: sum\nexpr: amount\noverview: true\nthresholds: {warning: '< 1'}",
-    "buyers": "dataset: events\nagg: count_distinct\nexpr: user_id",
-    "late": "dataset: nights\nagg: max\nexpr: amount",
-}
 AD_HOC = ["query", "buyers", "--where", "platform=web", "--where", "platform=ios"]  # nothing stored answers it
 DROPPED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shopper'"
-NIGHTS = 'name: nights\nsql: SELECT * FROM events WHERE hour("at") >= 20\ntime_dimension: at\ndimensions: [platform]\n'
 
 
 class Shop:
@@ -56,24 +48,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def _shop(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Shop:
-    built = Builder(tmp_path_factory.mktemp("shop") / "project")
-    rng = np.random.default_rng(11)
-    at = pd.date_range("2026-10-01", "2026-11-23 02:00", freq="4h")
-    rows = {
-        "event_id": range(len(at)),
-        "at": at,
-        "user_id": rng.integers(1, 60, len(at)),
-        "amount": rng.random(len(at)),
-    }
-    platform = [("web", "ios", None)[i % 3] for i in range(len(at))]
-    built.rows("events", pd.DataFrame({**rows, "platform": platform}), dimensions="[platform]", primary_key="event_id")
-    built.write("datasets", "nights", NIGHTS)
-    built.write("launches", "search", "name: search\non: 2026-10-26\nsuccess: [{kpi: sales, expect: +10%}]\n")
-    for name, text in KPIS.items():
-        built.kpi(name, text)
-    (built.folder / "snapshots").mkdir()
-    built.write("snapshots", "week", "name: week\nsections: [{title: Shop, kpis: [sales, buyers]}]\n")
-    assert not built.sync().problems
+    built = made_shop(tmp_path_factory.mktemp("shop") / "project")
     named = into_postgres(postgres, "shop", arrow_tables(built.open().reader()))
     shop = Shop(built, postgres, sa.make_url(named).set(username="shopper", password=SECRET).render_as_string(False))
     shop.run(
@@ -124,26 +99,6 @@ def moved(project: Project, old: str, new: str) -> Project:
     settings = project.folder / "settings.yml"
     settings.write_text(settings.read_text().replace(old, new))
     return open_project(project.folder)
-
-
-def told(run: Callable[[], object]) -> str:
-    """The sentence of a failed sync's run."""
-    result = run()
-    assert isinstance(result, SyncResult)
-    assert result.failed and not result.published
-    return result.sources[0].error
-
-
-def interrupted(project: Project, at: str, do: Callable[[], object]) -> SyncResult:
-    """A sync in whose middle, when it comes to a KPI, something happens."""
-    steps = []
-    for step in sync(project, now=NOW):
-        steps.append(step)
-        if isinstance(step, Progress) and step.text == f"Computing {at}":
-            do()
-    result = steps[-1]
-    assert isinstance(result, SyncResult)
-    return result
 
 
 def test_it_stores_what_duckdb_stores(shop: Shop, synced: Project) -> None:
@@ -218,7 +173,7 @@ def test_a_connection_that_is_dropped_in_the_middle_is_made_anew(shop: Shop, tmp
 @pytest.mark.slow
 def test_an_engine_that_is_lost_in_the_middle_publishes_nothing(shop: Shop, synced: Project) -> None:
     live = synced.warehouse.live()
-    error = told(lambda: interrupted(synced, "buyers", lambda: shop.run("ALTER ROLE shopper NOLOGIN", DROPPED)))
+    error = told(interrupted(synced, "buyers", lambda: shop.run("ALTER ROLE shopper NOLOGIN", DROPPED)))
     assert "not permitted" in error and "What was published is as it was" in error
     assert synced.warehouse.live() == live
     shop.run("ALTER ROLE shopper LOGIN")
@@ -229,7 +184,7 @@ def test_an_engine_that_is_lost_in_the_middle_publishes_nothing(shop: Shop, sync
 def test_a_table_that_changes_in_the_middle_publishes_nothing(shop: Shop, synced: Project) -> None:
     live = synced.warehouse.live()
     rename = "ALTER TABLE events RENAME amount TO price"
-    error = told(lambda: interrupted(synced, "buyers", lambda: shop.run(rename)))
+    error = told(interrupted(synced, "buyers", lambda: shop.run(rename)))
     shop.run("ALTER TABLE events RENAME price TO amount")
     assert "column 'amount' of table 'events'" in error and "Sync again" in error
     assert synced.warehouse.live() == live
@@ -255,7 +210,7 @@ def test_the_engine_s_full_disk_publishes_nothing(shop: Shop, tmp_path: Path) ->
     (project.folder / "datasets" / "piles.yml").write_text("name: piles\nsource: piles\ntime_dimension: at\n")
     (project.folder / "kpis" / "piles.yml").write_text("name: piles\ndataset: piles\nagg: count\n")
     try:
-        error = told(lambda: finished(sync(open_project(project.folder), now=NOW)))
+        error = told(finished(sync(open_project(project.folder), now=NOW)))
     finally:
         shop.run("DROP VIEW piles", "DROP FUNCTION filled")
     assert "the engine's disk is full" in error and "Make room where the engine runs" in error
@@ -266,7 +221,7 @@ def test_the_engine_s_full_disk_publishes_nothing(shop: Shop, tmp_path: Path) ->
 def test_a_schema_without_tables_takes_nobody_s_values(shop: Shop, synced: Project) -> None:
     live, there = synced.warehouse.live(), "search_path%3Dshop"
     assert there in shop.url
-    error = told(lambda: finished(sync(moved(synced, there, "search_path%3Dnowhere"), now=NOW)))
+    error = told(finished(sync(moved(synced, there, "search_path%3Dnowhere"), now=NOW)))
     assert "the engine shows no table" in error
     assert synced.warehouse.live() == live
 
