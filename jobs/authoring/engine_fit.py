@@ -10,7 +10,7 @@ from datetime import timedelta
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import KpiError, require
+from connectors.errors import KpiError, SettingsError, require
 from connectors.warehouse.contract import Columns, Reader
 from connectors.warehouse.engines.contract import Engine
 from connectors.warehouse.engines.opening import WRITTEN, dialect_of, open_engine
@@ -59,6 +59,11 @@ def engine_fit(project: Project, names: Sequence[str], url: str) -> tuple[str, b
     WarehouseError.
     """
     dialect = dialect_of(url)
+    if project.settings.engine:
+        hint = "`kpi sync` says of each KPI what its engine does not run."
+        raise SettingsError(
+            "it is asked of a project whose rows are loaded: those of this one are in an engine", hint=hint
+        )
     here = project.reader()
     catalogue = project.catalogue(here)
     for name in names:

@@ -264,3 +264,25 @@ def test_a_url_of_no_engine_is_an_error_with_its_place(shop: Shop, tmp_path: Pat
     with pytest.raises(SettingsError, match=r"settings.yml:\d+: error: there is no engine for 'mysql'") as error:
         shop.project(tmp_path / "shop", f"mysql://root:{SECRET}@host/db")
     assert SECRET not in str(error.value) and "postgresql://" in str(error.value)
+
+
+@pytest.mark.slow
+def test_whether_it_fits_another_engine_is_asked_where_rows_are_loaded(shop: Shop, synced: Project) -> None:
+    done = run_cli("validate", "--engine", shop.url, "--project", str(synced.folder))
+    assert done.returncode != 0 and "those of this one are in an engine" in done.stderr
+
+
+@pytest.mark.slow
+def test_rows_that_come_back_to_duckdb_are_counted_anew(shop: Shop, synced: Project) -> None:
+    """What an engine's rows were says nothing of those that a source loads."""
+    files, there = synced.folder / "files", shop.built.folder / "files" / "events.parquet"
+    files.mkdir()
+    rows = pd.read_parquet(there)
+    rows.assign(amount=rows["amount"] * 2).to_parquet(files / "events.parquet", index=False)
+    entry = "- {name: events, type: files, table: events, path: files/events.parquet}\n"
+    (synced.folder / "sources.yml").write_text(entry)
+    back = moved(synced, f"warehouse: '{shop.url}'", "warehouse: duckdb")
+    assert finished(sync(back, now=NOW)).published
+    key = ("sales", "day", "")
+    before, after = (stored(one)[key].frame["value"] for one in (shop.built.open(), back))
+    pd.testing.assert_series_equal(before * 2, after)
