@@ -23,6 +23,8 @@ from tests.conftest import NOW, Builder, finished, run_cli
 from tests.engines.projects import elsewhere, interrupted, made_shop, same_values, stored, told
 from tests.engines.servers import into_postgres
 from tests.engines.worlds import arrow_tables
+from tests.test_pages import PAGES
+from tests.test_pages import run as run_page
 
 SECRET = "verysecret"
 AD_HOC = ["query", "buyers", "--where", "platform=web", "--where", "platform=ios"]  # nothing stored answers it
@@ -142,6 +144,22 @@ def test_what_is_stored_is_shown_without_a_word_to_the_engine(
         ["alerts", "evaluate"], ["launch", "list"], ["launch", "show", "search"], ["snapshot", "take"],
     ):  # fmt: skip
         run_cli(*verb, "--project", str(project.folder), check=True)
+    assert knocked() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_needs_the_engine(
+    shop: Shop,
+    synced: Project,
+    nobody: tuple[str, Callable[[], int]],
+    page: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, knocked = nobody
+    app = run_page(monkeypatch, moved(synced, shop.url, url).folder, page)
+    assert not app.exception and not app.error
     assert knocked() == 0
 
 
