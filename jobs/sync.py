@@ -156,7 +156,8 @@ def _sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained)):
+            whole = full and bool(project.settings.engine)  # where sources are, their rows tell
+            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained, whole=whole)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,15 @@ def tables_by_url(name: str, tables: Tables, folder: Path, postgres: Callable[[]
     if name == "postgres":
         yield into_postgres(postgres(), world, tables)
     elif name == "chdb":
-        url = "clickhousedb://?interface=chdb"
-        engine = open_engine(url, SESSION)
-        assert isinstance(engine, ClickHouseEngine)
-        into_clickhouse(engine, tables)
-        yield url
-        for table in tables:
-            engine.client.command(f"DROP TABLE `{table}`")
-        engine.close()
+        url = f"clickhousedb:///{world}?interface=chdb"
+        with closing(open_engine("clickhousedb://?interface=chdb", SESSION)) as owner:
+            assert isinstance(owner, ClickHouseEngine)
+            owner.client.command(f"CREATE DATABASE `{world}`")
+            with closing(open_engine(url, SESSION)) as engine:
+                assert isinstance(engine, ClickHouseEngine)
+                into_clickhouse(engine, tables)
+            yield url
+            owner.client.command(f"DROP DATABASE `{world}`")
     else:
         with sail(folder, "local-cluster" if name == "sail-cluster" else "local") as server:
             url = server + SHARED_SESSION

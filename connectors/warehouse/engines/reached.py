@@ -19,6 +19,7 @@ from connectors.errors import EngineFailed, WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.contract import Engine
 from connectors.warehouse.engines.opening import dialect_of, open_engine
+from connectors.warehouse.engines.shapes import place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,11 @@ class ReachedEngine:
         self._engine: list[Engine] = []  # the one that is connected; let go of with this, too
         weakref.finalize(self, _closed, self._engine)
         self._failed: tuple[float, EngineFailed] | None = None
+
+    @property
+    def place(self) -> str:
+        """See shapes.place."""
+        return place(self._url)
 
     @property
     def failed(self) -> EngineFailed | None:

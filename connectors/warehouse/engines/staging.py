@@ -73,6 +73,12 @@ class EngineStaging(DelegatingReader):
         """None: whoever writes into the engine's tables tells nobody which rows."""
         return None
 
+    def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
+        """Dataset states of a generation; none where the one before is of another engine's rows."""
+        before = shapes.kept(self._local.published_files())
+        same = before is not None and before.engine == self._engine.place
+        return self._local.dataset_states(sequence) if same else {}
+
     def rollups(self) -> Mapping[str, Rollup]:
         """None: roll-ups are of local rows."""
         return {}
@@ -178,7 +184,9 @@ class EngineStaging(DelegatingReader):
         for table, columns in before.items():
             if after.get(table) != columns and self._was_read(table):
                 raise _changed(table, columns, after.get(table))
-        self._local.store_files({**self._files, shapes.KEPT: shapes.Shapes(after, self._selects).text()})
+        self._local.store_files(
+            {**self._files, shapes.KEPT: shapes.Shapes(after, self._selects, self._engine.place).text()}
+        )
         return self._local.publish()
 
     def close(self) -> None:
