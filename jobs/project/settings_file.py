@@ -32,7 +32,9 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         try:
             refuse_unopened(settings.engine)
         except SettingsError as error:  # which has no more of the URL than its scheme
-            problems.append(document.problem(("warehouse",), "not_allowed", error.message, error.hint))
+            hint = f"{error.hint} Or write `warehouse: duckdb`, or leave it out: then rows are loaded here."
+            problems.append(document.problem(("warehouse",), "not_allowed", error.message, hint))
+            settings = settings.model_copy(update={"warehouse": ""})
     hide_address(settings.state)
     hide_address(settings.warehouse)
     for point in settings.contact_points:

@@ -41,4 +41,4 @@ def kept(files: Mapping[str, str]) -> Shapes | None:
     if KEPT not in files:
         return None
     found = json.loads(files[KEPT])
-    return Shapes(found["tables"], found["selects"], found["engine"])
+    return Shapes(found["tables"], found["selects"], found.get("engine", ""))
