@@ -74,9 +74,12 @@ class EngineStaging(DelegatingReader):
         return None
 
     def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
-        """Dataset states of a generation; none where the one before is of another engine's rows."""
+        """Dataset states of a generation; none where the one before is of another engine's rows or of other columns."""
         before = shapes.kept(self._local.published_files())
-        same = before is not None and before.engine == self._engine.place
+        if before is None or before.engine != self._engine.place:
+            return {}
+        there = self.tables()
+        same = all(there[table] == columns for table, columns in before.tables.items() if table in there)
         return self._local.dataset_states(sequence) if same else {}
 
     def rollups(self) -> Mapping[str, Rollup]:
