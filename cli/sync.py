@@ -55,7 +55,8 @@ def sync(
     else:
         rows = [r.as_dict() for r in result.sources]
         print_table(rows, ["name", "status", "rows", "quarantined", "seconds"])
-        made = "published" if result.published else "nothing new; live stays"
+        stays = "nothing published; live stays" if result.failed else "nothing new; live stays"
+        made = "published" if result.published else stays
         typer.echo(f"{made} {result.generation or 'nothing'} in {result.seconds:.1f} s")
         for name, sample in result.samples.items():
             typer.echo(f"\n{name}: {counted(len(sample.columns), 'column')}, and its first rows")

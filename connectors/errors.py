@@ -201,6 +201,12 @@ class WarehouseError(KpiError):
     code = "warehouse"
 
 
+class EngineFailed(WarehouseError):
+    """The engine that has a project's rows does not answer, or has changed meanwhile: a sync publishes nothing then."""
+
+    code = "engine"
+
+
 class QueryLimit(KpiError):
     """A computation took more time or memory than it may, or answered with too much; it was ended, the others go on."""
 

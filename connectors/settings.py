@@ -87,7 +87,10 @@ class Settings(BaseModel):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
     holidays: str = Field("", description="Country code; a KPI may override it.")
     currency: str = Field("USD", description="Currency of `format: currency`.")
-    warehouse: str = Field("", description="duckdb, or empty: embedded DuckDB. No other engine is taken yet.")
+    warehouse: str = Field(
+        "",
+        description="URL of the engine that has the rows (docs/scale-out.md); empty or duckdb = they are loaded here.",
+    )
     state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."
@@ -134,17 +137,6 @@ class Settings(BaseModel):
             raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
         return zone
 
-    @field_validator("warehouse")
-    @classmethod
-    def _known_engine(cls, engine: str) -> str:
-        if engine not in ("", "duckdb"):
-            shown = engine.partition("://")[0] if "://" in engine else "…"  # no more of it: it may hold a password
-            raise ValueError(
-                f"there is no engine for '{shown}' yet, and data would be kept in DuckDB all the same\n"
-                "Leave `warehouse` out, or write `warehouse: duckdb`."
-            )
-        return engine
-
     @field_validator("roles", mode="before")
     @classmethod
     def _no_roles_yet(cls, roles: Any) -> Any:
@@ -177,6 +169,11 @@ class Settings(BaseModel):
         if text != "never" and not span(text):
             raise ValueError("a sync is due after some time\nWrite a span such as 1h or 1d, or never.")
         return text
+
+    @property
+    def engine(self) -> str:
+        """URL of the engine that has the rows; empty = they are loaded here. It may hold a password."""
+        return "" if self.warehouse == "duckdb" else self.warehouse
 
     def may_edit(self, who: str) -> bool:
         """Whether somebody may change what the project pulls. who: as they signed in; empty = they did not."""

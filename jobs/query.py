@@ -66,7 +66,7 @@ def explain(project: Project, query: Query, *, words: bool) -> str:
     statements = sql_of(query, catalogue, reader)
     if not words:
         return ";\n\n".join(statements) + ";"
-    found = origin(query.kpi, catalogue, reader, project.sync_log.runs(), project.sources.by_table())
+    found = origin(query.kpi, catalogue, reader, project.sync_log.runs(), project.table_sources(catalogue))
     lines = [f"{label}: {text}" for label, text in found.facts]
     lines.append(f"Answered from: {LEVELS[answer(query, catalogue, reader).level]}")
     return "\n".join([*lines, "", *statements])

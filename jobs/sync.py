@@ -7,15 +7,17 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from connectors.errors import DiskFull, KpiError, Problem, counted, require
+from connectors.errors import DiskFull, EngineFailed, KpiError, Problem, counted, require
 from connectors.secrets import mask
 from connectors.sources.contract import Cursor, Source
 from connectors.warehouse.contract import DatasetState, Generation, Loading, Reader, SourceRun, Staging
 from connectors.warehouse.names import IDENTITIES, quoted
+from jobs.project.engine import ENGINE, failed_run, fed, read_run
+from jobs.project.fed_tables import fed_by_sources
 from jobs.project.health import remember_state
 from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
@@ -92,12 +94,19 @@ def sync(
     """Yield progress, then one SyncResult. A source that fails leaves its tables as they were, the others go on.
 
     anew: begin without what was published, where none of it can be read. explained: is told what the refresh read.
+    An engine that is lost is told as a source that failed: nothing is published then, and what is live stays.
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
-    pace, published = Pace(project.sync_log.steps()), False
-    for step in pace.timed(_sync(project, names, full=full, dry_run=dry_run, anew=anew, explained=explained, now=now)):
-        published |= isinstance(step, SyncResult) and step.published
-        yield step
+    pace, published, started = Pace(project.sync_log.steps()), False, time.monotonic()
+    steps = _sync(project, names, full=full, dry_run=dry_run, anew=anew, explained=explained, now=now)
+    try:
+        for step in pace.timed(steps):
+            published |= isinstance(step, SyncResult) and step.published
+            yield step
+    except EngineFailed as error:
+        if dry_run:
+            raise
+        yield from _lost(project, error, now, started)
     if published:
         project.sync_log.write_steps(pace.took)
 
@@ -126,12 +135,15 @@ def _sync(
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
-        tally.changed |= _identify(staging, sources, tally.runs)
+        tally.changed |= _identify(staging, sources, tally.runs) or bool(project.settings.engine)
         samples = _samples(staging, chosen, tally) if dry_run else {}
         staging.settle()
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging if tally.changed else _as_published(project, staging))
-        states, failing = _states(staging, catalogue, sources, runs, now)
+        elsewhere = fed(staging, now) if project.settings.engine else {}
+        states, failing = _states(staging, catalogue, sources, runs, elsewhere, now)
+        if project.settings.engine:
+            tally.runs[ENGINE] = runs[ENGINE] = read_run(catalogue, states, time.monotonic() - started, now)
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
             result = SyncResult(project.warehouse.live(), False, tuple(tally.runs.values()), samples=samples)
@@ -144,7 +156,8 @@ def _sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained)):
+            whole = full and bool(project.settings.engine)  # where sources are, their rows tell
+            for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained, whole=whole)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
             staging.forget_values(list(catalogue.kpis))
@@ -154,11 +167,33 @@ def _sync(
         if not dry_run:
             wrong += filter(None, [project.sync_log.write(runs, now, odd, result.generation)])
             _let_go(chosen, tally)
-    if not dry_run and project.has_data():
+    yield from _finished(project, result, wrong, steps, now, started, looked_at=not dry_run)
+
+
+def _lost(project: Project, error: EngineFailed, now: datetime, started: float) -> Iterator[Progress | SyncResult]:
+    """A sync without its engine: what is live stays, and everybody is told as of a source that failed."""
+    log.warning("nothing was published", exc_info=error)
+    run, live = failed_run(project.sync_log, error, time.monotonic() - started), project.warehouse.live()
+    wrong = [*project.warnings(), *filter(None, [project.sync_log.write({ENGINE: run}, now, None, live)])]
+    yield from _finished(project, SyncResult(live, False, (run,)), wrong, 1, now, started, looked_at=True)
+
+
+def _finished(
+    project: Project,
+    result: SyncResult,
+    wrong: list[str],
+    steps: int,
+    now: datetime,
+    started: float,
+    *,
+    looked_at: bool,
+) -> Iterator[Progress | SyncResult]:
+    """What follows a sync. looked_at: whether what is live is: alerts, launches, snapshots."""
+    if looked_at and project.has_data():
         told: list[str] = []
         yield from _afterwards(project, told, steps, now)
         result = dataclasses.replace(result, alerts=tuple(told))
-        wrong += filter(None, [remember_state(project)])
+        wrong = [*wrong, *filter(None, [remember_state(project)])]
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
     yield result
@@ -205,9 +240,9 @@ def _odd_before(project: Project) -> tuple[Problem, ...] | None:
 
 def _let_go(chosen: Mapping[str, Source], tally: _Run) -> None:
     """What sources kept of their pulls is published. Not before: a sync that ends in between pulls nothing again."""
-    for name, run in tally.runs.items():
-        if run.status != "failed":
-            chosen[name].loaded()
+    for name, source in chosen.items():
+        if tally.runs[name].status != "failed":
+            source.loaded()
 
 
 def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dict[str, Sample]:
@@ -406,34 +441,13 @@ def _states(
     catalogue: Catalogue,
     sources: Mapping[str, Source],
     runs: Mapping[str, SourceRun],
+    elsewhere: Mapping[str, Fed],
     now: datetime,
 ) -> tuple[dict[str, DatasetState], dict[str, KpiError]]:
-    known = staging.pulled_at()  # a sync that died after it published has told nobody of its runs
-    told = {n: datetime.fromisoformat(run.last_success) for n, run in runs.items() if run.last_success}
-    zone = ZoneInfo(catalogue.timezone)
-    fed = {
-        s.options.table: Fed(
-            s.watermark,
-            _reached([times[n] for times in (known, told) if n in times], s.behind),
-            _instant(s.options.since, zone),
-        )
-        for n, s in sources.items()
-    }
-    states, failing = dataset_states(staging, catalogue, fed, now)
+    """elsewhere: what is known of tables that no source feeds."""
+    by_source = fed_by_sources(sources, staging.pulled_at(), runs, ZoneInfo(catalogue.timezone))
+    states, failing = dataset_states(staging, catalogue, {**elsewhere, **by_source}, now)
     return {s.name: s for s in states}, failing
-
-
-def _reached(pulls: Sequence[datetime], behind: timedelta) -> datetime | None:
-    """The moment up to which the last pull brought what there is."""
-    return max(pulls) - behind if pulls else None
-
-
-def _instant(stated: date | datetime | None, zone: ZoneInfo) -> datetime | None:
-    """A day, or a moment without a zone, is one of the project's clock."""
-    if stated is None:
-        return None
-    at = stated if isinstance(stated, datetime) else datetime.combine(stated, datetime.min.time())
-    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _news(staging: Staging, catalogue: Catalogue, states: Mapping[str, DatasetState]) -> bool:

@@ -10,27 +10,37 @@ from connectors.errors import SettingsError
 
 if TYPE_CHECKING:
     from connectors.warehouse.contract import Warehouse
+    from connectors.warehouse.engines.speech import Speech
 
 
 SHARED_FROM = 10**9  # bytes
+EMBEDDED = ("", "duckdb")
 
 
 def open_warehouse(
-    url: str, data: Path, *, memory_limit: str, threads: int, limits: Limits = USUAL, shared_from: int = SHARED_FROM
+    url: str,
+    data: Path,
+    *,
+    memory_limit: str,
+    threads: int,
+    limits: Limits = USUAL,
+    shared_from: int = SHARED_FROM,
+    speech: Speech | None = None,
 ) -> Warehouse:
-    """The warehouse of a project: the engine at `url`, or embedded DuckDB in its `data` folder.
+    """The warehouse of a project: embedded DuckDB in its `data` folder, its rows there or in the engine at `url`.
 
     memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries;
     limits: of what computes SQL of definitions; shared_from: bytes of a generation from which the rows of its large
-    tables lie in files that generations share.
+    tables lie in files that generations share. speech: how an engine by URL is spoken to.
     Connects to nothing. Raises SettingsError for an address that no engine here takes.
     """
-    if url not in ("", "duckdb"):
-        raise SettingsError(
-            f"no engine for `warehouse: {url.partition(':')[0]}:…`",  # no more of it: it may hold a password
-            where="settings.yml",
-            hint="Leave `warehouse` out, or write `warehouse: duckdb`: it is the only engine yet.",
-        )
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 
-    return DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from)
+    local = DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from)
+    if url in EMBEDDED:
+        return local
+    if speech is None:
+        raise SettingsError("this needs a project whose rows are on this machine, and `warehouse` names an engine")
+    from connectors.warehouse.engines.warehouse import EngineWarehouse
+
+    return EngineWarehouse(url, local, speech)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from connectors.warehouse.contract import (
     Columns,
@@ -17,43 +17,23 @@ from connectors.warehouse.contract import (
     SeriesKey,
     StoredSeries,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
+from connectors.warehouse.delegating import DelegatingReader
 
 MOST_SERIES = 2_000  # remembered at a time: some 30 KB each
 T = TypeVar("T")
 
 
-class RememberingReader:
+class RememberingReader(DelegatingReader):
     """A Reader over another one, for as long as that generation is live. Safe to share between threads.
 
-    Whoever gets a frame must not change it: it is everybody's.
+    What `frame` gives is not remembered. Whoever gets a frame must not change it: it is everybody's.
     """
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._lock = threading.RLock()
         self._answers: dict[tuple[Any, ...], Any] = {}
         self._series: OrderedDict[tuple[SeriesKey, int], StoredSeries | None] = OrderedDict()
-
-    @property
-    def dialect(self) -> str:
-        """Of the engine."""
-        return self._reader.dialect
-
-    @property
-    def generation(self) -> Generation:
-        """What is read."""
-        return self._reader.generation
-
-    def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT; not remembered. Raises WarehouseError."""
-        return self._reader.frame(sql)
-
-    def columns(self, sql: str) -> Columns:
-        """Columns and types of one SELECT, without running it. Raises WarehouseError."""
-        return self._reader.columns(sql)
 
     def tables(self) -> Mapping[str, Columns]:
         """Every loaded table with its columns."""
@@ -115,14 +95,6 @@ class RememberingReader:
                 self._series.update({(key, sequence): fresh.get(key) for key in missing})
             while len(self._series) > max(MOST_SERIES, len(asked)):
                 self._series.popitem(last=False)
-
-    def quarantine(self) -> pd.DataFrame:
-        """Rows that could not be read: source, file, line, column_name, reason, raw, seen_at."""
-        return self._reader.quarantine()
-
-    def close(self) -> None:
-        """Let go of what is read. Nothing may be asked after that."""
-        self._reader.close()
 
     def _once(self, key: tuple[Any, ...], ask: Callable[[], T]) -> T:
         with self._lock:

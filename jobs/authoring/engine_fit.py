@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pandas as pd
-import sqlglot
 from sqlglot import exp
 
-from connectors.errors import KpiError, require
+from connectors.errors import KpiError, SettingsError, require
 from connectors.warehouse.contract import Columns, Reader
 from connectors.warehouse.engines.contract import Engine
 from connectors.warehouse.engines.opening import WRITTEN, dialect_of, open_engine
@@ -21,7 +20,7 @@ from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
-from metrics.engine.sql.dialects import DUCKDB, SESSION, render, unsupported
+from metrics.engine.sql.dialects import SESSION, parsed, translated, unsupported
 from metrics.engine.sql.portable import not_compared
 
 
@@ -60,6 +59,11 @@ def engine_fit(project: Project, names: Sequence[str], url: str) -> tuple[str, b
     WarehouseError.
     """
     dialect = dialect_of(url)
+    if project.settings.engine:
+        hint = "`kpi sync` says of each KPI what its engine does not run."
+        raise SettingsError(
+            "it is asked of a project whose rows are loaded: those of this one are in an engine", hint=hint
+        )
     here = project.reader()
     catalogue = project.catalogue(here)
     for name in names:
@@ -68,7 +72,7 @@ def engine_fit(project: Project, names: Sequence[str], url: str) -> tuple[str, b
     if dialect in WRITTEN:
         return dialect, False, [_fit(kpi, catalogue, here, None, dialect) for kpi in kpis]
     with closing(_WithoutRows(open_engine(url, SESSION))) as engine:
-        there = EngineReader(engine, here, lambda text: render(_parsed(text), dialect))
+        there = EngineReader(engine, here, lambda text: translated(text, dialect))
         return dialect, True, [_fit(kpi, catalogue, here, there, dialect) for kpi in kpis]
 
 
@@ -77,7 +81,7 @@ def _fit(kpi: KpiCommon, catalogue: Catalogue, here: Reader, there: Reader | Non
     doubts: set[str] = set()
     try:
         for question in _questions(kpi, catalogue, here):
-            trees = [_parsed(text) for text in answer(question, catalogue, here, from_facts=True).sql]
+            trees = [parsed(text) for text in answer(question, catalogue, here, from_facts=True).sql]
             doubts.update(*map(not_compared, trees))
             if there is None:
                 why.update(dict.fromkeys(line for tree in trees for line in unsupported(tree, dialect)))
@@ -102,9 +106,3 @@ def _questions(kpi: KpiCommon, catalogue: Catalogue, here: Reader) -> list[Query
 def _missing(trees: Sequence[exp.Expr], here: Reader, there: Reader) -> list[str]:
     read = {table.name for tree in trees for table in tree.find_all(exp.Table)} & set(here.tables())
     return [f"there is no table '{name}'" for name in sorted(read - set(there.tables()))]
-
-
-def _parsed(text: str) -> exp.Query:
-    tree = sqlglot.parse_one(text, dialect=DUCKDB)
-    assert isinstance(tree, exp.Query)
-    return tree

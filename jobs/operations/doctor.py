@@ -8,7 +8,7 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 from connectors.clock import disk_skew
@@ -41,6 +41,7 @@ def doctor(project: Project, *, deep: bool = False, repair: bool = False, now: d
         ("folder", _folder),
         ("disk", _disk),
         ("clock", _clock),
+        *([("warehouse", _engine)] if project.settings.engine else []),
         ("definitions", _definitions),
         ("generation", _generation),
         ("state store", _state),
@@ -165,6 +166,17 @@ def _disk(project: Project, _now: datetime) -> Told:
     if room.free < 4 * room.needed:
         return WARNING, detail, "Room for few syncs more if the data grows."
     return OK, detail, ""
+
+
+def _engine(project: Project, _now: datetime) -> Told:
+    """Whether the engine that has the rows answers."""
+    from connectors.warehouse.engines.opening import open_engine  # and its driver, which most projects have no use for
+    from metrics.engine.sql.dialects import SESSION
+
+    with closing(open_engine(project.settings.engine, SESSION)) as engine:
+        count = len(engine.tables())
+    detail = f"the engine answers, {counted(count, 'table')}"
+    return (OK, detail, "") if count else (FAILED, detail, "Which database or schema does `warehouse` name?")
 
 
 def _clock(project: Project, now: datetime) -> Told:

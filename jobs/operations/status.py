@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.warehouse.contract import NO_DIMENSION
+from jobs.project.engine import ENGINE
 from jobs.project.project import Project
 from metrics.kpi_views.card import card
 from metrics.presentation.format import iso
@@ -22,7 +23,7 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
             "last_success": (runs[name].last_success[:19] + "Z") if name in runs and runs[name].last_success else None,
             "error": runs[name].error.split("\n")[0] or None if name in runs else None,
         }
-        for name in sources
+        for name in (*sources, *([ENGINE] if project.settings.engine else []))
     ]
     if not project.has_data():
         warnings = list(project.warnings())

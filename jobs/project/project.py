@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +29,7 @@ from metrics.presentation.links import Links, links_to
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
+    from connectors.warehouse.engines.speech import Speech
     from jobs.project.sources_file import SourcesFile
     from metrics.engine.data_context import DataContext
 
@@ -70,7 +71,15 @@ class Project:
         """The configured sources."""
         from jobs.project.sources_file import SourcesFile
 
-        return SourcesFile(self.folder, self.data, self.shown_as)
+        return SourcesFile(self.folder, self.data, self.shown_as, elsewhere=bool(self.settings.engine))
+
+    def table_sources(self, catalogue: Catalogue) -> Mapping[str, str]:
+        """Table → the source that feeds it; of an engine's tables, and of SELECTs over them (an empty text), ENGINE."""
+        if self.settings.engine:
+            from jobs.project.engine import ENGINE
+
+            return {dataset.source: ENGINE for dataset in catalogue.datasets.values()}
+        return self.sources.by_table()
 
     @cached_property
     def sync_log(self) -> SyncLog:
@@ -103,6 +112,7 @@ class Project:
             threads=s.threads,
             limits=s.limits,
             shared_from=s.share_from_bytes,
+            speech=_speech() if s.engine else None,
         )
 
     def warm(self) -> None:
@@ -197,16 +207,25 @@ class Project:
         from metrics.engine.data_context import DataContext
 
         reader = self.reader()
+        catalogue = self._shown(reader)
         return DataContext(
-            self._shown(reader),
+            catalogue,
             reader,
             self.sync_log.runs(),
-            self.sources.by_table(),
+            self.table_sources(catalogue),
             now,
             self.sync_log.overdue(now),
             self.sync_log.warnings(),
             self.settings.holidays,
         )
+
+
+def _speech() -> Speech:
+    """How metrics speak to an engine."""
+    from connectors.warehouse.engines.speech import Speech
+    from metrics.engine.sql.dialects import SESSION, translated  # SQL, which few starts need
+
+    return Speech(SESSION, translated)
 
 
 def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:

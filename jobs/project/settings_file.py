@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.errors import Problem, SettingsError
 from connectors.secrets import hide_address, hide_named
 from connectors.settings import Settings, environment, expand_secrets
+from connectors.warehouse.engines.opening import refuse_unopened
 from metrics.catalog.document import read_document, validated
 
 
@@ -27,7 +28,15 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
     settings, problems = validated(document, Settings, data=plain)
     settings = settings or Settings()
+    if settings.engine:
+        try:
+            refuse_unopened(settings.engine)
+        except SettingsError as error:  # which has no more of the URL than its scheme
+            hint = f"{error.hint} Or write `warehouse: duckdb`, or leave it out: then rows are loaded here."
+            problems.append(document.problem(("warehouse",), "not_allowed", error.message, hint))
+            settings = settings.model_copy(update={"warehouse": ""})
     hide_address(settings.state)
+    hide_address(settings.warehouse)
     for point in settings.contact_points:
         hide_address(point.url, keys_in_path=True)
         hide_named(point.url, environment())

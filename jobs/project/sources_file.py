@@ -18,10 +18,13 @@ PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^@\s]+@")  # one that is written ou
 
 
 class SourcesFile:
-    """The file of one project folder. data: the folder that ${KPI_DATA} stands for."""
+    """The file of one project folder. data: the folder that ${KPI_DATA} stands for.
 
-    def __init__(self, folder: Path, data: Path, shown_as: str) -> None:
-        self._folder, self._data, self._shown_as = folder, data, shown_as
+    elsewhere: whether `warehouse` of the settings names an engine that has the rows: then no source may be in it.
+    """
+
+    def __init__(self, folder: Path, data: Path, shown_as: str, *, elsewhere: bool = False) -> None:
+        self._folder, self._data, self._shown_as, self._elsewhere = folder, data, shown_as, elsewhere
         self._by_table: tuple[tuple[int, ...], dict[str, str]] | None = None
 
     @property
@@ -53,6 +56,10 @@ class SourcesFile:
             return {}, problems
         if document.data is not None and not isinstance(document.data, list):
             return {}, [document.problem((), "shape", "must be a list of sources", "Start each with `- name:`.")]
+        if document.data and self._elsewhere:
+            text = "nothing is pulled where `warehouse` of settings.yml names an engine: its tables are there already"
+            hint = "Remove the entries and name its tables in datasets/*.yml (`source`, `sql`), or remove `warehouse`."
+            return {}, [document.problem((0,), "not_allowed", text, hint)]
         sources: dict[str, Source] = {}
         fed: dict[str, str] = {}
         for index, item in enumerate(document.data or []):

@@ -48,6 +48,7 @@ WORDS = {
     "grains",
     "dimensions",
     "stale_after",
+    "settled_after",  # which of the same rows are counted again
 }
 
 

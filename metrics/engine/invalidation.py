@@ -22,6 +22,7 @@ from metrics.engine.dataset_states import tables
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
+from metrics.engine.sql.dialects import DUCKDB
 
 # What a SELECT may not have, for its rows to be those of one table, one by one.
 MIXING = (
@@ -58,6 +59,8 @@ def dataset_ranges(
             return None
         mark = periods.on_clock(min(old.watermark, new.watermark), "day", catalogue.timezone)
         found.append((periods.floor(mark, "day"), FAR))
+    if _tells_nothing(dataset, staging):
+        return merged([*found, *days]) if (days := _unsettled(dataset, old, catalogue)) else None
     scope = Scope(catalogue, staging, states, "day", pd.Timestamp(0), pd.Timestamp(0))
     try:
         for table in dict.fromkeys(tables(dataset, staging)):
@@ -73,6 +76,25 @@ def dataset_ranges(
         if relation:
             found += _moved_days(dataset, relation, scope)
     return merged(found)
+
+
+def _tells_nothing(dataset: Dataset, staging: Staging) -> bool:
+    """Whether its rows are an engine's, where nobody tells which of them changed."""
+    if staging.dialect == DUCKDB:
+        return False
+    read = [*tables(dataset, staging), *([dataset.identity] if dataset.identity else [])]
+    return any(staging.changes(table) is None for table in read)
+
+
+def _unsettled(dataset: Dataset, old: DatasetState, catalogue: Catalogue) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """The days in which rows may still come and change, where the dataset says so; empty = any day may differ.
+
+    Whoever borrows columns has rows that change with the other's, of whatever day.
+    """
+    if dataset.settled_after is None or old.last_at is None or dataset.join or dataset.identity:
+        return []
+    first = periods.on_clock(old.last_at - dataset.settled_after, "day", catalogue.timezone)
+    return [(periods.floor(first, "day"), FAR)]
 
 
 class _Unknown(Exception):

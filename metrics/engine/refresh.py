@@ -46,18 +46,20 @@ def refresh(
     failing: Mapping[str, KpiError],
     *,
     explained: Explained | None = None,
+    whole: bool = False,
 ) -> Iterator[Refreshed]:
     """Compute and store the values of each KPI that this sync touched; of a new definition all.
 
     failing: datasets of which nothing is known, and why: their KPIs fail for that. explained: is told what was read.
+    whole: all of every KPI, whatever differs.
 
     One that fails is reported, its values end, and the others go on. One that takes too much keeps the values that it
     has: they are told to be of an earlier generation, and all of it is computed anew next time.
     """
     published = staging.generations()
-    before = staging.dataset_states(published[-1].sequence) if published else {}
-    whole = {name: d for name, d in catalogue.datasets.items() if name not in failing}
-    days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in whole.items()}
+    before = staging.dataset_states(published[-1].sequence) if published and not whole else {}
+    sound = {name: d for name, d in catalogue.datasets.items() if name not in failing}
+    days = {name: dataset_ranges(d, staging, catalogue, states, before) for name, d in sound.items()}
     failed = staging.failures()
     work = _work(staging, catalogue, failing, days)
     scans, kept = shared_scans(work, catalogue, staging, states), KeptValues(staging, catalogue, states, work)

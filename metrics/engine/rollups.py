@@ -121,7 +121,9 @@ class RefreshedRollups:
         self._scope = Scope(catalogue, staging, states, "day", *ALWAYS)
         self.kept = KeptRollups({})
         self.done: list[RefreshedRollup] = []
-        self.wanted = list(_wanted(catalogue, {n for n in days if n in states and states[n].rows >= LEAST_ROWS}))
+        large = {n for n in days if n in states and states[n].rows >= LEAST_ROWS}
+        # They lie beside local rows: of an engine's there are none to read them with.
+        self.wanted = list(_wanted(catalogue, large)) if staging.dialect == DUCKDB else []
 
     def make(self, shared: Shared) -> None:
         """Count what was touched of each, or all of a new one, and forget the others. Raises DiskFull."""

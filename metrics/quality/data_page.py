@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
 from connectors.errors import Problem, counted
-from connectors.warehouse.contract import SourceRun
+from connectors.warehouse.contract import DatasetState, SourceRun
 from metrics.engine.data_context import DataContext
 from metrics.presentation import format as fmt
 from metrics.presentation.freshness import dataset_late
@@ -59,6 +60,16 @@ def _pulled_at(run: SourceRun | None) -> datetime | None:
     return datetime.fromisoformat(run.last_success) if run and run.last_success else None
 
 
+def _rows(table: str, context: DataContext, states: Mapping[str, DatasetState]) -> int:
+    """How many a table has: known of one that is a dataset as it is, else counted."""
+    for dataset in context.catalogue.datasets.values():
+        if dataset.source == table and dataset.name in states:
+            return states[dataset.name].rows
+    if table not in context.reader.tables():
+        return 0
+    return int(context.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0])
+
+
 def data_page(context: DataContext) -> DataPage:
     """The state of all data in the live generation."""
     generation = context.reader.generation
@@ -84,23 +95,23 @@ def data_page(context: DataContext) -> DataPage:
     unreadable = quarantine.groupby("source").size().to_dict()
     sources = []
     for table, name in context.table_sources.items():
+        if not table:  # of SELECTs over an engine's tables
+            continue
         run = context.runs.get(name)
-        columns = context.reader.tables().get(table)
-        total = int(context.reader.frame(f'SELECT count(*) AS n FROM "{table}"')["n"].iloc[0]) if columns else 0
         sources.append(
             SourceRow(
                 name,
                 table,
                 run.status if run else "none",
                 _pulled_at(run),
-                f"{total:,}",
+                f"{_rows(table, context, states):,}",
                 int(unreadable.get(name, 0)),
                 run.error if run else "",
                 tuple(run.notes) if run else (),
             )
         )
     late_count = sum(d.state != "fresh" for d in datasets)
-    failed = sum(s.state == "failed" for s in sources)
+    failed = len({s.name for s in sources if s.state == "failed"})
     words = (
         [f"{late_count} of {counted(len(datasets), 'dataset')} late"]
         if late_count

@@ -20,7 +20,11 @@ def first_steps(project: Project) -> None:
         st.error(literal_lines(error.message))
         st.code(error.hint)
         return
-    if known:
+    if project.settings.engine:
+        st.write("The rows of this project are in the engine of its settings. Have their values computed once.")
+        sync_now(project)
+        st.code("kpi sync", language="shell")
+    elif known:
         st.write(
             f"This project has {counted(known, 'source')}. Load {'it' if known == 1 else 'them'} once; later syncs add "
             "what is new."

@@ -24,6 +24,11 @@ def dialect_of(url: str) -> str:
     return scheme if scheme in WRITTEN else SCHEMES[_scheme(url)][0]
 
 
+def refuse_unopened(url: str) -> None:
+    """Raises SettingsError for a URL that `open_engine` would not take."""
+    _scheme(url)
+
+
 def open_engine(url: str, session: Mapping[str, Sequence[str]]) -> Engine:
     """The engine at a URL. session: dialect → statements that its sessions begin with.
 
@@ -43,11 +48,10 @@ def open_engine(url: str, session: Mapping[str, Sequence[str]]) -> Engine:
 def _scheme(url: str) -> str:
     scheme = url.partition("://")[0].partition("+")[0]
     if "://" not in url or scheme not in SCHEMES:
-        shown = scheme if "://" in url else "…"  # no more of it: it may hold a password
-        raise SettingsError(
-            f"there is no engine for '{shown}'",
-            hint=did_you_mean(f"{shown}://", [f"{known}://" for known in SCHEMES]),
-        )
+        known = [f"{one}://" for one in SCHEMES]
+        if "://" not in url:  # nothing of it: it may hold a password
+            raise SettingsError("there is no engine for '…'", hint=f"Write a URL. Known: {', '.join(known)}.")
+        raise SettingsError(f"there is no engine for '{scheme}'", hint=did_you_mean(f"{scheme}://", known))
     return scheme
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+CONNECTING = 10  # seconds
+
+
 class PostgresEngine:
     """An Engine over one connection, one statement at a time."""
 
@@ -25,7 +28,10 @@ class PostgresEngine:
         import sqlalchemy as sa
         from adbc_driver_postgresql import dbapi
 
-        plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        named = sa.make_url(url).set(drivername="postgresql")
+        if "connect_timeout" not in named.query:  # else as long as the system tries
+            named = named.update_query_dict({"connect_timeout": str(CONNECTING)})
+        plain = named.render_as_string(hide_password=False)
         self._refused: type[Exception] = dbapi.Error
         self._lock = Lock()
         try:

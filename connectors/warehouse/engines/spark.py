@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+RETRIES = {"max_retries": 3, "initial_backoff": 50, "max_backoff": 1_000, "jitter": 50}  # milliseconds
+
+
 class SparkEngine:
     """An Engine over one session of a Spark Connect server."""
 
@@ -24,10 +27,14 @@ class SparkEngine:
         from grpc import RpcError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client.retries import DefaultPolicy
 
+        self._is_another_s = "session_id=" in url
         self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError)
         try:
             self.session = SparkSession.builder.remote(url).create()
+            # Its own would ask a server that is gone for ten minutes; whoever asks us has a patience of their own.
+            self.session.client.set_retry_policies([DefaultPolicy(**RETRIES)])
             for name, value in settings(session).items():
                 self.session.conf.set(name, value)
         except self._refused as error:
@@ -57,8 +64,11 @@ class SparkEngine:
         return {name: self.columns(f"SELECT * FROM {_quoted(name)}") for name in sorted(names)}
 
     def close(self) -> None:
-        """End the session."""
-        self.session.stop()
+        """End the session; one that the URL names is another's, who has made tables in it: it goes on."""
+        if self._is_another_s:
+            self.session.client.close()
+        else:
+            self.session.stop()
 
 
 def _quoted(name: str) -> str:

@@ -50,6 +50,11 @@ class Dataset(BaseModel):
     )
     lag: Duration = Field(timedelta(0), description="How late rows may arrive after the pull; `watermark: sync` only.")
     stale_after: Duration | None = Field(None, description="Watermark older than this = waiting for data.")
+    settled_after: Duration | None = Field(
+        None,
+        description="Rows so much older than the latest neither come nor change nor go; read where `warehouse` is an "
+        "engine, of which a sync then counts the days since.",
+    )
     empty: Literal["zero", "unknown"] = Field("zero", description="An observed period without rows.")
     join: tuple[Join, ...] = ()
     meta: dict[str, Any] = Field(default_factory=dict)

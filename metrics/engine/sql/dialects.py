@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlglot
 from sqlglot import ErrorLevel, UnsupportedError, exp
 
 from metrics.engine.sql.rules import aggregates, times
@@ -26,6 +27,18 @@ RULES = (
 def render(tree: exp.Query, dialect: str) -> str:
     """The text of a tree in a dialect."""
     return _rewritten(tree, dialect).sql(dialect=dialect, pretty=True)
+
+
+def parsed(text: str) -> exp.Query:
+    """A SELECT that was valid before, as its tree."""
+    tree = sqlglot.parse_one(text, dialect=DUCKDB)
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def translated(text: str, dialect: str) -> str:
+    """A SELECT as definitions write it, in a dialect."""
+    return render(parsed(text), dialect)
 
 
 def unsupported(tree: exp.Query, dialect: str) -> list[str]:
