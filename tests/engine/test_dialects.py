@@ -168,3 +168,19 @@ def comparable(frame: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]
 
     rows = [tuple(plain(v) for v in row) for row in frame[columns].itertuples(index=False)]
     return sorted(rows)
+
+
+def test_what_aggregates_is_no_group_under_the_name_that_an_engine_has_for_it() -> None:
+    tree = sqlglot.parse_one("SELECT median(amount) AS middle, kind FROM events GROUP BY ALL", dialect="duckdb")
+    assert isinstance(tree, sqlglot.exp.Query)
+    for dialect in ("spark", "postgres", "databricks", "snowflake"):
+        assert render(tree, dialect).split()[-3:] == ["GROUP", "BY", "2"]
+
+
+@pytest.mark.parametrize("text", ["median(amount)", "quantile_cont(amount, 0.9)"])
+def test_an_estimate_stands_for_no_exact_median(text: str) -> None:
+    tree = sqlglot.parse_one(f"SELECT {text} AS middle FROM events", dialect="duckdb")
+    assert isinstance(tree, sqlglot.exp.Query)
+    for dialect in ("trino", "bigquery"):
+        assert "no exact median" in unsupported(tree, dialect)[0]
+    assert not unsupported(tree, "snowflake")

@@ -6,7 +6,6 @@ from sqlglot import exp
 
 from metrics.engine.sql.rules.families import SPARKS
 
-
 # Trino estimates them, BigQuery has them over windows only.
 WITHOUT_QUANTILES = ("bigquery", "trino")
 
