@@ -13,8 +13,10 @@ from sqlglot import exp
 from connectors.errors import KpiError, SettingsError, require
 from connectors.warehouse.contract import Columns, Reader
 from connectors.warehouse.engines.contract import Engine
+from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.opening import WRITTEN, dialect_of, open_engine
 from connectors.warehouse.engines.reader import EngineReader
+from connectors.warehouse.engines.stop import Stop
 from jobs.project.project import Project
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -39,8 +41,11 @@ class _WithoutRows:
     def __init__(self, engine: Engine) -> None:
         self._engine, self.dialect, self._tables = engine, engine.dialect, engine.tables()
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        return self._engine.frame(f"SELECT * FROM (\n{sql}\n) AS asked LIMIT 0")
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
+        return self._engine.frame(f"SELECT * FROM (\n{sql}\n) AS asked LIMIT 0", stop)
+
+    def cost(self, sql: str) -> Cost | None:
+        return self._engine.cost(sql)
 
     def columns(self, sql: str) -> Columns:
         return self._engine.columns(sql)

@@ -84,8 +84,15 @@ def _postgres(kind: pa.DataType) -> str:
 
 
 def into_clickhouse(engine: ClickHouseEngine, tables: Tables) -> None:
+    """Make these tables; a column is Nullable where it has NULLs, as it would be: else a join fills in 0 and ''."""
     for name, table in tables.items():
-        columns = ", ".join(f"`{field.name}` {_clickhouse(field.type)}" for field in table.schema)
+        kinds = {
+            field.name: f"Nullable({_clickhouse(field.type)})"
+            if table.column(field.name).null_count
+            else _clickhouse(field.type)
+            for field in table.schema
+        }
+        columns = ", ".join(f"`{column}` {kind}" for column, kind in kinds.items())
         engine.client.command(f"CREATE OR REPLACE TABLE `{name}` ({columns}) ENGINE = MergeTree ORDER BY tuple()")
         engine.client.insert_arrow(name, table)
 
@@ -94,8 +101,7 @@ def _clickhouse(kind: pa.DataType) -> str:
     names = {"int64": "Int64", "int32": "Int32", "double": "Float64", "bool": "Bool", "string": "String"}
     names |= {"date32[day]": "Date32", "timestamp[us]": "DateTime64(6)"}
     names |= {"timestamp[us, tz=UTC]": "DateTime64(6, 'UTC')"}
-    inner = f"Decimal({kind.precision}, {kind.scale})" if pa.types.is_decimal(kind) else names[str(kind)]
-    return f"Nullable({inner})"
+    return f"Decimal({kind.precision}, {kind.scale})" if pa.types.is_decimal(kind) else names[str(kind)]
 
 
 def into_spark(engine: SparkEngine, tables: Tables, folder: Path) -> None:

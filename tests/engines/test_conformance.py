@@ -6,24 +6,20 @@ docs/scale-out.md has a table of what passed: `KPI_CASES=slow pytest tests/engin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, QueryLimit
 from connectors.warehouse.engines.contract import Engine
-from connectors.warehouse.engines.reader import EngineReader
-from jobs.project.project import Project, open_project
-from metrics.catalog import sql
-from metrics.engine.query import Filter, Query, Series
+from connectors.warehouse.engines.guarded import Guard, GuardedEngine
+from jobs.project.project import open_project
 from metrics.engine.sql import dialects
-from metrics.engine.sql.dialects import render
-from tests.conftest import ROOT
 from tests.engines import worlds
+from tests.engines.asking import DEMO_DAYS, RANDOM, Known, check_documented, question_of
 from tests.engines.servers import engine_with
 from tests.engines.worlds import World
 from tests.sampling import sampled
@@ -34,22 +30,7 @@ ENGINES = {  # and what docs/scale-out.md calls them
     "sail": "Sail, `local`",
     "sail-cluster": "Sail, `local-cluster`",
 }
-DOCS = ROOT / "docs" / "scale-out.md"
 PASSED: dict[str, dict[str, int]] = {}  # engine → KPI → questions that it answered as DuckDB
-
-
-class Known:
-    """One project as DuckDB has it, and what it said of it."""
-
-    def __init__(self, project: Project) -> None:
-        self.reader = project.reader()
-        self.catalogue = project.catalogue(self.reader)
-        self.told: dict[Query, Series] = {}
-
-    def within(self, engine: Engine, start: date, end: date) -> World:
-        """The same project with its rows in an engine."""
-        there = EngineReader(engine, self.reader, lambda text: render(sql.select(text, None), engine.dialect))
-        return World(self.catalogue, self.reader, there, start, end, worlds.VALUES, self.told)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +72,7 @@ def test_every_kpi_is_as_in_duckdb(world: World, name: str, request: pytest.Fixt
 
 @pytest.mark.slow
 def test_the_demo_is_as_in_duckdb(demo: Known, engine: Engine, request: pytest.FixtureRequest) -> None:
-    world = demo.within(engine, date(2026, 9, 1), date(2026, 11, 23))
+    world = demo.within(engine, *DEMO_DAYS)
     count = 0
     for kpi in world.catalogue.kpis.values():
         for question in world.questions(kpi, filtered=False):
@@ -111,48 +92,15 @@ def test_the_engine_says_what_its_tables_are(types: Known, demo: Known, engine: 
 
 @pytest.mark.slow
 def test_the_docs_say_what_passes(engine: Engine, types: Known, request: pytest.FixtureRequest) -> None:
-    """docs/scale-out.md has a line of each engine, of what was asked of it and answered as DuckDB does."""
     name = request.node.callspec.params["engine"]
-    passed = PASSED.get(name, {})
-    if set(passed) != {*worlds.KPIS, "the demo"}:
-        pytest.skip("not all of the suite was run, or passed")
-    line = f"| {ENGINES[name]} | {len(worlds.KPIS)} | {sum(passed.values()):,} |"
-    text = DOCS.read_text()
-    if request.config.getoption("--update-golden"):
-        old = next(row for row in text.splitlines() if row.startswith(f"| {ENGINES[name]} |"))
-        DOCS.write_text(text.replace(old, line))
-    assert line in DOCS.read_text().splitlines()
-
-
-questions = st.fixed_dictionaries(
-    {
-        "kpi": st.sampled_from(sorted(worlds.KPIS)),
-        "grain": st.integers(0, 9),
-        "by": st.integers(0, 3),
-        "where": st.lists(st.integers(0, 2), unique=True, max_size=3),
-        "start": st.integers(-3, worlds.DAYS),
-        "length": st.integers(1, 40),
-        "compare": st.sampled_from([None, None, "previous_range", "previous_period"]),
-    }
-)
+    check_documented(ENGINES[name], PASSED.get(name, {}), update=request.config.getoption("--update-golden"))
 
 
 @pytest.mark.slow
 @sampled(fast=0, slow=60, full=500, shrink=False)
-@given(questions)
-def test_random_questions_are_as_in_duckdb(world: World, question: dict[str, Any]) -> None:
-    kpi = world.catalogue.kpis[question["kpi"]]
-    dimensions = [None, *world.catalogue.dimensions_of(kpi)]
-    offered = worlds.grains(kpi)
-    grain = offered[question["grain"] % len(offered)]
-    by, other = (dimensions[(question["by"] + more) % len(dimensions)] for more in (0, 1))
-    where: tuple[Filter, ...] = ()
-    if other and question["where"]:
-        where = (Filter(other, tuple(world.values[other][place] for place in question["where"])),)
-    start: date = worlds.FIRST + timedelta(days=question["start"])
-    compare = question["compare"] if grain != "total" or question["compare"] == "previous_range" else None
-    end = start + timedelta(days=question["length"])
-    world.asked(Query(kpi.name, grain=grain, start=start, end=end, by=by, where=where, compare=compare))
+@given(RANDOM)
+def test_random_questions_are_as_in_duckdb(world: World, drawn: dict[str, Any]) -> None:
+    world.asked(question_of(drawn, world))
 
 
 def test_postgresql_answers_a_few_as_duckdb(types: Known, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -162,6 +110,10 @@ def test_postgresql_answers_a_few_as_duckdb(types: Known, tmp_path: Path, reques
         few = types.within(engine, worlds.FIRST, worlds.FIRST + timedelta(days=worlds.DAYS))
         for name in ("first", "own", "median", "running", "funnel", "evening"):
             few.asked(next(few.questions(few.catalogue.kpis[name])))
+        question = next(few.questions(few.catalogue.kpis["n"]))
+        guarded = GuardedEngine(engine, Guard(rows=100))
+        with pytest.raises(QueryLimit, match="it would read about"):
+            types.within(guarded, few.start, few.end).asked(question)
 
 
 # Rule → a KPI that fails or counts otherwise without it, and the dialects where it does.
@@ -184,4 +136,25 @@ def test_without_a_rule_its_kpi_is_not_as_in_duckdb(world: World, rule: str, mon
     if world.there.dialect in needed_by:
         monkeypatch.setattr(dialects, "RULES", [other for other in dialects.RULES if other.__name__ != rule])
         with pytest.raises((AssertionError, KpiError, TypeError, ValueError, AttributeError)):
+            world.asked(question)
+
+
+# What a session begins with on ClickHouse → another value of it, and what is then counted otherwise.
+SETTINGS = {
+    "join_use_nulls": ("0", "orders", "country"),  # who is in no row of `people` would be of the country ''
+    "session_timezone": ("Asia/Tokyo", "n", None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_with_another_setting_clickhouse_counts_otherwise(
+    world: World, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, name, by = SETTINGS[setting]
+    question = next(asked for asked in world.questions(world.catalogue.kpis[name]) if asked.by == by)
+    world.asked(question)
+    if world.there.dialect == "clickhouse":
+        monkeypatch.setitem(world.there._engine._settings, setting, value)  # type: ignore[attr-defined]
+        with pytest.raises(AssertionError):
             world.asked(question)

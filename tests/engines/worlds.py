@@ -24,7 +24,11 @@ from tests.engine.followed import draw
 
 ZONE = "America/New_York"  # with a skipped and a doubled hour within the rows
 FIRST, DAYS = date(2026, 9, 18), 62
-VALUES = {"platform": ("web", "ios", "(none)"), "plan": ("pro", "free", "(none)")}
+VALUES = {
+    "platform": ("web", "ios", "(none)"),
+    "plan": ("pro", "free", "(none)"),
+    "country": ("DE", "FR", "(none)"),
+}
 ENTITY = {"entity": "user_id", "primary_key": "event_id"}
 KPIS = {
     **FOLLOWED,
@@ -105,8 +109,15 @@ def made(folder: Path) -> Builder:
     for name, frame in tables().items():
         dims = {} if name == "payments" else {"dimensions": "[platform]"}
         project.rows(name, frame, **ENTITY, **dims)
-    people = pd.DataFrame({"person_id": range(1, 40), "plan": ["pro", "free", None] * 13, "at": pd.Timestamp(FIRST)})
-    project.rows("people", people, primary_key="person_id", dimensions="[plan]")
+    people = pd.DataFrame(  # of 39 of the 44 users; each has a country, so that only a join leaves it unknown
+        {
+            "person_id": range(1, 40),
+            "plan": ["pro", "free", None] * 13,
+            "country": ["DE", "FR", "US"] * 13,
+            "at": pd.Timestamp(FIRST),
+        }
+    )
+    project.rows("people", people, primary_key="person_id", dimensions="[plan, country]")
     for name, text in DATASETS.items():
         project.write("datasets", name, f"name: {name}\n{text}")
     project.sync()  # of the rows alone: all that is asked is counted from them

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
+from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.session import settings
+from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+GRACE = 1  # second that the engine waits longer than we do: its own limit is for when we are gone
 
 
 class ClickHouseEngine:
@@ -35,25 +43,40 @@ class ClickHouseEngine:
         self._refused: tuple[type[Exception], ...] = (Error, RuntimeError, OSError)
         self._settings = settings(session)
         self._lock = Lock()
+        self._connect: Callable[[], Any] = lambda: clickhouse_connect.get_client(
+            **{k: v for k, v in given.items() if v}
+        )
         try:
-            self.client = clickhouse_connect.get_client(**{k: v for k, v in given.items() if v})
+            self.client = self._connect()
         except self._refused as error:
             raise _told(error) from None
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT. Raises WarehouseError."""
-        return arrow.frame(self._table(sql))
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
+        stop, mark = stop or Stop(), f"/* bellwether {uuid4().hex} */"
+        most = {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
+        with self._lock, stop.watching(lambda: self._kill(mark)):
+            return arrow.frame(self._table(f"{mark} {sql}", most))
+
+    def cost(self, sql: str) -> Cost | None:
+        """The rows that its tables would be read of, as their indexes say. Raises WarehouseError."""
+        with self._lock:
+            found = self._table(f"EXPLAIN ESTIMATE {sql}").to_pydict()
+        return Cost(rows=sum(found["rows"])) if "rows" in found else None
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
-        found = self._table(f"DESCRIBE TABLE ({sql}\n)").to_pydict()
+        with self._lock:
+            found = self._table(f"DESCRIBE TABLE ({sql}\n)").to_pydict()
         return {name: _sql_type(kind) for name, kind in zip(found["name"], found["type"], strict=True)}
 
     def tables(self) -> Mapping[str, Columns]:
         """Tables and views of the database."""
-        found = self._table(
+        listed = (
             "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
         )
+        with self._lock:
+            found = self._table(listed)
         known: dict[str, dict[str, str]] = {}
         for row in found.to_pylist():
             known.setdefault(row["table"], {})[row["name"]] = _sql_type(row["type"])
@@ -63,12 +86,18 @@ class ClickHouseEngine:
         """Let go of the client."""
         self.client.close()
 
-    def _table(self, sql: str) -> pa.Table:
-        with self._lock:
-            try:
-                return self.client.query_arrow(sql, settings=self._settings)
-            except self._refused as error:
-                raise _told(error) from None
+    def _table(self, sql: str, more: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+        try:
+            return self.client.query_arrow(sql, settings={**self._settings, **more})
+        except self._refused as error:
+            raise _told(error) from None
+
+    def _kill(self, mark: str) -> None:
+        """Stop the statement that begins with this; over a client of its own, for the other one waits for it."""
+        with suppress(*self._refused):
+            other = self._connect()
+            other.command(f"KILL QUERY WHERE startsWith(query, '{mark}') ASYNC")
+            other.close()
 
 
 def _sql_type(kind: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.warehouse.contract import Columns
+from connectors.warehouse.engines.cost import Cost
+from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +23,16 @@ class Engine(Protocol):
     def dialect(self) -> str:
         """The name that sqlglot knows its SQL by."""
 
-    def frame(self, sql: str) -> pd.DataFrame:
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT in `dialect`: datetime64 (without a zone, in UTC), whole numbers, floats, texts.
 
-        A column of whole numbers with unknown ones is of floats, as DuckDB's are. Raises WarehouseError.
+        A column of whole numbers with unknown ones is of floats, as DuckDB's are. stop: when it ends before its answer,
+        in the engine too. Raises WarehouseError, and then QueryLimit or Cancelled. After an error the next question is
+        asked anew, over a new connection if that one is gone.
         """
+
+    def cost(self, sql: str) -> Cost | None:
+        """What a SELECT would read, without running it; None where the engine does not tell. Raises WarehouseError."""
 
     def columns(self, sql: str) -> Columns:
         """Columns of one SELECT in `dialect` and their types by DuckDB's names. Raises WarehouseError."""

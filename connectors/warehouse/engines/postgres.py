@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
+from connectors.warehouse.engines.cost import Cost
+from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,21 +39,31 @@ class PostgresEngine:
         plain = named.render_as_string(hide_password=False)
         self._refused: type[Exception] = dbapi.Error
         self._lock = Lock()
+        self._connect: Callable[[], Any] = lambda: dbapi.connect(plain, autocommit=True)
+        self._session = session
         try:
-            self._connection = dbapi.connect(plain, autocommit=True)
+            self._connection = self._connected()
         except dbapi.Error as error:
             raise _told(error) from None
-        with self._connection.cursor() as cursor:
-            for statement in session:
-                cursor.execute(statement)
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT. Raises WarehouseError."""
-        return arrow.frame(self._table(sql))
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
+        return arrow.frame(self._table(sql, stop or Stop()))
+
+    def cost(self, sql: str) -> Cost | None:
+        """The rows that its plan reads: of a table that is read from end to end, all. Raises WarehouseError."""
+        whole: dict[str, int] = {}
+        rows = 0
+        for node in _scans(self._plan(sql)):
+            table = f"{_quoted(node['Schema'])}.{_quoted(node['Relation Name'])}"
+            if node["Node Type"] == "Seq Scan" and table not in whole:
+                whole[table] = self._plan(f"SELECT FROM ONLY {table}")["Plan Rows"]
+            rows += max(node["Plan Rows"], whole.get(table, 0) if node["Node Type"] == "Seq Scan" else 0)
+        return Cost(rows=rows)
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT. Raises WarehouseError."""
-        return arrow.columns(self._table(f"SELECT * FROM ({sql}\n) AS described LIMIT 0").schema)
+        return arrow.columns(self._table(f"SELECT * FROM ({sql}\n) AS described LIMIT 0", Stop()).schema)
 
     def tables(self) -> Mapping[str, Columns]:
         """Tables and views on the search path."""
@@ -57,7 +72,8 @@ class PostgresEngine:
             "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
             "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped "
             "AND pg_table_is_visible(c.oid) AND c.relnamespace NOT IN "
-            "('pg_catalog'::regnamespace, 'information_schema'::regnamespace) ORDER BY 1, a.attnum"
+            "('pg_catalog'::regnamespace, 'information_schema'::regnamespace) ORDER BY 1, a.attnum",
+            Stop(),
         )
         known: dict[str, dict[str, str]] = {}
         for row in found.to_pylist():
@@ -68,13 +84,67 @@ class PostgresEngine:
         """Let go of the connection."""
         self._connection.close()
 
-    def _table(self, sql: str) -> pa.Table:
-        with self._lock, self._connection.cursor() as cursor:
+    def _connected(self) -> Any:
+        connection, self._limited = self._connect(), 0.0
+        with connection.cursor() as cursor:
+            for statement in self._session:
+                cursor.execute(statement)
+        return connection
+
+    def _table(self, sql: str, stop: Stop, *, copied: bool = True) -> pa.Table:
+        """copied: by COPY, as fast as it gets; not all that gives rows can be."""
+        with self._lock:
             try:
-                cursor.execute(sql)
-                return cursor.fetch_arrow_table()
+                if self._connection is None:
+                    self._connection = self._connected()
+                with self._connection.cursor() as cursor, stop.watching(lambda: self._cancel(cursor)):
+                    self._limit(cursor, stop.seconds)
+                    cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "true" if copied else "false"})
+                    cursor.execute(sql)
+                    return cursor.fetch_arrow_table()
             except self._refused as error:
+                self._let_go_of_a_dead_one()
                 raise _told(error) from None
+
+    def _plan(self, sql: str) -> dict[str, Any]:
+        lines = self._table(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", Stop(), copied=False).column(0).to_pylist()
+        found: dict[str, Any] = json.loads("\n".join(lines))[0]["Plan"]
+        return found
+
+    def _limit(self, cursor: Any, seconds: float) -> None:
+        """Its own limit is a second more than ours: it is for when we are gone."""
+        if seconds != self._limited:
+            cursor.execute(f"SET statement_timeout = {(math.ceil(seconds) + 1) * 1000 if seconds else 0}")
+            self._limited = seconds
+
+    def _cancel(self, cursor: Any) -> None:
+        with suppress(self._refused):
+            cursor.adbc_cancel()
+
+    def _let_go_of_a_dead_one(self) -> None:
+        """So that the next question is asked over a new connection."""
+        if self._connection is None:
+            return
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                cursor.fetchall()
+        except self._refused:
+            with suppress(self._refused):
+                self._connection.close()
+            self._connection = None
+
+
+def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that read a table."""
+    if "Relation Name" in plan:
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from _scans(part)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 TYPES = {

@@ -18,8 +18,10 @@ import tenacity
 from connectors.errors import EngineFailed, WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.contract import Engine
+from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.opening import dialect_of, open_engine
 from connectors.warehouse.engines.shapes import place
+from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,9 +84,13 @@ class ReachedEngine:
                 self._failed = None
             return self._failed[1] if self._failed else None
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT. Raises WarehouseError; EngineFailed where it does not answer."""
-        return self._asked(lambda engine: engine.frame(sql))
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled; EngineFailed if it does not answer."""
+        return self._asked(lambda engine: engine.frame(sql, stop))
+
+    def cost(self, sql: str) -> Cost | None:
+        """What a SELECT would read, where the engine tells. Raises WarehouseError, EngineFailed."""
+        return self._asked(lambda engine: engine.cost(sql))
 
     def columns(self, sql: str) -> Columns:
         """Columns of one SELECT. Raises WarehouseError, EngineFailed."""

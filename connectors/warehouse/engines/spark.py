@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
+from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.session import settings
+from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
-
+    from pyspark.sql.connect.session import SparkSession
 
 RETRIES = {"max_retries": 3, "initial_backoff": 50, "max_backoff": 1_000, "jitter": 50}  # milliseconds
+# In the error of a session that will not answer any more.
+LOST = ("UNAVAILABLE", "RETRIES_EXCEEDED", "INVALID_HANDLE.SESSION", "SESSION_CHANGED", "SESSION_CLOSED",
+        "SESSION_NOT_FOUND", "SparkContext was shut down", "stopped SparkContext")  # fmt: skip
 
 
 class SparkEngine:
@@ -31,28 +40,57 @@ class SparkEngine:
 
         self._is_another_s = "session_id=" in url
         self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError)
+        self._lock = Lock()
+        self._began = settings(session)
+        self._connect: Callable[[], Any] = lambda: SparkSession.builder.remote(url).create()
+        self._policy = DefaultPolicy(**RETRIES)
+        self._session: SparkSession | None = None
         try:
-            self.session = SparkSession.builder.remote(url).create()
-            # Its own would ask a server that is gone for ten minutes; whoever asks us has a patience of their own.
-            self.session.client.set_retry_policies([DefaultPolicy(**RETRIES)])
-            for name, value in settings(session).items():
-                self.session.conf.set(name, value)
+            self.session  # noqa: B018  # a server that is away is told here
         except self._refused as error:
-            raise _told(error) from None
+            raise self._failed(error) from None
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        """The rows of one SELECT. Raises WarehouseError."""
+    @property
+    def session(self) -> SparkSession:
+        """The session: another one after one that was lost."""
+        with self._lock:
+            if self._session is None:
+                opened = self._connect()
+                # Its own would ask a server that is gone for ten minutes; whoever asks us has a patience of their own.
+                opened.client.set_retry_policies([self._policy])
+                for name, value in self._began.items():
+                    opened.conf.set(name, value)
+                self._session = opened
+            return self._session
+
+    def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
+        """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
+        stop, tag = stop or Stop(), f"bellwether-{uuid4().hex}"
         try:
-            return arrow.frame(self.session.sql(sql).toArrow())
+            session = self.session
+            with stop.watching(lambda: self._interrupt(session, tag)):
+                session.addTag(tag)  # of this thread
+                try:
+                    return arrow.frame(session.sql(sql).toArrow())
+                finally:
+                    session.removeTag(tag)
         except self._refused as error:
-            raise _told(error) from None
+            raise self._failed(error) from None
+
+    def cost(self, sql: str) -> Cost | None:
+        """The bytes of its tables, and their rows if all were counted there. Raises WarehouseError."""
+        try:
+            plan = self.session.sql(f"EXPLAIN COST {sql}").toArrow().column(0).to_pylist()[0]
+        except self._refused as error:
+            raise self._failed(error) from None
+        return _cost(plan)
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
         try:
             fields = self.session.sql(sql).schema.fields
         except self._refused as error:
-            raise _told(error) from None
+            raise self._failed(error) from None
         return {field.name: _sql_type(field.dataType.simpleString()) for field in fields}
 
     def tables(self) -> Mapping[str, Columns]:
@@ -60,15 +98,43 @@ class SparkEngine:
         try:
             names = [table.name for table in self.session.catalog.listTables()]
         except self._refused as error:
-            raise _told(error) from None
+            raise self._failed(error) from None
         return {name: self.columns(f"SELECT * FROM {_quoted(name)}") for name in sorted(names)}
 
     def close(self) -> None:
         """End the session; one that the URL names is another's, who has made tables in it: it goes on."""
-        if self._is_another_s:
-            self.session.client.close()
-        else:
-            self.session.stop()
+        if self._session is not None:
+            with suppress(*self._refused):
+                if self._is_another_s:
+                    self._session.client.close()
+                else:
+                    self._session.stop()
+
+    def _interrupt(self, session: SparkSession, tag: str) -> None:
+        with suppress(*self._refused):
+            session.interruptTag(tag)
+
+    def _failed(self, error: Exception) -> WarehouseError:
+        """What is said of it. Of a session that is lost with its server, the next question begins another."""
+        told = _told(error)
+        if any(sign in str(error) for sign in LOST):
+            with self._lock:
+                self._session = None
+        return told
+
+
+UNITS = {unit: 1024**power for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))}
+
+
+def _cost(plan: str) -> Cost | None:
+    """Of the leaves of a plan as EXPLAIN COST writes it: relations, with `Statistics(sizeInBytes=…, rowCount=…)`."""
+    leaves = [line for line in plan.split("== Physical Plan ==")[0].splitlines() if re.search(r"\b\w*Relation\b", line)]
+    told = [re.search(r"Statistics\(sizeInBytes=([\d.]+) (\w+)(?:, rowCount=([\d.E+]+))?", line) for line in leaves]
+    sizes = [int(float(found[1]) * UNITS[found[2]]) for found in told if found and found[2] in UNITS]
+    rows = [int(float(found[3])) for found in told if found and found[3]]
+    if not leaves or len(sizes) < len(leaves):
+        return None
+    return Cost(rows=sum(rows) if len(rows) == len(leaves) else None, size=sum(sizes))
 
 
 def _quoted(name: str) -> str:
@@ -84,7 +150,9 @@ def _sql_type(kind: str) -> str:
     return known.get(head, "DOUBLE[]" if head == "array" else "VARCHAR")
 
 
-def _told(error: Exception) -> WarehouseError:
+def _told(error: BaseException) -> WarehouseError:
+    if error.__cause__ is not None and "RETRIES_EXCEEDED" in str(error):
+        error = error.__cause__  # what it was tried against
     text = error.details() if hasattr(error, "details") else str(error)
     first = str(text).strip().split("\n", 1)[0]
     return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")

@@ -15,9 +15,9 @@ SESSION = {
     "clickhouse": ("SET join_use_nulls = 1", "SET prefer_column_name_to_alias = 1", "SET session_timezone = 'UTC'"),
 }
 RULES = (
+    aggregates.group_by_all,  # before what aggregates gets other names
     aggregates.quantile,
     aggregates.first_and_last,
-    aggregates.group_by_all,
     times.zone,
     times.parts,
     times.wide_types,
@@ -42,7 +42,9 @@ def translated(text: str, dialect: str) -> str:
 
 
 def unsupported(tree: exp.Query, dialect: str) -> list[str]:
-    """What of a tree cannot be said in a dialect, as sqlglot knows; empty where all can."""
+    """What of a tree cannot be said in a dialect; empty where all can."""
+    if dialect in aggregates.WITHOUT_QUANTILES and any(aggregates.is_quantile(node) for node in tree.walk()):
+        return ["It has no exact median or percentile of a group, and an estimate would be another value."]
     try:
         _rewritten(tree, dialect).sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:

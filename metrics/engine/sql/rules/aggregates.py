@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from metrics.engine.sql.rules.families import SPARKS
+
+# Trino estimates them, BigQuery has them over windows only.
+WITHOUT_QUANTILES = ("bigquery", "trino")
+
+
+def is_quantile(node: exp.Expr) -> bool:
+    """Whether it is a share-th value."""
+    return isinstance(node, (exp.Median, exp.PercentileCont)) or (
+        isinstance(node, exp.Anonymous) and node.name.upper() == "QUANTILE_CONT"
+    )
+
 
 def quantile(node: exp.Expr, dialect: str) -> exp.Expr:
     """The share-th value with linear interpolation: each engine spells it otherwise."""
@@ -17,7 +29,7 @@ def quantile(node: exp.Expr, dialect: str) -> exp.Expr:
         return node
     if dialect == "clickhouse":
         return exp.Anonymous(this=f"quantileExactInclusiveOrNull({share.sql()})", expressions=[x])
-    if dialect == "spark":
+    if dialect in SPARKS:
         return exp.Anonymous(this="PERCENTILE", expressions=[x, share])
     order = exp.Order(expressions=[exp.Ordered(this=x)])
     return exp.WithinGroup(this=exp.PercentileCont(this=share), expression=order)
@@ -35,12 +47,18 @@ def first_and_last(node: exp.Expr, dialect: str) -> exp.Expr:
             node.set("expression", exp.Anonymous(this="tuple", expressions=keys))
         return node
     known = exp.not_(exp.Is(this=x.copy(), expression=exp.null()))
-    if dialect == "spark":
+    if dialect in (*SPARKS, "trino"):
         if row:
-            node.set("expression", exp.Anonymous(this="STRUCT", expressions=keys))
+            node.set("expression", exp.Anonymous(this="ROW" if dialect == "trino" else "STRUCT", expressions=keys))
         return exp.Filter(this=node.copy(), expression=exp.Where(this=known))
-    last = isinstance(node, exp.ArgMax)
-    order = exp.Order(this=x.copy(), expressions=[exp.Ordered(this=key.copy(), desc=last) for key in keys])
+    ordered = [exp.Ordered(this=key.copy(), desc=isinstance(node, exp.ArgMax)) for key in keys]
+    if dialect == "snowflake":  # whose lists have no unknown values
+        sorted_list = exp.WithinGroup(this=exp.ArrayAgg(this=x), expression=exp.Order(expressions=ordered))
+        return exp.Bracket(this=exp.paren(sorted_list), expressions=[exp.Literal.number(0)])
+    order = exp.Order(this=x.copy(), expressions=ordered)
+    if dialect == "bigquery":
+        one = exp.ArrayAgg(this=exp.IgnoreNulls(this=exp.Limit(this=order, expression=exp.Literal.number(1))))
+        return exp.Bracket(this=one, expressions=[exp.Literal.number(0)], offset=0, safe=True)
     listed = exp.Filter(this=exp.ArrayAgg(this=order), expression=exp.Where(this=known))
     return exp.Bracket(this=exp.paren(listed), expressions=[exp.Literal.number(1)], offset=1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from metrics.engine.sql.rules.families import SPARKS
+
 
 def zone(node: exp.Expr, dialect: str) -> exp.Expr:
     """AT TIME ZONE, twice: a naive time of one zone as the naive time of another."""
@@ -12,14 +14,27 @@ def zone(node: exp.Expr, dialect: str) -> exp.Expr:
     inner = node.this.unnest()
     if isinstance(inner, exp.AtTimeZone):
         at, given, wanted = inner.this.unnest(), inner.args["zone"], node.args["zone"]
-        if dialect == "spark":
+        if dialect in (*SPARKS, "snowflake"):
             return exp.Anonymous(this="CONVERT_TIMEZONE", expressions=[given, wanted, at])
+        if dialect == "trino":
+            instant = exp.Anonymous(this="WITH_TIMEZONE", expressions=[at, given])
+            return exp.cast(exp.AtTimeZone(this=instant, zone=wanted), "TIMESTAMP")
+        if dialect == "bigquery":
+            instant = exp.Anonymous(this="TIMESTAMP", expressions=[at, given])
+            return exp.Anonymous(this="DATETIME", expressions=[instant, wanted])
         text = exp.Anonymous(this="toString", expressions=[at])
         instant = exp.Anonymous(this="toDateTime64", expressions=[text, exp.Literal.number(6), given])
     else:
         at, wanted = inner, node.args["zone"]
-        if dialect == "spark":
+        if dialect in SPARKS:
             return exp.Anonymous(this="CONVERT_TIMEZONE", expressions=[exp.Literal.string("UTC"), wanted, at])
+        if dialect == "snowflake":
+            moved = exp.Anonymous(this="CONVERT_TIMEZONE", expressions=[wanted, at])
+            return exp.cast(moved, exp.DataType.Type.TIMESTAMPNTZ)
+        if dialect == "trino":
+            return exp.cast(exp.AtTimeZone(this=at, zone=wanted), "TIMESTAMP")
+        if dialect == "bigquery":
+            return exp.Anonymous(this="DATETIME", expressions=[at, wanted])
         instant = at
     moved = exp.Anonymous(this="toTimeZone", expressions=[instant, wanted])
     text = exp.Anonymous(this="toString", expressions=[moved])

@@ -1,0 +1,3 @@
+"""Dialects that are one to the rules."""
+
+SPARKS = ("spark", "databricks")

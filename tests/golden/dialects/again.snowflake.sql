@@ -1,0 +1,86 @@
+WITH cte__cohort AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS VARCHAR), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at")) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at")) AS TIMESTAMP) AS start_on
+  FROM "events"
+  WHERE
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cte__cohort
+GROUP BY
+  segment,
+  period;
+
+WITH cte__cohort AS (
+  SELECT DISTINCT
+    COALESCE(CAST(platform AS VARCHAR), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at")) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at")) AS TIMESTAMP) AS start_on
+  FROM "events"
+  WHERE
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
+    )
+    AND NOT (
+      "user_id"
+    ) IS NULL
+), cte__returns AS (
+  SELECT DISTINCT
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at")) AS TIMESTAMP) AS back_on
+  FROM "events"
+  WHERE
+    (
+      (
+        CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
+        AND CONVERT_TIMEZONE('UTC', 'Europe/Berlin', "at") < CAST('2026-12-21 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND "user_id" IN (
+      SELECT
+        entity
+      FROM cte__cohort
+    )
+), cte__pairs AS (
+  SELECT
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    cte__returns.back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
+  WHERE
+    cte__returns.back_on < cte__cohort.start_on + INTERVAL '35 DAY'
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM cte__pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

@@ -1,0 +1,1 @@
+-- not written: 'NULLS LAST' translation not supported in window function MIN

@@ -1,0 +1,15 @@
+SELECT
+  CAST(DATE_TRUNC('DAY', CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP)) AS TIMESTAMP) AS __period,
+  COALESCE(CAST(platform AS VARCHAR), '(none)') AS __segment,
+  COUNT(*) AS __value,
+  COUNT(*) AS n
+FROM "events"
+WHERE
+  (
+    CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+    AND CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+  )
+  AND kind = 'buy'
+GROUP BY
+  1,
+  2

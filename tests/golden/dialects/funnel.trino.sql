@@ -1,0 +1,233 @@
+WITH cte__reached_1 AS (
+  SELECT
+    COALESCE(CAST(platform AS VARCHAR), '(none)') AS segment,
+    "user_id" AS entity,
+    CAST(DATE_TRUNC('DAY', CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP)) AS TIMESTAMP) AS period,
+    MIN("at") AS first_at,
+    MIN("at") AS reached_at,
+    1 AS first_there
+  FROM "events"
+  WHERE
+    (
+      (
+        CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) >= CAST('2026-10-01 00:00:00' AS TIMESTAMP)
+        AND CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) < CAST('2026-11-05 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'view'
+  GROUP BY
+    1,
+    2,
+    3
+), cte__hits_2 AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
+  FROM "events"
+  WHERE
+    (
+      (
+        CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+        AND CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) < CAST('2026-11-10 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'cart'
+), cte__reached_2 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 2 ELSE first_there END AS first_there
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      reached_at,
+      first_there,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        reached_at,
+        first_there,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, place
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          reached_at,
+          first_there,
+          reached_at AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
+          0 AS kind
+        FROM cte__reached_1
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS VARCHAR) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
+          seen_at AS line_at,
+          seen_at AS hit_at,
+          place,
+          1 AS kind
+        FROM cte__hits_2
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_1
+          )
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '4' DAY
+), cte__hits_3 AS (
+  SELECT
+    "user_id" AS entity,
+    "at" AS seen_at,
+    CASE WHEN (
+      kind = 'cart'
+    ) THEN 5 WHEN (
+      kind = 'view'
+    ) THEN 3 ELSE 1 END AS place
+  FROM "events"
+  WHERE
+    (
+      (
+        CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) >= CAST('2026-09-30 00:00:00' AS TIMESTAMP)
+        AND CAST(AT_TIMEZONE(WITH_TIMEZONE("at", 'UTC'), 'Europe/Berlin') AS TIMESTAMP) < CAST('2026-11-10 00:00:00' AS TIMESTAMP)
+      )
+      AND NOT (
+        "user_id"
+      ) IS NULL
+    )
+    AND kind = 'buy'
+), cte__reached_3 AS (
+  SELECT
+    entity,
+    segment,
+    period,
+    first_at,
+    hit AS reached_at,
+    CASE WHEN hit > reached_at THEN 3 ELSE first_there END AS first_there
+  FROM (
+    SELECT
+      entity,
+      segment,
+      period,
+      first_at,
+      reached_at,
+      first_there,
+      hit
+    FROM (
+      SELECT
+        entity,
+        segment,
+        period,
+        first_at,
+        reached_at,
+        first_there,
+        kind,
+        MIN(hit_at) OVER (
+          PARTITION BY entity
+          ORDER BY line_at DESC, place
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS hit
+      FROM (
+        SELECT
+          entity,
+          segment,
+          period,
+          first_at,
+          reached_at,
+          first_there,
+          reached_at AS line_at,
+          CAST(NULL AS TIMESTAMP) AS hit_at,
+          first_there * 2 AS place,
+          0 AS kind
+        FROM cte__reached_2
+        UNION ALL
+        SELECT
+          entity,
+          CAST(NULL AS VARCHAR) AS segment,
+          CAST(NULL AS TIMESTAMP) AS period,
+          CAST(NULL AS TIMESTAMP) AS first_at,
+          CAST(NULL AS TIMESTAMP) AS reached_at,
+          CAST(NULL AS BIGINT) AS first_there,
+          seen_at AS line_at,
+          seen_at AS hit_at,
+          place,
+          1 AS kind
+        FROM cte__hits_3
+        WHERE
+          entity IN (
+            SELECT
+              entity
+            FROM cte__reached_2
+          )
+      ) AS time_line
+    ) AS looked
+    WHERE
+      kind = 0
+  ) AS came_next
+  WHERE
+    hit < first_at + INTERVAL '4' DAY
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  step,
+  COUNT(*) AS entries
+FROM (
+  SELECT
+    segment,
+    period,
+    1 AS step
+  FROM cte__reached_1
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    2 AS step
+  FROM cte__reached_2
+  UNION ALL
+  SELECT
+    segment,
+    period,
+    3 AS step
+  FROM cte__reached_3
+) AS every_step
+GROUP BY
+  segment,
+  period,
+  step

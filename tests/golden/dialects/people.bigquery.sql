@@ -1,0 +1,1 @@
+-- not written: 'NULLS LAST' translation not supported for aggregate function SUM with  sort order

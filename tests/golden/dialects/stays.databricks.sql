@@ -1,0 +1,120 @@
+WITH cte__starts AS (
+  SELECT
+    COALESCE(CAST(platform AS STRING), '(none)') AS segment,
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY `user_id` ORDER BY `at` NULLS LAST, `event_id` NULLS LAST) AS nth
+  FROM `signups`
+  WHERE
+    NOT (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)
+    ) IS NULL
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), cte__cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM cte__starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
+    )
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  COUNT(*) AS n
+FROM cte__cohort
+GROUP BY
+  segment,
+  period;
+
+WITH cte__starts AS (
+  SELECT
+    COALESCE(CAST(platform AS STRING), '(none)') AS segment,
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS period,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS start_on,
+    CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) AS start_local,
+    1 AS asked,
+    ROW_NUMBER() OVER (PARTITION BY `user_id` ORDER BY `at` NULLS LAST, `event_id` NULLS LAST) AS nth
+  FROM `signups`
+  WHERE
+    NOT (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)
+    ) IS NULL
+    AND NOT (
+      `user_id`
+    ) IS NULL
+), cte__cohort AS (
+  SELECT
+    segment,
+    entity,
+    period,
+    start_on
+  FROM cte__starts
+  WHERE
+    (
+      nth = 1 AND asked = 1
+    )
+    AND (
+      start_local >= CAST('2026-09-28 00:00:00' AS TIMESTAMP)
+      AND start_local < CAST('2026-11-09 00:00:00' AS TIMESTAMP)
+    )
+), cte__returns AS (
+  SELECT DISTINCT
+    `user_id` AS entity,
+    CAST(DATE_TRUNC('WEEK', CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`)) AS TIMESTAMP) AS back_on
+  FROM `events`
+  WHERE
+    (
+      CONVERT_TIMEZONE('UTC', 'Europe/Berlin', `at`) >= CAST('2026-09-27 00:00:00' AS TIMESTAMP)
+      AND NOT (
+        `user_id`
+      ) IS NULL
+    )
+    AND `user_id` IN (
+      SELECT
+        entity
+      FROM cte__cohort
+    )
+), cte__pairs AS (
+  SELECT
+    cte__cohort.segment,
+    cte__cohort.period,
+    cte__cohort.entity,
+    cte__cohort.start_on,
+    MAX(cte__returns.back_on) AS back_on
+  FROM cte__cohort
+  JOIN cte__returns
+    ON cte__returns.entity = cte__cohort.entity
+    AND cte__returns.back_on > cte__cohort.start_on
+  GROUP BY
+    1,
+    2,
+    3,
+    4
+)
+SELECT
+  segment AS __segment,
+  period AS __period,
+  start_on,
+  back_on,
+  COUNT(*) AS entries
+FROM cte__pairs
+GROUP BY
+  segment,
+  period,
+  start_on,
+  back_on

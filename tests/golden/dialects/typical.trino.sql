@@ -1,0 +1,1 @@
+-- not written: It has no exact median or percentile of a group, and an estimate would be another value.
