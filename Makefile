@@ -58,11 +58,13 @@ types: $(STAMP)
 	$(BIN)/mypy --num-workers 2
 
 unit slow: export OPENBLAS_NUM_THREADS = 1
+# What pytest makes of 200 files is kept: each process would make it again.
+unit slow: export PYTHONDONTWRITEBYTECODE =
 unit: $(STAMP)
 	$(BIN)/python -m slipcover -m pytest -n 3 --durations=20  # the third fills the pauses in which the others wait
 
-slow: $(ENGINES) ## What takes long, and more random cases of each property
-	KPI_CASES=slow $(BIN)/python -m pytest -n 3 --durations=20 -m "slow or sampled or breadth"
+slow: $(ENGINES) ## What takes long, more random cases of each property, and the ways that `make test` left
+	KPI_CASES=slow $(BIN)/python -m pytest -n 3 --durations=20 -m "slow or sampled or breadth" --after-test
 
 prove: $(ENGINES) ## All random cases of an area, kept in docs/proofs: make prove engine (SEED=7)
 	$(BIN)/python benchmarks/prove.py $(or $(AREA),--help) $(if $(SEED),--seed $(SEED))

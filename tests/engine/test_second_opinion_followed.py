@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 from metrics.engine.query import Filter
 from metrics.presentation import export
 from tests.conftest import Builder
-from tests.engine.followed import DAY, KPIS, SCALES, US, ZONES, Row, World, draw, instant, local
-from tests.sampling import sampled
+from tests.engine.followed import DAY, KPIS, SCALES, US, Row, World, draw, instant, local
+from tests.sampling import cases, sampled
+
+# The first has both a skipped and a doubled hour, and weeks from Sunday on.
+ZONES = ("America/New_York", "UTC", "Asia/Kolkata")[: cases(fast=1, slow=3, full=3)]
 
 
 @pytest.fixture(scope="module")
