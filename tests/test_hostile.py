@@ -22,7 +22,7 @@ from jobs.sync import SyncResult
 from metrics.kpi_views.card import card
 from tests.conftest import KPI, NOW, Builder, run_cli
 
-pytestmark = pytest.mark.breadth(12)
+pytestmark = pytest.mark.breadth(8)
 
 GOOD = "at,id,amount,note\n2026-11-02 10:00:00,1,10.5,a\n2026-11-03 10:00:00,2,20.5,b\n2026-11-04 10:00:00,3,30.5,c\n"
 SOURCE = "- {{name: t, type: files, table: t, path: 'files/*'{extra}}}\n"

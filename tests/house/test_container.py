@@ -120,7 +120,9 @@ def image() -> Iterator[Path]:
         target = folder / "app" / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, target)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", "."], cwd=folder / "app", check=True)  # as Dockerfile says
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", "."], cwd=folder / "app", check=True
+    )  # as Dockerfile says
     (folder / "data").mkdir()
     if os.getuid() == 0:
         os.chown(folder / "data", NOBODY, NOBODY)
