@@ -444,7 +444,7 @@ RATES = {"id", "rate", "ratio", "avg", "score", "rating", "share", "percent", "p
 NO_QUANTITY = {"version", "year", "lat", "created", "date", "number", "user", "customer", "x"}
 
 
-@sampled(fast=5, slow=60, full=1500)
+@sampled(fast=5, slow=20, full=1500)
 @given(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=8, unique_by=lambda c: c[0].lower()))
 def test_whatever_the_columns_are_nothing_absurd_is_added_up(columns: list[tuple[str, list[object]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
