@@ -5,6 +5,8 @@ HOST ?= 127.0.0.1
 BIN := .venv/bin
 STAMP := .venv/.installed
 ENGINES := .venv/.engines
+# On all cores, which pip does not; what a library has that is no Python of this version is no matter, as with pip.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 UV := uv==0.13.9
 # One answer for Linux, macOS and every Python from 3.11 on; what differs gets an environment marker that pip reads.
 RESOLVE := pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -23,13 +25,15 @@ help: ## List the targets
 $(STAMP): requirements.lock Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli.app import main  # imported, not run: its bytecode is cached\n\nmain()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
+	@$(COMPILE)
 	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
 $(ENGINES): $(STAMP) requirements-clickhouse.txt requirements-spark.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clickhouse.txt -r requirements-spark.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-clickhouse.txt -r requirements-spark.txt
+	@$(COMPILE)
 	@touch $@
 
 setup: $(STAMP) ## Install into .venv; leaves .venv/bin/kpi
@@ -58,11 +62,13 @@ types: $(STAMP)
 	$(BIN)/mypy --num-workers 2
 
 unit slow: export OPENBLAS_NUM_THREADS = 1
+# What pytest makes of 200 files is kept: each process would make it again.
+unit slow: export PYTHONDONTWRITEBYTECODE =
 unit: $(STAMP)
 	$(BIN)/python -m slipcover -m pytest -n 3 --durations=20  # the third fills the pauses in which the others wait
 
-slow: $(ENGINES) ## What takes long, and more random cases of each property
-	KPI_CASES=slow $(BIN)/python -m pytest -n 3 --durations=20 -m "slow or sampled or breadth"
+slow: $(ENGINES) ## What takes long, more random cases of each property, and the ways that `make test` left
+	KPI_CASES=slow $(BIN)/python -m pytest -n 3 --durations=20 -m "slow or sampled or breadth" --after-test
 
 prove: $(ENGINES) ## All random cases of an area, kept in docs/proofs: make prove engine (SEED=7)
 	$(BIN)/python benchmarks/prove.py $(or $(AREA),--help) $(if $(SEED),--seed $(SEED))

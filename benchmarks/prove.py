@@ -39,7 +39,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/quality",
         "tests/catalog",
         "tests/warehouse",
-        "tests/test_hostile.py",
+        "tests/hostile",
         "tests/test_attacks.py",
     ),
     "jobs": ("tests/jobs", "tests/state", "tests/cli", "tests/operations"),

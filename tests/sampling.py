@@ -2,8 +2,8 @@
 
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
 a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
-case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, and all in
-`make slow` and `make prove`. So is a file of costly tests of one thing, as its `pytestmark`.
+case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, the others
+in `make slow`, and all in `make prove`. So is a file of costly tests of one thing, as its `pytestmark`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
@@ -55,8 +56,31 @@ def sampled(*, fast: int, slow: int, full: int, shrink: bool = True) -> Callable
 
 def narrowed(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """What `make test` runs of tests that are marked `breadth`, and what it leaves to `make slow`."""
-    if TIER != "fast":
-        return list(items), []
+    left = _left_to_slow(items) if TIER == "fast" else set()
+    return [i for i in items if i.nodeid not in left], [i for i in items if i.nodeid in left]
+
+
+def news(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """What says something that `make test` with this seed did not say, and what it has run just so.
+
+    The latter are the ways that it chose, where no count is another one in this tier: a test that is sampled has more
+    cases, and so may each test of a file that asks for a count or for the tier.
+    """
+    before = [i for i in items if not any(i.iter_markers("slow"))]
+    same = {i.nodeid for i in before if any(i.iter_markers("breadth"))} - _left_to_slow(before)
+    same -= {i.nodeid for i in items if any(i.iter_markers("sampled")) or {"cases", "TIER"} & set(vars(_file(i)))}
+    return [i for i in items if i.nodeid not in same], [i for i in items if i.nodeid in same]
+
+
+def _file(item: pytest.Item) -> ModuleType:
+    module = item.getparent(pytest.Module)
+    assert module is not None
+    found: ModuleType = module.obj
+    return found
+
+
+def _left_to_slow(items: Sequence[pytest.Item]) -> set[str]:
+    """Of tests that are not slow themselves, the ids of those that `make test` leaves out."""
     left: set[str] = set()
     for level in (pytest.Function, pytest.Module):  # the ways of one test first, then the tests of a file
         broad: dict[str, tuple[int, list[str]]] = {}
@@ -67,7 +91,7 @@ def narrowed(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pyte
                 broad.setdefault(name, (few[0], []))[1].append(item.nodeid)
         for name, (count, ways) in broad.items():
             left |= {*ways} - {*random.Random(f"{SEED} {name}").sample(ways, min(count, len(ways)))}
-    return [i for i in items if i.nodeid not in left], [i for i in items if i.nodeid in left]
+    return left
 
 
 def told() -> str:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copied_demo
-
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("app", "cli", "ui", "pages", "jobs", "metrics", "connectors", "benchmarks", "tests")
 ALLOWED = {  # first match wins
@@ -165,27 +163,6 @@ def test_importing_metrics_loads_neither_streamlit_nor_duckdb() -> None:
     code = f"import {', '.join(modules)}, sys; print([m for m in ('streamlit', 'duckdb', 'jobs') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-DATA_VERBS = (["query", "sign_ups"], ["sync", "--dry-run"], ["status"], ["list"], ["validate"], ["check"])
-LOADED = """
-import sys
-from cli.app import main
-for verb in {verbs!r}:
-    sys.argv = ["kpi", *verb, "--project", {folder!r}]
-    try:
-        main()
-    except SystemExit as ended:
-        print("LOADED", verb[0], ended.code, [m for m in ("streamlit", "plotly") if m in sys.modules])
-"""
-
-
-def test_data_verbs_load_no_streamlit(demo_folder: Path, tmp_path: Path) -> None:
-    """One verb after the other in one process: the first that loads it is named."""
-    code = LOADED.format(verbs=DATA_VERBS, folder=str(copied_demo(demo_folder, tmp_path / "demo")))
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    told = [line.removeprefix("LOADED ") for line in done.stdout.splitlines() if line.startswith("LOADED ")]
-    assert told == [f"{verb} 0 []" for verb, *_ in DATA_VERBS], done.stderr
 
 
 def test_functions_and_files_stay_small() -> None:

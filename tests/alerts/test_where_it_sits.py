@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,10 @@ def random_project(folder: Path, seed: int) -> tuple[Project, pd.DataFrame, date
     return project.open(), rows, now
 
 
-def worlds(folder: Path) -> Iterator[tuple[Project, pd.DataFrame, datetime]]:
-    for number in range(PROJECTS):
-        yield random_project(folder / str(number), number)
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Project, pd.DataFrame, datetime]]:
+    """Read only."""
+    return [random_project(tmp_path_factory.mktemp("world") / str(number), number) for number in range(PROJECTS)]
 
 
 def compared_of(
@@ -125,9 +125,9 @@ def checked(project: Project, name: str, now: datetime) -> tuple[Change | None, 
 
 
 @pytest.mark.sampled(PROJECTS)
-def test_page_and_alert_say_the_same_and_the_parts_add_up(tmp_path: Path) -> None:
+def test_page_and_alert_say_the_same_and_the_parts_add_up(worlds: list[tuple[Project, pd.DataFrame, datetime]]) -> None:
     incidents = named = usual = 0
-    for project, rows, now in worlds(tmp_path):
+    for project, rows, now in worlds:
         for name in ("visits", "amount", "share"):
             shown, compared = checked(project, name, now)
             assert compared is not None, "twelve weeks always have two periods"
@@ -145,9 +145,11 @@ def test_page_and_alert_say_the_same_and_the_parts_add_up(tmp_path: Path) -> Non
 
 
 @pytest.mark.sampled(PROJECTS)
-def test_a_segment_that_fails_is_explained_alike_where_it_is_filtered_on(tmp_path: Path) -> None:
+def test_a_segment_that_fails_is_explained_alike_where_it_is_filtered_on(
+    worlds: list[tuple[Project, pd.DataFrame, datetime]],
+) -> None:
     seen = 0
-    for project, _, now in worlds(tmp_path):
+    for project, _, now in worlds:
         context = project.context(now)
         with project.state.reading() as connection:
             mine = [i for i in store.open_incidents(connection).values() if i.kpi == "done"]

@@ -28,6 +28,8 @@ VERBS: tuple[tuple[list[str], list[str]], ...] = (
     # The readings are kept beside the generation: nothing is computed that needs scipy.
     (["launch", "list"], [*ANSWERS, "sqlalchemy"]),
     (["snapshot", "take"], [*ANSWERS, "sqlalchemy"]),
+    (["check"], [*ANSWERS, "sqlalchemy"]),
+    (["sync", "--dry-run"], [*ANSWERS, "sqlalchemy"]),
 )
 RUN = """
 import sys

@@ -9,10 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tests.conftest import Builder
-from tests.sampling import cases
 
-# The first has both a skipped and a doubled hour, and weeks from Sunday on.
-ZONES = ("America/New_York", "UTC", "Asia/Kolkata")[: cases(fast=1, slow=3, full=3)]
 KINDS = ("view", "view", "cart", "cart", "buy", "rest")
 DAY, US = pd.Timedelta(days=1), pd.Timedelta(microseconds=1)
 Row = dict[str, Any]

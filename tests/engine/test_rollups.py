@@ -19,6 +19,8 @@ from metrics.engine.query import Filter
 from tests.conftest import Builder
 from tests.sampling import SEED, sampled
 
+pytestmark = pytest.mark.breadth(7)
+
 PEOPLE, DAYS = 80, 70
 FIRST = date(2026, 9, 1)
 KPIS = {
@@ -144,7 +146,7 @@ def same(question: dict[str, Any], project: Builder) -> str:
     return told.level
 
 
-@sampled(fast=60, slow=200, full=2500)
+@sampled(fast=30, slow=120, full=2500)
 @given(questions)
 def test_a_roll_up_says_what_rows_say(world: Builder, question: dict[str, Any]) -> None:
     same(question, world)

@@ -1,20 +1,27 @@
-"""`make test` tries a few ways of a thing, `make slow` each of them; the seed says which few."""
+"""`make test` tries a few ways of a thing, `make slow` the others; the seed says which few."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import cast
 
 import pytest
 
 from tests import sampling
+from tests.conftest import ROOT
 
 
 class Item:
-    """What collection knows of a test. few: of its ways; of_file: of the tests of its file."""
+    """What collection knows of a test. few: of its ways; of_file: of the tests of its file; asks: names in its file."""
 
-    def __init__(self, nodeid: str, few: int | None = None, of_file: int | None = None) -> None:
-        self.nodeid = nodeid
+    def __init__(
+        self, nodeid: str, few: int | None = None, of_file: int | None = None, *, marked: str = "", asks: str = ""
+    ) -> None:
+        self.nodeid, self.marked = nodeid, marked
+        self.module = ModuleType("test_a")
+        vars(self.module).update(dict.fromkeys(asks.split()))
         levels: tuple[tuple[type[pytest.Item | pytest.Module], int | None], ...]
         levels = (pytest.Function, few), (pytest.Module, of_file)
         self.marks = [(level, count) for level, count in levels if count is not None]
@@ -23,6 +30,12 @@ class Item:
         assert name == "breadth"
         for level, count in self.marks:
             yield object.__new__(level), pytest.Mark(name, (count,), {}, _ispytest=True)
+
+    def iter_markers(self, name: str) -> Iterator[str]:
+        return iter([name] * (bool(self.marks) if name == "breadth" else name == self.marked))
+
+    def getparent(self, level: type[pytest.Module]) -> SimpleNamespace:
+        return SimpleNamespace(obj=self.module)
 
 
 WAYS = [Item(f"tests/test_a.py::test_a[{i}]", 3) for i in range(20)]
@@ -73,3 +86,40 @@ def test_a_few_tests_of_a_file_run_after_the_ways_of_each(monkeypatch: pytest.Mo
         monkeypatch.setattr(sampling, "SEED", seed)
         tried |= set(narrowed(file)[0])
     assert {item.nodeid for item in file[20:]} <= tried
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_tiers_run_each_way_and_the_second_none_again(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """But for what has more cases there: a property, and what its file may ask the tier for."""
+    monkeypatch.setattr(sampling, "SEED", seed)
+    file = [Item(f"tests/test_b.py::test_ways[{i}]", 2, 4) for i in range(20)]
+    file += [Item(f"tests/test_b.py::test_{i}", None, 4) for i in range(9)]
+    more = [Item(f"tests/test_c.py::test_c[{i}]", 2, marked="sampled") for i in range(4)]
+    more += [Item(f"tests/test_{asks}.py::test_d[{i}]", 2, asks=asks) for asks in ("cases", "TIER") for i in range(3)]
+    slow = [Item("tests/test_b.py::test_slow", None, 4, marked="slow")]
+    monkeypatch.setattr(sampling, "TIER", "fast")
+    ran, _ = narrowed([*file, *more, *OTHERS])
+    monkeypatch.setattr(sampling, "TIER", "slow")
+    new, again = (
+        [item.nodeid for item in part] for part in sampling.news(cast("list[pytest.Item]", [*slow, *file, *more]))
+    )
+    assert sorted(again) == sorted({*ran} & {item.nodeid for item in file}) and len(again) == 4
+    assert {*new} == {item.nodeid for item in (*slow, *file, *more)} - {*again}
+
+
+def test_what_files_share_asks_for_no_count() -> None:
+    """`sampling.news` looks for that in the file of a test itself."""
+    broad = [path for path in (ROOT / "tests").rglob("test_*.py") if "mark.breadth" in path.read_text()]
+    shared = {
+        path.stem
+        for path in (ROOT / "tests").rglob("*.py")
+        if not path.stem.startswith("test_") and re.search(r"import .*\b(cases|TIER)\b", path.read_text())
+    }
+    assert len(broad) > 50 and "servers" in shared
+    wrong = [
+        f"{path.name}: {name}"
+        for path in broad
+        for name in shared
+        if re.search(rf"^from tests\S*\.{name} import", path.read_text(), re.MULTILINE)
+    ]
+    assert wrong == []

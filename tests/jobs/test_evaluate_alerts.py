@@ -20,7 +20,7 @@ from metrics.alerts.rules import rules_of
 from tests.conftest import Builder, evaluate, run_cli
 from tests.jobs.conftest import GOOD, LOW, START, Web, day, events, make, messages, write
 
-pytestmark = pytest.mark.breadth(5)
+pytestmark = pytest.mark.breadth(3)
 
 
 def test_one_message_when_it_fires_and_one_when_it_is_over(project: Builder, web: Web) -> None:

@@ -19,7 +19,7 @@ from tests.conftest import Builder, evaluate
 from tests.jobs.conftest import START, Web, day
 from tests.sampling import sampled
 
-pytestmark = pytest.mark.breadth(2)
+pytestmark = pytest.mark.breadth(1)
 
 WHOLE = '{name: all, thresholds: {critical: "< 150"}%s}'
 PART = '{name: shops, thresholds: {critical: "< 50"}, by: [shop]%s}'

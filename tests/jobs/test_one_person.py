@@ -22,7 +22,7 @@ from tests.fakes import amplitude, mixpanel, posthog
 from tests.fakes.server import Fake
 from tests.sampling import sampled
 
-pytestmark = pytest.mark.breadth(5)
+pytestmark = pytest.mark.breadth(4)
 
 COUNTED = {"users": KPIS["users"], "weekly_users": KPIS["weekly_users"], "back": FOLLOWING["back"]}
 COUNTED |= {name: FOLLOWING[name] for name in ("convert", "funnel", "life")}

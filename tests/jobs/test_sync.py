@@ -17,7 +17,7 @@ from metrics.engine import types
 from metrics.engine.query import Scope
 from tests.conftest import NOW, Builder
 
-pytestmark = pytest.mark.breadth(5)
+pytestmark = pytest.mark.breadth(4)
 
 
 def frame(days: int) -> pd.DataFrame:

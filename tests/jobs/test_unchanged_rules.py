@@ -21,6 +21,8 @@ from tests.conftest import Builder, evaluate
 from tests.jobs.conftest import GOOD, LOW, START, Web, day, make, messages
 from tests.sampling import SEED, cases
 
+pytestmark = pytest.mark.breadth(3)
+
 RANGE = "{name: range, compare: expected_range}"
 BY = '{name: by, by: [p], thresholds: {critical: "< 10"}}'
 

@@ -16,7 +16,7 @@ from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, day, kpi, launch, product, score
 from tests.sampling import SEED, cases
 
-pytestmark = pytest.mark.breadth(5)
+pytestmark = pytest.mark.breadth(4)
 
 END = LAUNCH + pd.Timedelta(days=29)
 COUNTRIES = {"US": 900.0, "DE": 500.0, "FR": 300.0, "JP": 60.0}

@@ -6,12 +6,15 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from metrics.launches.history import HistoryMark, within
 from metrics.launches.inputs import LaunchInputs
 from metrics.launches.observe import Observed, observe
 from tests.conftest import Builder
 from tests.launches.conftest import LAUNCH, WEB, acts, card, day, launch, product, write_acts
+
+pytestmark = pytest.mark.breadth(2)
 
 
 def observed(project: Builder) -> Observed:

@@ -18,7 +18,7 @@ from metrics.launches.impacts import Impacts, digest
 from tests.conftest import Builder
 from tests.launches.conftest import LAUNCH, WEB, acts, day, launch, product, write_acts
 
-pytestmark = pytest.mark.breadth(2)
+pytestmark = pytest.mark.breadth(1)
 
 DAY = pd.Timedelta(days=1)
 GUARDED = f"{WEB}\nguardrails: [{{kpi: acted, limit: '> 10'}}]"

@@ -14,6 +14,8 @@ from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, acts, card, day, kpi, launch, product, score
 from tests.sampling import SEED
 
+pytestmark = pytest.mark.breadth(3)
+
 ALONE = "on: 2026-10-05\naudience: platform = 'web'\nsuccess: [{kpi: acted, expect: +8%}]"
 END = LAUNCH + pd.Timedelta(days=29)
 

@@ -18,7 +18,7 @@ from metrics.launches.words import verdict
 from tests.conftest import Builder, known
 from tests.launches.conftest import FIRST, LAUNCH, WEB, acts, card, day, kpi, launch, product, score, write_acts
 
-pytestmark = pytest.mark.breadth(3)
+pytestmark = pytest.mark.breadth(2)
 
 DAY = pd.Timedelta(days=1)
 

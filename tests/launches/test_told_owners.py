@@ -20,7 +20,7 @@ from tests.jobs.conftest import Web, messages
 from tests.jobs.conftest import web as web
 from tests.launches.conftest import LAUNCH, WEB, acts, day, kpi, launch, product, score, write_acts
 
-pytestmark = pytest.mark.breadth(3)
+pytestmark = pytest.mark.breadth(2)
 
 DAY = pd.Timedelta(days=1)
 RAIL = WEB + "\nguardrails: [{kpi: acted, limit: '< 2300'}]"

@@ -60,7 +60,7 @@ def notes(title: str) -> tuple[Note, ...]:
     return (Note(text="The fix is out since Sunday. " * 30, by="Ana", at=NOW),) if title == LONG else ()
 
 
-@pytest.mark.breadth(6)
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize(("count", "title"), WAYS)
 def test_the_first_page_of_the_pdf_is_all_an_exec_needs(made: Document, count: int, title: str) -> None:
     document = crowded(made, count, title)
@@ -172,7 +172,7 @@ def test_a_document_of_earlier_is_shown(made: Document) -> None:
     assert len(pages(as_pdf.pdf(whole, NOW))) >= 2 and as_pdf.header_png(whole)
 
 
-@pytest.mark.breadth(4)
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize(("count", "title"), WAYS)
 def test_the_file_fits_a_phone_and_a_half_and_the_sheet(
     browser: Any, made: Document, tmp_path: Path, count: int, title: str

@@ -53,7 +53,7 @@ def served_at(folder: Path, url: str) -> Project:
     return dataclasses.replace(project, settings=project.settings.model_copy(update={"url": url}))
 
 
-@pytest.mark.breadth(2)
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("url", OWN)
 def test_no_shared_text_links_to_an_address_of_one_machine(url: str, demo_folder: Path) -> None:
     for name, text in shared(served_at(demo_folder, url)).items():

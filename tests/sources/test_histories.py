@@ -48,7 +48,7 @@ def pulled(project: Builder, vendor: Vendor, served: Fake, chance: random.Random
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("number", range(cases(fast=1, slow=5, full=200)))
+@pytest.mark.parametrize("number", range(cases(fast=1, slow=3, full=200)))
 def test_whatever_fails_the_table_is_the_truth(
     project: Builder, monkeypatch: pytest.MonkeyPatch, family: str, number: int
 ) -> None:

@@ -135,7 +135,7 @@ def history(folder: Path, moves: list[list[tuple[str, list[int]]]], shared_from:
     return told
 
 
-@sampled(fast=1, slow=6, full=400, shrink=False)
+@sampled(fast=1, slow=3, full=400, shrink=False)
 @given(moves=st.lists(st.lists(operations, max_size=4), min_size=2, max_size=6))
 def test_every_history_of_loads_is_as_without(
     tmp_path_factory: pytest.TempPathFactory, moves: list[list[tuple[str, list[int]]]]

@@ -111,7 +111,7 @@ def test_killed_at_each_step_with_shared_files_nothing_is_lost(project: Builder,
     days.whole()
 
 
-KILLS = cases(fast=0, slow=8, full=100)
+KILLS = cases(fast=0, slow=5, full=100)
 
 
 @pytest.mark.sampled(KILLS)
