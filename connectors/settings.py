@@ -107,6 +107,10 @@ class Settings(BaseModel):
         "1GB", description="Size of a generation from which its large tables lie in files that generations share."
     )
     query_timeout: Span = Field(timedelta(seconds=60), description="Most time for one computation of a definition.")
+    query_rows: int = Field(
+        10**9, ge=0, description="Most rows that a question may read in an engine by URL, where that tells; 0 = any."
+    )
+    query_bytes: str = Field("100GB", description="Most bytes of the same; 0GB = any.")
     query_processes: int = Field(2, ge=1, le=64, description="Definitions that compute at a time, each in a process.")
     threads: int = Field(
         default_factory=lambda: this_machine().threads,
@@ -200,7 +204,7 @@ class Settings(BaseModel):
         """Time between syncs; None = they are not expected."""
         return None if self.sync_every == "never" else span(self.sync_every)
 
-    @field_validator("memory_limit", "share_from")
+    @field_validator("memory_limit", "share_from", "query_bytes")
     @classmethod
     def _memory_words(cls, text: str) -> str:
         if not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|KiB|MiB|GiB)", text):
@@ -218,6 +222,11 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         """What the computation of a definition may take."""
         return Limits(size(self.query_memory), self.query_timeout.total_seconds(), self.query_processes)
+
+    @property
+    def query_most_bytes(self) -> int:
+        """Bytes of `query_bytes`."""
+        return size(self.query_bytes)
 
     @property
     def share_from_bytes(self) -> int:

@@ -10,7 +10,7 @@ from connectors.errors import SettingsError
 
 if TYPE_CHECKING:
     from connectors.warehouse.contract import Warehouse
-    from connectors.warehouse.engines.speech import Speech
+    from connectors.warehouse.engines.terms import Terms
 
 
 SHARED_FROM = 10**9  # bytes
@@ -25,13 +25,13 @@ def open_warehouse(
     threads: int,
     limits: Limits = USUAL,
     shared_from: int = SHARED_FROM,
-    speech: Speech | None = None,
+    terms: Terms | None = None,
 ) -> Warehouse:
     """The warehouse of a project: embedded DuckDB in its `data` folder, its rows there or in the engine at `url`.
 
     memory_limit: most memory of one process's queries, such as 4GB; threads: of one process's queries;
     limits: of what computes SQL of definitions; shared_from: bytes of a generation from which the rows of its large
-    tables lie in files that generations share. speech: how an engine by URL is spoken to.
+    tables lie in files that generations share. terms: on which an engine by URL is asked.
     Connects to nothing. Raises SettingsError for an address that no engine here takes.
     """
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
@@ -39,8 +39,8 @@ def open_warehouse(
     local = DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from)
     if url in EMBEDDED:
         return local
-    if speech is None:
+    if terms is None:
         raise SettingsError("this needs a project whose rows are on this machine, and `warehouse` names an engine")
     from connectors.warehouse.engines.warehouse import EngineWarehouse
 
-    return EngineWarehouse(url, local, speech)
+    return EngineWarehouse(url, local, terms)

@@ -29,7 +29,7 @@ from metrics.presentation.links import Links, links_to
 
 if TYPE_CHECKING:  # loaded when first used: one question from a shell needs none of them
     from connectors.state.store import StateStore
-    from connectors.warehouse.engines.speech import Speech
+    from connectors.warehouse.engines.terms import Terms
     from jobs.project.sources_file import SourcesFile
     from metrics.engine.data_context import DataContext
 
@@ -112,7 +112,7 @@ class Project:
             threads=s.threads,
             limits=s.limits,
             shared_from=s.share_from_bytes,
-            speech=_speech() if s.engine else None,
+            terms=_terms(s) if s.engine else None,
         )
 
     def warm(self) -> None:
@@ -220,12 +220,14 @@ class Project:
         )
 
 
-def _speech() -> Speech:
-    """How metrics speak to an engine."""
-    from connectors.warehouse.engines.speech import Speech
+def _terms(settings: Settings) -> Terms:
+    """On what terms the project's engine is asked."""
+    from connectors.warehouse.engines.guarded import Guard
+    from connectors.warehouse.engines.terms import Terms
     from metrics.engine.sql.dialects import SESSION, translated  # SQL, which few starts need
 
-    return Speech(SESSION, translated)
+    guard = Guard(settings.limits.seconds, settings.query_rows, settings.query_most_bytes)
+    return Terms(SESSION, translated, guard)
 
 
 def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:

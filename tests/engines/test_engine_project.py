@@ -180,6 +180,19 @@ def test_an_engine_that_is_away_is_told_as_a_source_that_failed(shop: Shop, sync
     assert not finished(sync(moved(project, away, shop.url), now=NOW)).failed
 
 
+def test_a_question_that_would_read_too_much_is_not_run_and_what_is_stored_is_shown(
+    shop: Shop, synced: Project
+) -> None:
+    settings = synced.folder / "settings.yml"
+    settings.write_text(f"{settings.read_text()}query_rows: 10\n")
+    asked = run_cli(*AD_HOC, "--project", str(synced.folder))
+    assert asked.returncode != 0 and "10 are allowed; it was not run" in asked.stderr and "query_rows" in asked.stderr
+    run_cli("query", "sales", "--project", str(synced.folder), check=True)
+    assert not finished(sync(open_project(synced.folder), now=NOW, full=True)).failed
+    settings.write_text(settings.read_text().replace("query_rows: 10\n", ""))
+    run_cli(*AD_HOC, "--project", str(synced.folder), check=True)
+
+
 @pytest.mark.slow
 def test_a_connection_that_is_dropped_in_the_middle_is_made_anew(shop: Shop, tmp_path: Path) -> None:
     project = shop.project(tmp_path / "shop")

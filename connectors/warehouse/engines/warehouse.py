@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from connectors.warehouse.contract import Check, LiveFiles, Loading, Room, Warehouse
+from connectors.warehouse.engines.guarded import GuardedEngine
 from connectors.warehouse.engines.reached import PAGES, SYNC, Patience, ReachedEngine
 from connectors.warehouse.engines.reader import EngineReader
-from connectors.warehouse.engines.speech import Speech
 from connectors.warehouse.engines.staging import EngineStaging
+from connectors.warehouse.engines.terms import Terms
 
 
 class EngineWarehouse:
@@ -21,14 +22,14 @@ class EngineWarehouse:
     See Warehouse for what each means.
     """
 
-    def __init__(self, url: str, local: Warehouse, speech: Speech) -> None:
+    def __init__(self, url: str, local: Warehouse, terms: Terms) -> None:
         """Raises SettingsError for a URL of no engine."""
-        self._url, self._local, self._speech = url, local, speech
+        self._url, self._local, self._terms = url, local, terms
         self._engine(PAGES)
 
     def reader(self) -> EngineReader:
         """A reader of the live generation; it is connected to the engine when rows are asked for. Raises NoData."""
-        engine = self._engine(PAGES)
+        engine = GuardedEngine(self._engine(PAGES), self._terms.guard)
         return EngineReader(engine, self._local.reader(), partial(self._translated, engine.dialect))
 
     @contextmanager
@@ -83,7 +84,7 @@ class EngineWarehouse:
         return self._local.describe()
 
     def _engine(self, patience: Patience) -> ReachedEngine:
-        return ReachedEngine(self._url, self._speech.session, patience)
+        return ReachedEngine(self._url, self._terms.session, patience)
 
     def _translated(self, dialect: str, sql: str) -> str:
-        return self._speech.translated(sql, dialect)
+        return self._terms.translated(sql, dialect)

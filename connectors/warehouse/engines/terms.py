@@ -1,0 +1,20 @@
+"""On what terms an engine is asked: its SQL, as whoever writes that knows it, and what a question may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.warehouse.engines.guarded import Guard
+
+
+@dataclass(frozen=True)
+class Terms:
+    """session: dialect → statements that its sessions begin with. translated: a SELECT as definitions write it, and a
+
+    dialect → the same in that dialect. guard: of what readers ask; a sync takes what it needs.
+    """
+
+    session: Mapping[str, Sequence[str]]
+    translated: Callable[[str, str], str]
+    guard: Guard = field(default_factory=Guard)
