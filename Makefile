@@ -31,8 +31,10 @@ $(STAMP): requirements.lock Makefile
 	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
-$(ENGINES): $(STAMP) requirements-clickhouse.txt requirements-spark.txt
+$(ENGINES): $(STAMP) requirements-clickhouse.txt requirements-spark.txt requirements-spark-server.txt
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-clickhouse.txt -r requirements-spark.txt
+	@! command -v java > /dev/null || \
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --upgrade --target .venv/spark -r requirements-spark-server.txt
 	@$(COMPILE)
 	@touch $@
 

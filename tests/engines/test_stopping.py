@@ -132,6 +132,15 @@ def test_what_a_thread_asks_while_it_is_stoppable_is_stopped(engine: Engine) -> 
     assert not running(engine)
 
 
+def test_whoever_leaves_stops_what_they_asked() -> None:
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Stop().watching(lambda: told.append("stop")):
+        raise KeyboardInterrupt
+    with pytest.raises(WarehouseError), Stop().watching(lambda: told.append("error")):
+        raise WarehouseError("no such column")
+    assert told == ["stop"]
+
+
 def test_more_than_is_allowed_is_refused_with_what_to_do() -> None:
     Cost(rows=5, size=5).refuse_over(5, 5)
     Cost(rows=10**12).refuse_over(0, 0)

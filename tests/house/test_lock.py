@@ -65,6 +65,7 @@ def test_setup_installs_from_the_lock() -> None:
     assert installs == [
         f"{pip} --require-hashes -r requirements.lock",
         f"{pip} -r requirements-clickhouse.txt -r requirements-spark.txt",
+        f"{pip} --no-deps --upgrade --target .venv/spark -r requirements-spark-server.txt",
     ]
     engines = {line.partition(":")[0] for line in make.splitlines() if ": $(ENGINES)" in line}
     assert engines == {"slow", "prove"}, "engines are installed by what tests them only"

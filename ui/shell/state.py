@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
@@ -24,6 +24,7 @@ from ui.shell import logs
 from ui.shell.live import ASKED, Live, Shown
 from ui.shell.templates import banner
 from ui.shell.views import Key, Views
+from ui.shell.waiting import waited
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,8 +104,11 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         key = (name, role(), args, tuple(sorted(kwargs.items())))
-        found: R = _view(shown(), key, lambda: function(*args, **kwargs))
-        return found
+        of, make = shown(), lambda: function(*args, **kwargs)
+        settings = project().settings
+        if not settings.engine:
+            return cast("R", _view(of, key, make))
+        return waited(key, lambda: cast("R", _view(of, key, make)), settings.limits.seconds)
 
     return run
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 RETRIES = {"max_retries": 3, "initial_backoff": 50, "max_backoff": 1_000, "jitter": 50}  # milliseconds
+# A connection of its own for each session: a shared one to a server that was away is not tried again for a while.
+OWN = ("grpc.use_local_subchannel_pool", 1)
 # In the error of a session that will not answer any more.
 LOST = ("UNAVAILABLE", "RETRIES_EXCEEDED", "INVALID_HANDLE.SESSION", "SESSION_CHANGED", "SESSION_CLOSED",
         "SESSION_NOT_FOUND", "SparkContext was shut down", "stopped SparkContext")  # fmt: skip
@@ -35,14 +37,17 @@ class SparkEngine:
         """session: what it begins with, as `SET name = value`. Raises WarehouseError, ImportError."""
         from grpc import RpcError
         from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client.core import DefaultChannelBuilder
         from pyspark.sql.connect.client.retries import DefaultPolicy
+        from pyspark.sql.connect.session import SparkSession
 
         self._is_another_s = "session_id=" in url
         self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError)
         self._lock = Lock()
         self._began = settings(session)
-        self._connect: Callable[[], Any] = lambda: SparkSession.builder.remote(url).create()
+        self._connect: Callable[[], Any] = lambda: SparkSession.builder.channelBuilder(
+            DefaultChannelBuilder(url, [OWN])
+        ).create()
         self._policy = DefaultPolicy(**RETRIES)
         self._session: SparkSession | None = None
         try:

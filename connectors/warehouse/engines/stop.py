@@ -60,6 +60,9 @@ class Stop:
             if late:
                 raise too_long(self.seconds) from None
             raise
+        except BaseException:  # such as Ctrl-C: nobody waits for it any more
+            interrupt()
+            raise
         finally:
             timer.cancel()
             with self._lock:
