@@ -44,8 +44,8 @@ class _WithoutRows:
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         return self._engine.frame(f"SELECT * FROM (\n{sql}\n) AS asked LIMIT 0", stop)
 
-    def cost(self, sql: str) -> Cost | None:
-        return self._engine.cost(sql)
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        return self._engine.cost(sql, stop)
 
     def columns(self, sql: str) -> Columns:
         return self._engine.columns(sql)

@@ -6,25 +6,19 @@ by URL, and whoever leaves the page, or changes what it asks, waits for it no lo
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
-from contextvars import ContextVar
 from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
-from connectors.warehouse.engines.guarded import stoppable
-from connectors.warehouse.engines.stop import Cancelled, Stop
+from jobs.operations.asking import Asking, asked_within
+from ui.shell.ended import headed, stop
 
 R = TypeVar("R")
 SOON = 0.4  # seconds in which most answers are there; before that nothing is said
 EVERY = 0.5  # seconds between looks
 STOPPED = "stopped_asking"  # key of the session's state: what it was asking when it was stopped
-_asking: ContextVar[bool] = ContextVar("asking", default=False)
 
 
 def waited(key: object, ask: Callable[[], R], seconds: float) -> R:
@@ -32,49 +26,32 @@ def waited(key: object, ask: Callable[[], R], seconds: float) -> R:
 
     Ends the run of the page where the reader has stopped this question; raises what `ask` does.
     """
-    context = get_script_run_ctx()
-    if context is None or _asking.get():  # nobody looks; or somebody waits already
+    if get_script_run_ctx() is None or asked_within():  # nobody looks; or somebody waits already
         return ask()
     if st.session_state.get(STOPPED) == key:
         _stopped()
     while True:
-        stop, answer = Stop(seconds), Future[R]()
-        thread = threading.Thread(target=_ask, args=[ask, stop, answer], daemon=True)
-        add_script_run_ctx(thread, context)
-        thread.start()
+        asking = Asking(ask, seconds, add_script_run_ctx)
         try:
-            _wait(answer, key, seconds)
+            if not asking.answered(SOON):
+                _wait(asking, key, seconds)
         finally:  # the run ends here where the reader leaves
-            if not answer.done():
-                stop.cancel()
-        with suppress(Cancelled):  # by another reader, who asked the same
-            return answer.result()
+            asking.cancel()
+        if not asking.cancelled():  # by another reader, who asked the same
+            return asking.answer()
 
 
-def _ask(ask: Callable[[], R], stop: Stop, answer: Future[R]) -> None:
-    _asking.set(True)
-    with stoppable(stop):
-        try:
-            answer.set_result(ask())
-        except BaseException as error:
-            answer.set_exception(error)
-
-
-def _wait(answer: Future[R], key: object, seconds: float) -> None:
-    began = time.monotonic()
-    with suppress(TimeoutError):
-        answer.exception(SOON)
-        return
+def _wait(asking: Asking[R], key: object, seconds: float) -> None:
     place = st.empty()
     with place.container():
         words = st.empty()
-        st.button("Stop", key="stop_asking", on_click=_stop, args=[key])
-    while not answer.done():
-        words.markdown(
-            f"The engine is counting, {time.monotonic() - began:.0f} s so far; after {seconds:g} s it is stopped."
-        )
-        with suppress(TimeoutError):
-            answer.exception(EVERY)
+        st.button("Stop asking", key="stop_asking", on_click=_stop, args=[key])
+        headed()
+    answered = False
+    while not answered:
+        took = f"{asking.seconds:.0f} s so far"
+        words.info(f"The engine is counting, {took}; after {seconds:g} s it is stopped.")
+        answered = asking.answered(EVERY)
     place.empty()
 
 
@@ -84,10 +61,8 @@ def _stop(key: object) -> None:
 
 def _stopped() -> None:
     """In place of an answer that the reader did not wait for."""
-    st.info(
-        "Stopped, in the engine, too. Finished values are there at once: those without a filter or a rare breakdown."
-    )
+    st.info("Stopped, in the engine, too. Finished values are there at once: those without filters.")
     if st.button("Ask again", key="ask_again"):
         del st.session_state[STOPPED]
         st.rerun()
-    st.stop()
+    stop()

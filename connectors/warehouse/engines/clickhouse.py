@@ -53,15 +53,11 @@ class ClickHouseEngine:
 
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
-        stop, mark = stop or Stop(), f"/* bellwether {uuid4().hex} */"
-        most = {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
-        with self._lock, stop.watching(lambda: self._kill(mark)):
-            return arrow.frame(self._table(f"{mark} {sql}", most))
+        return arrow.frame(self._stoppable(sql, stop or Stop()))
 
-    def cost(self, sql: str) -> Cost | None:
-        """The rows that its tables would be read of, as their indexes say. Raises WarehouseError."""
-        with self._lock:
-            found = self._table(f"EXPLAIN ESTIMATE {sql}").to_pydict()
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """The rows that its tables would be read of, as their indexes say. Raises as `frame`."""
+        found = self._stoppable(f"EXPLAIN ESTIMATE {sql}", stop or Stop()).to_pydict()
         return Cost(rows=sum(found["rows"])) if "rows" in found else None
 
     def columns(self, sql: str) -> Columns:
@@ -85,6 +81,12 @@ class ClickHouseEngine:
     def close(self) -> None:
         """Let go of the client."""
         self.client.close()
+
+    def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
+        mark = f"/* bellwether {uuid4().hex} */"
+        most = {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
+        with self._lock, stop.watching(lambda: self._kill(mark)):
+            return self._table(f"{mark} {sql}", most)
 
     def _table(self, sql: str, more: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
         try:

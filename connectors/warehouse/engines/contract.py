@@ -31,8 +31,8 @@ class Engine(Protocol):
         asked anew, over a new connection if that one is gone.
         """
 
-    def cost(self, sql: str) -> Cost | None:
-        """What a SELECT would read, without running it; None where the engine does not tell. Raises WarehouseError."""
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """What a SELECT would read, without running it; None where the engine does not tell. Raises as `frame`."""
 
     def columns(self, sql: str) -> Columns:
         """Columns of one SELECT in `dialect` and their types by DuckDB's names. Raises WarehouseError."""

@@ -55,16 +55,16 @@ class GuardedEngine:
         stop = stop or _stop.get() or Stop(self._guard.seconds)
         if self._guard.rows or self._guard.size:
             try:
-                cost = self._engine.cost(sql)
+                cost = self._engine.cost(sql, stop)
             except WarehouseError:  # it is told of the statement itself, where that fails, too
                 cost = None
             if cost is not None:
                 cost.refuse_over(self._guard.rows, self._guard.size)
         return self._engine.frame(sql, stop)
 
-    def cost(self, sql: str) -> Cost | None:
-        """What a SELECT would read. Raises WarehouseError."""
-        return self._engine.cost(sql)
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """What a SELECT would read. Raises as `frame`."""
+        return self._engine.cost(sql, stop)
 
     def columns(self, sql: str) -> Columns:
         """Columns of one SELECT. Raises WarehouseError."""

@@ -50,14 +50,18 @@ class PostgresEngine:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
         return arrow.frame(self._table(sql, stop or Stop()))
 
-    def cost(self, sql: str) -> Cost | None:
-        """The rows that its plan reads: of a table that is read from end to end, all. Raises WarehouseError."""
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """The rows that its plan reads: of a table that is read from end to end, all. A table that somebody has locked
+
+        makes it wait. Raises as `frame`.
+        """
+        stop = stop or Stop()
         whole: dict[str, int] = {}
         rows = 0
-        for node in _scans(self._plan(sql)):
+        for node in _scans(self._plan(sql, stop)):
             table = f"{_quoted(node['Schema'])}.{_quoted(node['Relation Name'])}"
             if node["Node Type"] == "Seq Scan" and table not in whole:
-                whole[table] = self._plan(f"SELECT FROM ONLY {table}")["Plan Rows"]
+                whole[table] = self._plan(f"SELECT FROM ONLY {table}", stop)["Plan Rows"]
             rows += max(node["Plan Rows"], whole.get(table, 0) if node["Node Type"] == "Seq Scan" else 0)
         return Cost(rows=rows)
 
@@ -106,8 +110,8 @@ class PostgresEngine:
                 self._let_go_of_a_dead_one()
                 raise _told(error) from None
 
-    def _plan(self, sql: str) -> dict[str, Any]:
-        lines = self._table(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", Stop(), copied=False).column(0).to_pylist()
+    def _plan(self, sql: str, stop: Stop) -> dict[str, Any]:
+        lines = self._table(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", stop, copied=False).column(0).to_pylist()
         found: dict[str, Any] = json.loads("\n".join(lines))[0]["Plan"]
         return found
 

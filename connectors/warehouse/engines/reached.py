@@ -88,9 +88,9 @@ class ReachedEngine:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled; EngineFailed if it does not answer."""
         return self._asked(lambda engine: engine.frame(sql, stop))
 
-    def cost(self, sql: str) -> Cost | None:
-        """What a SELECT would read, where the engine tells. Raises WarehouseError, EngineFailed."""
-        return self._asked(lambda engine: engine.cost(sql))
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """What a SELECT would read, where the engine tells. Raises as `frame`."""
+        return self._asked(lambda engine: engine.cost(sql, stop))
 
     def columns(self, sql: str) -> Columns:
         """Columns of one SELECT. Raises WarehouseError, EngineFailed."""

@@ -18,6 +18,7 @@ from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql.connect.session import SparkSession
 
 RETRIES = {"max_retries": 3, "initial_backoff": 50, "max_backoff": 1_000, "jitter": 50}  # milliseconds
@@ -70,25 +71,11 @@ class SparkEngine:
 
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
-        stop, tag = stop or Stop(), f"bellwether-{uuid4().hex}"
-        try:
-            session = self.session
-            with stop.watching(lambda: self._interrupt(session, tag)):
-                session.addTag(tag)  # of this thread
-                try:
-                    return arrow.frame(session.sql(sql).toArrow())
-                finally:
-                    session.removeTag(tag)
-        except self._refused as error:
-            raise self._failed(error) from None
+        return arrow.frame(self._stoppable(sql, stop or Stop()))
 
-    def cost(self, sql: str) -> Cost | None:
-        """The bytes of its tables, and their rows if all were counted there. Raises WarehouseError."""
-        try:
-            plan = self.session.sql(f"EXPLAIN COST {sql}").toArrow().column(0).to_pylist()[0]
-        except self._refused as error:
-            raise self._failed(error) from None
-        return _cost(plan)
+    def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
+        """The bytes of its tables, and their rows if all were counted there. Raises as `frame`."""
+        return _cost(self._stoppable(f"EXPLAIN COST {sql}", stop or Stop()).column(0).to_pylist()[0])
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
@@ -114,6 +101,19 @@ class SparkEngine:
                     self._session.client.close()
                 else:
                     self._session.stop()
+
+    def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
+        tag = f"bellwether-{uuid4().hex}"
+        try:
+            session = self.session
+            with stop.watching(lambda: self._interrupt(session, tag)):
+                session.addTag(tag)  # of this thread
+                try:
+                    return session.sql(sql).toArrow()
+                finally:
+                    session.removeTag(tag)
+        except self._refused as error:
+            raise self._failed(error) from None
 
     def _interrupt(self, session: SparkSession, tag: str) -> None:
         with suppress(*self._refused):
