@@ -71,7 +71,8 @@ def grid(
 ) -> Days:
     """These of the FACT_COLUMNS of single days as grids. parts: of the frame, by name; zero: what is 0 without rows.
 
-    Rows of which nothing is known are told from none by what they leave unknown, or 0.
+    Rows of which nothing is known are told from none by what they leave unknown, or 0. The 0 of days without any is
+    left out again: beside it a day of which nothing is known would add up to 0.
     """
     codes, segments = pd.factorize(frame["segment"].astype("object"))
     at = index.get_indexer(pd.DatetimeIndex(frame["period"]))
@@ -89,6 +90,7 @@ def grid(
     n = columns["n"]
     odd = [values != 0 if name in zero else ~np.isnan(values) for name, values in columns.items() if name != "n"]
     rows = (n > 0) | ((n == 0) & np.logical_or.reduce(odd))
+    columns = {name: np.where(rows, values, np.nan) if name in zero else values for name, values in columns.items()}
     return Days(np.asarray(segments, dtype=object), index, rows, columns)
 
 
