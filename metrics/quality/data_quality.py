@@ -22,7 +22,7 @@ from metrics.engine.gaps import gaps
 from metrics.engine.query import Scope
 from metrics.engine.rows_counted import undated_rows
 from metrics.engine.sql import trees
-from metrics.engine.sql.dialects import render
+from metrics.engine.sql.dialects import DUCKDB, render
 from metrics.presentation.format import share_text
 from metrics.quality.repeated_keys import CODE
 from metrics.quality.tracking_plan import HELP, breaches
@@ -181,15 +181,22 @@ def _future(dataset: Dataset, states: Mapping[str, DatasetState]) -> Iterator[Fi
 
 
 def _multiplied(dataset: Dataset, reader: Reader) -> Iterator[Finding]:
-    """A SELECT whose joins give a row of its first table more than once."""
+    """A SELECT whose joins give a row of its first table more than once.
+
+    Only DuckDB numbers its rows. Elsewhere it is told where the joins make more rows than the table has: not where they
+    leave out as many as they repeat.
+    """
     tree = sql.select(dataset.select, None) if dataset.select else None
     if not isinstance(tree, exp.Select) or not tree.args.get("joins"):
         return
     source = tree.args["from_"].this
     if not isinstance(source, exp.Table) or source.name not in reader.tables():
         return
-    row = exp.column("rowid", table=source.alias_or_name)
-    count = exp.select(exp.Count(this=exp.Star()).as_("n"), exp.Count(this=exp.Distinct(expressions=[row])).as_("d"))
+    row, every = exp.column("rowid", table=source.alias_or_name), exp.Count(this=exp.Star())
+    each: exp.Expr = exp.Count(this=exp.Distinct(expressions=[row]))
+    if reader.dialect != DUCKDB:
+        each = exp.select(every.copy()).from_(exp.to_table(source.name, quoted=True)).subquery()
+    count = exp.select(every.as_("n"), each.as_("d"))
     for part in ("with_", "from_", "joins"):
         if tree.args.get(part):
             count.set(part, tree.copy().args[part])

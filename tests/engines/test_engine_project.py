@@ -194,6 +194,21 @@ def test_a_question_that_would_read_too_much_is_not_run_and_what_is_stored_is_sh
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("by", ["user_id", "event_id"])
+def test_a_select_whose_joins_repeat_rows_is_told(shop: Shop, tmp_path: Path, by: str) -> None:
+    project = shop.project(tmp_path / "shop")
+    joined = (
+        f"name: joined\nsql: SELECT e.* FROM events AS e LEFT JOIN events AS o ON e.{by} = o.{by}\ntime_dimension: at\n"
+    )
+    (project.folder / "datasets" / "joined.yml").write_text(joined)
+    result = finished(sync(open_project(project.folder), now=NOW))
+    told = [problem for problem in result.problems if problem.code == "multiplies"]
+    assert [problem.message.startswith("its joins turn 319 rows of events into") for problem in told] == (
+        [True] if by == "user_id" else []
+    )
+
+
+@pytest.mark.slow
 def test_a_connection_that_is_dropped_in_the_middle_is_made_anew(shop: Shop, tmp_path: Path) -> None:
     project = shop.project(tmp_path / "shop")
     result = interrupted(project, "buyers", lambda: shop.run(DROPPED))
