@@ -26,8 +26,9 @@ from tests.conftest import NOW, finished, run_cli
 from tests.engines import worlds
 from tests.engines.projects import elsewhere, fill_spark, same_values, stored, tables_by_url
 from tests.engines.servers import Tables, into_clickhouse
+from tests.sampling import cases
 
-ENGINES = ("postgres", "chdb", "sail", "sail-cluster")
+ENGINES = ("postgres", "chdb", "sail", "sail-cluster")[: cases(fast=1, slow=1, full=4)]  # minutes each
 
 
 class Known:
