@@ -39,18 +39,18 @@ def test_who_waits_for_an_engine_is_told_and_may_stop_it(
         with dbapi.connect(postgres) as locking, locking.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {schema}.events IN ACCESS EXCLUSIVE MODE")
             page.goto(f"{server.url}/{AD_HOC}")
-            page.get_by_text("The engine is counting").wait_for(timeout=40_000)
+            page.get_by_text("Query running in the warehouse").wait_for(timeout=40_000)
             assert running(postgres) == 1
             if leaves:
                 page.get_by_role("link", name="Overview").first.click()
                 page.locator("h1").wait_for(timeout=40_000)
             else:
-                page.get_by_role("button", name="Stop asking").click()
-                page.get_by_text("Stopped, in the engine, too").wait_for(timeout=40_000)
+                page.get_by_role("button", name="Stop query").click()
+                page.get_by_text("Query stopped").wait_for(timeout=40_000)
             within(lambda: running(postgres) == 0)
             locking.rollback()
         if not leaves:
-            page.get_by_role("button", name="Ask again").click()
+            page.get_by_role("button", name="Run again").click()
             page.locator("h1", has_text="Buyers").wait_for(timeout=40_000)
     finally:
         context.close()

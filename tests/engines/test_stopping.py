@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from connectors.warehouse.engines.contract import Engine
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.guarded import Guard, GuardedEngine, stoppable
 from connectors.warehouse.engines.opening import open_engine
+from connectors.warehouse.engines.reached import SYNC, ReachedEngine
 from connectors.warehouse.engines.spark import SparkEngine
 from connectors.warehouse.engines.stop import Cancelled, Stop
 from metrics.engine.sql.dialects import SESSION
@@ -101,6 +103,17 @@ def test_an_engine_that_was_told_to_end_the_connection_is_asked_over_another(pos
     assert engine.frame("SELECT current_setting('TimeZone') AS zone")["zone"].tolist() == ["UTC"]
     engine.close()
     other.close()
+
+
+def test_a_question_whose_connection_was_dropped_is_asked_again_over_another(postgres: str) -> None:
+    reached = ReachedEngine(postgres, SESSION, SYNC)
+    before = reached.frame("SELECT pg_backend_pid() AS pid")["pid"].item()
+    with closing(open_engine(postgres, SESSION)) as other:
+        other.frame(f"SELECT pg_terminate_backend({before}) AS ended")
+    assert reached.frame("SELECT pg_backend_pid() AS pid")["pid"].item() != before
+    with pytest.raises(WarehouseError, match="nowhere"):
+        reached.frame("SELECT * FROM nowhere")
+    reached.close()
 
 
 def test_a_guarded_engine_refuses_before_it_reads_and_stops_when_told(engine: Engine) -> None:

@@ -45,12 +45,12 @@ def _wait(asking: Asking[R], key: object, seconds: float) -> None:
     place = st.empty()
     with place.container():
         words = st.empty()
-        st.button("Stop asking", key="stop_asking", on_click=_stop, args=[key])
+        st.button("Stop query", key="stop_asking", on_click=_stop, args=[key])
         headed()
     answered = False
     while not answered:
         took = f"{asking.seconds:.0f} s so far"
-        words.info(f"The engine is counting, {took}; after {seconds:g} s it is stopped.")
+        words.info(f"Query running in the warehouse: {took}. It is stopped after {seconds:g} s.")
         answered = asking.answered(EVERY)
     place.empty()
 
@@ -61,8 +61,8 @@ def _stop(key: object) -> None:
 
 def _stopped() -> None:
     """In place of an answer that the reader did not wait for."""
-    st.info("Stopped, in the engine, too. Finished values are there at once: those without filters.")
-    if st.button("Ask again", key="ask_again"):
+    st.info("Query stopped. Values without filters are stored: they show at once.")
+    if st.button("Run again", key="ask_again"):
         del st.session_state[STOPPED]
         st.rerun()
     stop()

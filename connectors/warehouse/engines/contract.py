@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.stop import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class ConnectionLost(WarehouseError):
+    """The connection ended, whatever the statement was; the same may be asked again, over another one."""
 
 
 class Engine(Protocol):
@@ -27,8 +32,8 @@ class Engine(Protocol):
         """The rows of one SELECT in `dialect`: datetime64 (without a zone, in UTC), whole numbers, floats, texts.
 
         A column of whole numbers with unknown ones is of floats, as DuckDB's are. stop: when it ends before its answer,
-        in the engine too. Raises WarehouseError, and then QueryLimit or Cancelled. After an error the next question is
-        asked anew, over a new connection if that one is gone.
+        in the engine too. Raises WarehouseError (ConnectionLost where it knows), QueryLimit, Cancelled. After an error
+        the next question is asked over a new connection if that one is gone.
         """
 
     def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
+from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.stop import Stop
+from connectors.warehouse.names import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +61,7 @@ class PostgresEngine:
         whole: dict[str, int] = {}
         rows = 0
         for node in _scans(self._plan(sql, stop)):
-            table = f"{_quoted(node['Schema'])}.{_quoted(node['Relation Name'])}"
+            table = f"{quoted(node['Schema'])}.{quoted(node['Relation Name'])}"
             if node["Node Type"] == "Seq Scan" and table not in whole:
                 whole[table] = self._plan(f"SELECT FROM ONLY {table}", stop)["Plan Rows"]
             rows += max(node["Plan Rows"], whole.get(table, 0) if node["Node Type"] == "Seq Scan" else 0)
@@ -107,8 +109,8 @@ class PostgresEngine:
                     cursor.execute(sql)
                     return cursor.fetch_arrow_table()
             except self._refused as error:
-                self._let_go_of_a_dead_one()
-                raise _told(error) from None
+                told = _told(error)
+                raise (ConnectionLost(told.message, hint=told.hint) if self._lost() else told) from None
 
     def _plan(self, sql: str, stop: Stop) -> dict[str, Any]:
         lines = self._table(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", stop, copied=False).column(0).to_pylist()
@@ -125,10 +127,10 @@ class PostgresEngine:
         with suppress(self._refused):
             cursor.adbc_cancel()
 
-    def _let_go_of_a_dead_one(self) -> None:
-        """So that the next question is asked over a new connection."""
+    def _lost(self) -> bool:
+        """Whether the connection is gone; if so the next question is asked over a new one."""
         if self._connection is None:
-            return
+            return True
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
@@ -137,6 +139,8 @@ class PostgresEngine:
             with suppress(self._refused):
                 self._connection.close()
             self._connection = None
+            return True
+        return False
 
 
 def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -145,10 +149,6 @@ def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield plan
     for part in plan.get("Plans", ()):
         yield from _scans(part)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 TYPES = {

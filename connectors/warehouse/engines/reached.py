@@ -17,7 +17,7 @@ import tenacity
 
 from connectors.errors import EngineFailed, WarehouseError
 from connectors.warehouse.contract import Columns
-from connectors.warehouse.engines.contract import Engine
+from connectors.warehouse.engines.contract import ConnectionLost, Engine
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.opening import dialect_of, open_engine
 from connectors.warehouse.engines.shapes import place
@@ -58,8 +58,8 @@ class _Lost(Exception):
 class ReachedEngine:
     """The Engine at a URL; nothing is connected before it is asked. Threads may share it.
 
-    A statement that fails is the definition's fault where the engine answers another one after it; where not, it is
-    connected to anew and asked again.
+    A statement that fails is the definition's fault where the engine answers another one after it, unless it knows that
+    the connection was lost; where it does not answer, it is connected to anew and asked again.
     """
 
     def __init__(self, url: str, session: Mapping[str, Sequence[str]], patience: Patience) -> None:
@@ -138,7 +138,7 @@ class ReachedEngine:
         try:
             return ask(engine)
         except WarehouseError as error:
-            if self._answers(engine):
+            if not isinstance(error, ConnectionLost) and self._answers(engine):
                 raise
             self._let_go(engine)
             log.warning("the connection to the engine was lost", exc_info=error)

@@ -12,6 +12,7 @@ from uuid import uuid4
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
+from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
@@ -125,6 +126,7 @@ class SparkEngine:
         if any(sign in str(error) for sign in LOST):
             with self._lock:
                 self._session = None
+            return ConnectionLost(told.message, hint=told.hint)
         return told
 
 
