@@ -28,7 +28,7 @@ LOADED = (
     "print('@' + ' '.join(m for m, v in sys.modules.items()"
     " if 'site-packages' in (getattr(v, '__file__', '') or '') and not m.startswith('kpi_transform')))"
 )
-KPI = [sys.executable, "-c", "from cli.app import main; main()"]
+KPI = [sys.executable, "-c", "from cli.app import command; command()"]
 
 
 def cpu(command: list[str]) -> float:

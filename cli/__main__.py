@@ -1,5 +1,5 @@
 """`python -m cli` is `kpi`."""
 
-from cli.app import main
+from cli.app import command
 
-main()
+command()

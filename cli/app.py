@@ -7,6 +7,7 @@ import os
 
 import typer
 
+from cli.ending import ended_at_once
 from cli.options import LOADING, LOG_LEVEL, ProjectOption
 from cli.output import reported
 from cli.verbs import Verbs
@@ -33,7 +34,13 @@ def _before_the_verb(project: ProjectOption = None) -> None:
 
 
 def main() -> None:
-    """Entry point of the `kpi` command."""
+    """One run of `kpi`; ends in SystemExit."""
     gc.set_threshold(*LOADING)
     one_blas_thread()
     app(prog_name="kpi")
+
+
+def command() -> None:
+    """Entry point of the `kpi` command: a run, and the end of the process."""
+    with ended_at_once():
+        main()

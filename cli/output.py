@@ -68,6 +68,7 @@ def verb(function: Callable[..., None], *, of: typer.Typer) -> Callable[..., Non
                 for project in OPENED:
                     for words in project.stood_in():
                         warn(words)
+                    project.close()
                 OPENED.clear()
 
     return of.command(function.__name__.rstrip("_"))(run)

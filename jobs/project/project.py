@@ -149,6 +149,13 @@ class Project:
                 self._reader = RememberingReader(fresh)
             return self._reader
 
+    def close(self) -> None:
+        """Let go of the generation that is read; who asks next reads it anew."""
+        with self._lock:
+            for reader in (*self._retired, *([self._reader] if self._reader is not None else [])):
+                reader.close()
+            self._retired, self._reader = [], None
+
     @contextmanager
     def bound(self, reader: Reader | None) -> Iterator[None]:
         """In this thread, what is asked meanwhile is asked of this reader, although another generation may be live."""

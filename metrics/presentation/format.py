@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from metrics.catalog.models.kpi import KpiCommon
-from metrics.presentation.precision import Shown, same, together
+from metrics.presentation.precision import MOST, Shown, is_whole, same, together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,7 +249,7 @@ def _in_format(kpi: KpiCommon, compact: bool, value: float, level: int) -> Shown
         return _decimal(value, 1 + level, scale=100, after="%")
     if head == "duration":
         return _duration(value, level)
-    match = PATTERN.match(kpi.format)
+    match, digits = PATTERN.match(kpi.format), MOST  # more than the usual ones
     if head == "currency":
         usual, before, after, scale, grouped = _minor(code, value), SYMBOLS.get(code or "USD", f"{code} "), "", 1, True
     elif match and head != "number":
@@ -257,14 +257,14 @@ def _in_format(kpi: KpiCommon, compact: bool, value: float, level: int) -> Shown
         usual, scale = len(match["decimals"] or ""), 100 if "%" in after else 1
     else:
         # Decimals added up in another order differ in the sixteenth digit: 38 must not read 38.00 on the next day.
-        whole = round(value, 9) == round(value) if math.isfinite(value) else True
+        whole = is_whole(value)
         usual, before, after, scale, grouped = 0 if whole or abs(value) >= 1000 else 2, "", "", 1, True
-        level = 0 if whole else level
+        digits = 0 if whole else MOST
     if compact and abs(value * scale) >= (10_000 if head == "currency" else 100_000):
         if level < 2:
             return _short(value, 1 + level, scale, before, after)
         level -= 2
-    return _decimal(value, usual + level, scale=scale, before=before, after=after, grouped=grouped)
+    return _decimal(value, usual + min(level, digits), scale=scale, before=before, after=after, grouped=grouped)
 
 
 def _minor(code: str, value: float) -> int:

@@ -30,6 +30,16 @@ def same(one: float | None, other: float | None) -> bool:
     return math.isclose(one, other, rel_tol=ALIKE, abs_tol=NOTHING)
 
 
+def is_whole(value: float) -> bool:
+    """Whether a value is a whole number but for the last bits: two that are, and have one whole number, are the same.
+
+    What is not 0 is no 0 for being small.
+    """
+    if not math.isfinite(value):
+        return True
+    return math.isclose(value, round(value), rel_tol=0.4 * ALIKE, abs_tol=0.4 * NOTHING)
+
+
 def together(values: Sequence[float], way: Way, anchors: Sequence[float] = (0.0,)) -> list[str]:
     """Texts of known values that stand beside each other: equal where they are, else in the order of the values.
 

@@ -77,4 +77,7 @@ def test_one_verb_loads_no_other() -> None:
         f"import atexit, sys; atexit.register(lambda: print([m for m in sys.modules if m.startswith('cli.')])); {code}"
     )
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['cli.options', 'cli.output', 'cli.verbs', 'cli.app', 'cli.query']"
+    assert (
+        done.stdout.splitlines()[-1]
+        == "['cli.ending', 'cli.options', 'cli.output', 'cli.verbs', 'cli.app', 'cli.query']"
+    )

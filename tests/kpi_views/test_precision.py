@@ -218,3 +218,12 @@ def test_what_nobody_would_speak_of_is_known_at_the_usual_precision() -> None:
 )
 def test_a_range_has_spaces_where_its_sides_have(day: str, year: int, text: str) -> None:
     assert fmt.period_text(pd.Timestamp(day), "week", year) == text
+
+
+def test_what_is_small_is_no_zero_and_what_is_whole_gets_room() -> None:
+    """A gap of 1e-10 is not `0 over target`; a whole number beside one near it is written out where it is short."""
+    number = kpi(format="number")
+    assert fmt.value_text(1e-10, number) == "0.0000000001"
+    assert fmt.value_text(38.00000000000001, number) == "38"
+    assert not fmt.gap_text(-1e-7, -1.001e-7, number).startswith("0 ")
+    assert fmt.value_texts((152601.0, 152600.847399), number, compact=True)[0] == "152,601"
