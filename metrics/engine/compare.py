@@ -35,7 +35,7 @@ def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope,
     """
     if scope.grain == periods.TOTAL:
         comparison = frame["comparison"]
-        both = frame["complete"] & frame.pop("_complete").fillna(False).astype(bool)
+        both = frame["complete"] & periods.known_complete(frame.pop("_complete"))
     else:
         count = lag(scope, how, kpi)
         if not scope.by and _has_every_period(frame, scope.grain):
@@ -45,7 +45,7 @@ def compared(frame: pd.DataFrame, how: Comparison, kpi: KpiCommon, scope: Scope,
         names = {"value": "comparison", "complete": "_complete"}
         frame = frame.merge(earlier.rename(columns=names), on=["segment", "period"], how="left")
         comparison = frame["comparison"]
-        both = frame["complete"] & frame.pop("_complete").fillna(False).astype(bool)
+        both = frame["complete"] & periods.known_complete(frame.pop("_complete"))
     difference = (frame["value"] - comparison).where(both)
     change = difference if points else relative_change(frame["value"], comparison).where(both)
     return frame.assign(difference=difference, change=change)

@@ -120,6 +120,11 @@ def shifted(column: pd.Series, grain: str, count: int) -> pd.Series:
     return (column + OFFSETS[grain] * count).astype("datetime64[us]")
 
 
+def known_complete(column: pd.Series) -> pd.Series:
+    """Whether each period is complete, of a column that a join left without some: those are not. dtype bool."""
+    return column.astype(object).eq(True)
+
+
 def offset_periods(grain: str, count: int, of: str) -> int:
     """How many `grain` periods `count` × `of` are. Raises QueryRefused where that is no whole number."""
     if (grain, of) not in WHOLE:

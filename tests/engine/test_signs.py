@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.alerts.replay import replay
+from metrics.engine.periods import known_complete
 from metrics.kpi_views.card import card
 from metrics.kpi_views.kpi_page import kpi_page
 from metrics.snapshots.comparing import compared
@@ -140,3 +141,11 @@ def test_a_total_has_no_change_against_a_range_that_was_not_observed(project: Bu
     asked: dict[str, Any] = {"end": date(2026, 1, 26), "compare": "previous_range", "grain": "total"}
     row = net(project, VALUES).ask("net", start=date(2026, 1, 12), **asked).frame.iloc[0]
     assert row["value"] == -125 and pd.isna(row["change"]) and pd.isna(row["difference"])
+
+
+@pytest.mark.parametrize("joined", [[True, False, None], [math.nan, math.nan], [True, True], [pd.NaT], []])
+def test_a_period_that_a_join_left_without_is_not_complete(joined: list[Any]) -> None:
+    """In whatever type the column is then, without a warning of what pandas will refuse."""
+    found = known_complete(pd.Series(joined))
+    assert found.dtype == bool
+    assert found.tolist() == [one is True for one in joined]

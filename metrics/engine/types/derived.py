@@ -40,7 +40,7 @@ def facts(kpi: Derived, scope: Scope) -> pd.DataFrame:
         both = reduce(lambda a, b: a.merge(b, on=["segment", "period"], how="outer"), parts)
     count = range(len(parts))
     columns = {f"p{i}": both[f"p{i}"] for i in count}
-    done = [both[f"complete{i}"].fillna(False).astype(bool) for i in count]
+    done = [periods.known_complete(both[f"complete{i}"]) for i in count]
     result = both.assign(
         value=_evaluate(parsed.tree, columns),
         numerator=float("nan"),

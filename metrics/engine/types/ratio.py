@@ -8,7 +8,7 @@ import pandas as pd
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon, Measure
 from metrics.catalog.types.ratio import Ratio
-from metrics.engine import frames, types
+from metrics.engine import frames, periods, types
 from metrics.engine.dirty_ranges import DirtyRanges, union
 from metrics.engine.per_person import Part, PerPerson, part_of
 from metrics.engine.query import FACT_COLUMNS, Scope
@@ -37,7 +37,7 @@ def facts(kpi: Ratio, scope: Scope) -> pd.DataFrame:
         numerator=numerator,
         denominator=denominator,
         parts=None,
-        complete=both["complete"].fillna(False).astype(bool) & both["complete_top"].fillna(False).astype(bool),
+        complete=periods.known_complete(both["complete"]) & periods.known_complete(both["complete_top"]),
     )
     return result[FACT_COLUMNS]
 
