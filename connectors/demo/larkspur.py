@@ -69,16 +69,23 @@ def write(folder: Path, last: date) -> None:
     activity = _activity(rng, story, users)
     sessions = _sessions(rng, story, users, activity)
     exported = users[["user_id", "signed_up_at", "platform", "country", "plan", "channel", "activated_at", "trial_at"]]
-    exported.to_parquet(folder / "users.parquet", index=False)
+    exported.to_parquet(folder / "users.parquet", index=False, use_dictionary=_repeated(exported))
     months = sessions["started_at"].to_numpy().astype("datetime64[M]").astype("datetime64[s]")
     for month, part in sessions.groupby(months, sort=True):
-        part.to_parquet(folder / "sessions" / f"{month:%Y-%m}.parquet", index=False)
+        file = folder / "sessions" / f"{month:%Y-%m}.parquet"
+        part.to_parquet(file, index=False, use_dictionary=_repeated(part))
     _subscriptions(rng, story, users).to_csv(folder / "subscriptions.csv", index=False)
     feedback = _feedback(rng, story, sessions)
-    with (folder / "feedback.jsonl").open("w", encoding="utf-8") as file:
+    written = json.JSONEncoder(ensure_ascii=False).encode
+    with (folder / "feedback.jsonl").open("w", encoding="utf-8") as lines:
         for row in feedback.to_dict("records"):
-            file.write(json.dumps({k: v for k, v in row.items() if not pd.isna(v)}, ensure_ascii=False) + "\n")
+            lines.write(written({k: v for k, v in row.items() if v is not None and v == v}) + "\n")
     _write_support(rng, story, sessions, folder / "support")
+
+
+def _repeated(rows: pd.DataFrame) -> list[str]:
+    """Columns that a dictionary makes shorter; to look for repeated ids and times takes as long as to write them."""
+    return [name for name in rows if rows[name].dtype in ("str", "object")]
 
 
 def _systematic(rng: Draws, share: Column) -> Column:
