@@ -59,15 +59,20 @@ class Standalone:
                     "--webui-port", "0")  # fmt: skip
         self._answers("master", master)
         for number in range(WORKERS):
-            self._begin(
-                f"worker-{number}", "org.apache.spark.deploy.worker.Worker", self._master, "--host", "127.0.0.1",
-                "--webui-port", "0", "--cores", "1", "--memory", "800m", "--work-dir", str(folder / f"worker-{number}"),
-            )  # fmt: skip
+            self.start_worker(number)
         self.start_driver()
 
     @property
     def url(self) -> str:
         return f"sc://127.0.0.1:{self.port}"
+
+    def start_worker(self, number: int) -> None:
+        """One that joins the master when it is up."""
+        self._begin(
+            f"worker-{number}", "org.apache.spark.deploy.worker.Worker", self._master, "--host", "127.0.0.1",
+            "--webui-port", "0", "--cores", "1", "--memory", "800m",
+            "--work-dir", str(self._folder / f"worker-{number}"),
+        )  # fmt: skip
 
     def start_driver(self) -> None:
         """The Connect server, until it answers: at the same address each time."""
@@ -79,8 +84,9 @@ class Standalone:
         )  # fmt: skip
         self._answers("driver", self.port)
 
-    def kill(self, name: str) -> None:
-        """SIGKILL to a process and all that it began, such as a worker's executors."""
+    def kill(self, name: str, after: float = 0.0) -> None:
+        """SIGKILL to a process and all that it began, such as a worker's executors. after: seconds from now."""
+        time.sleep(after)
         os.killpg(self._running[name].pid, signal.SIGKILL)
         self._running.pop(name).wait()
 

@@ -7,28 +7,57 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
 from connectors.errors import QueryLimit, WarehouseError
+from connectors.warehouse.contract import SeriesKey, StoredSeries
 from connectors.warehouse.engines.opening import open_engine
 from connectors.warehouse.engines.spark import SparkEngine
 from connectors.warehouse.engines.stop import Stop
-from jobs.project.project import open_project
+from jobs.project.project import Project, open_project
+from jobs.sync import sync
 from metrics.engine.sql.dialects import SESSION
+from tests.conftest import NOW, finished
 from tests.engines import worlds
 from tests.engines.asking import DEMO_DAYS, RANDOM, Known, check_documented, question_of
-from tests.engines.servers import into_spark
+from tests.engines.projects import elsewhere, interrupted, made_shop, same_values, stored, told
+from tests.engines.servers import Tables, into_spark
 from tests.engines.standalone import Standalone, installed
-from tests.engines.worlds import World
+from tests.engines.worlds import World, arrow_tables
 from tests.sampling import TIER, cases, sampled
 
 pytestmark = pytest.mark.slow
 NAME = "Apache Spark 4.0, standalone: a master, two workers"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A small project on the cluster. known: its values as DuckDB has them."""
+
+    folder: Path
+    tables: Tables
+    known: dict[SeriesKey, StoredSeries]
+    project: Project
+
+    def fill(self, url: str) -> None:
+        """Its tables, for every session; they are gone with a driver."""
+        engine = open_engine(url, SESSION)
+        assert isinstance(engine, SparkEngine)
+        for name, table in self.tables.items():
+            path = self.folder / f"{name}.parquet"
+            pq.write_table(table, path)
+            engine.session.sql(f"CREATE TABLE IF NOT EXISTS {name} USING parquet LOCATION '{path}'").collect()
+        engine.close()
+
+
 SHARE = cases(fast=1, slow=1, full=999)  # most questions of each KPI; all of them in `make prove engines`
 PASSED: dict[str, int] = {}  # KPI → questions that it answered as DuckDB
 
@@ -123,6 +152,42 @@ def test_the_cluster_tells_what_a_question_would_read(engine: SparkEngine) -> No
 # The last of the file, for they take parts of the cluster away.
 
 
+@pytest.fixture
+def shop(cluster: Standalone, tmp_path: Path) -> Shop:
+    """A project of its own, synced there."""
+    built = made_shop(tmp_path / "built")
+    made = Shop(tmp_path, arrow_tables(built.open().reader()), stored(built.open()), elsewhere(
+        built.folder, tmp_path / "shop", cluster.url))  # fmt: skip
+    made.fill(cluster.url)
+    assert finished(sync(made.project, now=NOW)).published
+    same_values(made.known, stored(made.project))
+    return made
+
+
+@pytest.mark.parametrize("after", [0.0, 0.4, 1.5])
+def test_with_a_worker_killed_in_mid_refresh_it_completes(cluster: Standalone, shop: Shop, after: float) -> None:
+    """Spark gives its tasks to the other one; readers of the live generation see nothing of it."""
+    live = shop.project.warehouse.live()
+    with ThreadPoolExecutor(1) as pool:
+        killing: list[Future[None]] = []
+        result = interrupted(shop.project, "late", lambda: killing.append(pool.submit(cluster.kill, "worker-1", after)))
+        killing[0].result()
+    cluster.start_worker(1)
+    assert result.published or (result.failed and shop.project.warehouse.live() == live)
+    same_values(shop.known, stored(shop.project))
+
+
+def test_with_the_driver_killed_in_mid_refresh_the_next_sync_completes(cluster: Standalone, shop: Shop) -> None:
+    live = shop.project.warehouse.live()
+    assert "the engine does not answer" in told(interrupted(shop.project, "late", partial(cluster.kill, "driver")))
+    assert shop.project.warehouse.live() == live
+    same_values(shop.known, stored(shop.project))  # asked while it is away
+    cluster.start_driver()
+    shop.fill(cluster.url)
+    assert finished(sync(shop.project, now=NOW)).published
+    same_values(shop.known, stored(shop.project))
+
+
 def begun(pool: ThreadPoolExecutor, engine: SparkEngine, rows: int) -> Future[Any]:
     """A long question that is in work."""
     answer = pool.submit(engine.frame, LONG.format(rows=rows), Stop(180))  # a test that fails must end, too
@@ -145,9 +210,9 @@ def test_with_the_driver_killed_there_is_an_error_and_the_next_one_answers(
     with ThreadPoolExecutor(1) as pool:
         answer = begun(pool, engine, ENDLESS)
         cluster.kill("driver")
-        with pytest.raises(WarehouseError) as told:
+        with pytest.raises(WarehouseError) as error:
             answer.result()
-    assert "Is the server there" in told.value.hint
+    assert "Is the server there" in error.value.hint
     with pytest.raises(WarehouseError):  # and soon
         engine.frame("SELECT 1 AS one")
     cluster.start_driver()
