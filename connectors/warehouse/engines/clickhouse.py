@@ -15,7 +15,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import Files, FileTable, named
+from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, FileTable, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -127,11 +127,13 @@ def _quoted(name: str) -> str:
 
 
 def _reading(table: FileTable) -> str:
-    """The rows of files. What columns they have is said: found out, one without unknown values could have none."""
-    paths = table.paths[0] if len(table.paths) == 1 else "{" + ",".join(table.paths) + "}"
+    """The rows of files, each by its path: of a pattern, a file that is not there would go without a word.
+
+    What columns they have is said: found out, one without unknown values could have none.
+    """
     columns = ", ".join(f"{_quoted(column)} {_kind(kind)}" for column, kind in table.columns.items())
     kinds = columns.replace("\\", "\\\\").replace("'", "\\'")
-    return f"SELECT * FROM file('{paths}', 'Parquet', '{kinds}')"
+    return "\nUNION ALL ".join(f"SELECT * FROM file('{path}', 'Parquet', '{kinds}')" for path in table.paths)
 
 
 def _kind(kind: str) -> str:
@@ -165,4 +167,6 @@ def _sql_type(kind: str) -> str:
 
 def _told(error: Exception) -> WarehouseError:
     first = str(error).strip().split("\n", 1)[0]
+    if "FILE_DOESNT_EXIST" in first:
+        return FilesLacking(first[:500], hint=LACKING)
     return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")

@@ -19,7 +19,7 @@ from connectors.errors import EngineFailed, WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.contract import ConnectionLost, Engine
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import Files
+from connectors.warehouse.engines.files import Files, FilesLacking
 from connectors.warehouse.engines.opening import NO_FILES, dialect_of, open_engine
 from connectors.warehouse.engines.shapes import place
 from connectors.warehouse.engines.stop import Stop
@@ -133,6 +133,8 @@ class ReachedEngine:
             return found
         except _Lost as lost:
             raise self.gone(f"the engine does not answer: {lost}", LOST_HINT) from None
+        except FilesLacking as error:
+            raise self.gone(error.message, error.hint) from None
         except WarehouseError as error:
             if FULL.search(error.message):
                 hint = "What was published is as it was. Make room where the engine runs, and sync again."

@@ -14,7 +14,7 @@ from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import Files, named
+from connectors.warehouse.engines.files import Files, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -81,7 +81,10 @@ class SparkEngine:
         for name, table in named(self._files, sql):
             if name not in self._viewed:
                 reader = session.read.schema(_schema(table.columns))
-                reader.parquet(*(f"file://{path}" for path in table.paths)).createOrReplaceTempView(name)
+                rows = reader.parquet(*(f"file://{path}" for path in table.paths))
+                if (found := rows.count()) != table.rows:  # Sail leaves out a file that is not there, without a word
+                    raise lacking(name, found, table)
+                rows.createOrReplaceTempView(name)
                 self._viewed.add(name)
         return session
 

@@ -55,7 +55,11 @@ class Manifest:
     def files(self) -> Files:
         """What an engine reads for each table."""
         return {
-            name: FileTable(table.columns, tuple(str(Path(self.root) / file.name) for file in table.files))
+            name: FileTable(
+                table.columns,
+                tuple(str(Path(self.root) / file.name) for file in table.files),
+                sum(file.rows for file in table.files),
+            )
             for name, table in self.tables.items()
         }
 

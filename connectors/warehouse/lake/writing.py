@@ -50,7 +50,7 @@ class Writing:
             if relation := self._local.changes(table):
                 columns = self._local.columns(f"SELECT * FROM {relation}")
                 file = self._written(table, "changed", relation, columns, "")
-                found[table] = FileTable(_kept(columns), (self._folder.place(file.name),))
+                found[table] = FileTable(_kept(columns), (self._folder.place(file.name),), file.rows)
         return found
 
     def _table(self, table: str, columns: Columns, before: LakeTable | None) -> LakeTable:
