@@ -30,7 +30,7 @@ PROOFS = ROOT / "docs" / "proofs"
 # What the tests of each area are. A folder of tests belongs to one (tests/house/test_prove.py).
 AREAS: dict[str, tuple[str, ...]] = {
     "engine": ("tests/engine", "tests/kpi_views", "tests/transforms", "tests/benchmarks"),
-    "engines": ("tests/engines",),
+    "engines": ("tests/engines", "tests/lake"),
     "alerts": ("tests/alerts", "tests/jobs/test_evaluate_alerts.py", "tests/jobs/test_deliver.py"),
     "launches": ("tests/launches",),
     "snapshots": ("tests/snapshots",),

@@ -91,6 +91,11 @@ class Settings(BaseModel):
         "",
         description="URL of the engine that has the rows (docs/scale-out.md); empty or duckdb = they are loaded here.",
     )
+    lake: str = Field(
+        "",
+        description="Folder that a sync writes loaded rows to as Parquet, for the engine of `warehouse` to compute "
+        "from; the same path where that runs (docs/scale-out.md).",
+    )
     state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."
@@ -178,6 +183,11 @@ class Settings(BaseModel):
     def engine(self) -> str:
         """URL of the engine that has the rows; empty = they are loaded here. It may hold a password."""
         return "" if self.warehouse == "duckdb" else self.warehouse
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether the rows are tables that an engine has already, so that nothing is pulled."""
+        return bool(self.engine) and not self.lake
 
     def may_edit(self, who: str) -> bool:
         """Whether somebody may change what the project pulls. who: as they signed in; empty = they did not."""

@@ -135,14 +135,15 @@ def _sync(
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
-        tally.changed |= _identify(staging, sources, tally.runs) or bool(project.settings.engine)
+        tally.changed |= _identify(staging, sources, tally.runs)
         samples = _samples(staging, chosen, tally) if dry_run else {}
         staging.settle()
+        tally.changed |= staging.due
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
         catalogue = project.catalogue(staging if tally.changed else _as_published(project, staging))
-        elsewhere = fed(staging, now) if project.settings.engine else {}
+        elsewhere = {} if staging.loads else fed(staging, now)
         states, failing = _states(staging, catalogue, sources, runs, elsewhere, now)
-        if project.settings.engine:
+        if not staging.loads:
             tally.runs[ENGINE] = runs[ENGINE] = read_run(catalogue, states, time.monotonic() - started, now)
         odd: list[Problem] | None = None
         if dry_run or not (tally.changed or _news(staging, catalogue, states)):
@@ -156,7 +157,7 @@ def _sync(
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
             staging.store_files(catalogue.texts())
             staging.store_dataset_states(list(states.values()))
-            whole = full and bool(project.settings.engine)  # where sources are, their rows tell
+            whole = full and not staging.loads  # where sources are, their rows tell
             for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained, whole=whole)):
                 yield Progress(done + index, total, f"Computing {one.kpi}")
                 problems += [one.problem] if one.problem else []
@@ -174,7 +175,11 @@ def _lost(project: Project, error: EngineFailed, now: datetime, started: float) 
     """A sync without its engine: what is live stays, and everybody is told as of a source that failed."""
     log.warning("nothing was published", exc_info=error)
     run, live = failed_run(project.sync_log, error, time.monotonic() - started), project.warehouse.live()
-    wrong = [*project.warnings(), *filter(None, [project.sync_log.write({ENGINE: run}, now, None, live)])]
+    sources = (
+        {} if project.settings.reads_tables else project.sync_log.runs()
+    )  # as they were: what they brought is gone
+    runs = {**sources, ENGINE: run}
+    wrong = [*project.warnings(), *filter(None, [project.sync_log.write(runs, now, None, live)])]
     yield from _finished(project, SyncResult(live, False, (run,)), wrong, 1, now, started, looked_at=True)
 
 

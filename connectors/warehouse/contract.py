@@ -280,6 +280,14 @@ class Staging(Loading, Protocol):
     """
 
     @property
+    def loads(self) -> bool:
+        """Whether its rows are loaded here, so that `changes` knows; else they are tables that others write into."""
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to be published even if nothing was loaded; once it is settled."""
+
+    @property
     def written(self) -> int:
         """Versions of values that `publish` ended and wrote; 0 before."""
 

@@ -23,7 +23,7 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
             "last_success": (runs[name].last_success[:19] + "Z") if name in runs and runs[name].last_success else None,
             "error": runs[name].error.split("\n")[0] or None if name in runs else None,
         }
-        for name in (*sources, *([ENGINE] if project.settings.engine else []))
+        for name in (*sources, *([ENGINE] if project.settings.reads_tables or ENGINE in runs else []))
     ]
     if not project.has_data():
         warnings = list(project.warnings())

@@ -71,11 +71,11 @@ class Project:
         """The configured sources."""
         from jobs.project.sources_file import SourcesFile
 
-        return SourcesFile(self.folder, self.data, self.shown_as, elsewhere=bool(self.settings.engine))
+        return SourcesFile(self.folder, self.data, self.shown_as, elsewhere=self.settings.reads_tables)
 
     def table_sources(self, catalogue: Catalogue) -> Mapping[str, str]:
         """Table → the source that feeds it; of an engine's tables, and of SELECTs over them (an empty text), ENGINE."""
-        if self.settings.engine:
+        if self.settings.reads_tables:
             from jobs.project.engine import ENGINE
 
             return {dataset.source: ENGINE for dataset in catalogue.datasets.values()}
@@ -112,8 +112,23 @@ class Project:
             threads=s.threads,
             limits=s.limits,
             shared_from=s.share_from_bytes,
-            terms=_terms(s) if s.engine else None,
+            terms=self._terms() if s.engine else None,
         )
+
+    def _terms(self) -> Terms:
+        """On what terms the project's engine is asked."""
+        from connectors.warehouse.engines.guarded import Guard
+        from connectors.warehouse.engines.terms import Terms
+        from metrics.engine.sql.dialects import SESSION, translated  # SQL, which few starts need
+
+        s = self.settings
+        guard = Guard(s.limits.seconds, s.query_rows, s.query_most_bytes)
+        return Terms(SESSION, translated, guard, self.folder / s.lake if s.lake else None, self._times)
+
+    def _times(self) -> Mapping[str, str]:
+        """Table → the column of its rows' time, of datasets that are a table."""
+        datasets = self.definitions.load(None).datasets.values()
+        return {dataset.source: dataset.time_dimension for dataset in datasets if dataset.source}
 
     def warm(self) -> None:
         """Start the processes that compute definitions, so that no page waits for one."""
@@ -225,16 +240,6 @@ class Project:
             self.sync_log.warnings(),
             self.settings.holidays,
         )
-
-
-def _terms(settings: Settings) -> Terms:
-    """On what terms the project's engine is asked."""
-    from connectors.warehouse.engines.guarded import Guard
-    from connectors.warehouse.engines.terms import Terms
-    from metrics.engine.sql.dialects import SESSION, translated  # SQL, which few starts need
-
-    guard = Guard(settings.limits.seconds, settings.query_rows, settings.query_most_bytes)
-    return Terms(SESSION, translated, guard)
 
 
 def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> Project:

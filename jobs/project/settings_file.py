@@ -9,6 +9,7 @@ from connectors.errors import Problem, SettingsError
 from connectors.secrets import hide_address, hide_named
 from connectors.settings import Settings, environment, expand_secrets
 from connectors.warehouse.engines.opening import refuse_unopened
+from connectors.warehouse.lake.folder import refuse_no_folder
 from metrics.catalog.document import read_document, validated
 
 
@@ -30,14 +31,28 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
     settings = settings or Settings()
     if settings.engine:
         try:
-            refuse_unopened(settings.engine)
+            refuse_unopened(settings.engine, lake=bool(settings.lake))
         except SettingsError as error:  # which has no more of the URL than its scheme
             hint = f"{error.hint} Or write `warehouse: duckdb`, or leave it out: then rows are loaded here."
             problems.append(document.problem(("warehouse",), "not_allowed", error.message, hint))
-            settings = settings.model_copy(update={"warehouse": ""})
+            settings = settings.model_copy(update={"warehouse": "", "lake": ""})
+    if settings.lake:
+        try:
+            _refuse_no_lake(settings)
+        except SettingsError as error:
+            problems.append(document.problem(("lake",), "not_allowed", error.message, error.hint))
+            settings = settings.model_copy(update={"lake": ""})
     hide_address(settings.state)
     hide_address(settings.warehouse)
     for point in settings.contact_points:
         hide_address(point.url, keys_in_path=True)
         hide_named(point.url, environment())
     return settings, problems
+
+
+def _refuse_no_lake(settings: Settings) -> None:
+    """Raises SettingsError for a lake that cannot be one."""
+    if not settings.engine:
+        hint = "Add `warehouse`, such as sc://host:15002; or remove `lake`: DuckDB computes from its own tables."
+        raise SettingsError("a lake is for an engine to compute from, and `warehouse` names none", hint=hint)
+    refuse_no_folder(settings.lake)

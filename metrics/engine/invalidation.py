@@ -22,7 +22,6 @@ from metrics.engine.dataset_states import tables
 from metrics.engine.dirty_ranges import DAY, FAR, DirtyRanges, merged
 from metrics.engine.query import Scope
 from metrics.engine.sql import trees
-from metrics.engine.sql.dialects import DUCKDB
 
 # What a SELECT may not have, for its rows to be those of one table, one by one.
 MIXING = (
@@ -80,7 +79,7 @@ def dataset_ranges(
 
 def _tells_nothing(dataset: Dataset, staging: Staging) -> bool:
     """Whether its rows are an engine's, where nobody tells which of them changed."""
-    if staging.dialect == DUCKDB:
+    if staging.loads:
         return False
     read = [*tables(dataset, staging), *([dataset.identity] if dataset.identity else [])]
     return any(staging.changes(table) is None for table in read)

@@ -184,6 +184,7 @@ class MemoryStaging(MemoryLoading):
         super().__init__(content, now)
         self._warehouse = warehouse
         self.written = 0
+        self.loads, self.due = True, False
 
     def live_definitions(self) -> Mapping[str, str]:
         return {s.kpi: s.definition for s in self._content.series if s.end is None}

@@ -20,7 +20,7 @@ def first_steps(project: Project) -> None:
         st.error(literal_lines(error.message))
         st.code(error.hint)
         return
-    if project.settings.engine:
+    if project.settings.reads_tables:
         st.write("The rows of this project are in the engine of its settings. Have their values computed once.")
         sync_now(project)
         st.code("kpi sync", language="shell")

@@ -47,7 +47,7 @@ from connectors.warehouse.duckdb.reader import (
     spill_beside,
 )
 from connectors.warehouse.duckdb.storing import Values, store, waiting
-from connectors.warehouse.names import quoted
+from connectors.warehouse.names import quoted, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -290,6 +290,7 @@ class DuckStaging(DuckLoading):
         self._values: list[Values] = []
         self._waiting: list[Callable[[], int]] = []
         self.written = 0
+        self.loads, self.due = True, False
 
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT; once it is settled, computed in the cage. Raises WarehouseError, QueryLimit."""
@@ -302,6 +303,14 @@ class DuckStaging(DuckLoading):
         if sql not in self._described:
             self._described[sql] = self._computing.described(sql)
         return self._described[sql]
+
+    def export(self, sql: str, path: Path) -> int:
+        """Write the rows of one SELECT as a Parquet file, before it is settled. Raises WarehouseError, DiskFull."""
+        try:
+            row = one(self._connection, f"COPY ({sql}) TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        except duckdb.Error as error:
+            raise engine_error(error) from error
+        return int(row[0]) if row else 0
 
     def settle(self) -> None:
         """Write loaded rows to the file and let go of it: from here on it is read, until `publish`."""

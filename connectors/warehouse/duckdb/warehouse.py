@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,6 +153,16 @@ class DuckWarehouse:
         if found.problem:
             raise WarehouseError(f"generation {generation} {found.problem}")
         self._generations.point(path)
+
+    def kept_texts(self, name: str) -> Mapping[str, str | None]:
+        """Each generation that is kept → its text of this name. Raises WarehouseError where one cannot be read."""
+        from connectors.warehouse.duckdb.reader import refusal_told
+
+        found = {}
+        for path in self._generations.published():
+            with refusal_told(), closing(self._reader(path)) as reader:
+                found[path.stem] = reader.published_files().get(name)
+        return found
 
     def describe(self) -> str:
         """How the pointer to the live file is kept here. Raises OSError where nothing can be written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -14,6 +15,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.cost import Cost
+from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, FileTable, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+# What a statement begins with, as sqlglot writes it: common tables of its own; a parenthesis, before which none may be.
+COMMENTS = r"(\s*(?:/\*.*?\*/\s*)*)"
+OWN = re.compile(rf"{COMMENTS}(WITH\s+(?:RECURSIVE\s+)?)", re.IGNORECASE | re.DOTALL)
+PARENTHESIS = re.compile(rf"{COMMENTS}\(", re.DOTALL)
 GRACE = 1  # second that the engine waits longer than we do: its own limit is for when we are gone
 
 
@@ -29,8 +35,11 @@ class ClickHouseEngine:
 
     dialect = "clickhouse"
 
-    def __init__(self, url: str, session: Sequence[str]) -> None:
-        """session: what each statement runs with, as `SET name = value`. Raises WarehouseError, ImportError."""
+    def __init__(self, url: str, session: Sequence[str], files: Files) -> None:
+        """session: what each statement runs with, as `SET name = value`. files: what statements begin with that name
+
+        them: nothing is made in the engine. Raises WarehouseError, ImportError.
+        """
         import clickhouse_connect
         import sqlalchemy as sa
         from clickhouse_connect.driver.exceptions import Error
@@ -41,7 +50,7 @@ class ClickHouseEngine:
             "password": parts.password, **parts.query,
         }  # fmt: skip
         self._refused: tuple[type[Exception], ...] = (Error, RuntimeError, OSError)
-        self._settings = settings(session)
+        self._settings, self._files = settings(session), files
         self._lock = Lock()
         self._connect: Callable[[], Any] = lambda: clickhouse_connect.get_client(
             **{k: v for k, v in given.items() if v}
@@ -53,17 +62,17 @@ class ClickHouseEngine:
 
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
-        return arrow.frame(self._stoppable(sql, stop or Stop()))
+        return arrow.frame(self._stoppable(self._ready(sql), stop or Stop()))
 
     def cost(self, sql: str, stop: Stop | None = None) -> Cost | None:
         """The rows that its tables would be read of, as their indexes say. Raises as `frame`."""
-        found = self._stoppable(f"EXPLAIN ESTIMATE {sql}", stop or Stop()).to_pydict()
+        found = self._stoppable(f"EXPLAIN ESTIMATE {self._ready(sql)}", stop or Stop()).to_pydict()
         return Cost(rows=sum(found["rows"])) if "rows" in found else None
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
         with self._lock:
-            found = self._table(f"DESCRIBE TABLE ({sql}\n)").to_pydict()
+            found = self._table(f"DESCRIBE TABLE ({self._ready(sql)}\n)").to_pydict()
         return {name: _sql_type(kind) for name, kind in zip(found["name"], found["type"], strict=True)}
 
     def tables(self) -> Mapping[str, Columns]:
@@ -81,6 +90,17 @@ class ClickHouseEngine:
     def close(self) -> None:
         """Let go of the client."""
         self.client.close()
+
+    def _ready(self, sql: str) -> str:
+        """A statement with the files that it names, each as a common table of that name."""
+        tables = ",\n".join(f"{_quoted(name)} AS ({_reading(table)})" for name, table in named(self._files, sql))
+        if not tables:
+            return sql
+        own = OWN.match(sql)
+        if own is not None:
+            return f"{own[1]}{own[2]}{tables},\n{sql[own.end() :]}"
+        rest = f"SELECT * FROM (\n{sql}\n)" if PARENTHESIS.match(sql) else sql
+        return f"WITH {tables}\n{rest}"
 
     def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
         mark = f"/* bellwether {uuid4().hex} */"
@@ -100,6 +120,30 @@ class ClickHouseEngine:
             other = self._connect()
             other.command(f"KILL QUERY WHERE startsWith(query, '{mark}') ASYNC")
             other.close()
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _reading(table: FileTable) -> str:
+    """The rows of files, each by its path: of a pattern, a file that is not there would go without a word.
+
+    What columns they have is said: found out, one without unknown values could have none.
+    """
+    columns = ", ".join(f"{_quoted(column)} {_kind(kind)}" for column, kind in table.columns.items())
+    kinds = columns.replace("\\", "\\\\").replace("'", "\\'")
+    return "\nUNION ALL ".join(f"SELECT * FROM file('{path}', 'Parquet', '{kinds}')" for path in table.paths)
+
+
+def _kind(kind: str) -> str:
+    """ClickHouse's name of a type of DuckDB that a lake has."""
+    if kind.endswith("[]"):
+        return f"Array({_kind(kind.removesuffix('[]'))})"  # of which none is unknown: it is empty then
+    known = {"TINYINT": "Int8", "SMALLINT": "Int16", "INTEGER": "Int32", "BIGINT": "Int64", "FLOAT": "Float32"}
+    known |= {"DOUBLE": "Float64", "BOOLEAN": "Bool", "DATE": "Date32", "TIMESTAMP": "DateTime64(6)"}
+    known |= {arrow.AWARE: "DateTime64(6, 'UTC')", "VARCHAR": "String"}
+    return f"Nullable({known.get(kind) or kind.capitalize()})"  # Decimal(10,2)
 
 
 def _sql_type(kind: str) -> str:
@@ -123,4 +167,6 @@ def _sql_type(kind: str) -> str:
 
 def _told(error: Exception) -> WarehouseError:
     first = str(error).strip().split("\n", 1)[0]
+    if "FILE_DOESNT_EXIST" in first:
+        return FilesLacking(first[:500], hint=LACKING)
     return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")

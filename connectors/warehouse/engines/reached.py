@@ -19,7 +19,8 @@ from connectors.errors import EngineFailed, WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.contract import ConnectionLost, Engine
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.opening import dialect_of, open_engine
+from connectors.warehouse.engines.files import Files, FilesLacking
+from connectors.warehouse.engines.opening import NO_FILES, dialect_of, open_engine
 from connectors.warehouse.engines.shapes import place
 from connectors.warehouse.engines.stop import Stop
 
@@ -62,10 +63,15 @@ class ReachedEngine:
     the connection was lost; where it does not answer, it is connected to anew and asked again.
     """
 
-    def __init__(self, url: str, session: Mapping[str, Sequence[str]], patience: Patience) -> None:
-        """session: dialect → statements that its sessions begin with. Raises SettingsError for a URL of no engine."""
+    def __init__(
+        self, url: str, session: Mapping[str, Sequence[str]], patience: Patience, files: Files = NO_FILES
+    ) -> None:
+        """session: dialect → statements that its sessions begin with; files: tables besides the engine's own.
+
+        Raises SettingsError for a URL of no engine.
+        """
         self.dialect = dialect_of(url)
-        self._url, self._session, self._patience = url, session, patience
+        self._url, self._session, self._patience, self._files = url, session, patience, files
         self._lock = RLock()
         self._engine: list[Engine] = []  # the one that is connected; let go of with this, too
         weakref.finalize(self, _closed, self._engine)
@@ -127,6 +133,8 @@ class ReachedEngine:
             return found
         except _Lost as lost:
             raise self.gone(f"the engine does not answer: {lost}", LOST_HINT) from None
+        except FilesLacking as error:
+            raise self.gone(error.message, error.hint) from None
         except WarehouseError as error:
             if FULL.search(error.message):
                 hint = "What was published is as it was. Make room where the engine runs, and sync again."
@@ -148,7 +156,7 @@ class ReachedEngine:
         with self._lock:
             if not self._engine:
                 try:
-                    self._engine.append(open_engine(self._url, self._session))
+                    self._engine.append(open_engine(self._url, self._session, self._files))
                 except WarehouseError as error:
                     if FINAL.search(error.message):
                         raise self.gone(f"the engine lets nobody in: {error.message}", LOST_HINT) from None

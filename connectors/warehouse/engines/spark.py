@@ -14,6 +14,7 @@ from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
+from connectors.warehouse.engines.files import Files, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -35,8 +36,11 @@ class SparkEngine:
 
     dialect = "spark"
 
-    def __init__(self, url: str, session: Sequence[str]) -> None:
-        """session: what it begins with, as `SET name = value`. Raises WarehouseError, ImportError."""
+    def __init__(self, url: str, session: Sequence[str], files: Files) -> None:
+        """session: what it begins with, as `SET name = value`. files: views of a session, each made when it is asked
+
+        for. Raises WarehouseError, ImportError.
+        """
         from grpc import RpcError
         from pyspark.errors import PySparkException
         from pyspark.sql.connect.client.core import DefaultChannelBuilder
@@ -46,7 +50,8 @@ class SparkEngine:
         self._is_another_s = "session_id=" in url
         self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError)
         self._lock = Lock()
-        self._began = settings(session)
+        self._began, self._files = settings(session), files
+        self._viewed: set[str] = set()  # of this session
         self._connect: Callable[[], Any] = lambda: SparkSession.builder.channelBuilder(
             DefaultChannelBuilder(url, [OWN])
         ).create()
@@ -67,8 +72,21 @@ class SparkEngine:
                 opened.client.set_retry_policies([self._policy])
                 for name, value in self._began.items():
                     opened.conf.set(name, value)
-                self._session = opened
+                self._session, self._viewed = opened, set()
             return self._session
+
+    def _ready(self, sql: str) -> SparkSession:
+        """The session, with the files that a statement names as views."""
+        session = self.session
+        for name, table in named(self._files, sql):
+            if name not in self._viewed:
+                reader = session.read.schema(_schema(table.columns))
+                rows = reader.parquet(*(f"file://{path}" for path in table.paths))
+                if (found := rows.count()) != table.rows:  # Sail leaves out a file that is not there, without a word
+                    raise lacking(name, found, table)
+                rows.createOrReplaceTempView(name)
+                self._viewed.add(name)
+        return session
 
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
@@ -81,7 +99,7 @@ class SparkEngine:
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
         try:
-            fields = self.session.sql(sql).schema.fields
+            fields = self._ready(sql).sql(sql).schema.fields
         except self._refused as error:
             raise self._failed(error) from None
         return {field.name: _sql_type(field.dataType.simpleString()) for field in fields}
@@ -106,7 +124,7 @@ class SparkEngine:
     def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
         tag = f"bellwether-{uuid4().hex}"
         try:
-            session = self.session
+            session = self._ready(sql)
             with stop.watching(lambda: self._interrupt(session, tag)):
                 session.addTag(tag)  # of this thread
                 try:
@@ -155,6 +173,18 @@ def _sql_type(kind: str) -> str:
     known |= {"double": "DOUBLE", "float": "FLOAT", "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INTEGER"}
     known |= {"bigint": "BIGINT", "decimal": kind.upper()}
     return known.get(head, "DOUBLE[]" if head == "array" else "VARCHAR")
+
+
+def _schema(columns: Columns) -> str:
+    """Columns of files as Spark writes types: said, so that it reads none of them to find out."""
+    return ", ".join(f"{_quoted(column)} {_kind(kind)}" for column, kind in columns.items())
+
+
+def _kind(kind: str) -> str:
+    if kind.endswith("[]"):
+        return f"array<{_kind(kind.removesuffix('[]'))}>"
+    known = {"VARCHAR": "string", arrow.AWARE: "timestamp", "TIMESTAMP": "timestamp_ntz"}
+    return known.get(kind, kind.lower())
 
 
 def _told(error: BaseException) -> WarehouseError:

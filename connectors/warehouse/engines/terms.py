@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from connectors.warehouse.engines.guarded import Guard
 
@@ -12,9 +13,12 @@ from connectors.warehouse.engines.guarded import Guard
 class Terms:
     """session: dialect → statements that its sessions begin with. translated: a SELECT as definitions write it, and a
 
-    dialect → the same in that dialect. guard: of what readers ask; a sync takes what it needs.
+    dialect → the same in that dialect. guard: of what readers ask; a sync takes what it needs. lake: the folder of
+    files that it computes from; None = it has tables. times: table → column of its rows' time, as definitions say.
     """
 
     session: Mapping[str, Sequence[str]]
     translated: Callable[[str, str], str]
     guard: Guard = field(default_factory=Guard)
+    lake: Path | None = None
+    times: Callable[[], Mapping[str, str]] = dict

@@ -8,8 +8,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from connectors.warehouse.contract import Check, LiveFiles, Loading, Room, Warehouse
+from connectors.warehouse.contract import Check, LiveFiles, Loading, Reader, Room, Staging, Warehouse
+from connectors.warehouse.engines.files import Files
 from connectors.warehouse.engines.guarded import GuardedEngine
+from connectors.warehouse.engines.opening import NO_FILES
 from connectors.warehouse.engines.reached import PAGES, SYNC, Patience, ReachedEngine
 from connectors.warehouse.engines.reader import EngineReader
 from connectors.warehouse.engines.staging import EngineStaging
@@ -27,13 +29,13 @@ class EngineWarehouse:
         self._url, self._local, self._terms = url, local, terms
         self._engine(PAGES)
 
-    def reader(self) -> EngineReader:
+    def reader(self) -> Reader:
         """A reader of the live generation; it is connected to the engine when rows are asked for. Raises NoData."""
         engine = GuardedEngine(self._engine(PAGES), self._terms.guard)
         return EngineReader(engine, self._local.reader(), partial(self._translated, engine.dialect))
 
     @contextmanager
-    def staging(self, now: datetime, *, anew: bool = False) -> Iterator[EngineStaging]:
+    def staging(self, now: datetime, *, anew: bool = False) -> Iterator[Staging]:
         """The next generation in the making. Raises what the local one does."""
         with self._local.staging(now, anew=anew) as local:
             engine = self._engine(SYNC)
@@ -83,8 +85,8 @@ class EngineWarehouse:
         """How it publishes on this machine."""
         return self._local.describe()
 
-    def _engine(self, patience: Patience) -> ReachedEngine:
-        return ReachedEngine(self._url, self._terms.session, patience)
+    def _engine(self, patience: Patience, files: Files = NO_FILES) -> ReachedEngine:
+        return ReachedEngine(self._url, self._terms.session, patience, files)
 
     def _translated(self, dialect: str, sql: str) -> str:
         return self._terms.translated(sql, dialect)

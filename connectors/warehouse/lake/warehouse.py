@@ -1,0 +1,96 @@
+"""A Warehouse whose rows are loaded on this machine and computed by an engine, from a lake that both can read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from connectors.errors import KpiError
+from connectors.warehouse.contract import Reader, Staging
+from connectors.warehouse.engines import shapes
+from connectors.warehouse.engines.guarded import GuardedEngine
+from connectors.warehouse.engines.reached import PAGES, SYNC
+from connectors.warehouse.engines.terms import Terms
+from connectors.warehouse.engines.warehouse import EngineWarehouse
+from connectors.warehouse.lake import days, manifest
+from connectors.warehouse.lake.folder import LakeFolder
+from connectors.warehouse.lake.local import LocalWarehouse
+from connectors.warehouse.lake.reader import LakeReader
+from connectors.warehouse.lake.staging import LakeStaging
+from connectors.warehouse.lake.writing import Writing
+
+log = logging.getLogger(__name__)
+IDENTITY = "lake.id"  # in the data folder: what this project is called in a lake, before a generation says it
+
+
+class LakeWarehouse(EngineWarehouse):
+    """The local warehouse, but that values and questions are computed from a lake. See Warehouse for what each means.
+
+    lake: its folder, the same path here and where the engine runs. data: the project's data folder.
+    """
+
+    def __init__(self, url: str, local: LocalWarehouse, terms: Terms, *, lake: Path, data: Path) -> None:
+        """Raises SettingsError for a URL of no engine."""
+        super().__init__(url, local, terms)
+        self._here, self._folder, self._identity = local, LakeFolder(lake), data / IDENTITY
+
+    def reader(self) -> Reader:
+        """A reader of the live generation. One that no lake has yet is read here, where its rows are. Raises NoData."""
+        local = self._local.reader()
+        texts = local.published_files()
+        found = manifest.kept(texts)
+        if found is None and shapes.KEPT not in texts:
+            return local
+        files = found.files() if found else {}
+        return LakeReader(GuardedEngine(self._engine(PAGES, files), self._terms.guard), local)
+
+    @contextmanager
+    def staging(self, now: datetime, *, anew: bool = False) -> Iterator[Staging]:
+        """The next generation in the making, once files that no generation names are gone from the lake.
+
+        Raises what the local one does; FolderError for a lake that is another's or not there.
+        """
+        with self._here.staging(now, anew=anew) as local:
+            before = manifest.kept(local.published_files())
+            project = before.project if before else self._own_identity()
+            self._folder.claim(project, used=before is not None and before.root == str(self._folder.root))
+            self._collect()
+            writing = Writing(self._folder, local, self._terms.times(), days.LEAST_ROWS)
+            staging = LakeStaging(
+                *(local, self._folder, writing),
+                project=project,
+                before=before,
+                connected=partial(self._engine, SYNC),
+            )
+            try:
+                yield staging
+            finally:
+                staging.close()
+
+    def _own_identity(self) -> str:
+        """What this project is called before any generation of it is in a lake; kept, for a sync may die."""
+        if not self._identity.exists() or not self._identity.read_text():
+            self._identity.write_text(uuid.uuid4().hex)
+            with self._identity.open() as file:
+                os.fsync(file.fileno())
+        return self._identity.read_text()
+
+    def _collect(self) -> None:
+        """Remove files of syncs that died, and of generations that are gone. Under the lock of the sync.
+
+        Where one of the generations cannot be read nobody knows what it names: then nothing is removed.
+        """
+        try:
+            texts = self._here.kept_texts(manifest.KEPT)
+            named = {name for text in texts.values() if text for name in manifest.read(text).names()}
+            for name in list(self._folder.names()):
+                if name not in named:
+                    self._folder.remove(name)
+        except (KpiError, OSError, ValueError) as error:
+            log.warning("files of the lake that nobody needs were not removed", exc_info=error)

@@ -1,0 +1,150 @@
+"""kpi sync of a project whose rows an engine reads from a lake: what is stored is what DuckDB stores, sync by sync."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from connectors.warehouse.lake import days
+from jobs.project.project import Project, open_project
+from jobs.sync import SyncResult, sync
+from metrics.engine.answer import answer
+from metrics.engine.explain import Explained
+from metrics.engine.query import Filter, Query
+from tests.conftest import NOW, Builder, finished
+from tests.engines import worlds
+from tests.engines.projects import same_values, stored
+from tests.engines.servers import needed, sail
+from tests.lake.lakes import CHDB
+from tests.sampling import cases
+
+# Of each type, and of each way in which days touch others: windows, joins, people that are followed, other clocks.
+KPIS = ("n", "total", "median", "active7", "share", "twice", "running", "bills", "evening", "orders", "by_plan", "pay",
+        "funnel", "day_3", "life", "nps", "balance", "own")  # fmt: skip
+ENGINES = ("chdb", "sail")[: cases(fast=1, slow=1, full=2)]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An engine without any table of its own."""
+    needed(request.param)
+    with nullcontext(CHDB) if request.param == "chdb" else sail(tmp_path_factory.mktemp("sail"), "local") as one:
+        yield one
+
+
+def beside(folder: Path, target: Path, url: str) -> Project:
+    """The same project in a new folder, its rows in a lake; both pull the same files."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("data", "files"))
+    if (folder / "files").exists():
+        (target / "files").symlink_to(folder / "files")
+    settings = target / "settings.yml"
+    text = settings.read_text() if settings.exists() else ""
+    settings.write_text(f"{text}\nwarehouse: '{url}'\nlake: {target}/lake\n")
+    return open_project(target)
+
+
+class Both:
+    """The suite's KPIs of every type over the same files: in DuckDB, and in an engine over a lake."""
+
+    def __init__(self, built: Builder, lake: Project) -> None:
+        self.built, self._folder, self.now = built, lake.folder, NOW
+        self.frames = worlds.tables()
+        self.told = Explained()
+
+    @property
+    def lake(self) -> Project:
+        return open_project(self._folder)
+
+    def write(self, **frames: pd.DataFrame) -> None:
+        for name, frame in frames.items():
+            path = self.built.folder / "files" / ".fresh"
+            frame.to_parquet(path, index=False)
+            path.rename(path.with_name(f"{name}.parquet"))
+
+    def same(self, *, full: bool = False) -> SyncResult:
+        """Sync both. Fails unless what they store, and which days they counted anew, is the same."""
+        self.now += timedelta(hours=1)
+        here, self.told = Explained(), Explained()
+        mine = finished(sync(self.built.open(), now=self.now, explained=here, full=full))
+        theirs = finished(sync(self.lake, now=self.now, explained=self.told, full=full))
+        assert not theirs.failed and mine.published == theirs.published
+        assert [one.message for one in mine.problems] == [one.message for one in theirs.problems]
+        same_values(stored(self.built.open()), stored(self.lake))
+        live, other = self.built.open().reader(), self.lake.reader()
+        assert other.dataset_states(other.generation.sequence) == live.dataset_states(live.generation.sequence)
+        assert touched(self.told) == touched(here)
+        return theirs
+
+
+def touched(told: Explained) -> dict[str, object]:
+    return {one["kpi"]: one["touched"] for one in told.as_dict()["kpis"]}
+
+
+@pytest.mark.parametrize("least", [40, days.LEAST_ROWS][: cases(fast=1, slow=1, full=2)])
+def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    """First sync, nothing new, a new day, late rows, changed rows, rows that go, a column, what is joined, all anew."""
+    monkeypatch.setattr(days, "LEAST_ROWS", least)
+    built = worlds.made(tmp_path / "project")
+    for path in (built.folder / "kpis").glob("*.yml"):
+        if path.stem not in KPIS:
+            path.unlink()
+    both = Both(built, beside(built.folder, tmp_path / "lake", url))
+    events, people = both.frames["events"], pd.read_parquet(built.folder / "files" / "people.parquet")
+    rng, end = np.random.default_rng(3), events["at"].max().normalize()
+    held = rng.random(len(events)) < 0.04
+    both.write(events=events[(events["at"] < end) & ~held])
+    both.same()
+    assert not both.same().published
+    both.write(events=events[~held])
+    both.same()
+    assert any(touched(both.told).values()), "a new day costs its day"
+    both.write(events=events)
+    both.same()
+    other = events.assign(
+        amount=events["amount"].where(rng.random(len(events)) > 0.02, 7.5),
+        platform=events["platform"].where(rng.random(len(events)) > 0.01, "web"),
+    )
+    both.write(events=other)
+    both.same()
+    other = other[rng.random(len(other)) > 0.02]
+    both.write(events=other, people=people.assign(plan=people["plan"].shift(1)))
+    both.same()
+    both.write(events=other.assign(channel="mail"))
+    both.same(full=True)
+    both.write(events=other.assign(channel="mail"), bills=both.frames["bills"].iloc[:0])
+    both.same(full=True)
+
+
+def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path: Path) -> None:
+    lake = beside(demo_folder, tmp_path / "lake", url)
+    lake.data.mkdir()
+    (lake.data / "demo").symlink_to(demo_folder / "data" / "demo")
+    result = finished(sync(lake, now=NOW))
+    assert result.published and not result.failed and not result.problems
+    same_values(stored(open_project(demo_folder)), stored(lake))
+
+
+def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_path: Path) -> None:
+    built = worlds.made(tmp_path / "project")
+    both = Both(built, beside(built.folder, tmp_path / "lake", url))
+    both.same()
+    reader = both.lake.warehouse.reader()
+    asked = Query("total", grain="week", where=(Filter("platform", ("web", "(none)")),))
+    catalogue = built.open().catalogue()
+    known = answer(asked, catalogue, built.open().reader())
+    for end in (400, 300):
+        both.write(events=both.frames["events"].iloc[:end])
+        both.same()
+    worlds.same(known, answer(asked, catalogue, reader, from_facts=True), asked)
+    assert reader.dialect != "duckdb"
+    reader.close()

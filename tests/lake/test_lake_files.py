@@ -1,0 +1,290 @@
+"""What a sync writes into a lake, what of it stays, and what goes. Nothing here is asked of an engine."""
+
+from __future__ import annotations
+
+import errno
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.errors import FolderError, SettingsError
+from connectors.warehouse.lake import days
+from connectors.warehouse.lake.folder import OWNER, LakeFolder
+from connectors.warehouse.lake.manifest import LakeFile
+from jobs.project.project import open_project
+from tests.lake.lakes import CHDB, LakeShop, Rows, kept, of_days, rows_in
+from tests.sampling import SEED, cases
+
+pytestmark = pytest.mark.breadth(6)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeShop:
+    """Ten rows make a file that is not gone on with."""
+    monkeypatch.setattr(days, "LEAST_ROWS", 10)
+    return LakeShop(tmp_path / "shop")
+
+
+def changed(rows: Rows, choose: random.Random) -> Rows:
+    """What somebody may have done to a table by the next sync."""
+    act, new = choose.randrange(6), dict(rows)
+    some = choose.sample(sorted(rows), min(len(rows), choose.randint(1, 4)))
+    if act == 0:
+        new |= of_days(*(choose.randrange(80) for _ in range(3)), a_day=choose.choice((1, 4, 12)))
+    elif act == 1:
+        new |= {key: (rows[key][0], rows[key][1] + 1) for key in some}
+    elif act == 2:
+        new = {key: row for key, row in rows.items() if key not in some}
+    elif act == 3:  # to another day, to none, and to one that is never
+        new |= {key: (choose.choice((None, datetime(2026, 9, 9), datetime(2250, 1, 1))), 1.0) for key in some}
+    elif act == 4:
+        new = {}
+    return new
+
+
+@pytest.mark.parametrize("case", range(cases(fast=1, slow=12, full=80)))
+def test_files_are_the_rows_whatever_happened_to_them(shop: LakeShop, case: int) -> None:
+    choose, rows = random.Random(SEED + case), of_days(1, 2, 5)
+    for _ in range(5):
+        assert not shop.sync(rows).problems
+        before = shop.manifest()
+        assert rows_in(before) == rows
+        rows = changed(rows, choose)
+    shop.sync(rows, full=True)
+    assert rows_in(shop.manifest()) == rows
+
+
+def test_a_new_day_writes_itself_and_the_file_that_is_not_full(shop: LakeShop) -> None:
+    first = of_days(1, 2, 3, a_day=4) | of_days(4, a_day=4)  # twelve rows make a file; the fourth day begins another
+    shop.sync(first)
+    before = shop.manifest().tables["events"]
+    assert [file.rows for file in before.files] == [12, 4] and before.by == "at"
+    shop.sync(first | of_days(5))
+    after = shop.manifest().tables["events"]
+    assert [file.rows for file in after.files] == [12, 8] and after.files[0] == before.files[0]
+    shop.sync(first | of_days(5) | of_days(2, a_day=5))  # a late row
+    late = shop.manifest().tables["events"]
+    assert [file.rows for file in late.files] == [13, 8] and late.files[1] == after.files[1]
+
+
+def test_a_sync_with_nothing_new_writes_nothing(shop: LakeShop) -> None:
+    shop.sync(of_days(1, 2))
+    found, live = shop.found(), shop.open().warehouse.live()
+    assert not shop.sync().published and shop.found() == found and shop.open().warehouse.live() == live
+
+
+def test_a_dry_run_leaves_nothing(shop: LakeShop) -> None:
+    shop.sync(of_days(1))
+    found = shop.found()
+    assert shop.sync(of_days(1, 2), dry_run=True).samples and shop.found() == found
+
+
+def test_three_generations_are_there_and_what_only_older_ones_name_goes(shop: LakeShop) -> None:
+    manifests = []
+    for number in range(1, 7):
+        shop.sync(of_days(*range(1, number + 1)))
+        manifests.append(shop.manifest())
+    shop.sync()  # collects, and has nothing new
+    assert shop.found() == set().union(*(one.names() for one in manifests[-3:]))
+    assert manifests[0].names() - shop.found(), "some of it went"
+
+
+def test_who_reads_a_generation_goes_on_while_two_more_are_published(shop: LakeShop) -> None:
+    shop.sync(of_days(1))
+    reader = shop.open().warehouse.reader()
+    shop.sync(of_days(1, 2))
+    shop.sync(of_days(1, 2, 3))
+    assert rows_in(kept(reader)) == of_days(1)
+    reader.close()
+
+
+def test_what_a_sync_that_died_wrote_is_collected(shop: LakeShop) -> None:
+    shop.sync(of_days(1))
+    orphan = shop.lake / "events" / "2026-10-09" / "20261123T023000-deadbeef-0.parquet"
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"PAR1 half of it")
+    other = shop.lake / "notes.txt"  # somebody else's
+    other.write_text("x")
+    shop.sync()
+    assert not orphan.parent.exists() and other.exists()
+    assert rows_in(shop.manifest()) == of_days(1)
+
+
+def late(shown: set[str]) -> Callable[[LakeFolder], Iterator[str]]:
+    return lambda folder: iter(shown)
+
+
+def test_a_listing_that_is_late_changes_nothing(shop: LakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows the state before, nothing at all, or files that are gone; nothing is read of it."""
+    listings: list[set[str]] = [set()]
+    seen = {"events/2026-10-01/gone-0.parquet"}
+    for number in range(1, 9):
+        monkeypatch.setattr(LakeFolder, "names", late(listings[-1] if number % 3 else seen))
+        rows = of_days(*range(1, number + 1))
+        assert shop.sync(rows).published
+        assert rows_in(shop.manifest()) == rows
+        listings.append(shop.found())
+        seen |= shop.found()
+    monkeypatch.undo()
+    shop.sync()
+    assert rows_in(shop.manifest()) == of_days(*range(1, 9)) and len(shop.found()) < len(seen)
+
+
+def test_a_generation_that_cannot_be_read_collects_nothing(shop: LakeShop) -> None:
+    for number in (1, 2, 3):
+        shop.sync(of_days(*range(1, number + 1)))
+    found, live = shop.found(), shop.open().warehouse.live()
+    oldest = min(path for path in (shop.built.folder / "data" / "generations").glob("*.duckdb") if path.stem != live)
+    oldest.write_bytes(b"\0" * 5000)
+    shop.sync()
+    assert shop.found() >= found
+
+
+def test_files_that_were_lost_are_written_anew_and_published(shop: LakeShop) -> None:
+    """As after a backup was put back: their rows are here."""
+    shop.sync(of_days(1, 2, 3, 4))
+    shutil.rmtree(shop.lake / "events")
+    assert shop.sync().published
+    assert rows_in(shop.manifest()) == of_days(1, 2, 3, 4)
+    file = shop.lake / next(iter(shop.manifest().names()))
+    file.write_bytes(file.read_bytes()[:-9])
+    assert shop.sync().published
+    assert rows_in(shop.manifest()) == of_days(1, 2, 3, 4)
+
+
+def test_another_lake_is_written_in_whole(shop: LakeShop, tmp_path: Path) -> None:
+    shop.sync(of_days(1, 2))
+    shop.lake = tmp_path / "other"
+    shop.built.settings(f"warehouse: '{CHDB}'\nlake: {shop.lake}\n")
+    assert shop.sync().published
+    assert rows_in(shop.manifest()) == of_days(1, 2) and shop.manifest().root == str(shop.lake)
+
+
+def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
+    shop.sync(of_days(1))
+    other = LakeShop(tmp_path / "second", lake=shop.lake)
+    found = shop.found()
+    with pytest.raises(FolderError, match="this lake is another project's"):
+        other.sync(of_days(1))
+    assert shop.found() == found
+    (shop.lake / OWNER).unlink()
+    other.sync(of_days(7))
+    with pytest.raises(FolderError, match="another project's"):
+        shop.sync(of_days(1, 2))
+
+
+def test_a_first_sync_that_died_is_no_other_project(shop: LakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def died(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LakeFolder, "write", died)
+        with pytest.raises(KeyboardInterrupt):
+            shop.sync(of_days(1))
+    assert shop.sync(of_days(1)).published
+
+
+def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(shop: LakeShop) -> None:
+    shop.sync(of_days(1))
+    shop.lake.rename(shop.lake.with_name("away"))
+    with pytest.raises(FolderError, match="the lake is not there"):
+        shop.sync(of_days(1, 2))
+    assert not shop.lake.exists()
+
+
+@pytest.mark.parametrize("how", ["full", "occupied"])
+def test_a_lake_that_cannot_be_written_is_told_and_nothing_is_published(
+    shop: LakeShop, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    shop.sync(of_days(1))
+    live, found = shop.open().warehouse.live(), shop.found()
+    with monkeypatch.context() as patched:
+        if how == "full":
+
+            def full(*_: object) -> int:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            patched.setattr(LakeFolder, "write", full)
+        else:
+            shutil.move(shop.lake / "events", shop.lake / "aside")
+            (shop.lake / "events").write_text("a file in its place")
+        result = shop.sync(of_days(1, 2))
+    assert result.failed and not result.published and shop.open().warehouse.live() == live
+    assert f"the lake {shop.lake} cannot be written" in result.sources[0].error
+    if how == "full":
+        assert "No space left" in result.sources[0].error and shop.found() == found
+    runs = shop.open().sync_log.runs()
+    assert runs["warehouse"].status == "failed" and runs["events"].status == "loaded"
+    if how == "occupied":
+        (shop.lake / "events").unlink()
+    assert shop.sync().published and "warehouse" not in shop.open().sync_log.runs()
+    assert rows_in(shop.manifest()) == of_days(1, 2)
+
+
+def test_columns_come_as_every_engine_has_them(shop: LakeShop) -> None:
+    at = datetime(2026, 10, 1, 12)
+    table = pa.table(
+        {
+            "at": pa.array([at, at.replace(year=1800), None], pa.timestamp("ns")),
+            "zoned": pa.array([at.replace(tzinfo=UTC)] * 3, pa.timestamp("us", "UTC")),
+            "day": pa.array([at.date(), None, at.date()], pa.date32()),
+            "price": pa.array([Decimal("1.25"), None, Decimal("3")], pa.decimal128(10, 2)),
+            "paid": [True, None, False], "name": ["x", None, ""], "tags": [["a"], None, []],
+            "small": pa.array([1, None, 3], pa.uint8()), "big": pa.array([2**64 - 1, None, 0], pa.uint64()),
+            "record": [{"a": 1}, None, {"a": 2}],
+        }
+    )  # fmt: skip
+    pq.write_table(table, shop.built.folder / "files" / "events.parquet")
+    shop.sync()
+    lake = shop.manifest().tables["events"]
+    assert [file.rows for file in lake.files] == [2, 1]  # what is of no usable day lies apart
+    there = pq.read_table(shop.lake / lake.files[1].name, partitioning=None)
+    kinds = {name: str(kind) for name, kind in zip(there.schema.names, there.schema.types, strict=True)}
+    assert kinds == {
+        "at": "timestamp[us]", "zoned": "timestamp[us, tz=UTC]", "day": "date32[day]", "price": "decimal128(10, 2)",
+        "paid": "bool", "name": "string", "tags": "list<element: string>", "small": "int16", "big": "decimal128(20, 0)",
+        "record": "string",
+    }  # fmt: skip
+    assert there.to_pylist()[0]["big"] == Decimal(2**64 - 1) and there.to_pylist()[0]["at"] == at
+
+
+def test_a_table_without_times_is_one_file(shop: LakeShop) -> None:
+    shop.built.source("- {name: plans, type: files, table: plans, path: files/plans.parquet}")
+    pq.write_table(pa.table({"plan": ["pro", "free"]}), shop.built.folder / "files" / "plans.parquet")
+    shop.sync(of_days(1))
+    plans = shop.manifest().tables["plans"]
+    assert plans.by == "" and [file.name.split("/")[1] for file in plans.files] == ["all"]
+    pq.write_table(pa.table({"plan": ["pro", "free", "new"]}), shop.built.folder / "files" / "plans.parquet")
+    shop.sync()
+    assert [file.rows for file in shop.manifest().tables["plans"].files] == [3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("lake: /tmp/lake", "`warehouse` names none"),
+        ("warehouse: postgresql://h/db\nlake: /tmp/lake", "`postgresql://` reads no Parquet files"),
+        (f"warehouse: {CHDB}\nlake: s3://bucket/prefix", "addresses such as s3:// are not read yet"),
+        (f"warehouse: {CHDB}\nlake: '/tmp/a{{b}}'", "may not have {"),
+        ("warehouse: sc://h:1/;session_id=x\nlake: /tmp/lake", "a session that others share"),
+    ],
+)
+def test_what_cannot_be_a_lake_is_refused_in_words(tmp_path: Path, settings: str, words: str) -> None:
+    (tmp_path / "settings.yml").write_text(settings)
+    with pytest.raises(SettingsError) as told:
+        open_project(tmp_path)
+    assert words in str(told.value)
+
+
+def test_small_days_lie_together_and_no_file_reaches_over_another() -> None:
+    counts = [(1, 4), (2, 7), (3, 1), (9, 30), (10, 1)]
+    assert days.runs(counts, [], 10) == [(1, 2), (3, 3), (9, 9), (10, 10)]
+    stays = LakeFile("x", 20, 1, first=2, last=2)
+    assert days.runs([(1, 1), (3, 1), (4, 1)], [stays], 10) == [(1, 1), (3, 4)]
