@@ -163,6 +163,10 @@ class Reader(Protocol):
     def generation(self) -> Generation:
         """What is read."""
 
+    @property
+    def kept(self) -> Reader:
+        """What reads the relations of roll-ups, in its own dialect: this one, where rows lie beside them."""
+
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT in `dialect`. TIMESTAMPs and DATEs are datetime64, counts whole numbers.
 
@@ -339,6 +343,19 @@ class Staging(Loading, Protocol):
 
         touched: the days that they stand for, half-open: what is kept of others stays. None = all days. Returns the
         relation to read them by, now; empty where they are more than `most`: then it is kept that there are none.
+        Raises WarehouseError, QueryLimit, DiskFull.
+        """
+
+    def bring_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        rows: pd.DataFrame | None,
+        *,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        """The same of rows that were computed elsewhere; None = they are too many. Once it is settled.
+
         Raises WarehouseError, QueryLimit, DiskFull.
         """
 

@@ -36,6 +36,12 @@ class DelegatingReader:
         """What is read."""
         return self._reader.generation
 
+    @property
+    def kept(self) -> Reader:
+        """What reads the relations of roll-ups."""
+        found = self._reader.kept
+        return self if found is self._reader else found
+
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError."""
         return self._reader.frame(sql)

@@ -122,8 +122,7 @@ class RefreshedRollups:
         self.kept = KeptRollups({})
         self.done: list[RefreshedRollup] = []
         large = {n for n in days if n in states and states[n].rows >= LEAST_ROWS}
-        # They lie beside local rows: of an engine's there are none to read them with.
-        self.wanted = list(_wanted(catalogue, large)) if staging.dialect == DUCKDB else []
+        self.wanted = list(_wanted(catalogue, large))
 
     def make(self, shared: Shared) -> None:
         """Count what was touched of each, or all of a new one, and forget the others. Raises DiskFull."""
@@ -207,11 +206,13 @@ class RefreshedRollups:
         about, reading = About.of(rollup), self._reading(wanted, ALWAYS)
         if not reading.single(about.dimensions, [text for count in about.counts for text in wanted.said(count)]):
             return False
-        kept = exp.select("*").from_(exp.to_table(rollup.relation, dialect=DUCKDB))
+        if self._staging.kept is not self._staging:  # its table has other types; where the rows' changed all is anew
+            return True
+        kept = exp.select("*").from_(trees.kept_table(rollup.relation))
         return self._types(kept) == self._types(wanted.select(about, reading))
 
     def _types(self, select: exp.Select) -> dict[str, str]:
-        return dict(self._staging.columns(render(select, self._staging.dialect)))
+        return dict(self._staging.columns(render(select, DUCKDB)))
 
     def _promises(self, wanted: Wanted, about: About, most: int) -> bool:
         """Whether the last days' part of it has few enough of their rows: of many, the making of all is spared."""

@@ -5,6 +5,7 @@ docs/scale-out.md has a table of what passed: `KPI_CASES=slow pytest tests/engin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +80,21 @@ def test_the_demo_is_as_in_duckdb(demo: Known, engine: Engine, request: pytest.F
             world.asked(question)
             count += 1
     PASSED.setdefault(request.node.callspec.params["engine"], {})["the demo"] = count
+
+
+ZONES = ("UTC", "America/New_York", "Asia/Kolkata")
+
+
+@pytest.mark.slow
+def test_times_of_one_zone_are_those_of_another_as_in_duckdb(types: Known, engine: Engine) -> None:
+    """Days of them, too: what a moment is typed as in an engine says where its day is cut."""
+    moments = [f"TIMESTAMP '{at}'" for at in ("2026-07-01 01:30:00", "2026-03-08 03:30:00", "2026-11-01 23:45:00.25")]
+    pairs = itertools.product(moments, ZONES, ZONES)
+    turned = [f"(({at}) AT TIME ZONE '{given}') AT TIME ZONE '{wanted}'" for at, given, wanted in pairs]
+    columns = [f"{one} AS t{i}, date_trunc('day', {one}) AS d{i}" for i, one in enumerate(turned)]
+    sql = f"SELECT {', '.join(columns)}"
+    here, there = types.reader.frame(sql), engine.frame(dialects.translated(sql, engine.dialect))
+    assert there.iloc[0].tolist() == here.iloc[0].tolist()
 
 
 @pytest.mark.slow

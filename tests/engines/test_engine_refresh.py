@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -18,9 +19,13 @@ import pytest
 from connectors.warehouse.contract import SeriesKey, StoredSeries
 from connectors.warehouse.engines.clickhouse import ClickHouseEngine
 from connectors.warehouse.engines.opening import open_engine
+from connectors.warehouse.engines.reached import ReachedEngine
 from jobs.project.project import Project, open_project
 from jobs.sync import sync
+from metrics.engine import rollups
+from metrics.engine.answer import answer
 from metrics.engine.explain import Explained
+from metrics.engine.query import Filter, Query
 from metrics.engine.sql.dialects import SESSION
 from tests.conftest import NOW, finished, run_cli
 from tests.engines import worlds
@@ -118,23 +123,62 @@ def test_a_refresh_shares_its_scans_there(
     assert finished(sync(project, now=NOW)).written == 0  # all is computed again, and nothing differs
 
 
+@pytest.fixture
+def rolled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roll-ups of tables of any size, of as many rows as they take."""
+    monkeypatch.setattr(rollups, "LEAST_ROWS", 0)
+    monkeypatch.setattr(rollups, "MOST_KEPT", 10)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("rolled")
+def test_rollups_are_brought_home_and_answer_there(
+    url: str, types: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they answer is what DuckDB says of the rows, and the engine is not asked for it."""
+    project = refreshed(types, tmp_path / "project", url)
+    same(types, project)
+    reader, catalogue, here = project.reader(), project.catalogue(), types.project.reader()
+    assert {roll.about["kind"] for roll in reader.rollups().values() if roll.relation} == {"people", "sums", "values"}
+    start, end = worlds.FIRST, worlds.FIRST + timedelta(days=worlds.DAYS)
+    asked, frame = [], ReachedEngine.frame
+
+    def noted(engine: ReachedEngine, sql: str, *rest: Any) -> pd.DataFrame:
+        asked.append(sql)
+        return frame(engine, sql, *rest)
+
+    monkeypatch.setattr(ReachedEngine, "frame", noted)
+    answered = 0
+    for name in (n for n, kpi in catalogue.kpis.items() if "platform" in catalogue.dimensions_of(kpi)):
+        for grain in catalogue.kpis[name].offered_grains:
+            query = Query(name, grain=grain, start=start, end=end, where=(Filter("platform", ("web", "ios")),))
+            before = len(asked)
+            found = answer(query, catalogue, reader)
+            worlds.same(answer(query, types.project.catalogue(), here, from_facts=True), found, query)
+            answered += found.level == "rollup" and len(asked) == before
+    assert answered > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", ["usual", "rolled"])
 def test_days_that_are_settled_are_not_counted_again(
-    request: pytest.FixtureRequest, engine: str, types: Known, tmp_path: Path
+    request: pytest.FixtureRequest, engine: str, types: Known, tmp_path: Path, sizes: str
 ) -> None:
     """Rows up to a day, a sync, then the rest: what is stored is what DuckDB stores of all of them at once."""
+    if sizes == "rolled":
+        request.getfixturevalue("rolled")
     until = datetime.combine(worlds.FIRST, time()) + timedelta(days=worlds.DAYS - 10)
     first = {
         name: before(table, until) if "at" in table.column_names else table for name, table in types.tables.items()
     }
     postgres = partial(request.getfixturevalue, "postgres")
-    with tables_by_url(engine, first, tmp_path, postgres, "growing") as url:
+    with tables_by_url(engine, first, tmp_path, postgres, f"growing_{sizes}") as url:
         project = elsewhere(types.project.folder, tmp_path / "project", url)
         for path in (project.folder / "datasets").glob("*.yml"):
             if "join:" not in path.read_text():
                 path.write_text(f"{path.read_text()}settled_after: 2d\n")
         assert finished(sync(open_project(project.folder), now=NOW)).published
-        grown(engine, url, types.tables, tmp_path, postgres)
+        grown(engine, url, types.tables, tmp_path, postgres, f"growing_{sizes}")
         told = Explained()
         assert finished(sync(open_project(project.folder), now=NOW, explained=told)).published
         same_values(types.values, stored(open_project(project.folder)))
@@ -152,15 +196,15 @@ def before(table: pa.Table, until: datetime) -> pa.Table:
     return table.filter(pc.less(at, edge))
 
 
-def grown(engine: str, url: str, tables: Tables, folder: Path, postgres: Callable[[], str]) -> None:
+def grown(engine: str, url: str, tables: Tables, folder: Path, postgres: Callable[[], str], world: str) -> None:
     """Have all rows of the tables in the engine, as somebody who writes into it has."""
     if engine == "postgres":
         from adbc_driver_postgresql import dbapi
 
         with dbapi.connect(postgres(), autocommit=True) as connection, connection.cursor() as cursor:
             for name, table in tables.items():
-                cursor.execute(f'TRUNCATE "growing"."{name}"')
-                cursor.adbc_ingest(name, table, mode="append", db_schema_name="growing")
+                cursor.execute(f'TRUNCATE "{world}"."{name}"')
+                cursor.adbc_ingest(name, table, mode="append", db_schema_name=world)
     elif engine == "chdb":
         with closing(open_engine(url, SESSION)) as opened:
             assert isinstance(opened, ClickHouseEngine)

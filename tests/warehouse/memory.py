@@ -70,6 +70,10 @@ class MemoryReader:
     def columns(self, sql: str) -> Columns:
         return kinds(self.frame(sqlglot.transpile(sql, read="duckdb", write="sqlite")[0]))
 
+    @property
+    def kept(self) -> MemoryReader:
+        return self
+
     def tables(self) -> Mapping[str, Columns]:
         return {name: kinds(frame) for name, frame in self._content.tables.items()}
 
@@ -256,6 +260,18 @@ class MemoryStaging(MemoryLoading):
         rows = self.frame(sql)
         self._sqlite = None
         return self._content.rollups.keep(name, about, rows, most, touched)
+
+    def bring_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        rows: pd.DataFrame | None,
+        *,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        self._sqlite = None
+        most = -1 if rows is None else len(rows)
+        return self._content.rollups.keep(name, about, pd.DataFrame() if rows is None else rows, most, touched)
 
     def forget_rollups(self, kept: Iterable[str]) -> None:
         self._content.rollups.forget(kept)

@@ -65,6 +65,19 @@ def make(opening: Opening, name: str, sql: str, most: int) -> int:
     return int(row[0]) if row else 0
 
 
+def put(opening: Opening, name: str, rows: pd.DataFrame, begins: bool) -> None:  # by position
+    """Add rows to a table in the file for what is made. Raises WarehouseError, DiskFull."""
+    table = f"{reader.MADE}.{quoted(name)}"
+    what = f"CREATE OR REPLACE TABLE {table} AS" if begins else f"INSERT INTO {table} BY NAME"
+    connection = _connection(opening).cursor()
+    try:
+        connection.register("bellwether_brought", rows)
+        connection.execute(f"{what} SELECT * FROM bellwether_brought")
+        connection.unregister("bellwether_brought")
+    except duckdb.Error as error:
+        raise reader.engine_error(error) from error
+
+
 def let_go(path: str) -> None:
     """Close a file: it is about to be written."""
     for key in [key for key in _open if key[0] == path]:

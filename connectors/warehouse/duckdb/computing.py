@@ -66,6 +66,13 @@ class Computing:
         count: int = self._worker.ask(f"{CAGED}:make", self._opening, name, sql, most)
         return count
 
+    def put(self, name: str, rows: pd.DataFrame, *, begins: bool) -> None:
+        """Add rows to a table in the file for what is made. begins: it is made of them.
+
+        Raises WarehouseError, QueryLimit, DiskFull.
+        """
+        self._worker.ask(f"{CAGED}:put", self._opening, name, rows, begins)
+
     def let_go(self) -> None:
         """Close the file there."""
         self._worker.ask(f"{CAGED}:let_go", self._opening.path)

@@ -12,13 +12,22 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
 from connectors.cage.cage import MEMORY_HINT, Cage
 from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
-from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Rollup, SeriesKey, StoredSeries
+from connectors.warehouse.contract import (
+    Columns,
+    DatasetState,
+    Failure,
+    Generation,
+    Reader,
+    Rollup,
+    SeriesKey,
+    StoredSeries,
+)
 from connectors.warehouse.duckdb.computing import SPILL, Computing, Opening
 from connectors.warehouse.duckdb.notes import shared_folder
 from connectors.warehouse.names import quoted, text
@@ -56,6 +65,11 @@ class Books:
         """Look up tables and columns anew: after a load. A published file's never change."""
         self._tables: Mapping[str, Columns] | None = None
         self._described: dict[str, Columns] = {}
+
+    @property
+    def kept(self) -> Reader:
+        """This one: roll-ups lie beside the rows."""
+        return cast("Reader", self)
 
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError."""

@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS {BOOKS}.tables (name VARCHAR, columns VARCHAR);
 {shared.SCHEMA}
 COMMIT;
 """
+ROWS_AT_A_TIME = 500_000  # that are handed to the worker: some ten MB
 KEPT_PAGES = 100_000_000  # bytes that stay in memory after each batch of a stream
 # A checkpoint rewrites whatever would fit into fewer row groups, of tables that nothing came to as well: at ten million
 # rows that costs more than to read a day. So only every so many generations do it; till then removed rows take room.
@@ -453,6 +454,23 @@ class DuckStaging(DuckLoading):
         if self._computing.make(name, sql, most) > most:
             self._waiting.append(lambda: rollups.note_none(self._connection, name, about))
             return ""
+        self._waiting.append(lambda: rollups.bring(self._connection, name, about, touched))
+        return rollups.relation_made(name)
+
+    def bring_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        rows: pd.DataFrame | None,
+        *,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        """Keep rows of a roll-up that were computed elsewhere, which the worker puts beside those that it makes."""
+        if rows is None:
+            self._waiting.append(lambda: rollups.note_none(self._connection, name, about))
+            return ""
+        for start in range(0, max(1, len(rows)), ROWS_AT_A_TIME):
+            self._computing.put(name, rows.iloc[start : start + ROWS_AT_A_TIME], begins=start == 0)
         self._waiting.append(lambda: rollups.bring(self._connection, name, about, touched))
         return rollups.relation_made(name)
 

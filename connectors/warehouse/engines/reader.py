@@ -20,11 +20,12 @@ class EngineReader(DelegatingReader):
 
     What tables and SELECTs have for columns is told as the sync of the generation found it, where it did: only rows,
     and what came after it, are asked of the engine. translated: SQL as definitions write it → the engine's.
+    place: where the rows are, by shapes.place; empty = not known, and roll-ups are not read.
     """
 
-    def __init__(self, engine: Engine, local: Reader, translated: Callable[[str], str]) -> None:
+    def __init__(self, engine: Engine, local: Reader, translated: Callable[[str], str], place: str = "") -> None:
         super().__init__(local)
-        self._engine, self._translated = engine, translated
+        self._engine, self._translated, self._place = engine, translated, place
         self._tables: Mapping[str, Columns] | None = None
 
     @property
@@ -48,9 +49,15 @@ class EngineReader(DelegatingReader):
             self._tables = self._shapes.tables if self._shapes is not None else self._engine.tables()
         return self._tables
 
+    @property
+    def kept(self) -> Reader:
+        """The local generation: a sync brings roll-ups home."""
+        return self._reader
+
     def rollups(self) -> Mapping[str, Rollup]:
-        """None: those of the generation are of rows that are elsewhere."""
-        return {}
+        """Those that the sync of this generation brought; none where it was one of other rows."""
+        same = self._shapes is not None and self._shapes.engine == self._place
+        return self._reader.rollups() if same else {}
 
     def published_files(self) -> Mapping[str, str]:
         """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import EngineFailed
 from connectors.sources.contract import Cursor
 from connectors.texts.reading import TextReading
-from connectors.warehouse.contract import DatasetState, Failure, Generation, Rollup, Staging
+from connectors.warehouse.contract import DatasetState, Failure, Generation, Reader, Staging
 from connectors.warehouse.delegating import DelegatingReader
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_BROUGHT = 5_000_000  # rows of one roll-up: some 30 bytes each, on the way and here
 
 
 class StoringHere(DelegatingReader):
@@ -32,9 +34,10 @@ class StoringHere(DelegatingReader):
         """Why the engine is not asked any more."""
         return None
 
-    def rollups(self) -> Mapping[str, Rollup]:
-        """None: roll-ups are of local rows."""
-        return {}
+    @property
+    def kept(self) -> Reader:
+        """The local staging: roll-ups are brought home."""
+        return self._local
 
     def cursor(self, source: str) -> Cursor:
         """As of the local generation."""
@@ -92,18 +95,36 @@ class StoringHere(DelegatingReader):
 
     def keep_rollup(
         self,
-        name: str,  # noqa: ARG002
-        about: Mapping[str, Any],  # noqa: ARG002
-        sql: str,  # noqa: ARG002
+        name: str,
+        about: Mapping[str, Any],
+        sql: str,
         *,
-        most: int,  # noqa: ARG002
-        touched: tuple[datetime, datetime] | None = None,  # noqa: ARG002
+        most: int,
+        touched: tuple[datetime, datetime] | None = None,
     ) -> str:
-        """Keeps none."""
-        return ""
+        """Have the engine compute it, and bring its rows home: from there on nothing of it is asked there.
+
+        Raises WarehouseError, QueryLimit, DiskFull, EngineFailed.
+        """
+        self._refuse_if_lost()
+        most = min(most, MOST_BROUGHT)
+        rows = self.frame(f"SELECT * FROM (\n{sql}\n) AS brought LIMIT {most + 1}") if most >= 0 else None
+        few = rows is not None and len(rows) <= most
+        return self._local.bring_rollup(name, about, rows if few else None, touched=touched)
+
+    def bring_rollup(
+        self,
+        name: str,
+        about: Mapping[str, Any],
+        rows: pd.DataFrame | None,
+        *,
+        touched: tuple[datetime, datetime] | None = None,
+    ) -> str:
+        """Into the local generation."""
+        return self._local.bring_rollup(name, about, rows, touched=touched)
 
     def forget_rollups(self, kept: Iterable[str]) -> None:
-        """Drop those that the local generation has of rows of its own."""
+        """Drop those of the local generation that are not in `kept`."""
         self._local.forget_rollups(kept)
 
     def publish(self) -> Generation:

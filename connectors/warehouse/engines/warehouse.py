@@ -31,8 +31,9 @@ class EngineWarehouse:
 
     def reader(self) -> Reader:
         """A reader of the live generation; it is connected to the engine when rows are asked for. Raises NoData."""
-        engine = GuardedEngine(self._engine(PAGES), self._terms.guard)
-        return EngineReader(engine, self._local.reader(), partial(self._translated, engine.dialect))
+        reached = self._engine(PAGES)
+        engine = GuardedEngine(reached, self._terms.guard)
+        return EngineReader(engine, self._local.reader(), partial(self._translated, engine.dialect), reached.place)
 
     @contextmanager
     def staging(self, now: datetime, *, anew: bool = False) -> Iterator[Staging]:

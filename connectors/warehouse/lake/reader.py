@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from connectors.warehouse.contract import Reader, Rollup
+from connectors.warehouse.contract import Reader
 from connectors.warehouse.delegating import DelegatingReader
 from connectors.warehouse.engines.contract import Engine
 from connectors.warehouse.lake import manifest
@@ -30,9 +30,10 @@ class LakeReader(DelegatingReader):
         """The rows of one SELECT, from the engine. Raises WarehouseError."""
         return self._engine.frame(sql)
 
-    def rollups(self) -> Mapping[str, Rollup]:
-        """None: they are of local rows."""
-        return {}
+    @property
+    def kept(self) -> Reader:
+        """The local generation: a sync brings roll-ups home."""
+        return self._reader
 
     def published_files(self) -> Mapping[str, str]:
         """ "kpi:name" or "dataset:name" → text of each definition that this generation was made with."""

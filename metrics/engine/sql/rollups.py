@@ -101,7 +101,7 @@ class KeptRollups:
         self.read.append(rollup.name)
 
         def of(relation: str) -> exp.Select:
-            table = exp.to_table(relation, dialect="duckdb")
+            table = trees.kept_table(relation)
             return exp.select(*(c.copy() for c in columns)).from_(table).where(trees.in_range(DAY, start, end))
 
         anew = self.touched.get(rollup.name)

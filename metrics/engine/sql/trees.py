@@ -11,7 +11,7 @@ import pandas as pd
 from sqlglot import exp
 
 from connectors.errors import QueryLimit, QueryRefused
-from connectors.warehouse.contract import NONE_SEGMENT
+from connectors.warehouse.contract import NONE_SEGMENT, Reader
 from metrics.catalog import sql
 from metrics.catalog.models.dataset import PERSON, Dataset
 from metrics.catalog.models.kpi import Measure
@@ -21,20 +21,39 @@ from metrics.engine.sql.dialects import render
 from metrics.engine.together import by_each
 
 Query = TypeVar("Query", bound=exp.Query)
+KEPT = "bellwether:kept"  # of a table in a tree: it is a roll-up
 PERIOD, SEGMENT, VALUE = "__period", "__segment", "__value"
 THEIR_DIMENSION = exp.column("bellwether_dimension", "each_dimension")  # of rows that come once for each dimension
 
 
 def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
     """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*."""
-    text = render(tree, scope.reader.dialect)
+    reader = _reader(tree, scope.reader)
+    text = render(tree, reader.dialect)
     scope.statements.append(text)
     started = time.perf_counter()
     try:
-        return scope.reader.frame(text)
+        return reader.frame(text)
     finally:
         if scope.shared is not None:
             scope.shared.costs.setdefault(scope.shared.kpi, Cost()).add(time.perf_counter() - started)
+
+
+def kept_table(relation: str) -> exp.Table:
+    """The rows of a roll-up, which may lie elsewhere than what it was made of. relation: as DuckDB names it."""
+    table = exp.to_table(relation, dialect="duckdb")
+    table.meta[KEPT] = True
+    return table
+
+
+def _reader(tree: exp.Query, reader: Reader) -> Reader:
+    """The one that has what a tree reads: roll-ups alone, or none."""
+    if reader.kept is reader:
+        return reader
+    defined = {cte.alias for cte in tree.find_all(exp.CTE)}
+    places = {KEPT in t.meta for t in tree.find_all(exp.Table) if KEPT in t.meta or t.name not in defined}
+    assert len(places) <= 1, "a statement over rows and roll-ups, which are in two places"
+    return reader.kept if True in places else reader
 
 
 def cte_name(dataset: str) -> str:

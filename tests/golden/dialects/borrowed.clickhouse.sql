@@ -14,27 +14,15 @@ WITH dataset__orders AS (
 SELECT
   CAST(dateTrunc(
     'DAY',
-    toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    )
+    toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
   ) AS Nullable(DateTime64(6))) AS __period,
   COALESCE(CAST("plan" AS Nullable(String)), '(none)') AS __segment,
   COUNT(*) AS __value,
   COUNT(*) AS n
 FROM dataset__orders
 WHERE
-  toDateTime64(
-    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-    6,
-    'UTC'
-  ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-  AND toDateTime64(
-    toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-    6,
-    'UTC'
-  ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+  toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+  AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 GROUP BY
   1,
   2

@@ -4,27 +4,15 @@ WITH cte__base AS (
     "user_id" AS entity,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS period,
     "at" AS base_at
   FROM "events"
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -44,16 +32,8 @@ WITH cte__base AS (
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-26 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-26 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (

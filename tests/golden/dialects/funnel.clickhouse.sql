@@ -4,11 +4,7 @@ WITH cte__reached_1 AS (
     "user_id" AS entity,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS period,
     MIN("at") AS first_at,
     MIN("at") AS reached_at,
@@ -17,16 +13,8 @@ WITH cte__reached_1 AS (
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -50,16 +38,8 @@ WITH cte__reached_1 AS (
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (
@@ -151,16 +131,8 @@ WITH cte__reached_1 AS (
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (

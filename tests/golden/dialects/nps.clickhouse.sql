@@ -1,11 +1,7 @@
 SELECT
   CAST(dateTrunc(
     'DAY',
-    toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    )
+    toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
   ) AS Nullable(DateTime64(6))) AS __period,
   COALESCE(CAST(platform AS Nullable(String)), '(none)') AS __segment,
   COUNT(
@@ -137,16 +133,8 @@ SELECT
 FROM "answers"
 WHERE
   (
-    toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-    AND toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+    toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+    AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
   )
   AND NOT (
     (

@@ -2,24 +2,12 @@ WITH cte__active AS (
   SELECT DISTINCT
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS segment,
     user_id AS entity,
-    CAST(toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) AS Nullable(Date32)) AS day
+    CAST(toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') AS Nullable(Date32)) AS day
   FROM "events"
   WHERE
     (
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) >= CAST('2026-09-25 00:00:00' AS Nullable(DateTime64(6)))
-      AND toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-25 00:00:00' AS Nullable(DateTime64(6)))
+      AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

@@ -4,33 +4,17 @@ WITH cte__every AS (
     "user_id" AS entity,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS period,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS day,
     "at" AS at_1,
     CASE
       WHEN (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND kind = 'view'
       THEN 1
@@ -43,16 +27,8 @@ WITH cte__every AS (
   FROM "events"
   WHERE
     (
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-      AND toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+      AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-10 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (

@@ -4,40 +4,20 @@ WITH cte__reached_1 AS (
     "user_id" AS entity,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS period,
     MIN(
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS first_at,
     MIN(
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS reached_at,
     1 AS first_there
   FROM "signups"
   WHERE
     (
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
-      AND toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-10-01 00:00:00' AS Nullable(DateTime64(6)))
+      AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
     )
     AND NOT (
       (
@@ -137,26 +117,14 @@ WITH cte__reached_1 AS (
 ), cte__hits_3 AS (
   SELECT
     "user_id" AS entity,
-    toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) AS seen_at,
+    toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') AS seen_at,
     1 AS place
   FROM "events"
   WHERE
     (
       (
-        toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
-        AND toDateTime64(
-          toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-          6,
-          'UTC'
-        ) < CAST('2026-11-12 00:00:00' AS Nullable(DateTime64(6)))
+        toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-30 00:00:00' AS Nullable(DateTime64(6)))
+        AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-12 00:00:00' AS Nullable(DateTime64(6)))
       )
       AND NOT (
         (

@@ -4,24 +4,12 @@ WITH cte__chosen AS (
     COALESCE(CAST(platform AS Nullable(String)), '(none)') AS window_segment,
     CAST(dateTrunc(
       'DAY',
-      toDateTime64(
-        toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-        6,
-        'UTC'
-      )
+      toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC')
     ) AS Nullable(DateTime64(6))) AS row_day
   FROM "events"
   WHERE
-    toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime64(6)))
-    AND toDateTime64(
-      toString(toTimeZone(toDateTime64(toString("at"), 6, 'UTC'), 'Europe/Berlin')),
-      6,
-      'UTC'
-    ) < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
+    toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') >= CAST('2026-09-27 00:00:00' AS Nullable(DateTime64(6)))
+    AND toDateTime64(toString(toTimeZone(toDateTime64("at", 6, 'UTC'), 'Europe/Berlin')), 6, 'UTC') < CAST('2026-11-05 00:00:00' AS Nullable(DateTime64(6)))
 ), cte__spine AS (
   SELECT
     CAST(listed AS Nullable(DateTime64(6))) AS window_day

@@ -11,7 +11,7 @@ def zone(node: exp.Expr, dialect: str) -> exp.Expr:
     """AT TIME ZONE, twice: a naive time of one zone as the naive time of another."""
     if not isinstance(node, exp.AtTimeZone) or dialect == "postgres":
         return node
-    inner = node.this.unnest()
+    inner, instant = node.this.unnest(), node.this
     if isinstance(inner, exp.AtTimeZone):
         at, given, wanted = inner.this.unnest(), inner.args["zone"], node.args["zone"]
         if dialect in (*SPARKS, "snowflake"):
@@ -22,8 +22,7 @@ def zone(node: exp.Expr, dialect: str) -> exp.Expr:
         if dialect == "bigquery":
             instant = exp.Anonymous(this="TIMESTAMP", expressions=[at, given])
             return exp.Anonymous(this="DATETIME", expressions=[instant, wanted])
-        text = exp.Anonymous(this="toString", expressions=[at])
-        instant = exp.Anonymous(this="toDateTime64", expressions=[text, exp.Literal.number(6), given])
+        instant = _at(at if _is_utc(given) else exp.Anonymous(this="toString", expressions=[at]), given)
     else:
         at, wanted = inner, node.args["zone"]
         if dialect in SPARKS:
@@ -36,10 +35,20 @@ def zone(node: exp.Expr, dialect: str) -> exp.Expr:
         if dialect == "bigquery":
             return exp.Anonymous(this="DATETIME", expressions=[at, wanted])
         instant = at
+    # A naive time is one of UTC there (SESSION), so in that zone it is the instant; to go by its text costs much.
+    if _is_utc(wanted):
+        return _at(instant, wanted)
     moved = exp.Anonymous(this="toTimeZone", expressions=[instant, wanted])
-    text = exp.Anonymous(this="toString", expressions=[moved])
-    utc = exp.Literal.string("UTC")
-    return exp.Anonymous(this="toDateTime64", expressions=[text, exp.Literal.number(6), utc])
+    return _at(exp.Anonymous(this="toString", expressions=[moved]), exp.Literal.string("UTC"))
+
+
+def _at(time: exp.Expr, zone: exp.Expr) -> exp.Expr:
+    """ClickHouse's instant of a text that is a time of a zone, or of an instant."""
+    return exp.Anonymous(this="toDateTime64", expressions=[time, exp.Literal.number(6), zone])
+
+
+def _is_utc(zone: exp.Expr) -> bool:
+    return isinstance(zone, exp.Literal) and zone.this == "UTC"
 
 
 def wide_types(node: exp.Expr, dialect: str) -> exp.Expr:
@@ -47,7 +56,8 @@ def wide_types(node: exp.Expr, dialect: str) -> exp.Expr:
     if dialect != "clickhouse" or not isinstance(node, exp.DataType):
         return node
     kind = exp.DataType.Type
-    wide = {kind.TIMESTAMP: "DateTime64(6)", kind.DATETIME: "DateTime64(6)", kind.DATE: "Date32"}
+    naive = (kind.TIMESTAMP, kind.TIMESTAMPNTZ, kind.TIMESTAMP_S, kind.TIMESTAMP_MS, kind.TIMESTAMP_NS, kind.DATETIME)
+    wide = {**dict.fromkeys(naive, "DateTime64(6)"), kind.DATE: "Date32"}
     wide[kind.TIMESTAMPTZ] = "DateTime64(6, 'UTC')"
     if node.this in wide:
         return exp.DataType.build(f"Nullable({wide[node.this]})", dialect="clickhouse")
