@@ -26,6 +26,8 @@ SeriesKey = tuple[str, str, str]  # KPI, grain, dimension
 Columns = Mapping[str, str]
 # Of launches; by what rules of alerts were judged; by what launches and snapshots left nothing to do; of weeks.
 COMPANIONS = ("impacts", "judged", "settled", "weeks")
+# Among the texts of a generation: that its values are of rows which an engine by URL has, and what these look like.
+OF_AN_ENGINE = "engine:shapes"
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for

@@ -36,8 +36,11 @@ def open_warehouse(
     """
     from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 
-    local = DuckWarehouse(data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from)
-    if url in EMBEDDED:
+    here = url in EMBEDDED
+    local = DuckWarehouse(
+        data, memory_limit=memory_limit, threads=threads, limits=limits, shared_from=shared_from, computes=here
+    )
+    if here:
         return local
     if terms is None:
         raise SettingsError("this needs a project whose rows are on this machine, and `warehouse` names an engine")

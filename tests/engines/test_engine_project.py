@@ -332,3 +332,14 @@ def test_rows_that_come_back_to_duckdb_are_counted_anew(shop: Shop, synced: Proj
     key = ("sales", "day", "")
     before, after = (stored(one)[key].frame["value"] for one in (shop.built.open(), back))
     pd.testing.assert_series_equal(before * 2, after)
+
+    # They stay here while an engine is asked, and are no news when they are counted again.
+    (synced.folder / "sources.yml").rename(synced.folder / "sources.later")
+    away = moved(back, "warehouse: duckdb", f"warehouse: '{shop.url}'")
+    assert finished(sync(away, now=NOW)).published
+    pd.testing.assert_series_equal(before, stored(away)[key].frame["value"])
+    (synced.folder / "sources.later").rename(synced.folder / "sources.yml")
+    home = moved(away, f"warehouse: '{shop.url}'", "warehouse: duckdb")
+    assert finished(sync(home, now=NOW)).published
+    pd.testing.assert_series_equal(after, stored(home)[key].frame["value"])
+    assert not finished(sync(home, now=NOW)).published

@@ -19,7 +19,16 @@ from connectors.cage.cage import Cage, Held
 from connectors.errors import LoadError
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
 from connectors.texts.reading import TextReading
-from connectors.warehouse.contract import Columns, DatasetState, Failure, Generation, Loaded, SeriesKey, StoredSeries
+from connectors.warehouse.contract import (
+    OF_AN_ENGINE,
+    Columns,
+    DatasetState,
+    Failure,
+    Generation,
+    Loaded,
+    SeriesKey,
+    StoredSeries,
+)
 from connectors.warehouse.duckdb import rollups, shared
 from connectors.warehouse.duckdb.computing import Computing, Opening
 from connectors.warehouse.duckdb.generations import Generations
@@ -304,6 +313,14 @@ class DuckStaging(DuckLoading):
         if sql not in self._described:
             self._described[sql] = self._computing.described(sql)
         return self._described[sql]
+
+    def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
+        """Dataset states of a generation; none where the one before was of an engine's rows."""
+        return {} if self.due else super().dataset_states(sequence)
+
+    def compute_own(self) -> None:
+        """Say that its own rows are what is computed: what was stored of an engine's says nothing of them."""
+        self.due = OF_AN_ENGINE in self.published_files()
 
     def export(self, sql: str, path: Path) -> int:
         """Write the rows of one SELECT as a Parquet file, before it is settled. Raises WarehouseError, DiskFull."""

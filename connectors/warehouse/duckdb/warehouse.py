@@ -28,12 +28,14 @@ class DuckWarehouse:
     """The Warehouse that is embedded. data: the project's data folder; memory_limit, threads: of one process.
 
     limits: of what computes SQL of definitions. shared_from: bytes of a generation from which large tables lie in
-    files that generations share.
+    files that generations share. computes: whether its own rows are what is computed, and not an engine's.
     """
 
-    def __init__(self, data: Path, *, memory_limit: str, threads: int, limits: Limits, shared_from: int) -> None:
+    def __init__(
+        self, data: Path, *, memory_limit: str, threads: int, limits: Limits, shared_from: int, computes: bool = True
+    ) -> None:
         self._data, self._memory_limit, self._threads, self._limits = data, memory_limit, threads, limits
-        self._shared_from = shared_from
+        self._shared_from, self._computes = shared_from, computes
         self._generations = Generations(data)
         self._recovery = Recovery(self._generations, self._reader)
 
@@ -77,6 +79,8 @@ class DuckWarehouse:
                 cage=cage(self._limits),
                 shared_from=self._shared_from,
             )
+            if self._computes:
+                staging.compute_own()
             try:
                 with full_disk_told():
                     yield staging

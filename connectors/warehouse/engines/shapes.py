@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from connectors.warehouse.contract import Columns
+from connectors.warehouse.contract import OF_AN_ENGINE, Columns
 
-KEPT = "engine:shapes"  # its name among the texts of a generation, beside kpi:… and dataset:…
+KEPT = OF_AN_ENGINE  # its name among the texts of a generation, beside kpi:… and dataset:…
 SECRETS = re.compile(r"(?<=://)[^/@]*@|\b(?:token|password|user|username)=[^;&]*")
 
 
