@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.errors import EngineFailed
 from connectors.warehouse.lake import days
 from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult, sync
@@ -20,9 +21,10 @@ from metrics.engine.explain import Explained
 from metrics.engine.query import Filter, Query
 from tests.conftest import NOW, Builder, finished
 from tests.engines import worlds
-from tests.engines.projects import same_values, stored
+from tests.engines.projects import interrupted, same_values, stored, told
 from tests.engines.servers import needed, sail
-from tests.lake.lakes import CHDB
+from tests.engines.test_engine_lost import Sail
+from tests.lake.lakes import CHDB, LakeShop, kept, of_days, rows_in
 from tests.sampling import cases
 
 # Of each type, and of each way in which days touch others: windows, joins, people that are followed, other clocks.
@@ -159,3 +161,35 @@ def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_pa
     worlds.same(known, answer(asked, catalogue, reader, from_facts=True), asked)
     assert reader.dialect != "duckdb"
     reader.close()
+    reader = both.lake.warehouse.reader()
+    (both.lake.folder / "lake" / kept(reader).tables["events"].files[0].name).unlink()
+    with pytest.raises(EngineFailed, match=r"exist|the engine sees"):  # and never an answer from the rest
+        answer(asked, catalogue, reader, from_facts=True)
+    reader.close()
+    assert finished(sync(both.lake, now=both.now)).published
+    worlds.same(answer(asked, catalogue, built.open().reader()), answer(asked, catalogue, both.lake.reader()), asked)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sail]:
+    needed("sail")
+    server = Sail(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_an_engine_that_is_killed_in_the_middle_leaves_nothing_behind(server: Sail, tmp_path: Path) -> None:
+    shop = LakeShop(tmp_path / "shop", url=server.url.partition("/;")[0])
+    shop.built.write("datasets", "events", "name: events\nsource: events\ntime_dimension: at\n")
+    shop.built.write("datasets", "nights", "name: nights\nsql: SELECT * FROM events WHERE id > 0\ntime_dimension: at\n")
+    shop.built.kpi("buys", "dataset: events\nagg: median\nexpr: amount")
+    shop.built.kpi("sales", "dataset: nights\nagg: median\nexpr: amount")
+    assert shop.sync(of_days(1, 2)).published
+    live, found = shop.open().warehouse.live(), shop.found()
+    shop.write(of_days(1, 2, 3))
+    assert "the engine does not answer" in told(interrupted(shop.open(), "buys", server.kill))
+    assert shop.open().warehouse.live() == live and shop.found() == found
+    server.start()
+    assert shop.sync().published and rows_in(shop.manifest()) == of_days(1, 2, 3)
+    assert len(shop.open().reader().stored_values("sales", "day", "", 2).frame) >= 3  # type: ignore[union-attr]

@@ -18,7 +18,10 @@ from connectors.errors import FolderError, SettingsError
 from connectors.warehouse.lake import days
 from connectors.warehouse.lake.folder import OWNER, LakeFolder
 from connectors.warehouse.lake.manifest import LakeFile
+from jobs.operations.backup import backup, restore
 from jobs.project.project import open_project
+from jobs.sync import sync
+from tests.conftest import NOW, finished
 from tests.lake.lakes import CHDB, LakeShop, Rows, kept, of_days, rows_in
 from tests.sampling import SEED, cases
 
@@ -178,6 +181,30 @@ def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
     other.sync(of_days(7))
     with pytest.raises(FolderError, match="another project's"):
         shop.sync(of_days(1, 2))
+
+
+def test_a_restored_copy_gets_a_lake_of_its_own(shop: LakeShop, tmp_path: Path) -> None:
+    shop.sync(of_days(1, 2))
+    found = shop.found()
+    backup(shop.open(), tmp_path / "kept.zip", now=NOW)
+    restore(tmp_path / "kept.zip", tmp_path / "copy")
+    shutil.copytree(shop.built.folder / "files", tmp_path / "copy" / "files")
+    with pytest.raises(FolderError, match="another project's"):
+        finished(sync(open_project(tmp_path / "copy"), now=NOW))
+    assert shop.found() == found
+    settings = tmp_path / "copy" / "settings.yml"
+    settings.write_text(settings.read_text().replace(str(shop.lake), str(tmp_path / "second")))
+    assert finished(sync(open_project(tmp_path / "copy"), now=NOW)).published
+    lake = kept(open_project(tmp_path / "copy").warehouse.reader())
+    assert rows_in(lake) == of_days(1, 2) and lake.root == str(tmp_path / "second")
+
+
+def test_a_project_that_moved_keeps_its_lake(shop: LakeShop, tmp_path: Path) -> None:
+    lake = tmp_path / "shared"
+    shop = LakeShop(tmp_path / "first", lake=lake)
+    shop.sync(of_days(1))
+    shop.built.folder.rename(tmp_path / "moved")
+    assert not finished(sync(open_project(tmp_path / "moved"), now=NOW)).failed
 
 
 def test_a_first_sync_that_died_is_no_other_project(shop: LakeShop, monkeypatch: pytest.MonkeyPatch) -> None:

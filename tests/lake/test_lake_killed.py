@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.warehouse.duckdb.warehouse import DuckWarehouse
 from connectors.warehouse.lake import days, manifest
-from connectors.warehouse.open import open_warehouse
+from connectors.warehouse.lake.warehouse import LakeWarehouse
 from tests.conftest import ROOT, known
 from tests.engines.servers import needed
 from tests.lake.lakes import LakeShop, Rows, of_days, rows_in
@@ -109,11 +108,9 @@ class Days:
 
     def named(self, generation: Path) -> frozenset[str]:
         """Files of one generation that is kept."""
-        opened = self.shop.open()
-        s = opened.settings
-        local = open_warehouse("", opened.data, memory_limit=s.memory_limit, threads=s.threads)
-        assert isinstance(local, DuckWarehouse)
-        return manifest.read(known(local.kept_texts(manifest.KEPT)[generation.stem])).names()
+        warehouse = self.shop.open().warehouse
+        assert isinstance(warehouse, LakeWarehouse)
+        return manifest.read(known(warehouse._here.kept_texts(manifest.KEPT)[generation.stem])).names()
 
 
 @pytest.mark.parametrize("place", PLACES)

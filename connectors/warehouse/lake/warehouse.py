@@ -38,7 +38,7 @@ class LakeWarehouse(EngineWarehouse):
     def __init__(self, url: str, local: LocalWarehouse, terms: Terms, *, lake: Path, data: Path) -> None:
         """Raises SettingsError for a URL of no engine."""
         super().__init__(url, local, terms)
-        self._here, self._folder, self._identity = local, LakeFolder(lake), data / IDENTITY
+        self._here, self._folder, self._data = local, LakeFolder(lake), data
 
     def reader(self) -> Reader:
         """A reader of the live generation. One that no lake has yet is read here, where its rows are. Raises NoData."""
@@ -59,7 +59,7 @@ class LakeWarehouse(EngineWarehouse):
         with self._here.staging(now, anew=anew) as local:
             before = manifest.kept(local.published_files())
             project = before.project if before else self._own_identity()
-            self._folder.claim(project, used=before is not None and before.root == str(self._folder.root))
+            self._folder.claim(project, self._data, used=before is not None and before.root == str(self._folder.root))
             self._collect()
             writing = Writing(self._folder, local, self._terms.times(), days.LEAST_ROWS)
             staging = LakeStaging(
@@ -75,11 +75,12 @@ class LakeWarehouse(EngineWarehouse):
 
     def _own_identity(self) -> str:
         """What this project is called before any generation of it is in a lake; kept, for a sync may die."""
-        if not self._identity.exists() or not self._identity.read_text():
-            self._identity.write_text(uuid.uuid4().hex)
-            with self._identity.open() as file:
-                os.fsync(file.fileno())
-        return self._identity.read_text()
+        kept = self._data / IDENTITY
+        if not kept.exists():
+            fresh = kept.with_name(f".{IDENTITY}")
+            fresh.write_text(uuid.uuid4().hex)
+            os.replace(fresh, kept)
+        return kept.read_text()
 
     def _collect(self) -> None:
         """Remove files of syncs that died, and of generations that are gone. Under the lock of the sync.
