@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from connectors.errors import EngineFailed
+from connectors.warehouse.engines.reader import EngineReader
 from connectors.warehouse.lake import days
 from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult, sync
@@ -21,9 +22,10 @@ from metrics.engine.explain import Explained
 from metrics.engine.query import Filter, Query
 from tests.conftest import NOW, Builder, finished
 from tests.engines import worlds
-from tests.engines.projects import interrupted, same_values, stored, told
+from tests.engines.projects import interrupted, made_shop, same_values, stored, tables_by_url, told
 from tests.engines.servers import needed, sail
 from tests.engines.test_engine_lost import Sail
+from tests.engines.worlds import arrow_tables
 from tests.lake.lakes import CHDB, LakeShop, kept, of_days, rows_in
 from tests.sampling import cases
 
@@ -168,6 +170,25 @@ def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_pa
     reader.close()
     assert finished(sync(both.lake, now=both.now)).published
     worlds.same(answer(asked, catalogue, built.open().reader()), answer(asked, catalogue, both.lake.reader()), asked)
+
+
+def test_values_of_an_engine_s_own_tables_are_not_handed_on(tmp_path: Path) -> None:
+    """Rows that were loaded before are here as they were, and are not those of the engine's tables."""
+    built = made_shop(tmp_path / "shop")
+    known, tables = stored(built.open()), arrow_tables(built.open().reader())
+    sources = (built.folder / "sources.yml").read_text()
+    few = {name: table.slice(0, table.num_rows // 2) for name, table in tables.items()}
+    with tables_by_url("chdb", few, tmp_path, lambda: "", "owned") as url:
+        built.settings(f"warehouse: '{url}'\n")
+        (built.folder / "sources.yml").unlink()
+        assert built.sync().published and len(stored(built.open())) == len(known)
+        with pytest.raises(AssertionError):
+            same_values(known, stored(built.open()))
+        (built.folder / "sources.yml").write_text(sources)
+        built.settings(f"warehouse: '{url}'\nlake: {tmp_path}/lake\n")
+        assert isinstance(built.open().warehouse.reader(), EngineReader)  # what is live is of those tables
+        assert built.sync().published
+        same_values(known, stored(built.open()))
 
 
 @pytest.fixture

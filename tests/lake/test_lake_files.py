@@ -170,6 +170,17 @@ def test_another_lake_is_written_in_whole(shop: LakeShop, tmp_path: Path) -> Non
     assert rows_in(shop.manifest()) == of_days(1, 2) and shop.manifest().root == str(shop.lake)
 
 
+def test_a_project_of_duckdb_answers_from_here_until_the_next_sync(shop: LakeShop) -> None:
+    settings = (shop.built.folder / "settings.yml").read_text()
+    shop.built.settings("timezone: UTC\n")
+    shop.sync(of_days(1, 2))
+    shop.built.settings(settings)
+    reader = shop.open().reader()
+    assert reader.dialect == "duckdb" and int(reader.frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 8
+    assert shop.sync().published and shop.open().reader().dialect == "clickhouse"
+    assert rows_in(shop.manifest()) == of_days(1, 2)
+
+
 def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
     shop.sync(of_days(1))
     other = LakeShop(tmp_path / "second", lake=shop.lake)

@@ -41,14 +41,15 @@ class LakeWarehouse(EngineWarehouse):
         self._here, self._folder, self._data = local, LakeFolder(lake), data
 
     def reader(self) -> Reader:
-        """A reader of the live generation. One that no lake has yet is read here, where its rows are. Raises NoData."""
+        """A reader of the live generation. One that no lake has yet is read where its rows are. Raises NoData."""
         local = self._local.reader()
         texts = local.published_files()
-        found = manifest.kept(texts)
-        if found is None and shapes.KEPT not in texts:
-            return local
-        files = found.files() if found else {}
-        return LakeReader(GuardedEngine(self._engine(PAGES, files), self._terms.guard), local)
+        if (found := manifest.kept(texts)) is not None:
+            return LakeReader(GuardedEngine(self._engine(PAGES, found.files()), self._terms.guard), local)
+        if shapes.KEPT in texts:  # computed from tables of the engine's own
+            local.close()
+            return super().reader()
+        return local
 
     @contextmanager
     def staging(self, now: datetime, *, anew: bool = False) -> Iterator[Staging]:
