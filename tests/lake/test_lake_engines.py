@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
@@ -26,7 +25,7 @@ from tests.engines.projects import interrupted, made_shop, same_values, stored, 
 from tests.engines.servers import needed, sail
 from tests.engines.test_engine_lost import Sail
 from tests.engines.worlds import arrow_tables
-from tests.lake.lakes import CHDB, LakeShop, kept, of_days, rows_in
+from tests.lake.lakes import CHDB, LakeShop, beside, kept, of_days, rows_in
 from tests.sampling import cases
 
 # Of each type, and of each way in which days touch others: windows, joins, people that are followed, other clocks.
@@ -42,17 +41,6 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     needed(request.param)
     with nullcontext(CHDB) if request.param == "chdb" else sail(tmp_path_factory.mktemp("sail"), "local") as one:
         yield one
-
-
-def beside(folder: Path, target: Path, url: str) -> Project:
-    """The same project in a new folder, its rows in a lake; both pull the same files."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("data", "files"))
-    if (folder / "files").exists():
-        (target / "files").symlink_to(folder / "files")
-    settings = target / "settings.yml"
-    text = settings.read_text() if settings.exists() else ""
-    settings.write_text(f"{text}\nwarehouse: '{url}'\nlake: {target}/lake\n")
-    return open_project(target)
 
 
 class Both:
