@@ -14,6 +14,7 @@ import pytest
 from connectors.errors import EngineFailed
 from connectors.warehouse.engines.reader import EngineReader
 from connectors.warehouse.lake import days
+from jobs.alerts.data_alerts import data_alerts
 from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult, sync
 from metrics.engine.answer import answer
@@ -179,6 +180,11 @@ def test_values_of_an_engine_s_own_tables_are_not_handed_on(tmp_path: Path) -> N
         same_values(known, stored(built.open()))
 
 
+def late(shop: LakeShop) -> list[tuple[str, str]]:
+    """Sources of which operators are told."""
+    return list(data_alerts(shop.open().context(shop.now)).firing)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Sail]:
     needed("sail")
@@ -199,6 +205,8 @@ def test_an_engine_that_is_killed_in_the_middle_leaves_nothing_behind(server: Sa
     shop.write(of_days(1, 2, 3))
     assert "the engine does not answer" in told(interrupted(shop.open(), "buys", server.kill))
     assert shop.open().warehouse.live() == live and shop.found() == found
+    assert late(shop) == [("source:warehouse", "warehouse")]
     server.start()
     assert shop.sync().published and rows_in(shop.manifest()) == of_days(1, 2, 3)
     assert len(shop.open().reader().stored_values("sales", "day", "", 2).frame) >= 3  # type: ignore[union-attr]
+    assert late(shop) == []

@@ -59,7 +59,7 @@ class LakeWarehouse(EngineWarehouse):
         """
         with self._here.staging(now, anew=anew) as local:
             before = manifest.kept(local.published_files())
-            project = before.project if before else self._own_identity()
+            project = self._named(before.project if before else uuid.uuid4().hex, known=before is not None)
             self._folder.claim(project, self._data, used=before is not None and before.root == str(self._folder.root))
             self._collect()
             writing = Writing(self._folder, local, self._terms.times(), days.LEAST_ROWS)
@@ -74,14 +74,19 @@ class LakeWarehouse(EngineWarehouse):
             finally:
                 staging.close()
 
-    def _own_identity(self) -> str:
-        """What this project is called before any generation of it is in a lake; kept, for a sync may die."""
+    def _named(self, project: str, *, known: bool) -> str:
+        """What this project is called in lakes: as its generations say (known), else as was kept before the first one.
+
+        It is kept outside of them, too: a first sync may die, and `--anew` begins without any.
+        """
         kept = self._data / IDENTITY
-        if not kept.exists():
+        if kept.exists() and not known:
+            return kept.read_text()
+        if not kept.exists() or kept.read_text() != project:
             fresh = kept.with_name(f".{IDENTITY}")
-            fresh.write_text(uuid.uuid4().hex)
+            fresh.write_text(project)
             os.replace(fresh, kept)
-        return kept.read_text()
+        return project
 
     def _collect(self) -> None:
         """Remove files of syncs that died, and of generations that are gone. Under the lock of the sync.
