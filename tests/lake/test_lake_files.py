@@ -19,6 +19,7 @@ from connectors.warehouse.lake import days
 from connectors.warehouse.lake.folder import OWNER, LakeFolder
 from connectors.warehouse.lake.manifest import LakeFile
 from jobs.operations.backup import backup, restore
+from jobs.operations.doctor import doctor
 from jobs.project.project import open_project
 from jobs.sync import sync
 from tests.conftest import NOW, finished
@@ -235,6 +236,14 @@ def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(shop: LakeSho
     with pytest.raises(FolderError, match="the lake is not there"):
         shop.sync(of_days(1, 2))
     assert not shop.lake.exists()
+    assert seen_by_doctor(shop) == "failed"
+    shop.lake.with_name("away").rename(shop.lake)
+    assert seen_by_doctor(shop) == "ok" and shop.sync().published
+
+
+def seen_by_doctor(shop: LakeShop) -> str:
+    """The state of the lake."""
+    return next(row["state"] for row in doctor(shop.open(), now=shop.now) if row["check"] == "lake")
 
 
 @pytest.mark.parametrize("how", ["full", "occupied"])
