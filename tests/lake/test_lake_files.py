@@ -56,6 +56,8 @@ def changed(rows: Rows, choose: random.Random) -> Rows:
 @pytest.mark.parametrize("case", range(cases(fast=1, slow=12, full=80)))
 def test_files_are_the_rows_whatever_happened_to_them(shop: LakeShop, case: int) -> None:
     choose, rows = random.Random(SEED + case), of_days(1, 2, 5)
+    if case % 2:  # the table is a view over files that generations share
+        shop.built.settings((shop.built.folder / "settings.yml").read_text() + "share_from: 1KB\n")
     for _ in range(5):
         assert not shop.sync(rows).problems
         before = shop.manifest()
@@ -311,6 +313,15 @@ def test_a_table_without_times_is_one_file(shop: LakeShop) -> None:
     pq.write_table(pa.table({"plan": ["pro", "free", "new"]}), shop.built.folder / "files" / "plans.parquet")
     shop.sync()
     assert [file.rows for file in shop.manifest().tables["plans"].files] == [3]
+
+
+def test_a_table_of_any_name_lies_within_the_lake(shop: LakeShop) -> None:
+    name = "../{up, or}*out"
+    shop.built.source(f"- {{name: odd, type: files, table: '{name}', path: files/odd.parquet}}")
+    pq.write_table(pa.table({"plan": ["pro", "free"]}), shop.built.folder / "files" / "odd.parquet")
+    assert not shop.sync(of_days(1)).failed
+    (file,) = shop.manifest().tables[name].files
+    assert file.name in shop.found() and set(file.name).isdisjoint("{}*,") and ".." not in file.name
 
 
 @pytest.mark.parametrize(
