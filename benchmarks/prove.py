@@ -29,7 +29,10 @@ from connectors.clock import utc_now  # noqa: E402
 PROOFS = ROOT / "docs" / "proofs"
 # What the tests of each area are. A folder of tests belongs to one (tests/house/test_prove.py).
 AREAS: dict[str, tuple[str, ...]] = {
-    "engine": ("tests/engine", "tests/engines", "tests/lake", "tests/kpi_views", "tests/transforms", "tests/benchmarks"),
+    "engine": (
+        *("tests/engine", "tests/engines", "tests/lake", "tests/kpi_views", "tests/transforms"),
+        "tests/benchmarks",
+    ),
     "alerts": ("tests/alerts", "tests/jobs/test_evaluate_alerts.py", "tests/jobs/test_deliver.py"),
     "launches": ("tests/launches",),
     "snapshots": ("tests/snapshots",),
