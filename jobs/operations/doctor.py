@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import re
 import sys
 import uuid
@@ -42,6 +43,7 @@ def doctor(project: Project, *, deep: bool = False, repair: bool = False, now: d
         ("disk", _disk),
         ("clock", _clock),
         *([("warehouse", _engine)] if project.settings.engine else []),
+        *([("lake", _lake)] if project.settings.lake else []),
         ("definitions", _definitions),
         ("generation", _generation),
         ("state store", _state),
@@ -180,6 +182,15 @@ def _engine(project: Project, _now: datetime) -> Told:
         count = len(engine.tables())
     detail = f"the engine answers, {counted(count, 'table')}"
     return (OK, detail, "") if count else (FAILED, detail, "Which database or schema does `warehouse` name?")
+
+
+def _lake(project: Project, _now: datetime) -> Told:
+    """Whether a sync can write its files; whether the engine sees them is told by what is asked of it."""
+    folder = project.folder / project.settings.lake
+    if os.access(folder if folder.exists() or project.has_data() else folder.parent, os.W_OK):
+        return OK, f"{folder} can be written", ""
+    todo = "Is its disk mounted, and may this user write to it? Finished values are shown all the same; no sync can."
+    return FAILED, f"{folder} is not there, or cannot be written", todo
 
 
 def _clock(project: Project, now: datetime) -> Told:

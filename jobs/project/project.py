@@ -74,11 +74,15 @@ class Project:
         return SourcesFile(self.folder, self.data, self.shown_as, elsewhere=self.settings.reads_tables)
 
     def table_sources(self, catalogue: Catalogue) -> Mapping[str, str]:
-        """Table → the source that feeds it; of an engine's tables, and of SELECTs over them (an empty text), ENGINE."""
-        if self.settings.reads_tables:
+        """Table → the source that feeds it; of an engine's tables, and of SELECTs over them (an empty text), ENGINE.
+
+        So it is of a lake's tables whose engine was lost by the last sync: what sources brought then is not there.
+        """
+        if self.settings.engine:
             from jobs.project.engine import ENGINE
 
-            return {dataset.source: ENGINE for dataset in catalogue.datasets.values()}
+            if self.settings.reads_tables or ENGINE in self.sync_log.runs():
+                return {dataset.source: ENGINE for dataset in catalogue.datasets.values()}
         return self.sources.by_table()
 
     @cached_property

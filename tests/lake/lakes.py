@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from connectors.warehouse.contract import Reader
 from connectors.warehouse.lake import days, manifest
 from connectors.warehouse.lake.manifest import Manifest
-from jobs.project.project import Project
+from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, known
 
@@ -94,3 +95,14 @@ def rows_in(lake: Manifest, table: str = "events") -> Rows:
     runs = sorted(run for file in lake.tables[table].files if (run := days.span(file)))
     assert all(left[1] < right[0] for left, right in pairwise(runs)), "files overlap"
     return found
+
+
+def beside(folder: Path, target: Path, url: str) -> Project:
+    """The same project in a new folder, its rows in a lake; both pull the same files."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("data", "files"))
+    if (folder / "files").exists():
+        (target / "files").symlink_to(folder / "files")
+    settings = target / "settings.yml"
+    text = settings.read_text() if settings.exists() else ""
+    settings.write_text(f"{text}\nwarehouse: '{url}'\nlake: {target}/lake\n")
+    return open_project(target)

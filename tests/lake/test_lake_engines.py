@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
@@ -12,7 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.errors import EngineFailed
+from connectors.warehouse.engines.reader import EngineReader
 from connectors.warehouse.lake import days
+from jobs.alerts.data_alerts import data_alerts
 from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult, sync
 from metrics.engine.answer import answer
@@ -20,9 +22,11 @@ from metrics.engine.explain import Explained
 from metrics.engine.query import Filter, Query
 from tests.conftest import NOW, Builder, finished
 from tests.engines import worlds
-from tests.engines.projects import same_values, stored
+from tests.engines.projects import interrupted, made_shop, same_values, stored, tables_by_url, told
 from tests.engines.servers import needed, sail
-from tests.lake.lakes import CHDB
+from tests.engines.test_engine_lost import Sail
+from tests.engines.worlds import arrow_tables
+from tests.lake.lakes import CHDB, LakeShop, beside, kept, of_days, rows_in
 from tests.sampling import cases
 
 # Of each type, and of each way in which days touch others: windows, joins, people that are followed, other clocks.
@@ -38,17 +42,6 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     needed(request.param)
     with nullcontext(CHDB) if request.param == "chdb" else sail(tmp_path_factory.mktemp("sail"), "local") as one:
         yield one
-
-
-def beside(folder: Path, target: Path, url: str) -> Project:
-    """The same project in a new folder, its rows in a lake; both pull the same files."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("data", "files"))
-    if (folder / "files").exists():
-        (target / "files").symlink_to(folder / "files")
-    settings = target / "settings.yml"
-    text = settings.read_text() if settings.exists() else ""
-    settings.write_text(f"{text}\nwarehouse: '{url}'\nlake: {target}/lake\n")
-    return open_project(target)
 
 
 class Both:
@@ -84,6 +77,15 @@ class Both:
         return theirs
 
 
+def made(folder: Path) -> Builder:
+    """The suite's project with fewer KPIs."""
+    built = worlds.made(folder / "project")
+    for path in (built.folder / "kpis").glob("*.yml"):
+        if path.stem not in KPIS:
+            path.unlink()
+    return built
+
+
 def touched(told: Explained) -> dict[str, object]:
     return {one["kpi"]: one["touched"] for one in told.as_dict()["kpis"]}
 
@@ -94,10 +96,7 @@ def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
 ) -> None:
     """First sync, nothing new, a new day, late rows, changed rows, rows that go, a column, what is joined, all anew."""
     monkeypatch.setattr(days, "LEAST_ROWS", least)
-    built = worlds.made(tmp_path / "project")
-    for path in (built.folder / "kpis").glob("*.yml"):
-        if path.stem not in KPIS:
-            path.unlink()
+    built = made(tmp_path)
     both = Both(built, beside(built.folder, tmp_path / "lake", url))
     events, people = both.frames["events"], pd.read_parquet(built.folder / "files" / "people.parquet")
     rng, end = np.random.default_rng(3), events["at"].max().normalize()
@@ -125,6 +124,11 @@ def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
     both.same(full=True)
 
 
+def test_kpis_of_every_type_are_what_they_are_on_duckdb(url: str, tmp_path: Path) -> None:
+    built = worlds.made(tmp_path / "project")
+    Both(built, beside(built.folder, tmp_path / "lake", url)).same()
+
+
 def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path: Path) -> None:
     lake = beside(demo_folder, tmp_path / "lake", url)
     lake.data.mkdir()
@@ -135,7 +139,7 @@ def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path:
 
 
 def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_path: Path) -> None:
-    built = worlds.made(tmp_path / "project")
+    built = made(tmp_path)
     both = Both(built, beside(built.folder, tmp_path / "lake", url))
     both.same()
     reader = both.lake.warehouse.reader()
@@ -148,3 +152,61 @@ def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_pa
     worlds.same(known, answer(asked, catalogue, reader, from_facts=True), asked)
     assert reader.dialect != "duckdb"
     reader.close()
+    reader = both.lake.warehouse.reader()
+    (both.lake.folder / "lake" / kept(reader).tables["events"].files[0].name).unlink()
+    with pytest.raises(EngineFailed, match=r"exist|the engine sees"):  # and never an answer from the rest
+        answer(asked, catalogue, reader, from_facts=True)
+    reader.close()
+    assert finished(sync(both.lake, now=both.now)).published
+    worlds.same(answer(asked, catalogue, built.open().reader()), answer(asked, catalogue, both.lake.reader()), asked)
+
+
+def test_values_of_an_engine_s_own_tables_are_not_handed_on(tmp_path: Path) -> None:
+    """Rows that were loaded before are here as they were, and are not those of the engine's tables."""
+    built = made_shop(tmp_path / "shop")
+    known, tables = stored(built.open()), arrow_tables(built.open().reader())
+    sources = (built.folder / "sources.yml").read_text()
+    few = {name: table.slice(0, table.num_rows // 2) for name, table in tables.items()}
+    with tables_by_url("chdb", few, tmp_path, lambda: "", "owned") as url:
+        built.settings(f"warehouse: '{url}'\n")
+        (built.folder / "sources.yml").unlink()
+        assert built.sync().published and len(stored(built.open())) == len(known)
+        with pytest.raises(AssertionError):
+            same_values(known, stored(built.open()))
+        (built.folder / "sources.yml").write_text(sources)
+        built.settings(f"warehouse: '{url}'\nlake: {tmp_path}/lake\n")
+        assert isinstance(built.open().warehouse.reader(), EngineReader)  # what is live is of those tables
+        assert built.sync().published
+        same_values(known, stored(built.open()))
+
+
+def late(shop: LakeShop) -> list[tuple[str, str]]:
+    """Sources of which operators are told."""
+    return list(data_alerts(shop.open().context(shop.now)).firing)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sail]:
+    needed("sail")
+    server = Sail(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_an_engine_that_is_killed_in_the_middle_leaves_nothing_behind(server: Sail, tmp_path: Path) -> None:
+    shop = LakeShop(tmp_path / "shop", url=server.url.partition("/;")[0])
+    shop.built.write("datasets", "events", "name: events\nsource: events\ntime_dimension: at\n")
+    shop.built.write("datasets", "nights", "name: nights\nsql: SELECT * FROM events WHERE id > 0\ntime_dimension: at\n")
+    shop.built.kpi("buys", "dataset: events\nagg: median\nexpr: amount")
+    shop.built.kpi("sales", "dataset: nights\nagg: median\nexpr: amount")
+    assert shop.sync(of_days(1, 2)).published
+    live, found = shop.open().warehouse.live(), shop.found()
+    shop.write(of_days(1, 2, 3))
+    assert "the engine does not answer" in told(interrupted(shop.open(), "buys", server.kill))
+    assert shop.open().warehouse.live() == live and shop.found() == found
+    assert late(shop) == [("source:warehouse", "warehouse")]
+    server.start()
+    assert shop.sync().published and rows_in(shop.manifest()) == of_days(1, 2, 3)
+    assert len(shop.open().reader().stored_values("sales", "day", "", 2).frame) >= 3  # type: ignore[union-attr]
+    assert late(shop) == []

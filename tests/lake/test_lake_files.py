@@ -18,7 +18,11 @@ from connectors.errors import FolderError, SettingsError
 from connectors.warehouse.lake import days
 from connectors.warehouse.lake.folder import OWNER, LakeFolder
 from connectors.warehouse.lake.manifest import LakeFile
+from jobs.operations.backup import backup, restore
+from jobs.operations.doctor import doctor
 from jobs.project.project import open_project
+from jobs.sync import sync
+from tests.conftest import NOW, finished
 from tests.lake.lakes import CHDB, LakeShop, Rows, kept, of_days, rows_in
 from tests.sampling import SEED, cases
 
@@ -52,6 +56,8 @@ def changed(rows: Rows, choose: random.Random) -> Rows:
 @pytest.mark.parametrize("case", range(cases(fast=1, slow=12, full=80)))
 def test_files_are_the_rows_whatever_happened_to_them(shop: LakeShop, case: int) -> None:
     choose, rows = random.Random(SEED + case), of_days(1, 2, 5)
+    if case % 2:  # the table is a view over files that generations share
+        shop.built.settings((shop.built.folder / "settings.yml").read_text() + "share_from: 1KB\n")
     for _ in range(5):
         assert not shop.sync(rows).problems
         before = shop.manifest()
@@ -167,6 +173,17 @@ def test_another_lake_is_written_in_whole(shop: LakeShop, tmp_path: Path) -> Non
     assert rows_in(shop.manifest()) == of_days(1, 2) and shop.manifest().root == str(shop.lake)
 
 
+def test_a_project_of_duckdb_answers_from_here_until_the_next_sync(shop: LakeShop) -> None:
+    settings = (shop.built.folder / "settings.yml").read_text()
+    shop.built.settings("timezone: UTC\n")
+    shop.sync(of_days(1, 2))
+    shop.built.settings(settings)
+    reader = shop.open().reader()
+    assert reader.dialect == "duckdb" and int(reader.frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 8
+    assert shop.sync().published and shop.open().reader().dialect == "clickhouse"
+    assert rows_in(shop.manifest()) == of_days(1, 2)
+
+
 def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
     shop.sync(of_days(1))
     other = LakeShop(tmp_path / "second", lake=shop.lake)
@@ -178,6 +195,30 @@ def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
     other.sync(of_days(7))
     with pytest.raises(FolderError, match="another project's"):
         shop.sync(of_days(1, 2))
+
+
+def test_a_restored_copy_gets_a_lake_of_its_own(shop: LakeShop, tmp_path: Path) -> None:
+    shop.sync(of_days(1, 2))
+    found = shop.found()
+    backup(shop.open(), tmp_path / "kept.zip", now=NOW)
+    restore(tmp_path / "kept.zip", tmp_path / "copy")
+    shutil.copytree(shop.built.folder / "files", tmp_path / "copy" / "files")
+    with pytest.raises(FolderError, match="another project's"):
+        finished(sync(open_project(tmp_path / "copy"), now=NOW))
+    assert shop.found() == found
+    settings = tmp_path / "copy" / "settings.yml"
+    settings.write_text(settings.read_text().replace(str(shop.lake), str(tmp_path / "second")))
+    assert finished(sync(open_project(tmp_path / "copy"), now=NOW)).published
+    lake = kept(open_project(tmp_path / "copy").warehouse.reader())
+    assert rows_in(lake) == of_days(1, 2) and lake.root == str(tmp_path / "second")
+
+
+def test_a_project_that_moved_keeps_its_lake(shop: LakeShop, tmp_path: Path) -> None:
+    lake = tmp_path / "shared"
+    shop = LakeShop(tmp_path / "first", lake=lake)
+    shop.sync(of_days(1))
+    shop.built.folder.rename(tmp_path / "moved")
+    assert not finished(sync(open_project(tmp_path / "moved"), now=NOW)).failed
 
 
 def test_a_first_sync_that_died_is_no_other_project(shop: LakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +238,14 @@ def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(shop: LakeSho
     with pytest.raises(FolderError, match="the lake is not there"):
         shop.sync(of_days(1, 2))
     assert not shop.lake.exists()
+    assert seen_by_doctor(shop) == "failed"
+    shop.lake.with_name("away").rename(shop.lake)
+    assert seen_by_doctor(shop) == "ok" and shop.sync().published
+
+
+def seen_by_doctor(shop: LakeShop) -> str:
+    """The state of the lake."""
+    return next(row["state"] for row in doctor(shop.open(), now=shop.now) if row["check"] == "lake")
 
 
 @pytest.mark.parametrize("how", ["full", "occupied"])
@@ -264,6 +313,15 @@ def test_a_table_without_times_is_one_file(shop: LakeShop) -> None:
     pq.write_table(pa.table({"plan": ["pro", "free", "new"]}), shop.built.folder / "files" / "plans.parquet")
     shop.sync()
     assert [file.rows for file in shop.manifest().tables["plans"].files] == [3]
+
+
+def test_a_table_of_any_name_lies_within_the_lake(shop: LakeShop) -> None:
+    name = "../{up, or}*out"
+    shop.built.source(f"- {{name: odd, type: files, table: '{name}', path: files/odd.parquet}}")
+    pq.write_table(pa.table({"plan": ["pro", "free"]}), shop.built.folder / "files" / "odd.parquet")
+    assert not shop.sync(of_days(1)).failed
+    (file,) = shop.manifest().tables[name].files
+    assert file.name in shop.found() and set(file.name).isdisjoint("{}*,") and ".." not in file.name
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, FileTable, named
+from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, FileTable, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 COMMENTS = r"(\s*(?:/\*.*?\*/\s*)*)"
 OWN = re.compile(rf"{COMMENTS}(WITH\s+(?:RECURSIVE\s+)?)", re.IGNORECASE | re.DOTALL)
 PARENTHESIS = re.compile(rf"{COMMENTS}\(", re.DOTALL)
+LONG = {"max_query_size": str(1 << 30)}  # of the names of many files
 GRACE = 1  # second that the engine waits longer than we do: its own limit is for when we are gone
 
 
@@ -51,6 +53,7 @@ class ClickHouseEngine:
         }  # fmt: skip
         self._refused: tuple[type[Exception], ...] = (Error, RuntimeError, OSError)
         self._settings, self._files = settings(session), files
+        self._whole: set[str] = set()  # of the tables in files: those that are seen in whole
         self._lock = Lock()
         self._connect: Callable[[], Any] = lambda: clickhouse_connect.get_client(
             **{k: v for k, v in given.items() if v}
@@ -71,8 +74,9 @@ class ClickHouseEngine:
 
     def columns(self, sql: str) -> Columns:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
+        ready = self._ready(sql)
         with self._lock:
-            found = self._table(f"DESCRIBE TABLE ({self._ready(sql)}\n)").to_pydict()
+            found = self._table(f"DESCRIBE TABLE ({ready}\n)", LONG).to_pydict()
         return {name: _sql_type(kind) for name, kind in zip(found["name"], found["type"], strict=True)}
 
     def tables(self) -> Mapping[str, Columns]:
@@ -93,18 +97,32 @@ class ClickHouseEngine:
 
     def _ready(self, sql: str) -> str:
         """A statement with the files that it names, each as a common table of that name."""
-        tables = ",\n".join(f"{_quoted(name)} AS ({_reading(table)})" for name, table in named(self._files, sql))
-        if not tables:
+        asked = list(named(self._files, sql))
+        if not asked:
             return sql
+        for name, table in asked:
+            self._refuse_lacking(name, table)
+        tables = ",\n".join(f"{_quoted(name)} AS (SELECT * FROM {_reading(table)})" for name, table in asked)
         own = OWN.match(sql)
         if own is not None:
             return f"{own[1]}{own[2]}{tables},\n{sql[own.end() :]}"
         rest = f"SELECT * FROM (\n{sql}\n)" if PARENTHESIS.match(sql) else sql
         return f"WITH {tables}\n{rest}"
 
+    def _refuse_lacking(self, name: str, table: FileTable) -> None:
+        """Raises FilesLacking, asked once: what a pattern names and is not there is left out without a word."""
+        if name not in self._whole:
+            counted = f"SELECT count() AS n FROM {_reading(table)}"
+            with self._lock:
+                found = int(self._table(counted, LONG).to_pydict()["n"][0])
+            if found != table.rows:
+                raise lacking(name, found, table)
+            self._whole.add(name)
+
     def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
         mark = f"/* bellwether {uuid4().hex} */"
-        most = {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
+        most = dict(LONG) if self._files else {}
+        most |= {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
         with self._lock, stop.watching(lambda: self._kill(mark)):
             return self._table(f"{mark} {sql}", most)
 
@@ -127,13 +145,12 @@ def _quoted(name: str) -> str:
 
 
 def _reading(table: FileTable) -> str:
-    """The rows of files, each by its path: of a pattern, a file that is not there would go without a word.
-
-    What columns they have is said: found out, one without unknown values could have none.
-    """
+    """The rows of files. What columns they have is said: found out, one without unknown values could have none."""
+    paths, folder = table.paths, posixpath.commonpath(table.paths)
+    path = paths[0] if len(paths) == 1 else f"{folder}/{{{','.join(posixpath.relpath(p, folder) for p in paths)}}}"
     columns = ", ".join(f"{_quoted(column)} {_kind(kind)}" for column, kind in table.columns.items())
     kinds = columns.replace("\\", "\\\\").replace("'", "\\'")
-    return "\nUNION ALL ".join(f"SELECT * FROM file('{path}', 'Parquet', '{kinds}')" for path in table.paths)
+    return f"file('{path}', 'Parquet', '{kinds}')"
 
 
 def _kind(kind: str) -> str:

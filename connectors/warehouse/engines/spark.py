@@ -14,7 +14,7 @@ from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import Files, lacking, named
+from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -192,4 +192,6 @@ def _told(error: BaseException) -> WarehouseError:
         error = error.__cause__  # what it was tried against
     text = error.details() if hasattr(error, "details") else str(error)
     first = str(text).strip().split("\n", 1)[0]
+    if "PATH_NOT_FOUND" in first:
+        return FilesLacking(first[:500], hint=LACKING)
     return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")

@@ -33,20 +33,26 @@ class LakeFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def claim(self, project: str, *, used: bool) -> None:
-        """Make it this project's. used: whether it had files here before.
+    def claim(self, project: str, data: Path, *, used: bool) -> None:
+        """Make it this project's. data: its data folder; used: whether it had files here before.
 
-        Raises FolderError where it is another's, is gone, or cannot be written.
+        A copy of a project is another one for as long as the first is where it was. Raises FolderError where it is
+        another's, is gone, or cannot be written.
         """
+        mine = {"project": project, "data": str(data.resolve())}
         try:
             if used and not self.root.is_dir():
                 hint = "Is its disk mounted? If it is gone for good, make the folder: all files are written anew then."
                 raise FolderError("the lake is not there", where=str(self.root), hint=hint)
             self.root.mkdir(exist_ok=True)
             owner = self._owner()
-            if not owner:  # nobody's, or one whose sync died as it said so
-                (self.root / OWNER).write_text(json.dumps({"project": project}))
-                _fsync(self.root / OWNER)
+            another = owner.get("project", project) != project
+            copied = owner.get("data", mine["data"]) != mine["data"] and Path(owner["data"]).is_dir()
+            if not another and not copied and owner != mine:
+                fresh = self.root / f".{OWNER}"
+                fresh.write_text(json.dumps(mine))
+                _fsync(fresh)
+                os.replace(fresh, self.root / OWNER)
                 _fsync(self.root)
         except OSError as error:
             hint = (
@@ -55,9 +61,9 @@ class LakeFolder:
             raise FolderError(
                 f"the lake cannot be written: {error.strerror or error}", where=str(self.root), hint=hint
             ) from error
-        if owner not in ("", project):
+        if another or copied:
             hint = f"Name a folder of its own in `lake`. If that project is gone, remove {OWNER} from the folder."
-            raise FolderError("this lake is another project's", where=str(self.root), hint=hint)
+            raise FolderError(f"this lake is another project's: {owner['data']}", where=str(self.root), hint=hint)
 
     def write(self, name: str, make: Callable[[Path], None]) -> int:
         """Have `make` write a new file, and see it on the disk. Returns its bytes. Raises what `make` does."""
@@ -98,16 +104,17 @@ class LakeFolder:
         """Where engines find a file."""
         return str(self.root / name)
 
-    def _owner(self) -> str:
-        """The project that it is of; empty = nobody's."""
+    def _owner(self) -> dict[str, str]:
+        """Whose it is; empty = nobody's."""
         try:
             text = (self.root / OWNER).read_text()
         except FileNotFoundError:
-            return ""
+            return {}
         try:
-            return str(json.loads(text)["project"]) if text else ""
+            found = json.loads(text)
+            return {"project": str(found["project"]), "data": str(found["data"])}
         except (ValueError, KeyError, TypeError):
-            return "unknown"
+            return {"project": "unknown", "data": f"{OWNER} cannot be read"}
 
 
 def _fsync(path: Path) -> None:

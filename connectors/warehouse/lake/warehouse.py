@@ -38,17 +38,18 @@ class LakeWarehouse(EngineWarehouse):
     def __init__(self, url: str, local: LocalWarehouse, terms: Terms, *, lake: Path, data: Path) -> None:
         """Raises SettingsError for a URL of no engine."""
         super().__init__(url, local, terms)
-        self._here, self._folder, self._identity = local, LakeFolder(lake), data / IDENTITY
+        self._here, self._folder, self._data = local, LakeFolder(lake), data
 
     def reader(self) -> Reader:
-        """A reader of the live generation. One that no lake has yet is read here, where its rows are. Raises NoData."""
+        """A reader of the live generation. One that no lake has yet is read where its rows are. Raises NoData."""
         local = self._local.reader()
         texts = local.published_files()
-        found = manifest.kept(texts)
-        if found is None and shapes.KEPT not in texts:
-            return local
-        files = found.files() if found else {}
-        return LakeReader(GuardedEngine(self._engine(PAGES, files), self._terms.guard), local)
+        if (found := manifest.kept(texts)) is not None:
+            return LakeReader(GuardedEngine(self._engine(PAGES, found.files()), self._terms.guard), local)
+        if shapes.KEPT in texts:  # computed from tables of the engine's own
+            local.close()
+            return super().reader()
+        return local
 
     @contextmanager
     def staging(self, now: datetime, *, anew: bool = False) -> Iterator[Staging]:
@@ -58,8 +59,8 @@ class LakeWarehouse(EngineWarehouse):
         """
         with self._here.staging(now, anew=anew) as local:
             before = manifest.kept(local.published_files())
-            project = before.project if before else self._own_identity()
-            self._folder.claim(project, used=before is not None and before.root == str(self._folder.root))
+            project = self._named(before.project if before else uuid.uuid4().hex, known=before is not None)
+            self._folder.claim(project, self._data, used=before is not None and before.root == str(self._folder.root))
             self._collect()
             writing = Writing(self._folder, local, self._terms.times(), days.LEAST_ROWS)
             staging = LakeStaging(
@@ -73,13 +74,19 @@ class LakeWarehouse(EngineWarehouse):
             finally:
                 staging.close()
 
-    def _own_identity(self) -> str:
-        """What this project is called before any generation of it is in a lake; kept, for a sync may die."""
-        if not self._identity.exists() or not self._identity.read_text():
-            self._identity.write_text(uuid.uuid4().hex)
-            with self._identity.open() as file:
-                os.fsync(file.fileno())
-        return self._identity.read_text()
+    def _named(self, project: str, *, known: bool) -> str:
+        """What this project is called in lakes: as its generations say (known), else as was kept before the first one.
+
+        It is kept outside of them, too: a first sync may die, and `--anew` begins without any.
+        """
+        kept = self._data / IDENTITY
+        if kept.exists() and not known:
+            return kept.read_text()
+        if not kept.exists() or kept.read_text() != project:
+            fresh = kept.with_name(f".{IDENTITY}")
+            fresh.write_text(project)
+            os.replace(fresh, kept)
+        return project
 
     def _collect(self) -> None:
         """Remove files of syncs that died, and of generations that are gone. Under the lock of the sync.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,8 @@ class Writing:
         self, table: str, folder: str, source: str, columns: Columns, where: str, run: days.Run | None = None
     ) -> LakeFile:
         """One more file. where: which of its rows, as DuckDB's SQL after FROM."""
-        name = f"{table}/{folder}/{self._local.generation.id}-{len(self.made)}{SUFFIX}"
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", table)  # whatever it is called: within the lake, and no pattern
+        name = f"{plain}/{folder}/{self._local.generation.id}-{len(self.made)}{SUFFIX}"
         self.made.append(name)
         names = ", ".join(_taken(column, kind) for column, kind in columns.items())
         rows = 0

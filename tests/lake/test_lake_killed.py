@@ -1,0 +1,169 @@
+"""kill -9 while a sync writes into a lake: what is live names whole files only, and what nobody names goes."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.warehouse.lake import days, manifest
+from connectors.warehouse.lake.warehouse import LakeWarehouse
+from tests.conftest import ROOT, known
+from tests.engines.servers import needed
+from tests.lake.lakes import LakeShop, Rows, of_days, rows_in
+from tests.sampling import SEED, cases
+
+pytestmark = pytest.mark.slow
+SYNC = """
+import sys
+sys.path.insert(0, {root!r})
+from datetime import datetime
+from connectors.warehouse.lake import days
+days.LEAST_ROWS = 10
+{before}
+from jobs.project.project import open_project
+from jobs.sync import sync
+list(sync(open_project(sys.argv[1]), now=datetime.fromisoformat(sys.argv[2])))
+"""
+KILL = """
+import os
+from pathlib import Path
+from connectors.warehouse.duckdb import generations, staging
+from connectors.warehouse.lake import folder, warehouse
+place, nth = sys.argv[3], int(sys.argv[4])
+where = {"claim": (folder.LakeFolder, "claim"), "collect": (folder.LakeFolder, "remove"),
+         "written": (folder, "_fsync"), "half": (staging.DuckStaging, "export"),
+         "settled": (staging.DuckStaging, "settle"), "published": (generations.Generations, "publish"),
+         "pointed": (generations.Generations, "point")}
+owner, name = where[place]
+real, seen = getattr(owner, name), [0]
+def call(*a, **k):
+    seen[0] += 1
+    if seen[0] == nth:
+        if place == "half":
+            real(*a, **k)
+            file = a[-1]  # as where the process dies while it writes
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        os.kill(os.getpid(), 9)
+    return real(*a, **k)
+setattr(owner, name, call)
+"""
+PLACES = ["claim 1", "collect 1", "collect 2", "half 1", "half 2", "half 3", "written 1", "written 4", "settled 1",
+          "published 1", "pointed 1"]  # fmt: skip
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeShop:
+    monkeypatch.setattr(days, "LEAST_ROWS", 10)
+    return LakeShop(tmp_path / "shop")
+
+
+class Days:
+    """A table that grows by a day at a time, and changes in days before."""
+
+    def __init__(self, shop: LakeShop) -> None:
+        self.shop, self.choose = shop, random.Random(SEED)
+        self.states: list[Rows] = [of_days(1, 2, 3, 4)]
+        shop.write(self.states[0])
+        self.run()
+
+    def bring(self) -> None:
+        rows = dict(self.states[-1])
+        for key in self.choose.sample(sorted(rows), 3):
+            rows[key] = (rows[key][0], rows[key][1] + 1)
+        self.states.append(rows | of_days(len(self.states) + 4))
+        self.shop.write(self.states[-1])
+
+    def command(self, *kill: str) -> list[str]:
+        self.shop.now += timedelta(minutes=1)
+        code = SYNC.format(root=str(ROOT), before=KILL if kill else "")
+        return [sys.executable, "-c", code, str(self.shop.built.folder), self.shop.now.isoformat(), *kill]
+
+    def run(self) -> None:
+        assert not self.shop.sync().failed
+
+    def live(self) -> Rows:
+        """What is published. Fails where a file that it names is not whole."""
+        return rows_in(self.shop.manifest())
+
+    def clean(self) -> None:
+        """Another sync brings what is there, and nothing lies in the lake that three generations do not name."""
+        self.bring()
+        self.run()
+        assert self.live() == self.states[-1]
+        for _ in range(3):
+            self.bring()
+            self.run()
+        self.run()  # collects what only an older one named
+        generations = list((self.shop.built.folder / "data" / "generations").glob("*.duckdb"))
+        named = {name for path in generations for name in self.named(path)}
+        assert len(generations) == 3 and self.shop.found() == named
+
+    def named(self, generation: Path) -> frozenset[str]:
+        """Files of one generation that is kept."""
+        warehouse = self.shop.open().warehouse
+        assert isinstance(warehouse, LakeWarehouse)
+        return manifest.read(known(warehouse._here.kept_texts(manifest.KEPT)[generation.stem])).names()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_at_each_step_a_sync_publishes_whole_files_or_none(shop: LakeShop, place: str) -> None:
+    table = Days(shop)
+    for _ in range(4 if place.startswith("collect") else 1):  # then there is something to collect
+        table.bring()
+        table.run()
+    table.bring()
+    process = subprocess.run(table.command(*place.split()), capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert table.live() == table.states[-2]
+    table.clean()
+
+
+KILLS = cases(fast=0, slow=20, full=100)
+
+
+@pytest.mark.sampled(KILLS)
+def test_killed_at_random_moments_values_are_of_before_or_after(shop: LakeShop) -> None:
+    needed("chdb")
+    shop.built.write("datasets", "events", "name: events\nsource: events\ntime_dimension: at\n")
+    shop.built.kpi("sales", "dataset: events\nagg: sum\nexpr: amount\ngrains: [day]")
+    table = Days(shop)
+    table.bring()
+    before = time.monotonic()
+    subprocess.run(table.command(), check=True, capture_output=True)
+    took, killed, live = time.monotonic() - before, 0, len(table.states) - 1
+    for _ in range(5 * KILLS):
+        if killed == KILLS:
+            break
+        table.bring()
+        process = subprocess.Popen(table.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(took * table.choose.uniform(0.2, 1.0))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        found = table.live()
+        assert found in (table.states[live], table.states[-1])
+        live = table.states.index(found)
+        assert stored(shop) == by_day(found)
+    assert killed == KILLS
+    table.clean()
+    assert stored(shop) == by_day(table.states[-1])
+
+
+def stored(shop: LakeShop) -> dict[str, float]:
+    reader = shop.open().reader()
+    series = known(reader.stored_values("sales", "day", "", reader.generation.sequence)).frame
+    return {f"{row.period:%Y-%m-%d}": row.value for row in series.itertuples() if row.n}
+
+
+def by_day(rows: Rows) -> dict[str, float]:
+    found: dict[str, float] = defaultdict(float)
+    for at, amount in rows.values():
+        found[f"{known(at):%Y-%m-%d}"] += amount
+    return dict(found)
