@@ -383,5 +383,5 @@ def known(x: exp.Expr) -> exp.Expr:
 
 
 def moment(at: pd.Timestamp) -> exp.Expr:
-    """A literal timestamp."""
-    return exp.cast(exp.Literal.string(f"{at:%Y-%m-%d %H:%M:%S}"), "TIMESTAMP")
+    """A literal timestamp. Its year has four digits always: of three, ClickHouse makes NULL."""
+    return exp.cast(exp.Literal.string(f"{at.year:04}-{at:%m-%d %H:%M:%S}"), "TIMESTAMP")
