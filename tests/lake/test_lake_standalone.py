@@ -19,7 +19,7 @@ from tests.sampling import cases
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not cases(fast=0, slow=0, full=1), reason="of `make prove engine`"),
+    pytest.mark.skipif(not cases(fast=0, slow=0, full=1), reason="of `make prove engines`"),
 ]
 
 
