@@ -21,7 +21,8 @@ from connectors.warehouse.duckdb.verifying import in_whole, mark, tried
 
 if TYPE_CHECKING:
     from connectors.warehouse.duckdb.reader import DuckReader
-    from connectors.warehouse.duckdb.staging import DuckLoading, DuckStaging
+    from connectors.warehouse.duckdb.staging import DuckStaging
+    from connectors.warehouse.duckdb.tables import DuckLoading
 
 
 class DuckWarehouse:
@@ -113,7 +114,7 @@ class DuckWarehouse:
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
         """Empty tables in a file of the data folder, or in memory; gone at the end."""
         from connectors.warehouse.duckdb.reader import spill_in
-        from connectors.warehouse.duckdb.staging import DuckLoading
+        from connectors.warehouse.duckdb.tables import DuckLoading
 
         name = f"scratch-{uuid.uuid4().hex[:8]}"
         path, spill = Path(":memory:") if small else self._data / f"{name}.duckdb", spill_in(self._data, name)

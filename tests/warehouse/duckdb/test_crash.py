@@ -112,7 +112,7 @@ def test_readers_are_never_in_the_way_of_many_syncs(project: Builder) -> None:
 KILLED = """
 import os, sys
 sys.path.insert(0, {root!r})
-from connectors.warehouse.duckdb import generations, staging
+from connectors.warehouse.duckdb import generations, staging, tables
 place, folder = sys.argv[1:]
 
 def dying(owner, name):
@@ -123,7 +123,7 @@ def dying(owner, name):
         os.kill(os.getpid(), 9)
     setattr(owner, name, call)
 
-where = {{"load": (staging.Load, "finish"), "settle": (staging.DuckStaging, "settle"),
+where = {{"load": (tables.Load, "finish"), "settle": (staging.DuckStaging, "settle"),
          "refresh": (staging.DuckStaging, "store_values"), "publish": (staging.DuckStaging, "publish"),
          "flush": (generations, "_fsync"), "rename:.duckdb": (os, "replace"), "pointer:live": (os, "replace")}}
 dying(*where[place])

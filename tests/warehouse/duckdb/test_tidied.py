@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connectors.warehouse.duckdb import staging
+from connectors.warehouse.duckdb import tables
 from connectors.warehouse.open import open_warehouse
 from tests.warehouse.loads import KEYED, amounts, publish, rows
 
@@ -21,7 +21,7 @@ def row_groups(data: Path) -> int:
 
 
 def test_what_was_replaced_is_given_back_by_every_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "TIDIED_EVERY", EVERY)
+    monkeypatch.setattr(tables, "TIDIED_EVERY", EVERY)
     (tmp_path / "data").mkdir()
     warehouse = open_warehouse("", tmp_path / "data", memory_limit="1GB", threads=1)
     groups, last = list[int](), dict[int, float]()
