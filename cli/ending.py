@@ -29,6 +29,7 @@ def ended_at_once() -> Iterator[None]:
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except (OSError, ValueError):  # whoever read it has gone, or the disk is full: Python has a status for it
+        except (OSError, ValueError, AttributeError):  # whoever read it has gone, the disk is full, there is none:
+            # Python has a status for each
             raise asked from None
         os._exit(status & 0xFF)

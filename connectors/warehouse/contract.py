@@ -28,6 +28,7 @@ Columns = Mapping[str, str]
 COMPANIONS = ("impacts", "judged", "settled", "weeks")
 # Among the texts of a generation: that its values are of rows which an engine by URL has, and what these look like.
 OF_AN_ENGINE = "engine:shapes"
+OF_A_LAKE = "lake:files"  # the same of rows that lie here and in a lake, which an engine computes them from
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for

@@ -19,6 +19,7 @@ import duckdb
 from connectors.cage.cage import MEMORY_HINT, Cage
 from connectors.errors import DiskFull, KpiError, QueryLimit, WarehouseError
 from connectors.warehouse.contract import (
+    OF_AN_ENGINE,
     Columns,
     DatasetState,
     Failure,
@@ -56,6 +57,7 @@ class Books:
     """Tables and bookkeeping of one DuckDB file, whether it is published or in the making."""
 
     dialect = "duckdb"
+    computes = True  # whether its own rows are what is computed, and not an engine's
     _connection: duckdb.DuckDBPyConnection
 
     def __init__(self) -> None:
@@ -122,9 +124,10 @@ class Books:
         return {kpi: Failure(*found) for kpi, *found in rows}
 
     def rollups(self) -> Mapping[str, Rollup]:
-        """Name → roll-up of this file."""
+        """Name → roll-up of this file; of an engine's rows none, where these are what is computed."""
+        theirs = f"WHERE NOT EXISTS (FROM {BOOKS}.files WHERE name = '{OF_AN_ENGINE}')" if self.computes else ""
         try:
-            rows = self._rows(f"SELECT name, about, kept FROM {BOOKS}.rollups ORDER BY name")
+            rows = self._rows(f"SELECT name, about, kept FROM {BOOKS}.rollups {theirs} ORDER BY name")
         except duckdb.CatalogException:  # of an earlier version's generation
             return {}
         return {n: Rollup(n, f"{ROLLUPS}.{quoted(n)}" if kept else "", json.loads(about)) for n, about, kept in rows}

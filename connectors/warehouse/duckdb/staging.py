@@ -15,6 +15,7 @@ import duckdb
 
 from connectors.cage.cage import Cage, Held
 from connectors.warehouse.contract import (
+    OF_A_LAKE,
     OF_AN_ENGINE,
     Columns,
     DatasetState,
@@ -97,7 +98,7 @@ class DuckStaging(DuckLoading):
 
     def compute_own(self) -> None:
         """Say that its own rows are what is computed: what was stored of an engine's says nothing of them."""
-        self.due = OF_AN_ENGINE in self.published_files()
+        self.due = not {OF_AN_ENGINE, OF_A_LAKE}.isdisjoint(self.published_files())
 
     def export(self, sql: str, path: Path) -> int:
         """Write the rows of one SELECT as a Parquet file, before it is settled. Raises WarehouseError, DiskFull."""

@@ -80,6 +80,7 @@ class DuckWarehouse:
                 cage=cage(self._limits),
                 shared_from=self._shared_from,
             )
+            staging.computes = self._computes
             if self._computes:
                 staging.compute_own()
             try:
@@ -192,7 +193,9 @@ class DuckWarehouse:
         from connectors.warehouse.duckdb.watching import WatchedReader
 
         memory, threads = self._memory_limit, self._threads
-        return WatchedReader(path, memory_limit=memory, threads=threads, cage=cage(self._limits))
+        reader = WatchedReader(path, memory_limit=memory, threads=threads, cage=cage(self._limits))
+        reader.computes = self._computes
+        return reader
 
 
 def _beside(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -109,7 +110,7 @@ class StoringHere(DelegatingReader):
         self._refuse_if_lost()
         most = min(most, MOST_BROUGHT)
         rows = self.frame(f"SELECT * FROM (\n{sql}\n) AS brought LIMIT {most + 1}") if most >= 0 else None
-        few = rows is not None and len(rows) <= most
+        few = rows is not None and len(rows) <= most and _comes_whole(rows)
         return self._local.bring_rollup(name, about, rows if few else None, touched=touched)
 
     def bring_rollup(
@@ -135,6 +136,19 @@ class StoringHere(DelegatingReader):
     def _refuse_if_lost(self) -> None:
         if (failed := self.failed) is not None:
             raise failed
+
+
+def _comes_whole(rows: pd.DataFrame) -> bool:
+    """Whether what says which rows are whose is as it was in the engine: whole numbers or texts.
+
+    Numbers with unknown ones among them, or with decimals, come as floats, in which two long ids are one. A column of
+    no type that is known here, such as one of unknown values alone, would have none in the table either.
+    """
+    for name, kind in rows.dtypes.items():
+        whose = name == "entity" or re.fullmatch(r"[df]\d+", str(name))
+        if kind in (object, "float32") or (whose and kind.kind == "f"):
+            return False
+    return True
 
 
 def plain_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from connectors.warehouse.contract import Columns
+from connectors.warehouse.contract import OF_A_LAKE, Columns
 from connectors.warehouse.engines.files import Files, FileTable
 
-KEPT = "lake:files"  # its name among the texts of a generation, beside kpi:… and dataset:…
+KEPT = OF_A_LAKE  # its name among the texts of a generation, beside kpi:… and dataset:…
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ class LakeTable:
 
 @dataclass(frozen=True)
 class Manifest:
-    """project: whose lake it is. root: its folder. tables: by name."""
+    """project: whose lake it is. root: its folder. tables: by name. dialect: of the engine that computed from it."""
 
     project: str
     root: str
     tables: Mapping[str, LakeTable] = field(default_factory=dict)
+    dialect: str = ""
 
     def text(self) -> str:
         """As it is kept."""
@@ -71,7 +72,7 @@ def read(text: str) -> Manifest:
         name: LakeTable(table["by"], table["columns"], tuple(LakeFile(**file) for file in table["files"]))
         for name, table in found["tables"].items()
     }
-    return Manifest(found["project"], found["root"], tables)
+    return Manifest(found["project"], found["root"], tables, found.get("dialect", ""))
 
 
 def kept(texts: Mapping[str, str]) -> Manifest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -92,8 +93,12 @@ class LakeStaging(StoringHere):
         return self._changes.get(table, "") if self._manifest else self._local.changes(table)
 
     def dataset_states(self, sequence: int) -> Mapping[str, DatasetState]:
-        """Dataset states of a generation; none where the one before was computed from tables that an engine had."""
-        return {} if shapes.KEPT in self._local.published_files() else self._local.dataset_states(sequence)
+        """Dataset states of a generation; none where the one before was computed otherwise.
+
+        From tables that an engine had, or by an engine of another kind: a number as text is not the same text there.
+        """
+        same = self._before is not None and self._before.dialect == self._engine.dialect
+        return self._local.dataset_states(sequence) if same else {}
 
     def published_files(self) -> Mapping[str, str]:
         """ "kpi:name" or "dataset:name" → text of each definition that the generation before was made with."""
@@ -111,7 +116,7 @@ class LakeStaging(StoringHere):
         }
         self._engine = self._connected({**made.files(), **{f"{CHANGED}{name}": file for name, file in changed.items()}})
         self._local.settle()
-        self._manifest = made
+        self._manifest = dataclasses.replace(made, dialect=self._engine.dialect)
 
     def store_files(self, texts: Mapping[str, str]) -> None:
         """Make these the definitions of this generation, and its files the lake's."""
