@@ -27,22 +27,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from benchmarks import workload  # noqa: E402  (found by the line above)
 from benchmarks.measures import Measure, as_table, cpu_seconds, machine, watched  # noqa: E402
-from benchmarks.syncing import KEY, NOW, TIMES, staged  # noqa: E402
+from benchmarks.syncing import NOW, TIMES, staged, unequal  # noqa: E402
 from benchmarks.workload import PROJECT  # noqa: E402
 
 ENGINES = ("chdb", "sail")
 NAMES = {"chdb": "chDB", "sail": "Sail", "duckdb": "DuckDB"}
-SESSION_OF_ALL = (
-    "/;session_id=5e6c7a52-0d3c-4c3e-9d25-2f0f8f1f3a11;user_id=benchmark"  # Sail's tables are one session's
-)
+# Sail's tables are those of one session.
+SESSION_OF_ALL = "/;session_id=5e6c7a52-0d3c-4c3e-9d25-2f0f8f1f3a11;user_id=benchmark"
 BEST_OF = 5
+STORED = ("first.parquet", "day.parquet")
 EXTRA = {
     "kpis/revenue.yml": "targets: [{value: 1000}]\nalerts: [{name: drop, compare: expected_range}]\noverview: true\n",
     "launches/search.yml": "name: search\non: 2026-09-01\nsuccess: [{kpi: dau, expect: +10%}]\n",
@@ -226,18 +225,6 @@ def one(engine: str, folder: Path, place: Path) -> None:
         runs.project.close()
 
 
-def differing(mine: Path, theirs: Path) -> int:
-    """How many stored values are not the same: value to 1e-6 of it, n, what is complete."""
-    both = pd.read_parquet(mine).merge(
-        pd.read_parquet(theirs), on=KEY, how="outer", suffixes=("", "_there"), indicator=True
-    )
-    wrong = (both["_merge"] != "both").to_numpy(copy=True)
-    for column, near in (("value", 1e-6), ("n", 0.0)):
-        a, b = (both[name].to_numpy("float64", na_value=np.nan) for name in (column, f"{column}_there"))
-        wrong |= ~((abs(a - b) <= near * np.maximum(abs(b), 1e-3)) | (np.isnan(a) & np.isnan(b)))
-    return int((wrong | (both["complete"] != both["complete_there"]).to_numpy()).sum())
-
-
 def measured(engines: list[str], scale: str, scratch: Path) -> Iterator[Measure]:
     """All figures of all engines, DuckDB's first."""
     data = workload.make(scale, scratch)
@@ -275,10 +262,8 @@ def measured(engines: list[str], scale: str, scratch: Path) -> Iterator[Measure]
                             told = f"{took:.1f} ms beside {here:.1f}"
                             yield Measure(part, f"{what} / DuckDB's", took / here, "×", 1.2, told)
         if engine != "duckdb":
-            wrong = sum(
-                differing(scratch / "duckdb" / f"{case}.parquet", place / f"{case}.parquet")
-                for case in ("first", "day")
-            )
+            both = [(pd.read_parquet(scratch / "duckdb" / name), pd.read_parquet(place / name)) for name in STORED]
+            wrong = sum(unequal(theirs, mine, 1e-6) for mine, theirs in both)
             yield Measure(part, "stored values, not as DuckDB's", wrong, "", 0)
 
 

@@ -177,15 +177,16 @@ def differing(folder: Path) -> int:
                 found = reader.stored_values(name, grain, dimension, reader.generation.sequence)
                 told = {"kpi": name, "grain": grain, "dimension": dimension}
                 stored += [found.frame.assign(**told)] if found else []
-    return _differing(pd.concat(stored), pd.concat(full))
+    return unequal(pd.concat(stored), pd.concat(full))
 
 
-def _differing(stored: pd.DataFrame, full: pd.DataFrame) -> int:
+def unequal(stored: pd.DataFrame, full: pd.DataFrame, near: float = 1e-9) -> int:
+    """How many rows of KEY are in one only, or have another value (but for `near` of it), n or `complete`."""
     both = stored.merge(full, on=KEY, how="outer", suffixes=("", "_full"), indicator=True)
     wrong = both["_merge"] != "both"
     for column in ("value", "n"):
         a, b = (both[name].to_numpy("float64", na_value=float("nan")) for name in (column, f"{column}_full"))
-        wrong |= ~((abs(a - b) <= 1e-9 * abs(b).clip(min=1)) | (pd.isna(a) & pd.isna(b)))
+        wrong |= ~((abs(a - b) <= near * abs(b).clip(min=1)) | (pd.isna(a) & pd.isna(b)))
     return int((wrong | (both["complete"] != both["complete_full"])).sum())
 
 

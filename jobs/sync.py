@@ -175,10 +175,8 @@ def _lost(project: Project, error: EngineFailed, now: datetime, started: float) 
     """A sync without its engine: what is live stays, and everybody is told as of a source that failed."""
     log.warning("nothing was published", exc_info=error)
     run, live = failed_run(project.sync_log, error, time.monotonic() - started), project.warehouse.live()
-    sources = (
-        {} if project.settings.reads_tables else project.sync_log.runs()
-    )  # as they were: what they brought is gone
-    runs = {**sources, ENGINE: run}
+    # Sources are as they were before: what they brought is gone.
+    runs = {**({} if project.settings.reads_tables else project.sync_log.runs()), ENGINE: run}
     wrong = [*project.warnings(), *filter(None, [project.sync_log.write(runs, now, None, live)])]
     yield from _finished(project, SyncResult(live, False, (run,)), wrong, 1, now, started, looked_at=True)
 

@@ -65,7 +65,7 @@ def make(opening: Opening, name: str, sql: str, most: int) -> int:
     return int(row[0]) if row else 0
 
 
-def put(opening: Opening, name: str, rows: pd.DataFrame, begins: bool) -> None:  # by position
+def put(opening: Opening, name: str, rows: pd.DataFrame, begins: bool) -> None:  # as a worker is asked: by position
     """Add rows to a table in the file for what is made. Raises WarehouseError, DiskFull."""
     table = f"{reader.MADE}.{quoted(name)}"
     what = f"CREATE OR REPLACE TABLE {table} AS" if begins else f"INSERT INTO {table} BY NAME"

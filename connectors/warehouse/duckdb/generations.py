@@ -22,6 +22,7 @@ from connectors.errors import DiskFull, FolderError, SyncRunning
 from connectors.warehouse.contract import COMPANIONS
 from connectors.warehouse.duckdb.computing import SPILL
 from connectors.warehouse.duckdb.notes import SHARED, SUM, Note, NotedFile, digest_of, note, noted, shared_folder
+from connectors.warehouse.on_disk import fsync
 
 KEPT_BEFORE_LIVE = 2
 LEAST_ROOM = 8 << 20  # bytes
@@ -148,11 +149,11 @@ class Generations:
         """
         with ThreadPoolExecutor(1) as beside:
             digest = beside.submit(digest_of, path)
-            _fsync(path)
+            fsync(path)
             note(path, sequence, digest.result(), self._only(shared_folder(path), files))
         published = path.with_suffix(".duckdb")
         os.replace(path, published)
-        _fsync(self.folder)
+        fsync(self.folder)
         self.point(published)
         return published
 
@@ -169,11 +170,11 @@ class Generations:
         for path in files:
             same = known.get(path.name)
             if same is None or not same.looks_same(path):
-                _fsync(path)
+                fsync(path)
                 seen = path.stat()
                 same = NotedFile(seen.st_size, digest_of(path), seen.st_mtime_ns)
             found[path.name] = same
-        _fsync(folder)
+        fsync(folder)
         return found
 
     def point(self, published: Path) -> None:
@@ -183,9 +184,9 @@ class Generations:
             fresh.symlink_to(Path("generations") / published.name)
         except OSError:  # file systems without symlinks: a small text file does the same
             fresh.write_text(published.name)
-            _fsync(fresh)
+            fsync(fresh)
         os.replace(fresh, self.pointer)
-        _fsync(self.data)
+        fsync(self.data)
 
     def put_aside(self, path: Path) -> Path | None:
         """Move what is damaged to data/damaged, never over what is there. None = it is not there at all."""
@@ -275,17 +276,6 @@ def _age(path: Path) -> tuple[int, int]:
         return kept.sequence if kept else 0, path.lstat().st_mtime_ns
     except OSError:
         return 0, 0
-
-
-def _fsync(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows cannot open a directory
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _runs(process: str) -> bool:

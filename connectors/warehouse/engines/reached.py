@@ -6,9 +6,7 @@ import logging
 import math
 import re
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +18,7 @@ from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.contract import ConnectionLost, Engine
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.files import Files, FilesLacking
+from connectors.warehouse.engines.leaving import close_all, close_when_left
 from connectors.warehouse.engines.opening import NO_FILES, dialect_of, open_engine
 from connectors.warehouse.engines.shapes import place
 from connectors.warehouse.engines.stop import Stop
@@ -74,7 +73,7 @@ class ReachedEngine:
         self._url, self._session, self._patience, self._files = url, session, patience, files
         self._lock = RLock()
         self._engine: list[Engine] = []  # the one that is connected; let go of with this, too
-        weakref.finalize(self, _closed, self._engine)
+        close_when_left(self, self._engine)
         self._failed: tuple[float, EngineFailed] | None = None
 
     @property
@@ -116,7 +115,7 @@ class ReachedEngine:
     def close(self) -> None:
         """Let go of the connection, if there is one."""
         with self._lock:
-            _closed(self._engine)
+            close_all(self._engine)
 
     def _asked(self, ask: Callable[[Engine], T]) -> T:
         if (failed := self.failed) is not None:
@@ -174,9 +173,3 @@ class ReachedEngine:
         with self._lock:
             if engine in self._engine:  # another thread may have connected anew already
                 self.close()
-
-
-def _closed(engines: list[Engine]) -> None:
-    while engines:
-        with suppress(Exception):  # of one that is gone nobody minds
-            engines.pop().close()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from connectors.errors import FolderError, SettingsError
+from connectors.warehouse.on_disk import fsync
 
 OWNER = "bellwether.json"  # whose it is
 SUFFIX = ".parquet"
@@ -51,9 +52,9 @@ class LakeFolder:
             if not another and not copied and owner != mine:
                 fresh = self.root / f".{OWNER}"
                 fresh.write_text(json.dumps(mine))
-                _fsync(fresh)
+                fsync(fresh)
                 os.replace(fresh, self.root / OWNER)
-                _fsync(self.root)
+                fsync(self.root)
         except OSError as error:
             hint = (
                 "Its parent must be there, and this user must be able to write to it. What was published is as it was."
@@ -71,7 +72,7 @@ class LakeFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
         for one in (path, *path.parents):
-            _fsync(one)
+            fsync(one)
             if one == self.root:
                 break
         return path.stat().st_size
@@ -115,14 +116,3 @@ class LakeFolder:
             return {"project": str(found["project"]), "data": str(found["data"])}
         except (ValueError, KeyError, TypeError):
             return {"project": "unknown", "data": f"{OWNER} cannot be read"}
-
-
-def _fsync(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows cannot open a directory
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
