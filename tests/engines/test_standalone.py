@@ -149,7 +149,39 @@ def test_the_cluster_tells_what_a_question_would_read(engine: SparkEngine) -> No
     assert twice.size == 2 * one.size
 
 
-# The last of the file, for they take parts of the cluster away.
+# The last of the file: they take parts of the cluster away, and a driver takes tables and sessions with it.
+
+
+def begun(pool: ThreadPoolExecutor, engine: SparkEngine, rows: int) -> Future[Any]:
+    """A long question that is in work."""
+    answer = pool.submit(engine.frame, LONG.format(rows=rows), Stop(180))  # a test that fails must end, too
+    time.sleep(3)
+    assert not answer.done()
+    return answer
+
+
+def test_with_a_worker_killed_in_mid_question_the_answer_is_right(cluster: Standalone, engine: SparkEngine) -> None:
+    rows = 21 * 10**7
+    with ThreadPoolExecutor(1) as pool:
+        answer = begun(pool, engine, rows)
+        cluster.kill("worker-1")
+        assert answer.result()["s"].tolist() == [rows * ANSWER]
+    cluster.start_worker(1)
+
+
+def test_with_the_driver_killed_there_is_an_error_and_the_next_one_answers(
+    cluster: Standalone, engine: SparkEngine
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = begun(pool, engine, ENDLESS)
+        cluster.kill("driver")
+        with pytest.raises(WarehouseError) as error:
+            answer.result()
+    assert "Is the server there" in error.value.hint
+    with pytest.raises(WarehouseError):  # and soon
+        engine.frame("SELECT 1 AS one")
+    cluster.start_driver()
+    assert engine.frame("SELECT count(*) AS n FROM range(10)")["n"].tolist() == [10]
 
 
 @pytest.fixture
@@ -186,34 +218,3 @@ def test_with_the_driver_killed_in_mid_refresh_the_next_sync_completes(cluster: 
     shop.fill(cluster.url)
     assert finished(sync(shop.project, now=NOW)).published
     same_values(shop.known, stored(shop.project))
-
-
-def begun(pool: ThreadPoolExecutor, engine: SparkEngine, rows: int) -> Future[Any]:
-    """A long question that is in work."""
-    answer = pool.submit(engine.frame, LONG.format(rows=rows), Stop(180))  # a test that fails must end, too
-    time.sleep(3)
-    assert not answer.done()
-    return answer
-
-
-def test_with_a_worker_killed_in_mid_question_the_answer_is_right(cluster: Standalone, engine: SparkEngine) -> None:
-    rows = 21 * 10**7
-    with ThreadPoolExecutor(1) as pool:
-        answer = begun(pool, engine, rows)
-        cluster.kill("worker-1")
-        assert answer.result()["s"].tolist() == [rows * ANSWER]
-
-
-def test_with_the_driver_killed_there_is_an_error_and_the_next_one_answers(
-    cluster: Standalone, engine: SparkEngine
-) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        answer = begun(pool, engine, ENDLESS)
-        cluster.kill("driver")
-        with pytest.raises(WarehouseError) as error:
-            answer.result()
-    assert "Is the server there" in error.value.hint
-    with pytest.raises(WarehouseError):  # and soon
-        engine.frame("SELECT 1 AS one")
-    cluster.start_driver()
-    assert engine.frame("SELECT count(*) AS n FROM range(10)")["n"].tolist() == [10]

@@ -39,7 +39,7 @@ from connectors.warehouse.duckdb import generations, staging
 from connectors.warehouse.lake import folder, warehouse
 place, nth = sys.argv[3], int(sys.argv[4])
 where = {"claim": (folder.LakeFolder, "claim"), "collect": (folder.LakeFolder, "remove"),
-         "written": (folder, "_fsync"), "half": (staging.DuckStaging, "export"),
+         "written": (folder, "fsync"), "half": (staging.DuckStaging, "export"),
          "settled": (staging.DuckStaging, "settle"), "published": (generations.Generations, "publish"),
          "pointed": (generations.Generations, "point")}
 owner, name = where[place]

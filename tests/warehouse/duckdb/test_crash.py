@@ -125,7 +125,7 @@ def dying(owner, name):
 
 where = {{"load": (tables.Load, "finish"), "settle": (staging.DuckStaging, "settle"),
          "refresh": (staging.DuckStaging, "store_values"), "publish": (staging.DuckStaging, "publish"),
-         "flush": (generations, "_fsync"), "rename:.duckdb": (os, "replace"), "pointer:live": (os, "replace")}}
+         "flush": (generations, "fsync"), "rename:.duckdb": (os, "replace"), "pointer:live": (os, "replace")}}
 dying(*where[place])
 from connectors.clock import utc_now
 from jobs.project.project import open_project
