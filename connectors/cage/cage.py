@@ -24,7 +24,7 @@ START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from connectors.cage.worker import serve; "
     "serve(*map(int, sys.argv[2:5]), *sys.argv[5:])"
 )
-LOADED = ("pandas", "connectors.warehouse.duckdb.caged")  # when it starts: what nearly all are asked needs them
+LOADED = ("pyarrow", "connectors.warehouse.duckdb.caged")  # when it starts: what nearly all are asked needs them
 STARTING = 60.0  # seconds that a busy machine may take to start one; they are no part of an answer's
 # All that a worker knows of its surroundings. What libraries would reserve and not use is no part of its memory:
 # threads of a numeric library, an arena for each thread (64 MB), Arrow's own allocator (1 GB).

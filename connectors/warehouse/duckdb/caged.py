@@ -12,15 +12,19 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 
 import duckdb
-import pandas as pd
 
 from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.duckdb import reader
 from connectors.warehouse.duckdb.computing import Opening
+from connectors.warehouse.duckdb.packing import packed
 from connectors.warehouse.names import quoted, text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_OPEN = 2  # files at a time: the live generation and the one before it
 # Of the parser's JSON: where a table is, which function makes rows, and what is neither. Texts of the SQL have their
@@ -28,7 +32,8 @@ MOST_OPEN = 2  # files at a time: the live generation and the one before it
 PLACE = re.compile(r'"(?:schema_name|catalog_name)":"((?:[^"\\]|\\.)*)"')
 CALLED = re.compile(r'"type":"TABLE_FUNCTION".*?"function_name":"((?:[^"\\]|\\.)*)"')
 FILE = re.compile(r'"table_name":"((?:[^"\\]|\\.)*\.duckdb)"', re.IGNORECASE)  # one that is open is no table for that
-OTHER = re.compile(r'"type":"SHOW_REF"|^\{"error":true')
+SHOWN = '"type":"SHOW_REF"'
+NO_SELECT = ('{"error":true', '{"error":false,"statements":[]}')
 READABLE = ("", "main", reader.CHANGED, reader.ROLLUPS, reader.MADE)
 ROW_SOURCES = frozenset({"generate_series", "json_each", "range", "unnest"})
 
@@ -36,11 +41,14 @@ ROW_SOURCES = frozenset({"generate_series", "json_each", "range", "unnest"})
 _open: OrderedDict[tuple[str, int, int], tuple[duckdb.DuckDBPyConnection, str]] = OrderedDict()
 
 
-def frame(opening: Opening, sql: str) -> pd.DataFrame:
-    """The rows of one SELECT over loaded tables. Raises WarehouseError, QueryLimit."""
+def frame(opening: Opening, sql: str) -> bytes | pd.DataFrame:
+    """The rows of one SELECT over loaded tables, for `unpacked`. Raises WarehouseError, QueryLimit."""
     connection = _connection(opening)
     _refuse_books(connection, sql)
-    return reader.frame(connection, sql)
+    try:
+        return packed(connection, sql)
+    except duckdb.Error as error:
+        raise reader.engine_error(error) from error
 
 
 def described(opening: Opening, sql: str) -> Columns:
@@ -145,15 +153,16 @@ def _refuse_books(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     The engine's own parser says what it reads. Its JSON is searched and not loaded: it nests as deep as the SQL does.
     """
     try:
-        if len(connection.extract_statements(sql)) != 1:
-            raise WarehouseError("more than one statement", hint="A definition is one SELECT.")
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
+        read = str(row[0]) if row else ""
+        # Only a semicolon ends a statement; and of what is none the parser says more than its JSON.
+        if (";" in sql or read.startswith(NO_SELECT)) and len(connection.extract_statements(sql)) != 1:
+            raise WarehouseError("more than one statement", hint="A definition is one SELECT.")
     except duckdb.Error as error:
         raise reader.engine_error(error) from error
-    read = str(row[0]) if row else ""
     outside = {place for place in PLACE.findall(read) if place not in READABLE}
     called = {name for name in CALLED.findall(read) if name not in ROW_SOURCES}
     files = set(FILE.findall(read))
-    if outside or called or files or OTHER.search(read):
+    if outside or called or files or SHOWN in read or read.startswith(NO_SELECT):
         shown = ", ".join(sorted(outside | called | files)) or "the catalogue"
         raise WarehouseError(f"it reads {shown}, which is no loaded table", hint="Only loaded tables are read.")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connectors.warehouse.contract import Columns
+from connectors.warehouse.duckdb.packing import unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,7 @@ class Computing:
 
     def frame(self, sql: str) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit."""
-        found: pd.DataFrame = self._worker.ask(f"{CAGED}:frame", self._opening, sql)
-        return found
+        return unpacked(self._worker.ask(f"{CAGED}:frame", self._opening, sql))
 
     def described(self, sql: str) -> Columns:
         """Columns and types of one SELECT. Raises WarehouseError, QueryLimit."""

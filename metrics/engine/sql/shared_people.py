@@ -7,7 +7,7 @@ counted among those of its days.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -146,20 +146,19 @@ class _Running:
             ctes = {level: kept.select}
         else:
             ctes = {"active": kept.select, level: once(exp.column("day"), keys, flags, "active")}
-        for grain in GRAINS[GRAINS.index("week") :]:
-            if spans := self._needed(grain):
-                day = exp.column("day")
-                longer = trees.period(day, self._reading.scope, grain)
-                rows = once(longer, keys, flags, _level(_shorter(grain, ctes)))
-                ctes[_level(grain)] = rows.where(exp.or_(*(trees.in_range(day, a, b) for a, b in spans)))
+        made_of = {g: _made_of(g, self._scan.spans) for g in GRAINS[GRAINS.index("week") :] if self._scan.spans.get(g)}
+        for grain, shorter in made_of.items():
+            day = exp.column("day")
+            rows = once(trees.period(day, self._reading.scope, grain), keys, flags, _level(shorter))
+            spans = self._needed(grain, made_of)
+            ctes[_level(grain)] = rows.where(exp.or_(*(trees.in_range(day, a, b) for a, b in spans)))
         final = united(self._cut(i, cut, named, flags) for i, cut in enumerate(cuts))
         return trees.assembled(final, **ctes)
 
-    def _needed(self, grain: str) -> list[Span]:
-        """The ranges that a grain is asked for, or longer ones that are made of it."""
-        if grain == "week" or grain not in self._scan.spans:
-            return self._scan.spans.get(grain, [])
-        return [span for g in GRAINS[GRAINS.index(grain) :] for span in self._scan.spans.get(g, ())]
+    def _needed(self, grain: str, made_of: Mapping[str, str]) -> list[Span]:
+        """The ranges that a grain is asked for, and those of longer ones that are made of it."""
+        longer = [span for g, shorter in made_of.items() if shorter == grain for span in self._needed(g, made_of)]
+        return [*self._scan.spans[grain], *longer]
 
     def _cut(self, number: int, cut: tuple[str, str, str], named: list[str], flags: dict[str, str]) -> exp.Select:
         """The people of each period of a grain and segment of a dimension."""
@@ -180,7 +179,17 @@ def _level(grain: str) -> str:
     return f"active_by_{grain}"
 
 
-def _shorter(grain: str, known: Collection[str]) -> str:
-    """The longest grain whose periods those of this one are made of."""
-    nested = [g for g in ("month", "quarter") if _level(g) in known and GRAINS.index(g) < GRAINS.index(grain)]
-    return nested[-1] if nested else "day"
+def _made_of(grain: str, spans: Mapping[str, Sequence[Span]]) -> str:
+    """The longest shorter grain whose periods it is made of, if that is asked for half of its time; otherwise days.
+
+    Of a new day one month is wanted, and to make the year's other months first takes longer than the year of its days.
+    """
+    for shorter in ("quarter", "month"):
+        nested = GRAINS.index(shorter) < GRAINS.index(grain) and grain != "week"
+        if nested and 2 * _length(spans.get(shorter, ())) >= _length(spans[grain]):
+            return shorter
+    return "day"
+
+
+def _length(spans: Sequence[Span]) -> pd.Timedelta:
+    return sum((end - start for start, end in spans), pd.Timedelta(0))

@@ -13,6 +13,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.duckdb import caged
 from connectors.warehouse.duckdb.computing import SPILL, Opening
 from connectors.warehouse.duckdb.generations import Generations
+from connectors.warehouse.duckdb.packing import unpacked
 from connectors.warehouse.duckdb.reader import BOOKS, CHANGED, MADE, ROLLUPS
 from tests.conftest import NOW
 
@@ -92,7 +93,7 @@ def test_each_worker_spills_into_a_folder_of_its_own(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t AS SELECT range AS id, hash(range)::VARCHAR AS a FROM range(3000000)")
     opening = Opening(str(file), "100MB", 1, NOW, str(tmp_path / f"{SPILL}g"))
     sql = "SELECT max(r) AS r FROM (SELECT row_number() OVER (ORDER BY a, id) AS r, a FROM t)"
-    assert caged.frame(opening, sql)["r"].iloc[0] == 3_000_000
+    assert unpacked(caged.frame(opening, sql))["r"].iloc[0] == 3_000_000
     set_to = caged._connection(opening).execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
     assert set_to == f"{opening.spill}-{os.getpid()}"
     caged.let_go(str(file))
