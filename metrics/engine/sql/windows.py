@@ -22,9 +22,11 @@ from metrics.engine.query import Scope
 from metrics.engine.sql import rollups, trees
 from metrics.engine.sql.entity_rows import window_function
 from metrics.engine.sql.measures import measure_facts
+from metrics.engine.sql.shared_reading import united
 from metrics.engine.together import by_each
 
 REACHES = (31, 92, 366)  # days within which who comes next is told apart: windows of about one length ask the same
+WEEK = 7  # days
 ROLLED = {"count": "sum", "sum": "sum", "min": "min", "max": "max", "avg": "sum"}
 
 
@@ -36,7 +38,8 @@ def windowed(kpi: Simple, scope: Scope) -> pd.DataFrame:
     size = kpi.window.days
     day_scope = _days(kpi, scope, size)
     count = _distinct if kpi.agg == "count_distinct" else _rolled if kpi.agg in ROLLED else _spread
-    daily = day_scope.remembered(("daily", kpi.name), lambda: count(kpi, day_scope, size))
+    count = _at_week_ends if count is _distinct and _are_weeks(kpi, scope, size) else count
+    daily = day_scope.remembered(("daily", kpi.name, count.__name__), lambda: count(kpi, day_scope, size))
     daily = _first_days_incomplete(daily, scope, kpi, size)
     daily = daily[daily["period"] >= scope.start]
     return daily if scope.grain == "day" else coarser(daily, scope, kpi.dataset, kpi.period_agg or "last")
@@ -55,11 +58,57 @@ def _days(kpi: Simple, scope: Scope, size: int) -> Scope:
     return dataclasses.replace(scope, grain="day", start=start - pd.Timedelta(days=size - 1), end=end)
 
 
+def _are_weeks(kpi: Simple, scope: Scope, size: int) -> bool:
+    """Whether each window that is asked for is a week of its own, but for the last: nobody is told apart then."""
+    return scope.grain == "week" and size == WEEK and kpi.period_agg in (None, "last") and not _is_refreshed(scope)
+
+
+def _is_refreshed(scope: Scope) -> bool:
+    return scope.shared is not None and not scope.filters and not scope.entities
+
+
 def _distinct(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    counted = _counted_together if _is_refreshed(scope) else _counted_alone
+    return _on_every_day(kpi, scope, counted(kpi, scope, size))
+
+
+def _at_week_ends(kpi: Simple, scope: Scope, size: int) -> pd.DataFrame:
+    """The same where only the last observed days of weeks are looked at; of the others it says nothing that is true."""
+    index = frames.scope_index(scope)
+    seen = index[frames.observed(index, scope.states.get(kpi.dataset), scope)]
+    parts = []
+    if len(seen):
+        found = frames.normal(trees.run(_weeks_select(kpi, scope, seen[-1], size), scope))
+        parts = [part for _, part in found.groupby("segment", sort=False)]
+    return _on_every_day(kpi, scope, parts)
+
+
+def _weeks_select(kpi: Simple, scope: Scope, last: pd.Timestamp, size: int) -> exp.Query:
+    """Who came in each week that is over, told of its last day, and in the days up to the last one, if it ends none."""
+    active, day = _active(kpi, scope, once=False), exp.column("day")
+    ends = exp.Add(this=trees.period(day, scope, "week"), expression=trees.interval(pd.Timedelta(days=size - 1)))
+    tomorrow = last + pd.Timedelta(days=1)
+    begun = periods.floor(tomorrow, "week", scope.week_start_days)
+    over = ends, exp.LT(this=day, expression=trees.moment(begun))
+    latest = trees.moment(last), trees.in_range(day, tomorrow - pd.Timedelta(days=size), tomorrow)
+    shown = exp.column("segment") if scope.by else exp.Literal.string("")
+    people = exp.Count(this=exp.Distinct(expressions=[exp.column("entity")]))
+    selects = [
+        exp.select(
+            *(shown.as_(trees.SEGMENT), exp.cast(at, "TIMESTAMP").as_(trees.PERIOD)),
+            *(people.as_(trees.VALUE), people.as_("n")),
+        )
+        .from_("active")
+        .where(inside)
+        .group_by(exp.Literal.number(1), exp.Literal.number(2))
+        for at, inside in ((over, latest) if begun < tomorrow else (over,))
+    ]
+    return trees.assembled(united(selects), active=active)
+
+
+def _on_every_day(kpi: Simple, scope: Scope, parts: list[pd.DataFrame]) -> pd.DataFrame:
     dataset = scope.catalogue.datasets[kpi.dataset]
     index = frames.scope_index(scope)
-    refreshed = scope.shared is not None and not scope.filters and not scope.entities
-    parts = _counted_together(kpi, scope, size) if refreshed else _counted_alone(kpi, scope, size)
     active = {str(part["segment"].iloc[0]) for part in parts if len(part)}
     for name in set(scope.segments) - active:  # active at other times only: an observed 0
         parts.append(pd.DataFrame({"period": index, "segment": name, "value": 0.0, "n": 0}))
@@ -122,18 +171,18 @@ def _alike_select(kpi: Simple, scope: Scope, reach: int) -> exp.Select:
     return trees.assembled(alike, active=active, spans=spans)
 
 
-def _active(kpi: Simple, scope: Scope) -> exp.Select:
-    """SELECT `entity`, `day` and, of a breakdown, `segment`: who came on which day, each once."""
+def _active(kpi: Simple, scope: Scope, *, once: bool = True) -> exp.Select:
+    """SELECT `entity`, `day` and, of a breakdown, `segment`: who came on which day, each once if that is wanted."""
     segment = ["segment"] if scope.by else []  # a constant would cost a quarter more
     if (kept := rollups.people_of(kpi.measure, scope)) is not None:
         date = exp.cast(exp.column("day"), "DATE")  # dates sort and compare faster than moments
-        rows = exp.select(*segment, "entity", date.as_("day")).distinct().from_("people")
+        rows = exp.select(*segment, "entity", date.as_("day")).distinct(distinct=once).from_("people")
         return trees.assembled(rows.where(trees.known(exp.column("entity"))), people=kept)
     dataset = scope.catalogue.datasets[kpi.dataset]
     kind = trees.time_type(dataset, scope)
     entity, date = sql.expression(kpi.expr), exp.cast(trees.local_time(dataset, scope, kind), "DATE")
     shown = [trees.segment(dataset, scope.by).as_("segment")] if scope.by else []
-    active = exp.select(*shown, entity.as_("entity"), date.as_("day")).distinct()
+    active = exp.select(*shown, entity.as_("entity"), date.as_("day")).distinct(distinct=once)
     return trees.scanned(active, dataset, scope, kind, kpi.filter).where(trees.known(entity))
 
 
