@@ -2,10 +2,11 @@
 
     python benchmarks/engines.py [ENGINE ...] [--scale 1M] [--json FILE]
 
-ENGINE: chdb, sail; both if none is named (their packages: `make slow` installs them). The same project and the same
-rows: those of DuckDB are loaded from files, those of an engine are tables there. Both say which days are settled, which
-DuckDB does not need. After each sync all stored values of an engine are held against DuckDB's. CPU seconds, the
-engine's own process included; exit code 1 if a limit is missed, 2 if a value differs.
+ENGINE: chdb, sail, each also with -lake; all if none is named (their packages: `make slow` installs them). The same
+project and the same rows: those of DuckDB and of a lake are loaded from files, those of an engine are tables there. All
+say which days are settled, which only tables there need. After each sync all stored values of an engine are held
+against DuckDB's. CPU seconds, the engine's own process included; exit code 1 if a limit is missed, 2 if a value
+differs.
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ from benchmarks.measures import Measure, as_table, cpu_seconds, machine, watched
 from benchmarks.syncing import NOW, TIMES, staged, unequal  # noqa: E402
 from benchmarks.workload import PROJECT  # noqa: E402
 
-ENGINES = ("chdb", "sail")
+LAKE = "-lake"
+ENGINES = ("chdb", "sail", f"chdb{LAKE}", f"sail{LAKE}")
 NAMES = {"chdb": "chDB", "sail": "Sail", "duckdb": "DuckDB"}
+NAMES |= {f"{name}{LAKE}": f"{NAMES[name]} over a lake" for name in ("chdb", "sail")}
 # Sail's tables are those of one session.
 SESSION_OF_ALL = "/;session_id=5e6c7a52-0d3c-4c3e-9d25-2f0f8f1f3a11;user_id=benchmark"
 BEST_OF = 5
@@ -116,9 +119,12 @@ def served() -> Iterator[str]:
 
 
 class Runs:
-    """The workload's project on one engine. folder: as `syncing.staged` leaves it; it is read only."""
+    """The workload's project on one engine. folder: as `syncing.staged` leaves it; it is read only.
 
-    def __init__(self, folder: Path, place: Path, engine: ChDb | Sail | None) -> None:
+    engine: which has the tables; None = rows are loaded here. lake: URL of the engine that computes from a lake then.
+    """
+
+    def __init__(self, folder: Path, place: Path, engine: ChDb | Sail | None, lake: str = "") -> None:
         from jobs.project.project import open_project
 
         self._given, self._engine, self.now = folder, engine, NOW
@@ -133,8 +139,10 @@ class Runs:
             path.write_text(path.read_text().replace("watermark: sync", "watermark: whole_days\nsettled_after: 1d"))
         if engine is not None:
             (place / "project" / "sources.yml").unlink()
-            settings = place / "project" / "settings.yml"
-            settings.write_text(f"{settings.read_text()}warehouse: '{engine.url}'\n")
+        settings = place / "project" / "settings.yml"
+        if url := lake or (engine.url if engine else ""):
+            own = f"lake: '{place / 'lake'}'\n" if lake else ""
+            settings.write_text(f"{settings.read_text()}warehouse: '{url}'\n{own}")
         os.environ["WORKLOAD_DATA"] = str(self.data)
         self.folder = place / "project"
         self.project = open_project(self.folder)
@@ -214,9 +222,10 @@ class Runs:
 
 def one(engine: str, folder: Path, place: Path) -> None:
     """A JSON line for each case of an engine, in a process of its own."""
-    serving = served() if engine == "sail" else nullcontext("")
-    with serving as url:
-        runs = Runs(folder, place, Sail(url) if url else ChDb() if engine == "chdb" else None)
+    name, over_a_lake = engine.removesuffix(LAKE), engine.endswith(LAKE)
+    with served() if name == "sail" else nullcontext(ChDb.url if name == "chdb" else "") as url:
+        own = None if over_a_lake or not url else Sail(url) if name == "sail" else ChDb()
+        runs = Runs(folder, place, own, url if over_a_lake else "")
         for case in ("first", "day"):
             print(json.dumps({"case": case, **getattr(runs, case)()}), flush=True)
             runs.stored(place / f"{case}.parquet")
