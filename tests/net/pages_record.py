@@ -142,4 +142,5 @@ def _points(values: Any) -> list[Any]:
     if isinstance(values, dict):  # Plotly's packed arrays
         values = np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"]).tolist()
     found = values if isinstance(values, list) else [] if values is None else [values]
-    return [float(f"{item:.12g}") if isinstance(item, float) else item for item in found]
+    # A band of a fit ends elsewhere, beyond these digits, in wider vector units of a processor.
+    return [float(f"{item:.8g}") if isinstance(item, float) else item for item in found]

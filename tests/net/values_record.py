@@ -15,6 +15,7 @@ from tests.net.product import open_project
 from tests.net.text import cut, settled, sha, shortened
 
 DIGITS = 12  # of a stored value: sums of doubles depend on the order in which threads add up
+FIT_DIGITS = 8  # of a verdict: a fit in wider vector units of a processor ends elsewhere beyond them
 KEYS = ("kpi", "definition", "grain")
 COLUMNS = ("dimension", "segment", "period", "value", "numerator", "denominator", "n", "complete", "valid_from",
            "valid_to", "parts")  # fmt: skip
@@ -42,12 +43,12 @@ def record(folder: Path) -> dict[str, str]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """A value as it is written down: twelve digits, dates by their own name."""
+def _plain(value: Any, digits: int = DIGITS) -> Any:
+    """A value as it is written down: so many digits, dates by their own name."""
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{digits}g}")
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, digits) for item in value]
     return value if isinstance(value, (int, str, bool, type(None))) else str(value)
 
 
@@ -88,7 +89,7 @@ def _books(connection: duckdb.DuckDBPyConnection, folder: Path) -> str:
 
 
 def _state(path: Path, folder: Path) -> str:
-    """Every table of the state store, JSON texts with twelve digits."""
+    """Every table of the state store, JSON texts with eight digits."""
     found = []
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
         names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
@@ -114,7 +115,7 @@ def _document(value: Any) -> Any:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else _plain(value)
+    return [_rounded(item) for item in value] if isinstance(value, list) else _plain(value, FIT_DIGITS)
 
 
 def _width(connection: sqlite3.Connection, name: str) -> int:
