@@ -23,11 +23,13 @@ LONG = 2**60
         (pa.array([LONG, LONG + 1]), True),
         (pa.array([LONG, LONG + 1, None]), False),  # floats in a frame: two people would be one
         (pa.array([Decimal(LONG), Decimal(LONG + 1)], pa.decimal128(20, 0)), False),
+        (pa.array([1, 2], pa.uint64()), True),
+        (pa.array([1, 2**64 - 1], pa.uint64()), False),  # which a column of those before would not hold
         (pa.array(["a", "b", None]), True),
         (pa.nulls(2), False),  # of no type: later rows would not fit into their column
         (pa.array([], pa.int64()), True),
     ],
-    ids=["whole", "with unknown", "decimal", "text", "nothing known", "none"],
+    ids=["whole", "with unknown", "decimal", "unsigned", "unsigned and long", "text", "nothing known", "none"],
 )
 def test_ids_come_home_as_they_are_or_not_at_all(
     ids: Any, comes: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch

@@ -74,15 +74,24 @@ def test_rows_are_framed_as_duckdb_frames_them() -> None:
             "there": pa.array([at, None], pa.timestamp("us", "Europe/Berlin")),
             "day": pa.array([at.date(), None], pa.date32()),
             "n": pa.array([1, 2], pa.uint64()),
+            "long": pa.array([1, 2**64 - 1], pa.uint64()),
             "some": pa.array([1, None], pa.int64()),
             "price": pa.array([Decimal("1.50"), None], pa.decimal128(9, 2)),
             "none": pa.nulls(2),
         }
     )
     frame = arrow.frame(table)
-    assert [str(kind) for kind in frame.dtypes] == [*["datetime64[us]"] * 3, "int64", "float64", "float64", "object"]
+    assert [str(kind) for kind in frame.dtypes] == [
+        *["datetime64[us]"] * 3,
+        "int64",
+        "uint64",
+        "float64",
+        "float64",
+        "object",
+    ]
+    assert frame["long"].tolist() == [1, 2**64 - 1]
     assert frame["there"][0] == at and frame["day"][0] == at.normalize() and frame["price"][0] == 1.5
     assert arrow.columns(table.schema) == {
         **{"at": "TIMESTAMP", "there": "TIMESTAMP WITH TIME ZONE", "day": "DATE", "n": "BIGINT", "some": "BIGINT"},
-        **{"price": "DECIMAL(9,2)", "none": "VARCHAR"},
+        **{"long": "BIGINT", "price": "DECIMAL(9,2)", "none": "VARCHAR"},
     }

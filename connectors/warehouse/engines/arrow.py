@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from connectors.warehouse.contract import Columns
@@ -69,5 +70,6 @@ def _column(values: pa.ChunkedArray) -> pd.Series:
     if t.is_timestamp(kind) or t.is_date(kind):
         return values.cast(pa.timestamp("us"), safe=False).to_pandas()
     if t.is_unsigned_integer(kind):
-        return values.cast(pa.int64()).to_pandas()
+        with suppress(pa.ArrowInvalid):  # of beyond what is whole with a sign: it stays without one
+            return values.cast(pa.int64()).to_pandas()
     return values.to_pandas()

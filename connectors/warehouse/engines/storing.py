@@ -142,11 +142,12 @@ def _comes_whole(rows: pd.DataFrame) -> bool:
     """Whether what says which rows are whose is as it was in the engine: whole numbers or texts.
 
     Numbers with unknown ones among them, or with decimals, come as floats, in which two long ids are one. A column of
-    no type that is known here, such as one of unknown values alone, would have none in the table either.
+    no type that is known here, such as one of unknown values alone, would have none in the table either; and one of
+    whole numbers that need no sign would have another than on a day that has smaller ones alone.
     """
     for name, kind in rows.dtypes.items():
         whose = name == "entity" or re.fullmatch(r"[df]\d+", str(name))
-        if kind in (object, "float32") or (whose and kind.kind == "f"):
+        if kind in (object, "float32", "uint64") or (whose and kind.kind == "f"):
             return False
     return True
 
