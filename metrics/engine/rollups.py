@@ -51,6 +51,7 @@ CALLED = "roll-ups"  # whose the costs are
 EXACT = frozenset(
     ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "DOUBLE"]
 )
+WHOLE = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 # Of a definition that asks for the time or for chance, what was counted yesterday is not what would be counted today.
 UNSTEADY = re.compile(
     r"\b(?:now|today|ago|random|uuid|setseed|get_current_\w+|current_\w+|localtime\w*|transaction_timestamp"
@@ -246,8 +247,19 @@ class RefreshedRollups:
         touched: tuple[datetime, datetime] | None = None,
     ) -> str:
         """The relation of what a SELECT made."""
-        text = render(select, self._staging.dialect)
+        text = render(self._as_it_comes_home(select), self._staging.dialect)
         return self._staging.keep_rollup(name, about, text, most=most, touched=touched)
+
+    def _as_it_comes_home(self, select: exp.Select) -> exp.Select:
+        """The same, of an engine with ids as texts where they are no whole numbers: those alone come as they are."""
+        if self._staging.kept is self._staging:
+            return select
+        kinds = self._types(select)
+        if kinds.get("entity", WHOLE[0]) in WHOLE:
+            return select
+        text = exp.cast(exp.column("entity"), "TEXT").as_("entity")
+        columns = [text if name == "entity" else exp.column(name) for name in kinds]
+        return exp.select(*columns).from_(select.subquery("brought"))
 
     def _most(self, wanted: Wanted) -> int:
         borrowed = self._scope.catalogue.datasets[wanted.dataset].borrowed()
