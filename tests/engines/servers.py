@@ -29,6 +29,7 @@ from tests.sampling import TIER
 Tables = Mapping[str, pa.Table]
 NEEDS = {
     "chdb": ("requirements-clickhouse.txt", ("clickhouse_connect", "chdb")),
+    "s3": ("requirements-clickhouse.txt", ("moto",)),
     "sail": ("requirements-spark.txt", ("pyspark", "pysail")),
     "sail-cluster": ("requirements-spark.txt", ("pyspark", "pysail")),
 }
