@@ -64,6 +64,10 @@ class BucketPlace:
 
     def __init__(self) -> None:
         self.root = f"s3://lake-{uuid.uuid4().hex[:12]}/kpi"
+        self.make()
+
+    def make(self) -> None:
+        """The bucket, empty."""
         self._client().create_dir(self._key("").split("/")[0])
 
     @property
@@ -129,7 +133,8 @@ def rights() -> dict[str, str]:
 
 def refuse_after(requests: float) -> None:
     """From so many requests on the server knows no key; infinite = it takes any."""
-    asked = urllib.request.Request(f"{endpoint()}/moto-api/reset-auth", str(requests).encode(), method="POST")
+    plain = {"Content-Type": "text/plain"}
+    asked = urllib.request.Request(f"{endpoint()}/moto-api/reset-auth", str(requests).encode(), plain, method="POST")
     urllib.request.urlopen(asked).close()
 
 

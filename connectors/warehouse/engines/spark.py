@@ -31,7 +31,8 @@ LOST = ("UNAVAILABLE", "RETRIES_EXCEEDED", "INVALID_HANDLE.SESSION", "SESSION_CH
         "SESSION_NOT_FOUND", "SparkContext was shut down", "stopped SparkContext")  # fmt: skip
 
 # In the error of a server that cannot read a bucket: Sail's, and those of Apache Spark's S3A.
-NO_BUCKET = ("Generic S3 error", "(os error", "Object at location", "s3a://", "S3Exception", "AccessDeniedException")
+NO_BUCKET = ("Generic S3 error", "Server returned non-2xx status", "(os error", "Object at location",
+             "s3a://", "S3Exception", "AccessDeniedException")  # fmt: skip
 
 
 class SparkEngine:
