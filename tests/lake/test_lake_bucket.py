@@ -21,6 +21,7 @@ from tests.engines.servers import needed, sail
 from tests.lake import places
 from tests.lake.lakes import CHDB, LakeShop, beside, kept, of_days, rows_in
 from tests.lake.places import KEY, SECRET, BucketPlace
+from tests.sampling import cases
 
 pytestmark = pytest.mark.slow
 DAY = "name: events\nsource: events\ntime_dimension: at\n"
@@ -110,7 +111,7 @@ def test_a_question_is_answered_from_the_bucket_or_not_at_all(shop: LakeShop) ->
     reader.close()
 
 
-@pytest.mark.parametrize("allowed", [0, 2, 4, 7, 12])
+@pytest.mark.parametrize("allowed", range(0, 13, cases(fast=12, slow=4, full=1)))
 def test_a_key_that_is_refused_in_the_middle_publishes_nothing(
     shop: LakeShop, allowed: int, caplog: pytest.LogCaptureFixture
 ) -> None:

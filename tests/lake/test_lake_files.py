@@ -265,6 +265,17 @@ def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(mounted: Lake
     assert seen_by_doctor(mounted) == "ok" and mounted.sync().published
 
 
+def test_a_store_that_does_not_answer_is_told_and_nothing_is_published(mounted: LakeShop) -> None:
+    mounted.sync(of_days(1))
+    live, secret = mounted.open().warehouse.live(), "lake/secret=3f81c2"
+    access = f"{{endpoint: 'http://127.0.0.1:1', access_key: AKIATEST, secret_key: {secret}}}"
+    mounted.built.settings(f"warehouse: '{CHDB}'\nlake: s3://shop-kpi/lake\nlake_access: {access}\n")
+    with pytest.raises(FolderError, match="the lake cannot be written") as error:
+        mounted.sync(of_days(1, 2))
+    assert "s3://shop-kpi/lake" in str(error.value) and secret not in str(error.value)
+    assert mounted.open().warehouse.live() == live and seen_by_doctor(mounted) == "failed"
+
+
 def seen_by_doctor(mounted: LakeShop) -> str:
     """The state of the lake."""
     return next(row["state"] for row in doctor(mounted.open(), now=mounted.now) if row["check"] == "lake")

@@ -29,7 +29,7 @@ COMMENTS = r"(\s*(?:/\*.*?\*/\s*)*)"
 OWN = re.compile(rf"{COMMENTS}(WITH\s+(?:RECURSIVE\s+)?)", re.IGNORECASE | re.DOTALL)
 PARENTHESIS = re.compile(rf"{COMMENTS}\(", re.DOTALL)
 LONG = {"max_query_size": str(1 << 30)}  # of the names of many files
-# Of a store that does not answer, some ten seconds: its own would be many minutes.
+# Of a store that does not answer, a quarter of a minute: its own would be many minutes.
 PATIENT = {"s3_retry_attempts": "10"}
 GRACE = 1  # second that the engine waits longer than we do: its own limit is for when we are gone
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEME = "s3://"
 USUAL_REGION = "us-east-1"  # of stores that have none
-MADE = ".lake.parquet"  # in the data folder: a file before it is sent. The next one takes its place where a sync died
+MADE = ".lake.parquet"  # in the data folder: a file before it is sent; the next sync removes what one that died left
 
 
 class LakeBucket:
@@ -43,6 +43,7 @@ class LakeBucket:
     def claim(self, project: str, data: Path, *, used: bool) -> None:  # noqa: ARG002
         """See LakeStore. The bucket must be there; whether files were here before is no matter: no disk can be away."""
         claimed = mine(project, data)
+        self._made.unlink(missing_ok=True)
         with self._refused():
             found = owner(self._owner())
             refuse_another_s(found, claimed, self.root)
