@@ -156,6 +156,7 @@ def s3_store(access: S3Access, *, anonymous: bool = False) -> S3FileSystem:
         scheme=scheme,
         endpoint_override=place,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        allow_delayed_open=True,  # what is small is one request, and no upload that could be left unfinished
     )
 
 

@@ -265,6 +265,7 @@ def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(mounted: Lake
     assert seen_by_doctor(mounted) == "ok" and mounted.sync().published
 
 
+@pytest.mark.slow  # the client tries four times
 def test_a_store_that_does_not_answer_is_told_and_nothing_is_published(mounted: LakeShop) -> None:
     mounted.sync(of_days(1))
     live, secret = mounted.open().warehouse.live(), "lake/secret=3f81c2"
