@@ -18,26 +18,31 @@ from connectors.errors import SourceError
 from connectors.secrets import hide, mask
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileSystem, S3FileSystem
 
 SCHEMES = ("s3", "gs", "az")
 ATTEMPTS, PATIENCE = 4, timedelta(seconds=30)  # of S3's and of Google's client
 PIECE = 1 << 22
 
 
-class Access(BaseModel):
-    """How an object store is reached. Without keys by those of the machine: its environment, files or role."""
+class S3Access(BaseModel):
+    """How a store that speaks S3 is reached. Without keys by those of the machine: its environment, files or role."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: str = Field("", description="S3: region of the bucket.")
-    access_key: str = Field("", description="S3: access key id, as ${NAME}.")
-    secret_key: str = Field("", description="S3: its secret, as ${NAME}.")
-    account: str = Field("", description="Azure: name of the storage account.")
-    account_key: str = Field("", description="Azure: its key, as ${NAME}.")
-    sas_token: str = Field("", description="Azure: a shared access signature, as ${NAME}, in place of the key.")
-    anonymous: bool = Field(False, description="S3, Google: a public bucket, asked without a key.")
+    access_key: str = Field("", repr=False, description="S3: access key id, as ${NAME}.")
+    secret_key: str = Field("", repr=False, description="S3: its secret, as ${NAME}.")
     endpoint: str = Field("", description="Address of a store that speaks like one of them, such as http://minio:9000.")
+
+
+class Access(S3Access):
+    """How an object store of any kind is reached."""
+
+    account: str = Field("", description="Azure: name of the storage account.")
+    account_key: str = Field("", repr=False, description="Azure: its key, as ${NAME}.")
+    sas_token: str = Field("", repr=False, description="Azure: a shared access signature, as ${NAME}, not the key.")
+    anonymous: bool = Field(False, description="S3, Google: a public bucket, asked without a key.")
 
 
 @dataclass(frozen=True)
@@ -115,19 +120,10 @@ class Bucket:
         """Raises SourceError for an account that is missing."""
         from pyarrow import fs
 
-        access, address = self._access, urlsplit(self._access.endpoint)
-        scheme, place = (address.scheme or None), (address.netloc or None)
+        access = self._access
         if self._scheme == "s3":
-            retry = fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
-            keys = {"access_key": access.access_key, "secret_key": access.secret_key} if access.access_key else {}
-            return fs.S3FileSystem(
-                **keys,
-                anonymous=access.anonymous,
-                region=access.region or None,
-                scheme=scheme,
-                endpoint_override=place,
-                retry_strategy=retry,
-            )
+            return s3_store(access, anonymous=access.anonymous)
+        scheme, place = _endpoint(access)
         if self._scheme == "gs":
             return fs.GcsFileSystem(
                 anonymous=access.anonymous, scheme=scheme, endpoint_override=place, retry_time_limit=PATIENCE
@@ -145,6 +141,29 @@ class Bucket:
             if said
         }
         return fs.AzureFileSystem(access.account, **own, **placed)
+
+
+def s3_store(access: S3Access, *, anonymous: bool = False) -> S3FileSystem:
+    """Arrow's client of a store that speaks S3. Connects to nothing."""
+    from pyarrow import fs
+
+    scheme, place = _endpoint(access)
+    keys = {"access_key": access.access_key, "secret_key": access.secret_key} if access.access_key else {}
+    return fs.S3FileSystem(
+        **keys,
+        anonymous=anonymous,
+        region=access.region or None,
+        scheme=scheme,
+        endpoint_override=place,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        allow_delayed_open=True,  # what is small is one request, and no upload that could be left unfinished
+    )
+
+
+def _endpoint(access: S3Access) -> tuple[str | None, str | None]:
+    """Scheme and host of the endpoint; None = the store's own."""
+    address = urlsplit(access.endpoint)
+    return address.scheme or None, address.netloc or None
 
 
 def _matches(path: list[str], pattern: list[str]) -> bool:

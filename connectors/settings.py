@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from connectors.buckets import S3Access
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.machine import this_machine
@@ -93,9 +94,10 @@ class Settings(BaseModel):
     )
     lake: str = Field(
         "",
-        description="Folder that a sync writes loaded rows to as Parquet, for the engine of `warehouse` to compute "
-        "from; the same path where that runs (docs/scale-out.md).",
+        description="Folder, or s3://bucket/prefix, that a sync writes loaded rows to as Parquet, for the engine of "
+        "`warehouse` to compute from; the same place where that runs (docs/scale-out.md).",
     )
+    lake_access: S3Access = Field(S3Access(), description="How the bucket of `lake` is reached.")
     state: str = Field("", description="URL of the state store; empty = SQLite in the data folder.")
     sync_every: str = Field(
         "1d", description="How often a sync is due; half as late again shows a banner. never = not."

@@ -60,7 +60,7 @@ DEAR = {
     for name in ("test_moved_clocks", "house/test_container", "benchmarks/test_load", "benchmarks/test_table",
                  "benchmarks/test_workload", "jobs/test_settled", "jobs/test_unchanged_rules", "jobs/test_one_person",
                  "cli/test_utc", "engine/test_incremental", "engines/test_conformance", "operations/test_fuzz_state",
-                 "lake/test_lake_engines", "lake/test_lake_killed",
+                 "lake/test_lake_engines", "lake/test_lake_killed", "lake/test_lake_bucket",
                  "sources/test_killed", "warehouse/duckdb/test_shared", "warehouse/duckdb/test_shared_killed",
                  "test_secrets")
 }  # fmt: skip

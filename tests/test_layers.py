@@ -29,6 +29,7 @@ ALLOWED = {  # first match wins
     "connectors.logs": ("connectors.secrets", "connectors.clock", "connectors.errors"),
     "connectors.machine": (),
     "connectors.settings": (
+        "connectors.buckets",
         *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),
     ),
     "connectors.channels": (

@@ -44,10 +44,10 @@ def open_warehouse(
         return local
     if terms is None:
         raise SettingsError("this needs a project whose rows are on this machine, and `warehouse` names an engine")
-    if terms.lake is not None:
+    if terms.lake:
         from connectors.warehouse.lake.warehouse import LakeWarehouse
 
-        return LakeWarehouse(url, local, terms, lake=terms.lake, data=data)
+        return LakeWarehouse(url, local, terms, data=data)
     from connectors.warehouse.engines.warehouse import EngineWarehouse
 
     return EngineWarehouse(url, local, terms)

@@ -18,6 +18,8 @@ from connectors.secrets import mask
 from connectors.sources.contract import Source
 from connectors.state.store import DAMAGED
 from connectors.warehouse.contract import Check
+from connectors.warehouse.lake.bucket import LakeBucket
+from connectors.warehouse.lake.opening import is_bucket
 from jobs.alerts.incidents import read_state
 from jobs.authoring.validate import validate
 from jobs.project.health import lost_state, remember_state
@@ -186,7 +188,11 @@ def _engine(project: Project, _now: datetime) -> Told:
 
 def _lake(project: Project, _now: datetime) -> Told:
     """Whether a sync can write its files; whether the engine sees them is told by what is asked of it."""
-    folder = project.folder / project.settings.lake
+    settings = project.settings
+    if is_bucket(settings.lake):
+        LakeBucket(settings.lake, settings.lake_access, project.data).try_out()
+        return OK, f"{settings.lake} can be written", ""
+    folder = project.folder / settings.lake
     if os.access(folder if folder.exists() or project.has_data() else folder.parent, os.W_OK):
         return OK, f"{folder} can be written", ""
     todo = "Is its disk mounted, and may this user write to it? Finished values are shown all the same; no sync can."

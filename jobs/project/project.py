@@ -123,11 +123,13 @@ class Project:
         """On what terms the project's engine is asked."""
         from connectors.warehouse.engines.guarded import Guard
         from connectors.warehouse.engines.terms import Terms
+        from connectors.warehouse.lake.opening import is_bucket
         from metrics.engine.sql.dialects import SESSION, translated  # SQL, which few starts need
 
         s = self.settings
         guard = Guard(s.limits.seconds, s.query_rows, s.query_most_bytes)
-        return Terms(SESSION, translated, guard, self.folder / s.lake if s.lake else None, self._times)
+        lake = s.lake if not s.lake or is_bucket(s.lake) else str(self.folder / s.lake)
+        return Terms(SESSION, translated, guard, lake, s.lake_access, self._times)
 
     def _times(self) -> Mapping[str, str]:
         """Table → the column of its rows' time, of datasets that are a table."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from connectors.buckets import S3Access
 from connectors.errors import Problem, SettingsError
-from connectors.secrets import hide_address, hide_named
+from connectors.secrets import hide, hide_address, hide_named
 from connectors.settings import Settings, environment, expand_secrets
 from connectors.warehouse.engines.opening import refuse_unopened
-from connectors.warehouse.lake.folder import refuse_no_folder
+from connectors.warehouse.lake.opening import refuse_no_lake
 from metrics.catalog.document import read_document, validated
+
+NO_LAKE = {"lake": "", "lake_access": S3Access()}
 
 
 def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
@@ -27,6 +30,9 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         plain = {**expand_secrets(plain, environment(), where=shown_as), **kept} if plain or kept else document.data
     except SettingsError as error:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
+    if isinstance(plain, Mapping) and isinstance(access := plain.get("lake_access"), Mapping):
+        for key in ("access_key", "secret_key"):  # before anybody says what is wrong with them
+            hide(str(access.get(key, "")))
     settings, problems = validated(document, Settings, data=plain)
     settings = settings or Settings()
     if settings.engine:
@@ -35,13 +41,14 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         except SettingsError as error:  # which has no more of the URL than its scheme
             hint = f"{error.hint} Or write `warehouse: duckdb`, or leave it out: then rows are loaded here."
             problems.append(document.problem(("warehouse",), "not_allowed", error.message, hint))
-            settings = settings.model_copy(update={"warehouse": "", "lake": ""})
-    if settings.lake:
+            settings = settings.model_copy(update={"warehouse": "", **NO_LAKE})
+    if settings.lake or settings.lake_access != S3Access():
         try:
             _refuse_no_lake(settings)
         except SettingsError as error:
-            problems.append(document.problem(("lake",), "not_allowed", error.message, error.hint))
-            settings = settings.model_copy(update={"lake": ""})
+            key = "lake" if settings.lake else "lake_access"
+            problems.append(document.problem((key,), "not_allowed", error.message, error.hint))
+            settings = settings.model_copy(update=NO_LAKE)
     hide_address(settings.state)
     hide_address(settings.warehouse)
     for point in settings.contact_points:
@@ -52,7 +59,7 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
 
 def _refuse_no_lake(settings: Settings) -> None:
     """Raises SettingsError for a lake that cannot be one."""
-    if not settings.engine:
+    if settings.lake and not settings.engine:
         hint = "Add `warehouse`, such as sc://host:15002; or remove `lake`: DuckDB computes from its own tables."
         raise SettingsError("a lake is for an engine to compute from, and `warehouse` names none", hint=hint)
-    refuse_no_folder(settings.lake)
+    refuse_no_lake(settings.lake, settings.lake_access)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,9 +30,12 @@ from tests.sampling import TIER
 Tables = Mapping[str, pa.Table]
 NEEDS = {
     "chdb": ("requirements-clickhouse.txt", ("clickhouse_connect", "chdb")),
+    "s3": ("requirements-clickhouse.txt", ("moto",)),
     "sail": ("requirements-spark.txt", ("pyspark", "pysail")),
     "sail-cluster": ("requirements-spark.txt", ("pyspark", "pysail")),
 }
+
+NO_RIGHTS: Mapping[str, str] = MappingProxyType({})
 
 
 def needed(name: str) -> None:
@@ -112,8 +116,8 @@ def into_spark(engine: SparkEngine, tables: Tables, folder: Path) -> None:
 
 
 @contextmanager
-def sail(folder: Path, mode: str) -> Iterator[str]:
-    """A Sail server of its own process; its URL."""
+def sail(folder: Path, mode: str, rights: Mapping[str, str] = NO_RIGHTS) -> Iterator[str]:
+    """A Sail server of its own process; its URL. rights: of its environment, on what it reads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,7 +125,10 @@ def sail(folder: Path, mode: str) -> Iterator[str]:
     arguments = ["spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
     with (folder / "sail.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], stdout=log, stderr=log, env={**os.environ, "SAIL_MODE": mode}
+            [sys.executable, "-c", code, *arguments],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **rights, "SAIL_MODE": mode},
         )
     try:
         for _ in range(200):

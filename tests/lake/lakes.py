@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections import Counter
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from connectors.warehouse.lake.manifest import Manifest
 from jobs.project.project import Project, open_project
 from jobs.sync import SyncResult
 from tests.conftest import NOW, Builder, known
+from tests.lake.places import FolderPlace, Place, place_at
 
 CHDB = "clickhousedb://?interface=chdb"
 Rows = dict[int, tuple[datetime | None, float]]  # id → time, amount
@@ -26,9 +28,9 @@ Rows = dict[int, tuple[datetime | None, float]]  # id → time, amount
 class LakeShop:
     """A table of events. Without a KPI nothing is asked of the engine, so what is written needs none."""
 
-    def __init__(self, folder: Path, lake: Path | None = None, url: str = CHDB) -> None:
-        self.built, self.lake, self.now = Builder(folder), lake or folder / "lake", NOW
-        self.built.settings(f"warehouse: '{url}'\nlake: {self.lake}\n")
+    def __init__(self, folder: Path, place: Place | None = None, url: str = CHDB) -> None:
+        self.built, self.place, self.now = Builder(folder), place or FolderPlace(folder / "lake"), NOW
+        self.built.settings(f"warehouse: '{url}'\n{self.place.settings}")
         self.built.source("- {name: events, type: files, table: events, path: files/events.parquet}")
 
     def write(self, rows: Rows, **more: Any) -> None:
@@ -55,7 +57,13 @@ class LakeShop:
 
     def found(self) -> set[str]:
         """All files in the lake."""
-        return {path.relative_to(self.lake).as_posix() for path in self.lake.rglob("*.parquet")}
+        return self.place.found()
+
+    @property
+    def lake(self) -> Path:
+        """Of a lake that is a folder."""
+        assert isinstance(self.place, FolderPlace)
+        return self.place.folder
 
 
 def kept(reader: Reader) -> Manifest:
@@ -79,9 +87,9 @@ def rows_in(lake: Manifest, table: str = "events") -> Rows:
     found: Rows = {}
     seen: Counter[int] = Counter()
     for file in lake.tables[table].files:
-        path = Path(lake.root) / file.name
-        assert path.stat().st_size == file.size
-        rows = pq.read_table(path, partitioning=None).to_pylist()
+        content = place_at(lake.root).read(file.name)
+        assert len(content) == file.size
+        rows = pq.read_table(io.BytesIO(content)).to_pylist()
         assert len(rows) == file.rows
         for row in rows:
             day = None if row["at"] is None else (row["at"].date() - days.EPOCH).days
@@ -97,12 +105,12 @@ def rows_in(lake: Manifest, table: str = "events") -> Rows:
     return found
 
 
-def beside(folder: Path, target: Path, url: str) -> Project:
+def beside(folder: Path, target: Path, url: str, place: Place | None = None) -> Project:
     """The same project in a new folder, its rows in a lake; both pull the same files."""
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns("data", "files"))
     if (folder / "files").exists():
         (target / "files").symlink_to(folder / "files")
     settings = target / "settings.yml"
     text = settings.read_text() if settings.exists() else ""
-    settings.write_text(f"{text}\nwarehouse: '{url}'\nlake: {target}/lake\n")
+    settings.write_text(f"{text}\nwarehouse: '{url}'\n{(place or FolderPlace(target / 'lake')).settings}")
     return open_project(target)

@@ -23,16 +23,19 @@ from metrics.engine.query import Filter, Query
 from tests.conftest import NOW, Builder, finished
 from tests.engines import worlds
 from tests.engines.projects import interrupted, made_shop, same_values, stored, tables_by_url, told
-from tests.engines.servers import needed, sail
+from tests.engines.servers import NO_RIGHTS, needed, sail
 from tests.engines.test_engine_lost import Sail
 from tests.engines.worlds import arrow_tables
+from tests.lake import places
 from tests.lake.lakes import CHDB, LakeShop, beside, kept, of_days, rows_in
+from tests.lake.places import BucketPlace, Place
 from tests.sampling import cases
 
 # Of each type, and of each way in which days touch others: windows, joins, people that are followed, other clocks.
 KPIS = ("n", "total", "median", "active7", "share", "twice", "running", "bills", "evening", "orders", "by_plan", "pay",
         "funnel", "day_3", "life", "nps", "balance", "own")  # fmt: skip
 ENGINES = ("chdb", "sail")[: cases(fast=1, slow=1, full=2)]
+PLACES = ("folder", "bucket")[: cases(fast=1, slow=1, full=2)]
 pytestmark = pytest.mark.slow
 
 
@@ -40,8 +43,16 @@ pytestmark = pytest.mark.slow
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An engine without any table of its own."""
     needed(request.param)
-    with nullcontext(CHDB) if request.param == "chdb" else sail(tmp_path_factory.mktemp("sail"), "local") as one:
+    rights = places.rights() if "bucket" in PLACES else NO_RIGHTS
+    folder = tmp_path_factory.mktemp("sail")
+    with nullcontext(CHDB) if request.param == "chdb" else sail(folder, "local", rights) as one:
         yield one
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place | None:
+    """Where the lake is; None = in a folder of the project."""
+    return BucketPlace() if request.param == "bucket" else None
 
 
 class Both:
@@ -92,12 +103,12 @@ def touched(told: Explained) -> dict[str, object]:
 
 @pytest.mark.parametrize("least", [40, days.LEAST_ROWS][: cases(fast=1, slow=1, full=2)])
 def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+    url: str, place: Place | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
 ) -> None:
     """First sync, nothing new, a new day, late rows, changed rows, rows that go, a column, what is joined, all anew."""
     monkeypatch.setattr(days, "LEAST_ROWS", least)
     built = made(tmp_path)
-    both = Both(built, beside(built.folder, tmp_path / "lake", url))
+    both = Both(built, beside(built.folder, tmp_path / "lake", url, place))
     events, people = both.frames["events"], pd.read_parquet(built.folder / "files" / "people.parquet")
     rng, end = np.random.default_rng(3), events["at"].max().normalize()
     held = rng.random(len(events)) < 0.04
@@ -124,9 +135,9 @@ def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
     both.same(full=True)
 
 
-def test_kpis_of_every_type_are_what_they_are_on_duckdb(url: str, tmp_path: Path) -> None:
+def test_kpis_of_every_type_are_what_they_are_on_duckdb(url: str, place: Place | None, tmp_path: Path) -> None:
     built = worlds.made(tmp_path / "project")
-    Both(built, beside(built.folder, tmp_path / "lake", url)).same()
+    Both(built, beside(built.folder, tmp_path / "lake", url, place)).same()
 
 
 def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path: Path) -> None:

@@ -16,24 +16,41 @@ import pytest
 
 from connectors.errors import FolderError, SettingsError
 from connectors.warehouse.lake import days
-from connectors.warehouse.lake.folder import OWNER, LakeFolder
+from connectors.warehouse.lake.bucket import LakeBucket
+from connectors.warehouse.lake.folder import LakeFolder
 from connectors.warehouse.lake.manifest import LakeFile
+from connectors.warehouse.lake.store import OWNER, LakeStore
 from jobs.operations.backup import backup, restore
 from jobs.operations.doctor import doctor
 from jobs.project.project import open_project
 from jobs.sync import sync
 from tests.conftest import NOW, finished
 from tests.lake.lakes import CHDB, LakeShop, Rows, kept, of_days, rows_in
+from tests.lake.places import BucketPlace, FolderPlace
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.breadth(6)
 
 
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeShop:
+PLACES = ["folder", pytest.param("bucket", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten rows make a file that is not gone on with."""
     monkeypatch.setattr(days, "LEAST_ROWS", 10)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> LakeShop:
+    """Its lake is a folder."""
     return LakeShop(tmp_path / "shop")
+
+
+@pytest.fixture(params=PLACES)
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> LakeShop:
+    """Its lake is a folder, or in a bucket."""
+    return LakeShop(tmp_path / "shop", BucketPlace() if request.param == "bucket" else None)
 
 
 def changed(rows: Rows, choose: random.Random) -> Rows:
@@ -113,18 +130,22 @@ def test_who_reads_a_generation_goes_on_while_two_more_are_published(shop: LakeS
 
 def test_what_a_sync_that_died_wrote_is_collected(shop: LakeShop) -> None:
     shop.sync(of_days(1))
-    orphan = shop.lake / "events" / "2026-10-09" / "20261123T023000-deadbeef-0.parquet"
-    orphan.parent.mkdir()
-    orphan.write_bytes(b"PAR1 half of it")
-    other = shop.lake / "notes.txt"  # somebody else's
-    other.write_text("x")
+    orphan = "events/2026-10-09/20261123T023000-deadbeef-0.parquet"
+    others = {"notes.parquet", "events/2026-10-09/notes.parquet"}  # somebody else's
+    for name in (orphan, *others):
+        shop.place.put(name, b"PAR1 half of it")
     shop.sync()
-    assert not orphan.parent.exists() and other.exists()
+    assert orphan not in shop.found() and shop.found() == others | shop.manifest().names()
     assert rows_in(shop.manifest()) == of_days(1)
 
 
-def late(shown: set[str]) -> Callable[[LakeFolder], Iterator[str]]:
-    return lambda folder: iter(shown)
+def late(shown: set[str]) -> Callable[[LakeStore], Iterator[str]]:
+    return lambda store: iter(shown)
+
+
+def store_of(shop: LakeShop) -> type[LakeStore]:
+    """The implementation, for a test to change."""
+    return LakeBucket if isinstance(shop.place, BucketPlace) else LakeFolder
 
 
 def test_a_listing_that_is_late_changes_nothing(shop: LakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +153,7 @@ def test_a_listing_that_is_late_changes_nothing(shop: LakeShop, monkeypatch: pyt
     listings: list[set[str]] = [set()]
     seen = {"events/2026-10-01/gone-0.parquet"}
     for number in range(1, 9):
-        monkeypatch.setattr(LakeFolder, "names", late(listings[-1] if number % 3 else seen))
+        monkeypatch.setattr(store_of(shop), "names", late(listings[-1] if number % 3 else seen))
         rows = of_days(*range(1, number + 1))
         assert shop.sync(rows).published
         assert rows_in(shop.manifest()) == rows
@@ -156,68 +177,69 @@ def test_a_generation_that_cannot_be_read_collects_nothing(shop: LakeShop) -> No
 def test_files_that_were_lost_are_written_anew_and_published(shop: LakeShop) -> None:
     """As after a backup was put back: their rows are here."""
     shop.sync(of_days(1, 2, 3, 4))
-    shutil.rmtree(shop.lake / "events")
+    for name in shop.found():
+        shop.place.drop(name)
     assert shop.sync().published
     assert rows_in(shop.manifest()) == of_days(1, 2, 3, 4)
-    file = shop.lake / next(iter(shop.manifest().names()))
-    file.write_bytes(file.read_bytes()[:-9])
+    name = next(iter(shop.manifest().names()))
+    shop.place.put(name, shop.place.read(name)[:-9])
     assert shop.sync().published
     assert rows_in(shop.manifest()) == of_days(1, 2, 3, 4)
 
 
-def test_another_lake_is_written_in_whole(shop: LakeShop, tmp_path: Path) -> None:
-    shop.sync(of_days(1, 2))
-    shop.lake = tmp_path / "other"
-    shop.built.settings(f"warehouse: '{CHDB}'\nlake: {shop.lake}\n")
-    assert shop.sync().published
-    assert rows_in(shop.manifest()) == of_days(1, 2) and shop.manifest().root == str(shop.lake)
+def test_another_lake_is_written_in_whole(mounted: LakeShop, tmp_path: Path) -> None:
+    mounted.sync(of_days(1, 2))
+    mounted.place = FolderPlace(tmp_path / "other")
+    mounted.built.settings(f"warehouse: '{CHDB}'\n{mounted.place.settings}")
+    assert mounted.sync().published
+    assert rows_in(mounted.manifest()) == of_days(1, 2) and mounted.manifest().root == str(mounted.lake)
 
 
-def test_a_project_of_duckdb_answers_from_here_until_the_next_sync(shop: LakeShop) -> None:
-    settings = (shop.built.folder / "settings.yml").read_text()
-    shop.built.settings("timezone: UTC\n")
-    shop.sync(of_days(1, 2))
-    shop.built.settings(settings)
-    reader = shop.open().reader()
+def test_a_project_of_duckdb_answers_from_here_until_the_next_sync(mounted: LakeShop) -> None:
+    settings = (mounted.built.folder / "settings.yml").read_text()
+    mounted.built.settings("timezone: UTC\n")
+    mounted.sync(of_days(1, 2))
+    mounted.built.settings(settings)
+    reader = mounted.open().reader()
     assert reader.dialect == "duckdb" and int(reader.frame("SELECT count(*) AS n FROM events")["n"].iloc[0]) == 8
-    assert shop.sync().published and shop.open().reader().dialect == "clickhouse"
-    assert rows_in(shop.manifest()) == of_days(1, 2)
+    assert mounted.sync().published and mounted.open().reader().dialect == "clickhouse"
+    assert rows_in(mounted.manifest()) == of_days(1, 2)
 
 
 def test_a_lake_belongs_to_one_project(shop: LakeShop, tmp_path: Path) -> None:
     shop.sync(of_days(1))
-    other = LakeShop(tmp_path / "second", lake=shop.lake)
+    other = LakeShop(tmp_path / "second", shop.place)
     found = shop.found()
     with pytest.raises(FolderError, match="this lake is another project's"):
         other.sync(of_days(1))
     assert shop.found() == found
-    (shop.lake / OWNER).unlink()
+    shop.place.drop(OWNER)
     other.sync(of_days(7))
     with pytest.raises(FolderError, match="another project's"):
         shop.sync(of_days(1, 2))
 
 
-def test_a_restored_copy_gets_a_lake_of_its_own(shop: LakeShop, tmp_path: Path) -> None:
-    shop.sync(of_days(1, 2))
-    found = shop.found()
-    backup(shop.open(), tmp_path / "kept.zip", now=NOW)
+def test_a_restored_copy_gets_a_lake_of_its_own(mounted: LakeShop, tmp_path: Path) -> None:
+    mounted.sync(of_days(1, 2))
+    found = mounted.found()
+    backup(mounted.open(), tmp_path / "kept.zip", now=NOW)
     restore(tmp_path / "kept.zip", tmp_path / "copy")
-    shutil.copytree(shop.built.folder / "files", tmp_path / "copy" / "files")
+    shutil.copytree(mounted.built.folder / "files", tmp_path / "copy" / "files")
     with pytest.raises(FolderError, match="another project's"):
         finished(sync(open_project(tmp_path / "copy"), now=NOW))
-    assert shop.found() == found
+    assert mounted.found() == found
     settings = tmp_path / "copy" / "settings.yml"
-    settings.write_text(settings.read_text().replace(str(shop.lake), str(tmp_path / "second")))
+    settings.write_text(settings.read_text().replace(str(mounted.lake), str(tmp_path / "second")))
     assert finished(sync(open_project(tmp_path / "copy"), now=NOW)).published
     lake = kept(open_project(tmp_path / "copy").warehouse.reader())
     assert rows_in(lake) == of_days(1, 2) and lake.root == str(tmp_path / "second")
 
 
-def test_a_project_that_moved_keeps_its_lake(shop: LakeShop, tmp_path: Path) -> None:
+def test_a_project_that_moved_keeps_its_lake(mounted: LakeShop, tmp_path: Path) -> None:
     lake = tmp_path / "shared"
-    shop = LakeShop(tmp_path / "first", lake=lake)
-    shop.sync(of_days(1))
-    shop.built.folder.rename(tmp_path / "moved")
+    mounted = LakeShop(tmp_path / "first", FolderPlace(lake))
+    mounted.sync(of_days(1))
+    mounted.built.folder.rename(tmp_path / "moved")
     assert not finished(sync(open_project(tmp_path / "moved"), now=NOW)).failed
 
 
@@ -226,34 +248,46 @@ def test_a_first_sync_that_died_is_no_other_project(shop: LakeShop, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(LakeFolder, "write", died)
+        patched.setattr(store_of(shop), "write", died)
         with pytest.raises(KeyboardInterrupt):
             shop.sync(of_days(1))
     assert shop.sync(of_days(1)).published
 
 
-def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(shop: LakeShop) -> None:
-    shop.sync(of_days(1))
-    shop.lake.rename(shop.lake.with_name("away"))
+def test_a_lake_that_is_gone_is_told_and_not_begun_on_another_disk(mounted: LakeShop) -> None:
+    mounted.sync(of_days(1))
+    mounted.lake.rename(mounted.lake.with_name("away"))
     with pytest.raises(FolderError, match="the lake is not there"):
-        shop.sync(of_days(1, 2))
-    assert not shop.lake.exists()
-    assert seen_by_doctor(shop) == "failed"
-    shop.lake.with_name("away").rename(shop.lake)
-    assert seen_by_doctor(shop) == "ok" and shop.sync().published
+        mounted.sync(of_days(1, 2))
+    assert not mounted.lake.exists()
+    assert seen_by_doctor(mounted) == "failed"
+    mounted.lake.with_name("away").rename(mounted.lake)
+    assert seen_by_doctor(mounted) == "ok" and mounted.sync().published
 
 
-def seen_by_doctor(shop: LakeShop) -> str:
+@pytest.mark.slow  # the client tries four times
+def test_a_store_that_does_not_answer_is_told_and_nothing_is_published(mounted: LakeShop) -> None:
+    mounted.sync(of_days(1))
+    live, secret = mounted.open().warehouse.live(), "lake/secret=3f81c2"
+    access = f"{{endpoint: 'http://127.0.0.1:1', access_key: AKIATEST, secret_key: {secret}}}"
+    mounted.built.settings(f"warehouse: '{CHDB}'\nlake: s3://shop-kpi/lake\nlake_access: {access}\n")
+    with pytest.raises(FolderError, match="the lake cannot be written") as error:
+        mounted.sync(of_days(1, 2))
+    assert "s3://shop-kpi/lake" in str(error.value) and secret not in str(error.value)
+    assert mounted.open().warehouse.live() == live and seen_by_doctor(mounted) == "failed"
+
+
+def seen_by_doctor(mounted: LakeShop) -> str:
     """The state of the lake."""
-    return next(row["state"] for row in doctor(shop.open(), now=shop.now) if row["check"] == "lake")
+    return next(row["state"] for row in doctor(mounted.open(), now=mounted.now) if row["check"] == "lake")
 
 
 @pytest.mark.parametrize("how", ["full", "occupied"])
 def test_a_lake_that_cannot_be_written_is_told_and_nothing_is_published(
-    shop: LakeShop, monkeypatch: pytest.MonkeyPatch, how: str
+    mounted: LakeShop, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    shop.sync(of_days(1))
-    live, found = shop.open().warehouse.live(), shop.found()
+    mounted.sync(of_days(1))
+    live, found = mounted.open().warehouse.live(), mounted.found()
     with monkeypatch.context() as patched:
         if how == "full":
 
@@ -262,22 +296,22 @@ def test_a_lake_that_cannot_be_written_is_told_and_nothing_is_published(
 
             patched.setattr(LakeFolder, "write", full)
         else:
-            shutil.move(shop.lake / "events", shop.lake / "aside")
-            (shop.lake / "events").write_text("a file in its place")
-        result = shop.sync(of_days(1, 2))
-    assert result.failed and not result.published and shop.open().warehouse.live() == live
-    assert f"the lake {shop.lake} cannot be written" in result.sources[0].error
+            shutil.move(mounted.lake / "events", mounted.lake / "aside")
+            (mounted.lake / "events").write_text("a file in its place")
+        result = mounted.sync(of_days(1, 2))
+    assert result.failed and not result.published and mounted.open().warehouse.live() == live
+    assert f"the lake {mounted.lake} cannot be written" in result.sources[0].error
     if how == "full":
-        assert "No space left" in result.sources[0].error and shop.found() == found
-    runs = shop.open().sync_log.runs()
+        assert "No space left" in result.sources[0].error and mounted.found() == found
+    runs = mounted.open().sync_log.runs()
     assert runs["warehouse"].status == "failed" and runs["events"].status == "loaded"
     if how == "occupied":
-        (shop.lake / "events").unlink()
-    assert shop.sync().published and "warehouse" not in shop.open().sync_log.runs()
-    assert rows_in(shop.manifest()) == of_days(1, 2)
+        (mounted.lake / "events").unlink()
+    assert mounted.sync().published and "warehouse" not in mounted.open().sync_log.runs()
+    assert rows_in(mounted.manifest()) == of_days(1, 2)
 
 
-def test_columns_come_as_every_engine_has_them(shop: LakeShop) -> None:
+def test_columns_come_as_every_engine_has_them(mounted: LakeShop) -> None:
     at = datetime(2026, 10, 1, 12)
     table = pa.table(
         {
@@ -290,11 +324,11 @@ def test_columns_come_as_every_engine_has_them(shop: LakeShop) -> None:
             "record": [{"a": 1}, None, {"a": 2}],
         }
     )  # fmt: skip
-    pq.write_table(table, shop.built.folder / "files" / "events.parquet")
-    shop.sync()
-    lake = shop.manifest().tables["events"]
+    pq.write_table(table, mounted.built.folder / "files" / "events.parquet")
+    mounted.sync()
+    lake = mounted.manifest().tables["events"]
     assert [file.rows for file in lake.files] == [2, 1]  # what is of no usable day lies apart
-    there = pq.read_table(shop.lake / lake.files[1].name, partitioning=None)
+    there = pq.read_table(mounted.lake / lake.files[1].name, partitioning=None)
     kinds = {name: str(kind) for name, kind in zip(there.schema.names, there.schema.types, strict=True)}
     assert kinds == {
         "at": "timestamp[us]", "zoned": "timestamp[us, tz=UTC]", "day": "date32[day]", "price": "decimal128(10, 2)",
@@ -304,15 +338,15 @@ def test_columns_come_as_every_engine_has_them(shop: LakeShop) -> None:
     assert there.to_pylist()[0]["big"] == Decimal(2**64 - 1) and there.to_pylist()[0]["at"] == at
 
 
-def test_a_table_without_times_is_one_file(shop: LakeShop) -> None:
-    shop.built.source("- {name: plans, type: files, table: plans, path: files/plans.parquet}")
-    pq.write_table(pa.table({"plan": ["pro", "free"]}), shop.built.folder / "files" / "plans.parquet")
-    shop.sync(of_days(1))
-    plans = shop.manifest().tables["plans"]
+def test_a_table_without_times_is_one_file(mounted: LakeShop) -> None:
+    mounted.built.source("- {name: plans, type: files, table: plans, path: files/plans.parquet}")
+    pq.write_table(pa.table({"plan": ["pro", "free"]}), mounted.built.folder / "files" / "plans.parquet")
+    mounted.sync(of_days(1))
+    plans = mounted.manifest().tables["plans"]
     assert plans.by == "" and [file.name.split("/")[1] for file in plans.files] == ["all"]
-    pq.write_table(pa.table({"plan": ["pro", "free", "new"]}), shop.built.folder / "files" / "plans.parquet")
-    shop.sync()
-    assert [file.rows for file in shop.manifest().tables["plans"].files] == [3]
+    pq.write_table(pa.table({"plan": ["pro", "free", "new"]}), mounted.built.folder / "files" / "plans.parquet")
+    mounted.sync()
+    assert [file.rows for file in mounted.manifest().tables["plans"].files] == [3]
 
 
 def test_a_table_of_any_name_lies_within_the_lake(shop: LakeShop) -> None:
@@ -329,7 +363,16 @@ def test_a_table_of_any_name_lies_within_the_lake(shop: LakeShop) -> None:
     [
         ("lake: /tmp/lake", "`warehouse` names none"),
         ("warehouse: postgresql://h/db\nlake: /tmp/lake", "`postgresql://` reads no Parquet files"),
-        (f"warehouse: {CHDB}\nlake: s3://bucket/prefix", "addresses such as s3:// are not read yet"),
+        (f"warehouse: {CHDB}\nlake: gs://bucket/prefix", "endpoint: https://storage.googleapis.com"),
+        (f"warehouse: {CHDB}\nlake: az://bucket/prefix", "az:// is not written to"),
+        (f"warehouse: {CHDB}\nlake: s3://bucket/prefix", "needs its region"),
+        (f"warehouse: {CHDB}\nlake: s3://bucket//prefix", "no address of a bucket"),
+        (f"warehouse: {CHDB}\nlake: 's3://bucket/a{{b}}'", "no address of a bucket"),
+        (f"warehouse: {CHDB}\nlake: s3://b1\nlake_access: {{endpoint: http://h/b1}}", "without a path"),
+        (f"warehouse: {CHDB}\nlake: s3://b1\nlake_access: {{endpoint: 'minio:9000'}}", "is no address"),
+        (f"warehouse: {CHDB}\nlake: s3://b1\nlake_access: {{region: r, access_key: x}}", "go together"),
+        (f"warehouse: {CHDB}\nlake: /tmp/lake\nlake_access: {{region: r}}", "`lake` names none"),
+        ("lake_access: {region: r}", "`lake` names none"),
         (f"warehouse: {CHDB}\nlake: '/tmp/a{{b}}'", "may not have {"),
         ("warehouse: sc://h:1/;session_id=x\nlake: /tmp/lake", "a session that others share"),
     ],

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from connectors.warehouse.lake import days, manifest
+from connectors.warehouse.lake.bucket import MADE
 from connectors.warehouse.lake.warehouse import LakeWarehouse
 from tests.conftest import ROOT, known
 from tests.engines.servers import needed
 from tests.lake.lakes import LakeShop, Rows, of_days, rows_in
+from tests.lake.places import BucketPlace
 from tests.sampling import SEED, cases
 
 pytestmark = pytest.mark.slow
@@ -36,33 +38,47 @@ KILL = """
 import os
 from pathlib import Path
 from connectors.warehouse.duckdb import generations, staging
-from connectors.warehouse.lake import folder, warehouse
-place, nth = sys.argv[3], int(sys.argv[4])
-where = {"claim": (folder.LakeFolder, "claim"), "collect": (folder.LakeFolder, "remove"),
-         "written": (folder, "fsync"), "half": (staging.DuckStaging, "export"),
+from connectors.warehouse.lake import bucket, folder, warehouse
+place, nth, kind = sys.argv[3], int(sys.argv[4]), sys.argv[5]
+store = bucket.LakeBucket if kind == "bucket" else folder.LakeFolder
+where = {"claim": (store, "claim"), "collect": (store, "remove"), "half": (staging.DuckStaging, "export"),
+         "written": (folder, "fsync"), "made": (store, "_send"), "sending": (bucket.shutil, "copyfileobj"),
+         "sent": (store, "sizes"),
          "settled": (staging.DuckStaging, "settle"), "published": (generations.Generations, "publish"),
          "pointed": (generations.Generations, "point")}
 owner, name = where[place]
 real, seen = getattr(owner, name), [0]
 def call(*a, **k):
+    if place == "sending" and not a[0].name.endswith(bucket.MADE):
+        return real(*a, **k)  # another's copy
     seen[0] += 1
     if seen[0] == nth:
         if place == "half":
             real(*a, **k)
             file = a[-1]  # as where the process dies while it writes
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        if place == "sending":
+            content = a[0].read()
+            a[1].write(content[: len(content) // 2])
         os.kill(os.getpid(), 9)
     return real(*a, **k)
 setattr(owner, name, call)
 """
-PLACES = ["claim 1", "collect 1", "collect 2", "half 1", "half 2", "half 3", "written 1", "written 4", "settled 1",
-          "published 1", "pointed 1"]  # fmt: skip
+PLACES = ["claim 1", "collect 1", "collect 2", "half 1", "half 2", "half 3", "settled 1", "published 1", "pointed 1"]
+OF_ONE = {"folder": ["written 1", "written 4"], "bucket": ["made 1", "sending 1", "sending 3", "sent 2", "sent 3"]}
+KINDS = ["folder", "bucket"]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeShop:
+def kind() -> str:
+    """Where the lake is; a test may say another."""
+    return "folder"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> LakeShop:
     monkeypatch.setattr(days, "LEAST_ROWS", 10)
-    return LakeShop(tmp_path / "shop")
+    return LakeShop(tmp_path / "shop", BucketPlace() if kind == "bucket" else None)
 
 
 class Days:
@@ -102,6 +118,7 @@ class Days:
             self.bring()
             self.run()
         self.run()  # collects what only an older one named
+        assert not (self.shop.built.folder / "data" / MADE).exists()
         generations = list((self.shop.built.folder / "data" / "generations").glob("*.duckdb"))
         named = {name for path in generations for name in self.named(path)}
         assert len(generations) == 3 and self.shop.found() == named
@@ -113,14 +130,14 @@ class Days:
         return manifest.read(known(warehouse._here.kept_texts(manifest.KEPT)[generation.stem])).names()
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_killed_at_each_step_a_sync_publishes_whole_files_or_none(shop: LakeShop, place: str) -> None:
+@pytest.mark.parametrize(("kind", "place"), [(kind, place) for kind in KINDS for place in PLACES + OF_ONE[kind]])
+def test_killed_at_each_step_a_sync_publishes_whole_files_or_none(shop: LakeShop, kind: str, place: str) -> None:
     table = Days(shop)
     for _ in range(4 if place.startswith("collect") else 1):  # then there is something to collect
         table.bring()
         table.run()
     table.bring()
-    process = subprocess.run(table.command(*place.split()), capture_output=True, text=True)
+    process = subprocess.run(table.command(*place.split(), kind), capture_output=True, text=True)
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert table.live() == table.states[-2]
     table.clean()
@@ -130,6 +147,7 @@ KILLS = cases(fast=0, slow=6, full=100)
 
 
 @pytest.mark.sampled(KILLS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_random_moments_values_are_of_before_or_after(shop: LakeShop) -> None:
     needed("chdb")
     shop.built.write("datasets", "events", "name: events\nsource: events\ntime_dimension: at\n")

@@ -16,7 +16,7 @@ from connectors.errors import WarehouseError
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, FileTable, lacking, named
+from connectors.warehouse.engines.files import IN_BUCKET, LACKING, S3, Files, FilesLacking, FileTable, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -29,6 +29,8 @@ COMMENTS = r"(\s*(?:/\*.*?\*/\s*)*)"
 OWN = re.compile(rf"{COMMENTS}(WITH\s+(?:RECURSIVE\s+)?)", re.IGNORECASE | re.DOTALL)
 PARENTHESIS = re.compile(rf"{COMMENTS}\(", re.DOTALL)
 LONG = {"max_query_size": str(1 << 30)}  # of the names of many files
+# Of a store that does not answer, a quarter of a minute: its own would be many minutes.
+PATIENT = {"s3_retry_attempts": "10"}
 GRACE = 1  # second that the engine waits longer than we do: its own limit is for when we are gone
 
 
@@ -53,6 +55,8 @@ class ClickHouseEngine:
         }  # fmt: skip
         self._refused: tuple[type[Exception], ...] = (Error, RuntimeError, OSError)
         self._settings, self._files = settings(session), files
+        self._in_bucket = any(table.in_bucket for table in files.values())
+        self._long = LONG | PATIENT if self._in_bucket else LONG
         self._whole: set[str] = set()  # of the tables in files: those that are seen in whole
         self._lock = Lock()
         self._connect: Callable[[], Any] = lambda: clickhouse_connect.get_client(
@@ -61,7 +65,7 @@ class ClickHouseEngine:
         try:
             self.client = self._connect()
         except self._refused as error:
-            raise _told(error) from None
+            raise self._told(error) from None
 
     def frame(self, sql: str, stop: Stop | None = None) -> pd.DataFrame:
         """The rows of one SELECT. Raises WarehouseError, QueryLimit, Cancelled."""
@@ -76,7 +80,7 @@ class ClickHouseEngine:
         """Columns and types of one SELECT, without running it. Raises WarehouseError."""
         ready = self._ready(sql)
         with self._lock:
-            found = self._table(f"DESCRIBE TABLE ({ready}\n)", LONG).to_pydict()
+            found = self._table(f"DESCRIBE TABLE ({ready}\n)", self._long).to_pydict()
         return {name: _sql_type(kind) for name, kind in zip(found["name"], found["type"], strict=True)}
 
     def tables(self) -> Mapping[str, Columns]:
@@ -114,14 +118,14 @@ class ClickHouseEngine:
         if name not in self._whole:
             counted = f"SELECT count() AS n FROM {_reading(table)}"
             with self._lock:
-                found = int(self._table(counted, LONG).to_pydict()["n"][0])
+                found = int(self._table(counted, self._long).to_pydict()["n"][0])
             if found != table.rows:
                 raise lacking(name, found, table)
             self._whole.add(name)
 
     def _stoppable(self, sql: str, stop: Stop) -> pa.Table:
         mark = f"/* bellwether {uuid4().hex} */"
-        most = dict(LONG) if self._files else {}
+        most = dict(self._long) if self._files else {}
         most |= {"max_execution_time": str(math.ceil(stop.seconds) + GRACE)} if stop.seconds else {}
         with self._lock, stop.watching(lambda: self._kill(mark)):
             return self._table(f"{mark} {sql}", most)
@@ -130,7 +134,7 @@ class ClickHouseEngine:
         try:
             return self.client.query_arrow(sql, settings={**self._settings, **more})
         except self._refused as error:
-            raise _told(error) from None
+            raise self._told(error) from None
 
     def _kill(self, mark: str) -> None:
         """Stop the statement that begins with this; over a client of its own, for the other one waits for it."""
@@ -139,6 +143,14 @@ class ClickHouseEngine:
             other.command(f"KILL QUERY WHERE startsWith(query, '{mark}') ASYNC")
             other.close()
 
+    def _told(self, error: Exception) -> WarehouseError:
+        first = str(error).strip().split("\n", 1)[0]
+        if "FILE_DOESNT_EXIST" in first:
+            return FilesLacking(first[:500], hint=LACKING)
+        if self._in_bucket and "S3_ERROR" in first:
+            return FilesLacking(first[:500], hint=IN_BUCKET)
+        return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")
+
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
@@ -146,11 +158,22 @@ def _quoted(name: str) -> str:
 
 def _reading(table: FileTable) -> str:
     """The rows of files. What columns they have is said: found out, one without unknown values could have none."""
-    paths, folder = table.paths, posixpath.commonpath(table.paths)
+    paths = [path.removeprefix(S3) for path in table.paths]
+    folder = posixpath.commonpath(paths)
     path = paths[0] if len(paths) == 1 else f"{folder}/{{{','.join(posixpath.relpath(p, folder) for p in paths)}}}"
     columns = ", ".join(f"{_quoted(column)} {_kind(kind)}" for column, kind in table.columns.items())
-    kinds = columns.replace("\\", "\\\\").replace("'", "\\'")
-    return f"file('{path}', 'Parquet', '{kinds}')"
+    if not table.in_bucket:
+        return f"file({_text(path)}, 'Parquet', {_text(columns)})"
+    access = table.access
+    address = access.endpoint.rstrip("/") or f"https://s3.{access.region}.amazonaws.com"
+    keys = [access.access_key, access.secret_key] if access.access_key else []  # else the engine's own count
+    given = [f"{address}/{path}", *keys, "Parquet", columns]
+    return f"s3({', '.join(map(_text, given))})"
+
+
+def _text(value: str) -> str:
+    """As a literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _kind(kind: str) -> str:
@@ -180,10 +203,3 @@ def _sql_type(kind: str) -> str:
     if head in ("Int16", "Int32"):
         return "SMALLINT" if head == "Int16" else "INTEGER"
     return "BIGINT" if head.startswith(("Int", "UInt")) else "VARCHAR"
-
-
-def _told(error: Exception) -> WarehouseError:
-    first = str(error).strip().split("\n", 1)[0]
-    if "FILE_DOESNT_EXIST" in first:
-        return FilesLacking(first[:500], hint=LACKING)
-    return WarehouseError(first[:500], hint="Is the server there, and does the definition's SQL run on it?")

@@ -14,7 +14,7 @@ from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
-from connectors.warehouse.engines.files import LACKING, Files, FilesLacking, lacking, named
+from connectors.warehouse.engines.files import IN_BUCKET, LACKING, S3, Files, FilesLacking, lacking, named
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -29,6 +29,10 @@ OWN = ("grpc.use_local_subchannel_pool", 1)
 # In the error of a session that will not answer any more.
 LOST = ("UNAVAILABLE", "RETRIES_EXCEEDED", "INVALID_HANDLE.SESSION", "SESSION_CHANGED", "SESSION_CLOSED",
         "SESSION_NOT_FOUND", "SparkContext was shut down", "stopped SparkContext")  # fmt: skip
+
+# In the error of a server that cannot read a bucket: Sail's, and those of Apache Spark's S3A.
+NO_BUCKET = ("Generic S3 error", "Server returned non-2xx status", "(os error", "Object at location",
+             "s3a://", "S3Exception", "AccessDeniedException")  # fmt: skip
 
 
 class SparkEngine:
@@ -52,6 +56,7 @@ class SparkEngine:
         self._lock = Lock()
         self._began, self._files = settings(session), files
         self._viewed: set[str] = set()  # of this session
+        self._in_bucket = any(table.in_bucket for table in files.values())
         self._connect: Callable[[], Any] = lambda: SparkSession.builder.channelBuilder(
             DefaultChannelBuilder(url, [OWN])
         ).create()
@@ -81,7 +86,7 @@ class SparkEngine:
         for name, table in named(self._files, sql):
             if name not in self._viewed:
                 reader = session.read.schema(_schema(table.columns))
-                rows = reader.parquet(*(f"file://{path}" for path in table.paths))
+                rows = reader.parquet(*map(_address, table.paths))
                 if (found := rows.count()) != table.rows:  # Sail leaves out a file that is not there, without a word
                     raise lacking(name, found, table)
                 rows.createOrReplaceTempView(name)
@@ -141,6 +146,8 @@ class SparkEngine:
     def _failed(self, error: Exception) -> WarehouseError:
         """What is said of it. Of a session that is lost with its server, the next question begins another."""
         told = _told(error)
+        if self._in_bucket and any(sign in told.message for sign in NO_BUCKET):
+            told = FilesLacking(told.message, hint=IN_BUCKET)
         if any(sign in str(error) for sign in LOST):
             with self._lock:
                 self._session = None
@@ -173,6 +180,11 @@ def _sql_type(kind: str) -> str:
     known |= {"double": "DOUBLE", "float": "FLOAT", "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INTEGER"}
     known |= {"bigint": "BIGINT", "decimal": kind.upper()}
     return known.get(head, "DOUBLE[]" if head == "array" else "VARCHAR")
+
+
+def _address(path: str) -> str:
+    """A file as every Spark reads it: of S3 only S3A, as Apache's calls its client."""
+    return f"s3a://{path.removeprefix(S3)}" if path.startswith(S3) else f"file://{path}"
 
 
 def _schema(columns: Columns) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from connectors.warehouse.contract import OF_A_LAKE, Columns
 from connectors.warehouse.engines.files import Files, FileTable
+from connectors.warehouse.lake.store import place
 
 KEPT = OF_A_LAKE  # its name among the texts of a generation, beside kpi:… and dataset:…
 
@@ -38,7 +38,10 @@ class LakeTable:
 
 @dataclass(frozen=True)
 class Manifest:
-    """project: whose lake it is. root: its folder. tables: by name. dialect: of the engine that computed from it."""
+    """project: whose lake it is. root: its folder, or s3://bucket/prefix. tables: by name.
+
+    dialect: of the engine that computed from it.
+    """
 
     project: str
     root: str
@@ -58,7 +61,7 @@ class Manifest:
         return {
             name: FileTable(
                 table.columns,
-                tuple(str(Path(self.root) / file.name) for file in table.files),
+                tuple(place(self.root, file.name) for file in table.files),
                 sum(file.rows for file in table.files),
             )
             for name, table in self.tables.items()

@@ -16,9 +16,9 @@ from connectors.warehouse.engines.files import Files
 from connectors.warehouse.engines.reached import ReachedEngine
 from connectors.warehouse.engines.storing import StoringHere, plain_rows
 from connectors.warehouse.lake import manifest
-from connectors.warehouse.lake.folder import LakeFolder
 from connectors.warehouse.lake.local import LocalStaging
 from connectors.warehouse.lake.manifest import Manifest
+from connectors.warehouse.lake.store import LakeStore
 from connectors.warehouse.lake.writing import Writing
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LakeStaging(StoringHere):
     def __init__(
         self,
         local: LocalStaging,
-        folder: LakeFolder,
+        store: LakeStore,
         writing: Writing,
         *,
         project: str,
@@ -46,7 +46,7 @@ class LakeStaging(StoringHere):
         connected: Callable[[Files], ReachedEngine],
     ) -> None:
         super().__init__(local)
-        self._folder, self._writing, self._project, self._before = folder, writing, project, before
+        self._store, self._writing, self._project, self._before = store, writing, project, before
         self._connected, self._engine = connected, connected({})
         self._manifest: Manifest | None = None  # once it is settled
         self._changes: Mapping[str, str | None] = {}
@@ -107,7 +107,7 @@ class LakeStaging(StoringHere):
 
     def settle(self) -> None:
         """Write what this sync touched into the lake, and read from there. Raises EngineFailed."""
-        with _told(self._folder):
+        with _told(self._store):
             made = self._writing.manifest(self._project, self._before)
             changed = self._writing.changes()
         known = {table: self._local.changes(table) for table in made.tables}
@@ -136,16 +136,16 @@ class LakeStaging(StoringHere):
         for name in self._writing.made:
             if name not in named:
                 with suppress(OSError):  # the next sync collects it
-                    self._folder.remove(name)
+                    self._store.remove(name)
 
 
 @contextmanager
-def _told(folder: LakeFolder) -> Iterator[None]:
+def _told(store: LakeStore) -> Iterator[None]:
     """What a lake refuses ends the sync, as the loss of the engine does. Raises EngineFailed."""
-    hint = "Nothing was published; the live generation is as it was. Make room, or give this user the right to write."
+    hint = f"Nothing was published; the live generation is as it was. {store.todo}"
     try:
         yield
     except OSError as error:
-        raise EngineFailed(f"the lake {folder.root} cannot be written: {error.strerror or error}", hint=hint) from error
+        raise EngineFailed(f"the lake {store.root} cannot be written: {error.strerror or error}", hint=hint) from error
     except (DiskFull, WarehouseError) as error:
-        raise EngineFailed(f"the lake {folder.root} cannot be written: {error.message}", hint=hint) from error
+        raise EngineFailed(f"the lake {store.root} cannot be written: {error.message}", hint=hint) from error

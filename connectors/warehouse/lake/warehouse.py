@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,15 @@ from pathlib import Path
 from connectors.errors import KpiError
 from connectors.warehouse.contract import Reader, Staging
 from connectors.warehouse.engines import shapes
+from connectors.warehouse.engines.files import Files
 from connectors.warehouse.engines.guarded import GuardedEngine
-from connectors.warehouse.engines.reached import PAGES, SYNC
+from connectors.warehouse.engines.opening import NO_FILES
+from connectors.warehouse.engines.reached import PAGES, SYNC, Patience, ReachedEngine
 from connectors.warehouse.engines.terms import Terms
 from connectors.warehouse.engines.warehouse import EngineWarehouse
 from connectors.warehouse.lake import days, manifest
-from connectors.warehouse.lake.folder import LakeFolder
 from connectors.warehouse.lake.local import LocalWarehouse
+from connectors.warehouse.lake.opening import opened
 from connectors.warehouse.lake.reader import LakeReader
 from connectors.warehouse.lake.staging import LakeStaging
 from connectors.warehouse.lake.writing import Writing
@@ -32,13 +35,14 @@ IDENTITY = "lake.id"  # in the data folder: what this project is called in a lak
 class LakeWarehouse(EngineWarehouse):
     """The local warehouse, but that values and questions are computed from a lake. See Warehouse for what each means.
 
-    lake: its folder, the same path here and where the engine runs. data: the project's data folder.
+    data: the project's data folder.
     """
 
-    def __init__(self, url: str, local: LocalWarehouse, terms: Terms, *, lake: Path, data: Path) -> None:
+    def __init__(self, url: str, local: LocalWarehouse, terms: Terms, *, data: Path) -> None:
         """Raises SettingsError for a URL of no engine."""
         super().__init__(url, local, terms)
-        self._here, self._folder, self._data = local, LakeFolder(lake), data
+        self._here, self._data = local, data
+        self._store = opened(terms.lake, terms.lake_access, data)
 
     def reader(self) -> Reader:
         """A reader of the live generation. One that no lake has yet is read where its rows are. Raises NoData."""
@@ -60,11 +64,11 @@ class LakeWarehouse(EngineWarehouse):
         with self._here.staging(now, anew=anew) as local:
             before = manifest.kept(local.published_files())
             project = self._named(before.project if before else uuid.uuid4().hex, known=before is not None)
-            self._folder.claim(project, self._data, used=before is not None and before.root == str(self._folder.root))
+            self._store.claim(project, self._data, used=before is not None and before.root == self._store.root)
             self._collect()
-            writing = Writing(self._folder, local, self._terms.times(), days.LEAST_ROWS)
+            writing = Writing(self._store, local, self._terms.times(), days.LEAST_ROWS)
             staging = LakeStaging(
-                *(local, self._folder, writing),
+                *(local, self._store, writing),
                 project=project,
                 before=before,
                 connected=partial(self._engine, SYNC),
@@ -73,6 +77,10 @@ class LakeWarehouse(EngineWarehouse):
                 yield staging
             finally:
                 staging.close()
+
+    def _engine(self, patience: Patience, files: Files = NO_FILES) -> ReachedEngine:
+        access = self._terms.lake_access
+        return super()._engine(patience, {name: replace(table, access=access) for name, table in files.items()})
 
     def _named(self, project: str, *, known: bool) -> str:
         """What this project is called in lakes: as its generations say (known), else as was kept before the first one.
@@ -96,8 +104,8 @@ class LakeWarehouse(EngineWarehouse):
         try:
             texts = self._here.kept_texts(manifest.KEPT)
             named = {name for text in texts.values() if text for name in manifest.read(text).names()}
-            for name in list(self._folder.names()):
+            for name in list(self._store.names()):
                 if name not in named:
-                    self._folder.remove(name)
+                    self._store.remove(name)
         except (KpiError, OSError, ValueError) as error:
             log.warning("files of the lake that nobody needs were not removed", exc_info=error)

@@ -10,9 +10,9 @@ from pathlib import Path
 from connectors.warehouse.contract import Columns
 from connectors.warehouse.engines.files import FileTable
 from connectors.warehouse.lake import days
-from connectors.warehouse.lake.folder import SUFFIX, LakeFolder
 from connectors.warehouse.lake.local import LocalStaging
 from connectors.warehouse.lake.manifest import LakeFile, LakeTable, Manifest
+from connectors.warehouse.lake.store import SUFFIX, LakeStore, place
 from connectors.warehouse.names import quoted
 
 # What a column becomes that not every engine has; what is in neither is a text.
@@ -34,15 +34,15 @@ class Writing:
     OSError, WarehouseError, DiskFull.
     """
 
-    def __init__(self, folder: LakeFolder, local: LocalStaging, times: Mapping[str, str], least: int) -> None:
-        self._folder, self._local, self._times, self._least = folder, local, times, least
+    def __init__(self, store: LakeStore, local: LocalStaging, times: Mapping[str, str], least: int) -> None:
+        self._store, self._local, self._times, self._least = store, local, times, least
         self.made: list[str] = []
 
     def manifest(self, project: str, before: Manifest | None) -> Manifest:
         """All tables as files: those of the generation before, where no row of theirs differs, and new ones."""
         known = before.tables if before else {}
         tables = {name: self._table(name, columns, known.get(name)) for name, columns in self._local.tables().items()}
-        return Manifest(project, str(self._folder.root), tables)
+        return Manifest(project, self._store.root, tables)
 
     def changes(self) -> dict[str, FileTable]:
         """Table → the old and new versions of the rows that this sync changed, as a file; of those that have any."""
@@ -51,13 +51,13 @@ class Writing:
             if relation := self._local.changes(table):
                 columns = self._local.columns(f"SELECT * FROM {relation}")
                 file = self._written(table, "changed", relation, columns, "")
-                found[table] = FileTable(_kept(columns), (self._folder.place(file.name),), file.rows)
+                found[table] = FileTable(_kept(columns), (place(self._store.root, file.name),), file.rows)
         return found
 
     def _table(self, table: str, columns: Columns, before: LakeTable | None) -> LakeTable:
         changed = self._local.changes(table)
         kinds = _kept(columns)
-        same = before is not None and dict(before.columns) == kinds and all(self._is_there(f) for f in before.files)
+        same = before is not None and dict(before.columns) == kinds and self._are_there(before.files)
         if before is None or not same:
             by = self._time(table, columns)
             return LakeTable(by, kinds, self._days(table, columns, by, [], None))
@@ -71,9 +71,10 @@ class Writing:
         spans = {*gone, *(None if day is None else (day, day) for day in touched)}
         return LakeTable(before.by, kinds, self._days(table, columns, before.by, stay, spans))
 
-    def _is_there(self, file: LakeFile) -> bool:
-        """As it was written; a folder that was put back from elsewhere may lack it."""
-        return self._folder.size(file.name) == file.size
+    def _are_there(self, files: Collection[LakeFile]) -> bool:
+        """As they were written; a folder that was put back from elsewhere may lack some."""
+        found = self._store.sizes([file.name for file in files])
+        return all(found.get(file.name) == file.size for file in files)
 
     def _time(self, table: str, columns: Columns) -> str:
         """The column that says which day a row is of: as definitions say, else the first time; empty = none does."""
@@ -122,7 +123,7 @@ class Writing:
             nonlocal rows
             rows = self._local.export(f"SELECT {names} FROM {source}{where}", path)
 
-        size = self._folder.write(name, make)
+        size = self._store.write(name, make)
         return LakeFile(name, rows, size, *(run or (None, None)))
 
 
