@@ -32,7 +32,7 @@ from tests.sampling import SEED, cases
 pytestmark = pytest.mark.breadth(6)
 
 
-PLACES = ["folder", pytest.param("bucket", marks=pytest.mark.slow)]
+PLACES = ("folder", "bucket")[: cases(fast=1, slow=1, full=2)]
 
 
 @pytest.fixture(autouse=True)
