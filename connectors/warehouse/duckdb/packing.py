@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
-from functools import cache
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,8 +13,15 @@ import duckdb
 if TYPE_CHECKING:
     import pandas as pd
 
-# Arrow has them as texts; a frame made there and then has not.
-NOT_AS_ARROW = ("UUID", "ENUM(")
+# Types, and lists of them, that are the same by way of Arrow. Others are not (UUID, ENUM, BIT, what a STRUCT holds) or
+# have no frame at all, which is the worker's to tell.
+SAME = re.compile(
+    r"(?:BOOLEAN|U?(?:TINYINT|SMALLINT|INTEGER|BIGINT)|HUGEINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|DATE"
+    r'|TIMESTAMP(?:_S|_MS|_NS| WITH TIME ZONE)?|TIME|INTERVAL|BLOB|JSON|"NULL")(?:\[\d*\])*'
+)
+
+# Process → its engine. A fork has no threads of the one that it was made with: it can neither ask nor close that.
+_engines: dict[int, duckdb.DuckDBPyConnection] = {}
 
 
 def packed(connection: duckdb.DuckDBPyConnection, sql: str) -> bytes | pd.DataFrame:
@@ -22,7 +29,7 @@ def packed(connection: duckdb.DuckDBPyConnection, sql: str) -> bytes | pd.DataFr
     import pyarrow as pa
 
     result = connection.execute(sql)
-    if any(sign in str(column[1]) for column in result.description or () for sign in NOT_AS_ARROW):
+    if not all(SAME.fullmatch(str(column[1])) for column in result.description or ()):
         return result.df()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # DuckDB: it copies them once; answers are short
@@ -44,12 +51,11 @@ def unpacked(answer: bytes | pd.DataFrame) -> pd.DataFrame:
         return _engine().cursor().from_arrow(reader.read_all()).df()
 
 
-@cache
 def _engine() -> duckdb.DuckDBPyConnection:
     """One without a file, at the workers' time zone."""
-    connection = duckdb.connect(config={"threads": 1})
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # of each cursor, wherever the machine stands
-    return connection
-
-
-os.register_at_fork(after_in_child=_engine.cache_clear)  # its threads are not in the child
+    process = os.getpid()
+    if process not in _engines:
+        connection = duckdb.connect(config={"threads": 1})
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # of each cursor, wherever the machine stands
+        _engines[process] = connection
+    return _engines[process]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -25,6 +26,8 @@ VALUES = {
     **{"TIMESTAMPTZ": "'2026-10-25 01:30:00.5+02'", "TIME": "'10:00:01'", "INTERVAL": "'3 days'", "BLOB": "'ab'"},
     **{"DOUBLE[]": "[1.5, NULL, 2]", "INTEGER[]": "[1, 2]", "VARCHAR[]": "['a', NULL]", "DOUBLE[2]": "[1.0, 2.0]"},
     **{"STRUCT(a INT)": "{'a': 1}", "JSON": "'{\"a\": 1}'", "ENUM('a', 'b')": "'b'"},
+    **{"BIT": "'101'", "STRUCT(a HUGEINT)": "{'a': 1}", "MAP(VARCHAR, INTEGER)": "MAP {'a': 1}"},
+    **{"UUID[]": "['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']", "TIMESTAMPTZ[]": "['2026-01-01 00:00+02']"},
     "UUID": "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
 }
 ENGINE = duckdb.connect(config={"threads": 1})
@@ -59,9 +62,25 @@ def test_each_type_is_as_the_engine_has_it(kind: str) -> None:
     same(f"SELECT CAST(NULL AS {kind}) AS x FROM range(2)")
 
 
+@pytest.mark.parametrize("kind", ["UHUGEINT", "BIGNUM"])
+def test_what_has_no_frame_is_told_where_it_is_packed(kind: str) -> None:
+    """There it is an error of the statement; here it would be nobody's."""
+    with pytest.raises(duckdb.Error, match=kind):
+        packed(ENGINE, f"SELECT CAST(1 AS {kind}) AS x")
+
+
 def test_columns_of_one_name_and_many_rows() -> None:
     same("SELECT 1 AS a, 2 AS a, NULL AS b")
     same("SELECT i, i::VARCHAR AS s, i * 0.1 AS d, sum(i) OVER () AS h FROM range(5000) t(i) ORDER BY i DESC")
+
+
+def test_a_process_that_was_forked_has_an_engine_of_its_own() -> None:
+    answer = packed(ENGINE, "SELECT 7 AS n")
+    unpacked(answer)
+    child = os.fork()
+    if not child:
+        os._exit(int(unpacked(answer)["n"].iloc[0]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_worker_starts_without_pandas() -> None:
