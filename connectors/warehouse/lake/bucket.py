@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from connectors.buckets import PIECE, S3Access, s3_store
 from connectors.errors import FolderError, counted
 from connectors.secrets import hide, mask
+from connectors.warehouse.engines.files import S3
 from connectors.warehouse.lake.store import OURS, OWNER, mine, owner, place, refuse_another_s
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
 
-SCHEME = "s3://"
 USUAL_REGION = "us-east-1"  # of stores that have none
 MADE = ".lake.parquet"  # in the data folder: a file before it is sent; the next sync removes what one that died left
 
@@ -104,7 +104,7 @@ class LakeBucket:
 
     def _key(self, name: str) -> str:
         """Bucket and key."""
-        return place(self.root.removeprefix(SCHEME), name).rstrip("/")
+        return place(self.root.removeprefix(S3), name).rstrip("/")
 
     def _owner(self) -> str | None:
         try:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from connectors.buckets import S3Access
 from connectors.errors import SettingsError
-from connectors.warehouse.lake.bucket import SCHEME, LakeBucket
+from connectors.warehouse.engines.files import S3
+from connectors.warehouse.lake.bucket import LakeBucket
 from connectors.warehouse.lake.folder import LakeFolder
 from connectors.warehouse.lake.store import LakeStore
 
@@ -24,7 +25,7 @@ MOUNTED = "Write s3://bucket/prefix where the store speaks S3; or mount it, and 
 
 def is_bucket(lake: str) -> bool:
     """Whether a lake is in a bucket."""
-    return lake.startswith(SCHEME)
+    return lake.startswith(S3)
 
 
 def opened(lake: str, access: S3Access, data: Path) -> LakeStore:
@@ -49,7 +50,7 @@ def refuse_no_lake(lake: str, access: S3Access) -> None:
 
 
 def _refuse_no_bucket(lake: str, access: S3Access) -> None:
-    bucket, *parts = lake.removeprefix(SCHEME).removesuffix("/").split("/")
+    bucket, *parts = lake.removeprefix(S3).removesuffix("/").split("/")
     if not BUCKET.fullmatch(bucket) or any(not PREFIX.fullmatch(one) or not one.strip(".") for one in parts):
         hint = "Such as s3://shop-kpi/bellwether: small letters, digits, - and . in the bucket; no empty part after it."
         raise SettingsError("this is no address of a bucket and a prefix", hint=hint)
