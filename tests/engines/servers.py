@@ -58,6 +58,8 @@ def engine_with(name: str, tables: Tables, folder: Path, postgres: Callable[[], 
         assert isinstance(engine, ClickHouseEngine)
         into_clickhouse(engine, tables)
         yield engine
+        for table in tables:  # it is one for all of a process: the next would see them
+            engine.client.command(f"DROP TABLE `{table}`")
         engine.close()
     else:
         with sail(folder, "local-cluster" if name == "sail-cluster" else "local") as url:
