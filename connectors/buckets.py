@@ -41,7 +41,9 @@ class Access(S3Access):
 
     account: str = Field("", description="Azure: name of the storage account.")
     account_key: str = Field("", repr=False, description="Azure: its key, as ${NAME}.")
-    sas_token: str = Field("", repr=False, description="Azure: a shared access signature, as ${NAME}, not the key.")
+    sas_token: str = Field(
+        "", repr=False, description="Azure: a shared access signature, as ${NAME}, in place of the key."
+    )
     anonymous: bool = Field(False, description="S3, Google: a public bucket, asked without a key.")
 
 
