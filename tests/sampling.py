@@ -2,8 +2,10 @@
 
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
 a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
-case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, the others
-in `make slow`, and all in `make prove`. So is a file of costly tests of one thing, as its `pytestmark`.
+case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, a third of
+all in `make slow`, others than those and six at least, and all in `make prove`. So is a file of costly tests of one
+thing, as its `pytestmark`: `make slow` runs half of it. `breadth(3, whole=True)` is what no landing may go without:
+`make slow` runs all the others.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ TIER = os.environ.get("KPI_CASES", "fast")
 SEED = int(os.environ.get("KPI_SEED", "20261123"))
 # A fixture of a session or module is one world for all cases; slow cases are why there are few of them.
 UNHEALTHY = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
+Level = type[pytest.Function] | type[pytest.Module]
+LEVELS: tuple[Level, ...] = (pytest.Function, pytest.Module)  # the ways of one test first, then the tests of a file
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
@@ -61,15 +65,17 @@ def narrowed(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pyte
 
 
 def news(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """What says something that `make test` with this seed did not say, and what it has run just so.
+    """What `make slow` runs, and what not: what `make test` with this seed has run just so, and what proofs run.
 
-    The latter are the ways that it chose, where no count is another one in this tier: a test that is sampled has more
-    cases, and so may each test of a file that asks for a count or for the tier.
+    What has run are the ways that `make test` chose, where no count is another one in this tier: a test that is sampled
+    has more cases, and so may each test of a file that asks for a count or for the tier.
     """
     before = [i for i in items if not any(i.iter_markers("slow"))]
     same = {i.nodeid for i in before if any(i.iter_markers("breadth"))} - _left_to_slow(before)
     same -= {i.nodeid for i in items if any(i.iter_markers("sampled")) or {"cases", "TIER"} & set(vars(_file(i)))}
-    return [i for i in items if i.nodeid not in same], [i for i in items if i.nodeid in same]
+    same |= {i.nodeid for i in items if any(i.iter_markers("proof"))}
+    left = same | _left_to_prove([i for i in items if i.nodeid not in same])
+    return [i for i in items if i.nodeid not in left], [i for i in items if i.nodeid in left]
 
 
 def _file(item: pytest.Item) -> ModuleType:
@@ -81,16 +87,32 @@ def _file(item: pytest.Item) -> ModuleType:
 
 def _left_to_slow(items: Sequence[pytest.Item]) -> set[str]:
     """Of tests that are not slow themselves, the ids of those that `make test` leaves out."""
+    return _left(items, lambda mark, ways, level: mark.args[0])
+
+
+def _left_to_prove(items: Sequence[pytest.Item]) -> set[str]:
+    """Of tests that `make test` did not run, the ids of those that `make slow` leaves out, too."""
+
+    def count(mark: pytest.Mark, ways: int, level: Level) -> int:
+        share = -(-ways // (3 if level is pytest.Function else 2))
+        return ways if mark.kwargs.get("whole") else max(2 * mark.args[0], share)
+
+    return _left(items, count)
+
+
+def _left(items: Sequence[pytest.Item], count: Callable[[pytest.Mark, int, Level], int]) -> set[str]:
+    """Ids of ways that are left out. count: how many of so many are not, by the mark of the test or of its file."""
     left: set[str] = set()
-    for level in (pytest.Function, pytest.Module):  # the ways of one test first, then the tests of a file
-        broad: dict[str, tuple[int, list[str]]] = {}
+    for level in LEVELS:
+        broad: dict[str, tuple[pytest.Mark, list[str]]] = {}
         for item in items:
-            few = [mark.args[0] for node, mark in item.iter_markers_with_node("breadth") if isinstance(node, level)]
-            if few and item.nodeid not in left:
+            marks = [mark for node, mark in item.iter_markers_with_node("breadth") if isinstance(node, level)]
+            if marks and item.nodeid not in left:
                 name = item.nodeid.partition("[" if level is pytest.Function else "::")[0]
-                broad.setdefault(name, (few[0], []))[1].append(item.nodeid)
-        for name, (count, ways) in broad.items():
-            left |= {*ways} - {*random.Random(f"{SEED} {name}").sample(ways, min(count, len(ways)))}
+                broad.setdefault(name, (marks[0], []))[1].append(item.nodeid)
+        for name, (mark, ways) in broad.items():
+            chosen = random.Random(f"{SEED} {name}").sample(ways, min(count(mark, len(ways), level), len(ways)))
+            left |= {*ways} - {*chosen}
     return left
 
 

@@ -22,7 +22,7 @@ from metrics.catalog.sql_functions import ALLOWED
 from tests.conftest import Builder, run_cli
 from tests.sampling import cases
 
-pytestmark = pytest.mark.breadth(7)
+pytestmark = pytest.mark.breadth(7, whole=True)
 
 CANARY = "canary-7f3a"
 EXPRESSIONS = (

@@ -41,6 +41,7 @@ def test_an_unknown_measure_is_named(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 def test_readers_load_the_demo(demo_folder: Path, tmp_path: Path) -> None:
     demo = copied_demo(demo_folder, tmp_path / "demo")
     options = "--users 2 --think 0.2 --seconds 1 --sessions 3 --burst-users 2 --reruns 40 --json"

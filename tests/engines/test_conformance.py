@@ -1,6 +1,6 @@
 """One suite for every engine: what it answers is what DuckDB answers, for every KPI, or it is not supported.
 
-docs/scale-out.md has a table of what passed: `KPI_CASES=slow pytest tests/engines -m slow --update-golden` writes it.
+docs/scale-out.md has a table of what passed: `KPI_CASES=full pytest tests/engines -m slow --update-golden` writes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.engines import worlds
 from tests.engines.asking import DEMO_DAYS, RANDOM, Known, check_documented, question_of
 from tests.engines.servers import engine_with
 from tests.engines.worlds import World
-from tests.sampling import cases, sampled
+from tests.sampling import TIER, cases, sampled
 
 ENGINES = {  # and what docs/scale-out.md calls them
     "postgres": "PostgreSQL 18, a server",
@@ -63,6 +63,7 @@ def world(types: Known, engine: Engine) -> World:
 
 
 @pytest.mark.slow
+@pytest.mark.breadth(20)
 @pytest.mark.parametrize("name", sorted(worlds.KPIS))
 def test_every_kpi_is_as_in_duckdb(world: World, name: str, request: pytest.FixtureRequest) -> None:
     assert not world.catalogue.problems
@@ -76,7 +77,8 @@ def test_every_kpi_is_as_in_duckdb(world: World, name: str, request: pytest.Fixt
 def test_the_demo_is_as_in_duckdb(demo: Known, engine: Engine, request: pytest.FixtureRequest) -> None:
     world = demo.within(engine, *DEMO_DAYS)
     count = 0
-    for kpi in world.catalogue.kpis.values():
+    kpis = list(world.catalogue.kpis.values())
+    for kpi in kpis if TIER == "full" else kpis[::4]:
         for question in world.questions(kpi, filtered=False):
             world.asked(question)
             count += 1
@@ -108,6 +110,7 @@ def test_the_engine_says_what_its_tables_are(types: Known, demo: Known, engine: 
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 def test_the_docs_say_what_passes(engine: Engine, types: Known, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["engine"]
     check_documented(ENGINES[name], PASSED.get(name, {}), update=request.config.getoption("--update-golden"))

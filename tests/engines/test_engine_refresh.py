@@ -98,6 +98,7 @@ def test_all_stored_values_are_as_of_duckdb(types: Known, synced: Project) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 def test_all_stored_values_of_the_demo_are_as_of_duckdb(demo: Known, synced_demo: Project) -> None:
     same(demo, synced_demo)
 
@@ -214,6 +215,7 @@ def grown(engine: str, url: str, tables: Tables, folder: Path, postgres: Callabl
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "verb",
     [

@@ -97,6 +97,7 @@ def world(types: Known, engine: SparkEngine) -> World:
     return types.within(engine, worlds.FIRST, worlds.FIRST + timedelta(days=worlds.DAYS))
 
 
+@pytest.mark.breadth(10)
 @pytest.mark.parametrize("name", sorted(worlds.KPIS))
 def test_every_kpi_is_as_in_duckdb_on_the_cluster(world: World, name: str) -> None:
     asked = list(itertools.islice(world.questions(world.catalogue.kpis[name]), SHARE))
@@ -118,9 +119,8 @@ def test_the_demo_is_as_in_duckdb_on_the_cluster(demo: Known, engine: SparkEngin
     PASSED["the demo"] = len(asked)
 
 
+@pytest.mark.proof
 def test_the_docs_say_what_passes_on_the_cluster(request: pytest.FixtureRequest) -> None:
-    if TIER != "full":
-        pytest.skip("a share of the suite was asked; `make prove engines` asks all")
     check_documented(NAME, PASSED, update=request.config.getoption("--update-golden"))
 
 

@@ -17,9 +17,16 @@ class Item:
     """What collection knows of a test. few: of its ways; of_file: of the tests of its file; asks: names in its file."""
 
     def __init__(
-        self, nodeid: str, few: int | None = None, of_file: int | None = None, *, marked: str = "", asks: str = ""
+        self,
+        nodeid: str,
+        few: int | None = None,
+        of_file: int | None = None,
+        *,
+        marked: str = "",
+        asks: str = "",
+        whole: bool = False,
     ) -> None:
-        self.nodeid, self.marked = nodeid, marked
+        self.nodeid, self.marked, self.whole = nodeid, marked, whole
         self.module = ModuleType("test_a")
         vars(self.module).update(dict.fromkeys(asks.split()))
         levels: tuple[tuple[type[pytest.Item | pytest.Module], int | None], ...]
@@ -29,7 +36,7 @@ class Item:
     def iter_markers_with_node(self, name: str) -> Iterator[tuple[object, pytest.Mark]]:
         assert name == "breadth"
         for level, count in self.marks:
-            yield object.__new__(level), pytest.Mark(name, (count,), {}, _ispytest=True)
+            yield object.__new__(level), pytest.Mark(name, (count,), {"whole": self.whole}, _ispytest=True)
 
     def iter_markers(self, name: str) -> Iterator[str]:
         return iter([name] * (bool(self.marks) if name == "breadth" else name == self.marked))
@@ -88,23 +95,47 @@ def test_a_few_tests_of_a_file_run_after_the_ways_of_each(monkeypatch: pytest.Mo
     assert {item.nodeid for item in file[20:]} <= tried
 
 
+def in_slow(items: list[Item]) -> tuple[list[str], list[str]]:
+    run, left = sampling.news(cast("list[pytest.Item]", items))
+    return [item.nodeid for item in run], [item.nodeid for item in left]
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_both_tiers_run_each_way_and_the_second_none_again(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_both_tiers_run_each_way_of_what_is_whole_and_the_second_none_again(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     """But for what has more cases there: a property, and what its file may ask the tier for."""
     monkeypatch.setattr(sampling, "SEED", seed)
-    file = [Item(f"tests/test_b.py::test_ways[{i}]", 2, 4) for i in range(20)]
-    file += [Item(f"tests/test_b.py::test_{i}", None, 4) for i in range(9)]
+    file = [Item(f"tests/test_b.py::test_ways[{i}]", 2, 4, whole=True) for i in range(20)]
+    file += [Item(f"tests/test_b.py::test_{i}", None, 4, whole=True) for i in range(9)]
     more = [Item(f"tests/test_c.py::test_c[{i}]", 2, marked="sampled") for i in range(4)]
     more += [Item(f"tests/test_{asks}.py::test_d[{i}]", 2, asks=asks) for asks in ("cases", "TIER") for i in range(3)]
-    slow = [Item("tests/test_b.py::test_slow", None, 4, marked="slow")]
+    slow = [Item("tests/test_b.py::test_slow", None, 4, marked="slow", whole=True)]
     monkeypatch.setattr(sampling, "TIER", "fast")
     ran, _ = narrowed([*file, *more, *OTHERS])
     monkeypatch.setattr(sampling, "TIER", "slow")
-    new, again = (
-        [item.nodeid for item in part] for part in sampling.news(cast("list[pytest.Item]", [*slow, *file, *more]))
-    )
+    new, again = in_slow([*slow, *file, *more])
     assert sorted(again) == sorted({*ran} & {item.nodeid for item in file}) and len(again) == 4
     assert {*new} == {item.nodeid for item in (*slow, *file, *more)} - {*again}
+
+
+def test_slow_runs_a_third_of_the_ways_and_half_of_a_file_others_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = [Item(f"tests/test_b.py::test_ways[{i}]", 3) for i in range(60)]
+    few = [Item(f"tests/test_c.py::test_few[{i}]", 3) for i in range(9)]
+    file = [Item(f"tests/test_d.py::test_{i}", None, 4) for i in range(30)]
+    plain = [Item("tests/test_e.py::test_plain", marked="slow")]
+    proof = [Item("tests/test_e.py::test_dear", marked="proof")]
+    tried: set[str] = set()
+    for seed in range(60):
+        monkeypatch.setattr(sampling, "SEED", seed)
+        monkeypatch.setattr(sampling, "TIER", "fast")
+        before, _ = narrowed([*ways, *few, *file])
+        monkeypatch.setattr(sampling, "TIER", "slow")
+        run, left = in_slow([*ways, *few, *file, *plain, *proof])
+        assert not {*run} & {*before} and len({*run, *left}) == 101
+        assert [sum(f"test_{x}.py" in name for name in run) for x in "bcde"] == [19, 6, 13, 1]
+        tried |= {*run}
+    assert tried == {item.nodeid for item in (*ways, *few, *file, *plain)}, "no way is left out by each seed"
 
 
 def test_what_files_share_asks_for_no_count() -> None:
@@ -121,5 +152,6 @@ def test_what_files_share_asks_for_no_count() -> None:
         for path in broad
         for name in shared
         if re.search(rf"^from tests\S*\.{name} import", path.read_text(), re.MULTILINE)
+        and not re.search(r"^from tests\.sampling import .*\b(cases|TIER)\b", path.read_text(), re.MULTILINE)
     ]
     assert wrong == []

@@ -140,6 +140,7 @@ def test_kpis_of_every_type_are_what_they_are_on_duckdb(url: str, place: Place |
     Both(built, beside(built.folder, tmp_path / "lake", url, place)).same()
 
 
+@pytest.mark.proof
 def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path: Path) -> None:
     lake = beside(demo_folder, tmp_path / "lake", url)
     lake.data.mkdir()

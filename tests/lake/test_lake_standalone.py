@@ -15,12 +15,8 @@ from tests.conftest import NOW, finished
 from tests.engines.projects import made_shop, same_values, stored
 from tests.engines.standalone import Standalone, installed
 from tests.lake.lakes import beside
-from tests.sampling import cases
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not cases(fast=0, slow=0, full=1), reason="of `make prove engines`"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 
 @pytest.fixture

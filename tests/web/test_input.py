@@ -12,7 +12,7 @@ import pytest
 from metrics.presentation.export import csv_text
 from tests.conftest import NOW, Builder, run_cli
 
-pytestmark = pytest.mark.breadth(8)
+pytestmark = pytest.mark.breadth(8, whole=True)
 
 NAMES = (
     "../../x", "../x", "/tmp/x", "a/b", "..", ".", "", "a\\b", "..\\x", "C:x", "con", "com1", "nul", "x" * 300, "a b",

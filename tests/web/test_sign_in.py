@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import ROOT, Builder, Server
 from tests.web.oidc import CLIENT, SECRET
 
-pytestmark = pytest.mark.breadth(3)
+pytestmark = pytest.mark.breadth(3, whole=True)
 
 COOKIE_SECRET = "canary-of-the-cookie-7f3a-0123456789abcdef"
 SEEN = "Seen by the signed-in only"
