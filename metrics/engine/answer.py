@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,6 +30,10 @@ from metrics.engine.query import Query, Scope, Series
 from metrics.engine.sql import trees
 from metrics.engine.sql.rollups import KeptRollups
 from metrics.engine.to_date import with_to_date
+
+FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9900, 1, 1)
+MOST_PERIODS = 200_000  # that somebody may ask for: 22 years of hours, 547 of days
+LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}  # of longer ones there are never too many
 
 
 def answer(
@@ -175,6 +179,10 @@ def _check(query: Query, kpi: KpiCommon, grain: str, catalogue: Catalogue) -> No
             require(name, dimensions, kind="dimension", where=kpi.name)
     if query.start and query.end and query.start >= query.end:
         raise QueryRefused(f"start {query.start} is not before end {query.end}", hint="The end is exclusive.")
+    for day in (query.start, query.end):
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            hint = f"Ask for days from {FIRST_DAY} to {LAST_DAY}, or leave `start` and `end` out for all there is."
+            raise QueryRefused(f"{day} is too far away: windows and periods around it have no dates", hint=hint)
     if query.compare:
         require(query.compare, compare.NAMES, kind="comparison")
         if grain == periods.TOTAL and query.compare != "previous_range":
@@ -197,6 +205,8 @@ def _asked(query: Query, full: Scope) -> Scope:
     week = full.week_start_days
     start = periods.floor(pd.Timestamp(query.start), step, week) if query.start else full.start
     end = periods.ceil(pd.Timestamp(query.end), step, week) if query.end else full.end
+    if (query.start or query.end) and full.grain in LENGTHS:
+        _refuse_too_many(start, end, step)
     return dataclasses.replace(
         full,
         start=start,
@@ -206,6 +216,16 @@ def _asked(query: Query, full: Scope) -> Scope:
         entities=query.entities,
         so_far=query.end is None and full.grain == periods.TOTAL,
     )
+
+
+def _refuse_too_many(start: pd.Timestamp, end: pd.Timestamp, grain: str) -> None:
+    """A range that was mistyped would be counted for minutes. Raises QueryRefused."""
+    count = (end.to_pydatetime() - start.to_pydatetime()) / LENGTHS[grain]
+    if count > MOST_PERIODS:
+        raise QueryRefused(
+            f"from {start:%Y-%m-%d} to {end:%Y-%m-%d} there are {count:,.0f} {grain}s; {MOST_PERIODS:,} are the most",
+            hint="Ask for fewer days, or by a longer grain.",
+        )
 
 
 def _widened(query: Query, kpi: KpiCommon, asked: Scope, full: Scope) -> Scope:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from connectors.errors import KpiError, Problem
+from connectors.errors import KpiError, Problem, QueryRefused
 from metrics.engine.query import Filter
 from tests.conftest import Builder
 
@@ -177,6 +178,35 @@ def test_questions_that_have_no_exact_answer(events: Builder, what: str) -> None
         asked(events, body, **options)()
     assert refused.value.code in ("refused", "unknown_name")
     assert reason in refused.value.message and instead in refused.value.hint, refused.value
+
+
+FAR = [
+    ("2026-01-01", "9999-12-31", "9999-12-31 is too far away"),
+    ("2026-01-01", "9900-01-02", "9900-01-02 is too far away"),
+    ("0001-01-01", "2026-12-01", "0001-01-01 is too far away"),
+]
+
+
+@pytest.mark.parametrize("grain", ["hour", "day", "week", "month", "quarter", "year", "total"])
+def test_ranges_that_reach_to_where_there_are_no_dates_are_refused(events: Builder, grain: str) -> None:
+    """And the farthest that are taken have an answer, whatever the grain: none is an error of ours."""
+    events.kpi("x", "dataset: events\nagg: count\ngrains: [hour, day, week, month, quarter, year]")
+    events.sync()
+    for start, end, words in FAR:
+        with pytest.raises(QueryRefused, match=words) as refused:
+            events.ask("x", grain=grain, start=date.fromisoformat(start), end=date.fromisoformat(end))
+        assert "leave `start` and `end` out" in refused.value.hint
+    most = {"hour": 200_000, "day": 200_000}.get(grain)
+    for start, end in ((date(1000, 1, 1), date(2027, 1, 1)), (date(2026, 1, 1), date(9900, 1, 1))):
+        if most is not None:
+            with pytest.raises(QueryRefused, match=f"{grain}s; 200,000 are the most") as refused:
+                events.ask("x", grain=grain, start=start, end=end)
+            assert "longer grain" in refused.value.hint
+        elif grain in ("quarter", "year", "total"):
+            found = events.ask("x", grain=grain, start=start, end=end).frame
+            assert found["value"].sum() == 60
+    few = events.ask("x", grain=grain, start=date(2026, 1, 1), end=date(2027, 1, 1)).frame
+    assert few["value"].sum() == 60
 
 
 def test_a_join_that_multiplies_rows_is_refused_where_it_is_needed(events: Builder) -> None:
