@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,6 +19,7 @@ from connectors.machine import this_machine
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
+LONGEST_SESSION = timedelta(days=30)  # that Streamlit keeps who signed in
 EVERYBODY = "everybody"  # among the editors
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -66,6 +68,50 @@ class Role(BaseModel):
     claim: str = ""
     pages: tuple[str, ...] = ()
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class SignInProxy(BaseModel):
+    """A reverse proxy that signs people in, and says in headers who asks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    addresses: tuple[str, ...] = Field(
+        min_length=1, description="Where it connects from: addresses and networks, such as 127.0.0.1 or 10.0.0.0/24."
+    )
+    user: str = Field("X-Forwarded-Email", description="Header with the person's address or name.")
+    groups: str = Field("X-Forwarded-Groups", description="Header with their groups, comma between them.")
+
+    @field_validator("addresses", mode="before")
+    @classmethod
+    def _networks(cls, said: Any) -> Any:
+        found = [said] if isinstance(said, str) else said
+        for item in found:
+            try:
+                wide = ip_network(str(item)).prefixlen == 0
+            except ValueError:
+                raise ValueError(
+                    f"'{item}' is no address or network\nWrite one such as 10.0.0.7 or 10.0.0.0/24."
+                ) from None
+            if wide:
+                raise ValueError(
+                    f"'{item}' is everybody: any machine could say who it is\nName the proxy's own address."
+                )
+        return found
+
+    @field_validator("user", "groups")
+    @classmethod
+    def _header(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+            raise ValueError(f"'{name}' is no name of a header\nWrite one such as X-Forwarded-Email.")
+        return name
+
+    def names(self, address: str) -> bool:
+        """Whether an address is one of the proxy's."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(found, "ipv4_mapped", None)  # an IPv4 proxy on a socket of both
+        return any(one in ip_network(item) for item in self.addresses for one in (found, mapped) if one is not None)
 
 
 class Log(BaseModel):
@@ -136,6 +182,16 @@ class Settings(BaseModel):
     sign_in_domains: tuple[str, ...] = Field(
         (), description="Mail domains whose people may see the pages, such as example.com; default everybody."
     )
+    sign_in_groups: tuple[str, ...] = Field(
+        (), description="Groups whose members may see the pages, as the provider names them; default everybody."
+    )
+    sign_in_claim: str = Field("groups", description="Claim of the provider that lists a person's groups.")
+    sign_in_proxy: SignInProxy | None = Field(
+        None, description="A reverse proxy that signs people in itself; then no provider is asked."
+    )
+    session_length: Span = Field(
+        LONGEST_SESSION, description="Time after which one has to sign in again; at most 30 days."
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -168,10 +224,23 @@ class Settings(BaseModel):
             raise ValueError(f"'{wrong[0]}' is no mail domain\nWrite what stands after the @, such as example.com.")
         return found
 
+    @field_validator("sign_in_groups", mode="before")
+    @classmethod
+    def _one_group(cls, said: Any) -> Any:
+        return [said] if isinstance(said, str) else said
+
+    @field_validator("session_length")
+    @classmethod
+    def _some_session(cls, length: timedelta) -> timedelta:
+        if not timedelta(minutes=5) <= length <= LONGEST_SESSION:
+            raise ValueError("a session lasts 5 minutes to 30 days\nWrite a span such as 12h or 7d.")
+        return length
+
     @model_validator(mode="after")
-    def _domains_need_sign_in(self) -> Settings:
-        if self.sign_in_domains and not self.sign_in:
-            raise ValueError("`sign_in_domains` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
+    def _rules_need_sign_in(self) -> Settings:
+        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy")
+        if not self.sign_in and (vain := [name for name in rules if getattr(self, name)]):
+            raise ValueError(f"`{vain[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
         return self
 
     @field_validator("sync_every")

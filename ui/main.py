@@ -25,7 +25,7 @@ from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
 # The order of the navigation; any other page follows by name.
-FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data")
+FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account")
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 
@@ -40,8 +40,12 @@ def title_of(stem: str) -> str:
     return TITLES.get(stem, stem.replace("_", " ").capitalize())
 
 
-def pages() -> list[st.Page]:
-    """Every file of pages/ as a page; the first is what the bare address shows."""
+def pages(*, sign_in: bool) -> list[st.Page]:
+    """Every file of pages/ as a page; the first is what the bare address shows.
+
+    sign_in: False = nobody has an account, and the navigation does not offer it.
+    """
+    hidden = (*DETAILS, *(() if sign_in else ("account",)))
     stems = [path.stem for path in (ROOT / "pages").glob("*.py")]
     ordered = sorted(stems, key=order_of)
     return [
@@ -50,7 +54,7 @@ def pages() -> list[st.Page]:
             title=title_of(stem),
             url_path=stem,
             default=stem == FIRST[0],
-            visibility="hidden" if stem in DETAILS else "visible",
+            visibility="hidden" if stem in hidden else "visible",
         )
         for stem in ordered
     ]
@@ -107,7 +111,7 @@ def run() -> None:
     dark = st.context.theme.type == "dark"
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
-    page = st.navigation([*pages(), *unknown_page()], position="top")
+    page = st.navigation([*pages(sign_in=project.settings.sign_in), *unknown_page()], position="top")
     url.begin(page.url_path)
     trail.title(page.title)
     offer_undo()

@@ -32,6 +32,7 @@ LIMITS = {
     "launch_decisions": Limit("decisions", "decided_at", 5_000, 5_000, 100),
     "snapshot_notes": Limit("notes", "created_at", 2_000, 5_000, 50),
     "alert_silences": Limit("silences", "created_at", LONGEST_NAME, 1_000, 1_000),
+    "service_tokens": Limit("tokens", "created_at", LONGEST_NAME, 1_000, 100),
     "alert_normals": Limit("new normals", "created_at", LONGEST_NAME, 5_000, 200),
 }
 

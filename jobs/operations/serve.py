@@ -36,6 +36,8 @@ def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -
                 hint="Choose another port: kpi run --port 8600, or make run PORT=8600.",
             ) from error
     os.environ["KPI_PROJECT"] = str(project.folder)
+    if project.settings.sign_in_proxy is not None:
+        os.environ["FORWARDED_ALLOW_IPS"] = ""  # who connects is who does, not whom a header names
     print(f"Bellwether: {project.name} at http://{host}:{port}", flush=True)
     command = [
         sys.executable,

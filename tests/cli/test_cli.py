@@ -159,14 +159,15 @@ def test_every_verb_helps_with_one_example() -> None:
         "alerts",
         "launch",
         "snapshot",
+        "token",
     }
     groups = [
         f"{group} {v}"
-        for group in ("alerts", "launch", "snapshot")
+        for group in ("alerts", "launch", "snapshot", "token")
         for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)
     ]
-    assert len(groups) == 7 + 7 + 7
-    for verb in [*set(verbs) - {"add", "alerts", "launch", "snapshot"}, "add source", "add kpi", *groups]:
+    assert len(groups) == 7 + 7 + 7 + 3
+    for verb in [*set(verbs) - {"add", "alerts", "launch", "snapshot", "token"}, "add source", "add kpi", *groups]:
         assert "example: kpi " + verb in run_cli(*verb.split(), "--help").stdout
 
 

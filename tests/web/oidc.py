@@ -2,7 +2,8 @@
 
     python tests/web/oidc.py PORT EMAIL-FILE
 
-Whoever authorizes is who the file names: an address, then `unconfirmed` if the provider has not confirmed it.
+Whoever authorizes is who the file names: an address, then `unconfirmed` if the provider has not confirmed it, or
+`groups=a,b`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         claims = {
             "iss": self.base, "aud": CLIENT, "sub": address, "iat": now, "exp": now + 600, "nonce": given["nonce"],
             "email": address, "email_verified": word != "unconfirmed", "name": "Ana",
+            **({"groups": word.removeprefix("groups=").split(",")} if word.startswith("groups=") else {}),
         }  # fmt: skip
         token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
         self.answer({"access_token": "access", "token_type": "Bearer", "expires_in": 600, "id_token": token})

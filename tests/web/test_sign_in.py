@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,11 +11,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from itsdangerous import TimestampSigner
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from tests.conftest import ROOT, Builder, Server
 from tests.web.oidc import CLIENT, SECRET
@@ -49,7 +53,10 @@ class Place:
         project = self.project = Builder(folder / "project")
         project.rows("events", pd.DataFrame({"at": pd.to_datetime(["2026-11-01", "2026-11-02"]), "v": [1, 2]}))
         project.kpi("k", f"label: {SEEN}\ndataset: events\nagg: count")
-        project.settings("name: Shop\nsign_in: true\nsign_in_domains: ['@Example.com']\n")
+        project.settings(
+            "name: Shop\nsign_in: true\nsign_in_domains: ['@Example.com', teams.example]\neditors: [ana@example.com]\n"
+            "session_length: 12h\n"
+        )
         project.sync()
 
     def serve(self, secrets: str | None) -> Server:
@@ -132,6 +139,87 @@ def test_files_are_for_who_is_signed_in(served: Server) -> None:
         told.value.close()
 
 
+def cookie_of(age: timedelta, monkeypatch: pytest.MonkeyPatch, secret: str = COOKIE_SECRET) -> str:
+    """What Streamlit sets when ana signs in, signed that long ago."""
+    claims = {"is_logged_in": True, "email": "ana@example.com", "email_verified": True, "provider": "default"}
+    at = datetime.now(UTC) - age
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(at.timestamp()))
+    return create_signed_value(secret, "_streamlit_user", json.dumps(claims)).decode()
+
+
+@pytest.mark.parametrize(
+    ("age", "status"),
+    [(timedelta(0), 404), (timedelta(hours=11, minutes=58), 404), (timedelta(hours=12, minutes=2), 403)]
+    + [(timedelta(days=40), 403), (timedelta(hours=-2), 403)],
+)
+def test_files_are_for_as_long_as_a_session_lasts(
+    served: Server, monkeypatch: pytest.MonkeyPatch, age: timedelta, status: int
+) -> None:
+    cookie = f"_streamlit_user={cookie_of(age, monkeypatch)}"
+    asked = urllib.request.Request(f"{served.url}/media/none.csv", headers={"Cookie": cookie})
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(asked, timeout=10)
+    assert told.value.code == status
+    told.value.close()
+
+
+def test_a_session_that_ended_says_so(tab: Any, served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    cookie = {"name": "_streamlit_user", "url": served.url}
+    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=11), monkeypatch)}])
+    tab.goto(f"{served.url}/kpi?kpi=k")
+    tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=13), monkeypatch)}])
+    tab.goto(f"{served.url}/kpi?kpi=k")
+    tab.get_by_text("Your session has ended: one lasts 12 hours here.").wait_for(timeout=40_000)
+    tab.get_by_role("button", name="Sign in").wait_for(timeout=40_000)
+    assert SEEN not in tab.inner_text("body")
+
+
+def test_who_signed_in_sees_their_account_makes_a_token_and_signs_out(tab: Any, place: Place, served: Server) -> None:
+    place.person.write_text("ana@example.com groups=growth,data")
+    tab.goto(f"{served.url}/account")
+    tab.get_by_role("button", name="Sign in").click(timeout=40_000)
+    tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    tab.get_by_role("link", name="Account").click()
+    tab.get_by_role("heading", name="ana@example.com").wait_for(timeout=40_000)
+    assert "data, growth" in tab.inner_text("body")
+    tab.get_by_label("Name of a new token").fill("scraper")
+    tab.get_by_role("button", name="Create token").click()
+    tab.get_by_text("It is not shown again").wait_for(timeout=40_000)
+    secret = tab.locator("code").filter(has_text="kpi_").inner_text().strip()
+
+    def metrics(token: str) -> int:
+        asked = tab.request.get(f"{served.url}/_stcore/metrics", headers={"Authorization": f"Bearer {token}"})
+        return int(asked.status)
+
+    assert (metrics(secret), metrics(f"{secret}x"), metrics("")) == (200, 403, 403)
+    tab.reload()
+    tab.get_by_role("button", name="Revoke").wait_for(timeout=40_000)
+    assert secret not in tab.content(), "it was shown once"
+    tab.get_by_role("button", name="Revoke").click()
+    tab.get_by_text("by ana@example.com").nth(1).wait_for(timeout=40_000)
+    assert metrics(secret) == 403
+    tab.get_by_role("button", name="Sign out").click()
+    tab.get_by_role("button", name="Sign in").wait_for(timeout=40_000)
+    assert tab.request.get(f"{served.url}/media/none.csv").status == 403
+
+
+def test_two_providers_are_two_buttons(tab: Any, place: Place) -> None:
+    shared = {name: WHOLE[name] for name in ("redirect_uri", "cookie_secret")}
+    each = toml({name: WHOLE[name] for name in WHOLE if name not in shared})
+    server = place.serve(
+        toml(shared) + each.replace("[auth]", "[auth.staff]") + each.replace("[auth]", "[auth.partners]")
+    )
+    place.person.write_text("bo@teams.example")
+    try:
+        tab.goto(server.url)
+        tab.get_by_role("button", name="Sign in with Staff").wait_for(timeout=40_000)
+        tab.get_by_role("button", name="Sign in with Partners").click()
+        tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    finally:
+        server.stop()
+
+
 def without(key: str) -> str:
     return toml({k: v for k, v in WHOLE.items() if k != key})
 
@@ -147,6 +235,7 @@ def without(key: str) -> str:
         (toml({**WHOLE, "cookie_secret": "short"}), "shorter than 32"),
         (toml({**WHOLE, "redirect_uri": "{server}/else"}), "does not end in /oauth2callback"),
         (toml({**WHOLE, "server_metadata_url": "nothing"}), "is no web address"),
+        (toml(WHOLE) + "[auth.staff]\nclient_id = 'a'\n", "[auth.staff] lacks client_secret, server_metadata_url"),
     ],
 )
 def test_a_wrong_set_up_says_what_to_do(tab: Any, place: Place, secrets: str | None, words: str) -> None:

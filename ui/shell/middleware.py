@@ -6,6 +6,7 @@ import hmac
 import os
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
@@ -20,14 +21,17 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.errors import KpiError
+from jobs.access.person import kept_out
+from jobs.access.tokens import admitted
 from jobs.operations.hosts import Hosts
-from jobs.project.project import open_project
+from jobs.project.clock import utc_now
+from jobs.project.project import Project, open_project
 from ui.shell.front import Front
-from ui.shell.gate import may_see
 from ui.shell.nested import Nested
-from ui.shell.signed import signed_in
+from ui.shell.signed import VOUCHED, VOUCHER, person
 
 METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
+METRICS_HOW = f"`kpi token create NAME --scope metrics`, or {METRICS_TOKEN} of the server, as Authorization: Bearer …"
 CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)")
 METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?")
 STRANGE_HOST = (
@@ -95,6 +99,7 @@ class Door:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        scope = vouched(scope)
         status, words = refused(HTTPConnection(scope))
         if not status:
             await self.app(scope, receive, send)
@@ -115,16 +120,56 @@ def refused(asked: HTTPConnection) -> tuple[int, str]:
     if CLOSED.fullmatch(path):
         return 404, "Not found\n"
     if path == METRICS and not _has_token(asked.headers):
-        return 403, f"Metrics need a token: set {METRICS_TOKEN} for the server and send it as Authorization: Bearer …\n"
+        return 403, f"Metrics need a token: {METRICS_HOW}\n"
     if MEDIA.fullmatch(path) and not _may_see(asked):
         return 403, "Sign in first.\n"
     return 0, ""
 
 
+def vouched(scope: Scope) -> Scope:
+    """A request that says for whom it is only if the proxy that may say so sent it, and each such header once.
+
+    A port of 0 is an address that another header claims (uvicorn writes it), not that of a connection.
+    """
+    project = _project()
+    proxy = project.settings.sign_in_proxy if project is not None else None
+    address, port = scope.get("client") or ("", 0)
+    names = {proxy.user.lower(), proxy.groups.lower()} if proxy is not None else set()
+    told = Counter(_name(header) for header in scope["headers"])
+    good = proxy is not None and port and proxy.names(address) and all(told[name] <= 1 for name in names)
+    foreign = {VOUCHED} if good else {VOUCHED, *names}
+    kept = [header for header in scope["headers"] if _name(header) not in foreign]
+    return {**scope, "headers": [*kept, *([(VOUCHED.encode(), VOUCHER.encode())] if good else [])]}
+
+
+def _name(header: tuple[bytes, bytes]) -> str:
+    return header[0].decode("latin-1").lower()
+
+
+@cache
+def _opened() -> Project:
+    return open_project()
+
+
+def _project() -> Project | None:
+    """The project as it was first opened; None while it cannot be. Who is vouched for by other settings is nobody."""
+    try:
+        return _opened()
+    except KpiError:
+        return None
+
+
 def _has_token(headers: Headers) -> bool:
+    kind, _, given = headers.get("authorization", "").partition(" ")
     token = os.environ.get(METRICS_TOKEN, "")
-    given = headers.get("authorization", "")
-    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    if kind != "Bearer" or not given:
+        return False
+    if token and hmac.compare_digest(given.encode(), token.encode()):
+        return True
+    try:
+        return admitted(open_project(lenient=True).state, given, "metrics", now=utc_now()) is not None
+    except KpiError:
+        return False
 
 
 def _may_see(asked: HTTPConnection) -> bool:
@@ -132,7 +177,10 @@ def _may_see(asked: HTTPConnection) -> bool:
         project = open_project()
     except KpiError:
         return False
-    return not project.settings.sign_in or may_see(signed_in(asked.cookies), project)
+    if not project.settings.sign_in:
+        return True
+    who = person(asked.cookies, asked.headers, project)
+    return who is not None and not kept_out(who, project.settings)
 
 
 class SecurityHeaders:

@@ -15,12 +15,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.access.person import Person
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.data_context import DataContext
-from ui.shell import logs
+from ui.shell import logs, signed
 from ui.shell.live import ASKED, Live, Shown
 from ui.shell.templates import banner
 from ui.shell.views import Key, Views
@@ -143,16 +144,22 @@ def role() -> str:
     return "everyone"
 
 
+def person() -> Person | None:
+    """Whoever signed in; None where nobody has to."""
+    opened = project()
+    return signed.person(st.context.cookies, st.context.headers, opened) if opened.settings.sign_in else None
+
+
 def who() -> str:
     """The reader's name, for what people do: signed in, else of the machine's user."""
-    if st.user.get("is_logged_in", False):
-        return str(st.user.get("email") or st.user.get("name") or "somebody")
-    return os.environ.get("USER") or "local user"
+    found = person()
+    return found.name if found is not None else os.environ.get("USER") or "local user"
 
 
 def may_edit() -> bool:
     """Whether the reader is an editor. The machine's user stands for whoever opens a page that needs no sign-in."""
-    return project().settings.may_edit(who() if st.user.get("is_logged_in", False) else "")
+    found = person()
+    return project().settings.may_edit(found.name if found is not None else "")
 
 
 @cached_view

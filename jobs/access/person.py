@@ -1,0 +1,64 @@
+"""Who somebody is by what a provider or a proxy says, and whether that one may see the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.settings import Settings
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who signed in. groups: as the provider names them. claims: all that it said, for rules."""
+
+    name: str  # their address, else what the provider calls them
+    email: str = ""  # confirmed, in small letters; empty if they have none
+    groups: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+def person_of_claims(claims: Mapping[str, Any], settings: Settings) -> Person | None:
+    """Whoever a provider's claims are about; None if nobody signed in. An address that is unconfirmed is nobody's."""
+    if claims.get("is_logged_in") is not True:
+        return None
+    said = str(claims.get("email") or "").strip().lower()
+    email = said if claims.get("email_verified") not in (False, "false") and _is_address(said) else ""
+    name = said or str(claims.get("name") or claims.get("sub") or "somebody")
+    return Person(name, email, _groups(claims.get(settings.sign_in_claim)), claims)
+
+
+def person_of_headers(headers: Mapping[str, str], settings: Settings) -> Person | None:
+    """Whoever a proxy's headers name; None if they name nobody. Only for requests that a named proxy passed on."""
+    proxy = settings.sign_in_proxy
+    said = headers.get(proxy.user, "").strip() if proxy is not None else ""
+    if proxy is None or not said:
+        return None
+    email = said.lower() if _is_address(said) else ""
+    groups = _groups(headers.get(proxy.groups, "").split(","))
+    return Person(email or said, email, groups, {"email": email, settings.sign_in_claim: sorted(groups)})
+
+
+def kept_out(person: Person, settings: Settings) -> str:
+    """Why somebody may not see the dashboard, in words; empty if they may."""
+    domains, groups = settings.sign_in_domains, settings.sign_in_groups
+    if domains and person.email.rpartition("@")[2] not in domains:
+        return f"it is for confirmed addresses of {', '.join(f'@{name}' for name in domains)}."
+    if groups and not person.groups & set(groups):
+        return f"it is for members of {', '.join(groups)}."
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    name, _, domain = text.partition("@")
+    return bool(name and domain) and "@" not in domain
+
+
+def _groups(said: Any) -> frozenset[str]:
+    """Of a list, or one text; anything else names no group."""
+    if isinstance(said, str):
+        said = [said]
+    if not isinstance(said, Sequence):
+        return frozenset()
+    return frozenset(item.strip() for item in said if isinstance(item, str) and item.strip())

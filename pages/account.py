@@ -1,0 +1,37 @@
+"""Account: who is signed in, for how long, what that one may do; tokens of programs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.account.tokens import tokens
+from ui.shell import state
+from ui.shell.gate import lasting
+from ui.shell.templates import line, render
+from ui.shell.words import literal
+
+
+def page() -> None:
+    """The person, then the tokens."""
+    who, settings = state.person(), state.project().settings
+    if who is None:
+        st.title("Nobody signs in here")
+        line("Whoever reaches this server sees all of it. `sign_in: true` in settings.yml changes that.")
+        tokens()
+        return
+    st.title(literal(who.name))
+    proxied = settings.sign_in_proxy is not None
+    rows = [
+        ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
+        ("Groups", ", ".join(sorted(who.groups)) or "none"),
+        ("May edit", "yes: sources and tokens" if state.may_edit() else "no"),
+    ]
+    if not proxied:
+        rows.append(("Session", f"ends {lasting(settings.session_length)} after you signed in"))
+    render("shell/facts", rows=rows)
+    if not proxied:
+        st.button("Sign out", key="sign_out", on_click=st.logout)
+    tokens()
+
+
+page()
