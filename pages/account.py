@@ -8,20 +8,20 @@ from ui.account.tokens import tokens
 from ui.shell import state
 from ui.shell.gate import lasting
 from ui.shell.templates import line, render
-from ui.shell.words import literal
 
 
 def page() -> None:
     """The person, then the tokens."""
     who, settings = state.person(), state.project().settings
     if who is None:
-        st.title("Nobody signs in here")
-        line("Whoever reaches this server sees all of it. `sign_in: true` in settings.yml changes that.")
+        st.title("Account")
+        line("Nobody signs in here, so whoever reaches this server sees all of it (`sign_in` in settings.yml).")
         tokens()
         return
-    st.title(literal(who.name))
+    st.title("Account")
     proxied = settings.sign_in_proxy is not None
     rows = [
+        ("Signed in as", who.name),
         ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
         ("Groups", ", ".join(sorted(who.groups)) or "none"),
         ("May edit", "yes: sources and tokens" if state.may_edit() else "no"),

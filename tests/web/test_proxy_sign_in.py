@@ -102,7 +102,8 @@ def test_a_page_through_the_proxy_and_past_it(tab: Any, served: Server) -> None:
         tab.goto(f"http://127.0.0.1:{proxy.port}/kpi?kpi=k")
         tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
         tab.goto(f"http://127.0.0.1:{proxy.port}/account")
-        tab.get_by_role("heading", name="ana@example.com").wait_for(timeout=40_000)
+        tab.get_by_role("heading", name="Account").wait_for(timeout=40_000)
+        tab.get_by_text("ana@example.com").first.wait_for(timeout=40_000)
         tab.get_by_role("button", name="Create token").wait_for(timeout=40_000)
         said = tab.inner_text("body")
         assert "data, growth" in said and "your team's proxy" in said and "Sign out" not in said

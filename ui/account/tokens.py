@@ -23,7 +23,7 @@ MADE = "token_made"
 def tokens() -> None:
     """The list, and forms for who may edit."""
     st.header("Service tokens")
-    line("What a program sends to be answered: Authorization: Bearer …. Only a hash of each is kept.")
+    line("A program that asks this server sends one. Only a hash of each is kept.")
     now = utc_now()
     try:
         found = listed(state.project().state, now=now)
