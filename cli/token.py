@@ -39,7 +39,7 @@ def create(
         raise typer.BadParameter(str(error)) from None
     made = run(opened.state, name, scope, lasts, by=who(by), now=clock(now))
     if json_:
-        print_json({**row_of(made.token), "token": made.secret})
+        print_json({**row_of(made.token), "token": made.secret}, data=True)  # or it would be masked
         return
     typer.echo(made.secret)
     warn(f"it is shown this once, and opens {', '.join(scope)} until {made.token.expires_at:%Y-%m-%d %H:%M} UTC")

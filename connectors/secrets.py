@@ -47,6 +47,7 @@ _VALUE = re.compile(r"([^&=]+=)?([^&]*[^&.,:;)\]])")
 _KEYS = r"[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|pwd|api_?key|access_?key|signature|credential)[\w.-]*|key|sig"
 _PARAMETER = re.compile(rf"((?:\b|(?<=_))(?:{_KEYS})=)[^&\s'\"#,;)]+(?<![.:])", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)\s+[\w.~+/=-]{8,}")
+_TOKEN = re.compile(r"\bkpi_(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])")  # ours (jobs/access/tokens.py)
 _HEADER = re.compile(
     r"\b((?:Proxy-)?Authorization|X-Api-Key|X-Auth-Token|(?:Set-)?Cookie)(['\"]?\s*[:=]\s*['\"]?)"
     r"(Bearer\s+|Basic\s+|Digest\s+|Negotiate\s+)?[^\s'\",]+",
@@ -79,7 +80,7 @@ def mask_patterns(text: str) -> str:
         text = _USER_PART.sub(_user_part, text)
         text = _QUERY.sub(lambda found: found[1] + _VALUE.sub(rf"\1{MASK}", found[2]), text)
         text = _FRAGMENT.sub(rf"\1#{MASK}", text)
-    text = _PARAMETER.sub(rf"\1{MASK}", text)
+    text = _TOKEN.sub(MASK, _PARAMETER.sub(rf"\1{MASK}", text))
     return _SCHEME.sub(rf"\1 {MASK}", _HEADER.sub(rf"\1\2\3{MASK}", text))
 
 

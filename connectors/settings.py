@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -46,10 +46,29 @@ def span(text: Any) -> Any:
         return text or timedelta(0)
     if not match or match.group(2) not in SPANS:
         raise ValueError(f"'{text}' is not a duration\nWrite one such as 2d, 6h or 30 minutes.")
-    return timedelta(**{SPANS[match.group(2)]: int(match.group(1))})
+    try:
+        return timedelta(**{SPANS[match.group(2)]: int(match.group(1))})
+    except (OverflowError, ValueError):  # ValueError: more digits than Python reads
+        raise ValueError(f"'{str(text)[:40]}' is longer than any time\nWrite one such as 2d or 90d.") from None
+
+
+def listed(said: Any, what: str) -> list[str]:
+    """A list of texts, or one. Raises ValueError for anything else, and for an empty one: it would hold for nobody."""
+    found = [said] if isinstance(said, str) else said
+    if not isinstance(found, (list, tuple)) or not found or not all(isinstance(item, str) for item in found):
+        raise ValueError(f"there is no {what} in it\nWrite a list such as [a, b], or leave the key out.")
+    return list(found)
 
 
 Span = Annotated[timedelta, BeforeValidator(span)]
+
+
+MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 on a socket of both
+LEAST_PREFIX = {4: 16, 6: 48}  # of a network that a proxy may be in
+FOREIGN_HEADERS = re.compile(
+    r"accept.*|authorization|connection|content-.*|cookie|forwarded|host|origin|referer|sec-.*|upgrade|user-agent|via|"
+    r"x-csrftoken|x-forwarded-(for|host|proto)|x-kpi-.*|x-real-ip"
+)
 
 
 class ContactPoint(BaseModel):
@@ -83,17 +102,16 @@ class SignInProxy(BaseModel):
     @field_validator("addresses", mode="before")
     @classmethod
     def _networks(cls, said: Any) -> Any:
-        found = [said] if isinstance(said, str) else said
+        found = listed(said, "address")
         for item in found:
             try:
-                wide = ip_network(str(item)).prefixlen == 0
+                network = ip_network(item)
             except ValueError:
+                raise ValueError(f"'{item}' is no address\nWrite one such as 10.0.0.7 or 10.0.0.0/24.") from None
+            mapped = network.version == 6 and network.overlaps(MAPPED)
+            if mapped or network.prefixlen < LEAST_PREFIX[network.version]:
                 raise ValueError(
-                    f"'{item}' is no address or network\nWrite one such as 10.0.0.7 or 10.0.0.0/24."
-                ) from None
-            if wide:
-                raise ValueError(
-                    f"'{item}' is everybody: any machine could say who it is\nName the proxy's own address."
+                    f"'{item}' is too many machines, and each could say who it is\nName the proxy's address."
                 )
         return found
 
@@ -102,6 +120,8 @@ class SignInProxy(BaseModel):
     def _header(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9-]+", name):
             raise ValueError(f"'{name}' is no name of a header\nWrite one such as X-Forwarded-Email.")
+        if FOREIGN_HEADERS.fullmatch(name.lower()):
+            raise ValueError(f"'{name}' is a header that says something else\nWrite one such as X-Forwarded-Email.")
         return name
 
     def names(self, address: str) -> bool:
@@ -218,7 +238,7 @@ class Settings(BaseModel):
     @field_validator("sign_in_domains", mode="before")
     @classmethod
     def _plain_domains(cls, domains: Any) -> Any:
-        found = [str(item).strip().lower().lstrip("@") for item in ([domains] if isinstance(domains, str) else domains)]
+        found = [item.strip().lower().lstrip("@") for item in listed(domains, "domain")]
         wrong = [name for name in found if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]
         if wrong:
             raise ValueError(f"'{wrong[0]}' is no mail domain\nWrite what stands after the @, such as example.com.")
@@ -227,7 +247,12 @@ class Settings(BaseModel):
     @field_validator("sign_in_groups", mode="before")
     @classmethod
     def _one_group(cls, said: Any) -> Any:
-        return [said] if isinstance(said, str) else said
+        return listed(said, "group")
+
+    @field_validator("editors")
+    @classmethod
+    def _small_addresses(cls, editors: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower() if "@" in name else name for name in editors)
 
     @field_validator("session_length")
     @classmethod
@@ -238,8 +263,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _rules_need_sign_in(self) -> Settings:
-        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy")
-        if not self.sign_in and (vain := [name for name in rules if getattr(self, name)]):
+        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length")
+        if not self.sign_in and (vain := [name for name in rules if name in self.model_fields_set]):
             raise ValueError(f"`{vain[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
         return self
 

@@ -324,7 +324,7 @@ def run_process(*arguments: str, check: bool = False, **options: Any) -> subproc
 class Server:
     """A dashboard in a process of its own."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, health: str = "/_stcore/health") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             self.port = probe.getsockname()[1]
@@ -338,7 +338,7 @@ class Server:
             )
         for _ in range(300):
             try:
-                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answered:
+                with urllib.request.urlopen(f"{self.url}{health}", timeout=2) as answered:
                     if answered.status == 200:
                         return
             except OSError:

@@ -26,7 +26,7 @@ class TokenRow:
     expires_at: Instant
     revoked_at: Instant | None = None
     revoked_by: Label | None = None
-    used_at: Instant | None = None  # when it last opened something, to the hour
+    used_at: Instant | None = None  # the first time on the last day that it opened something
     id: int = 0
 
 

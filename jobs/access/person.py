@@ -11,11 +11,18 @@ from connectors.settings import Settings
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who signed in. groups: as the provider names them. claims: all that it said, for rules."""
+    """Somebody who signed in. groups: as the provider names them. claims: all that it said, for rules.
 
-    name: str  # their address, else what the provider calls them
+    name: what others read: the confirmed address, else what the provider calls them, never an address of theirs that
+    is unconfirmed as if it were. id: what rules name: the confirmed address, else the provider's own word for them,
+    which nobody chooses for themselves. said: the address as it was said.
+    """
+
+    name: str
+    id: str
     email: str = ""  # confirmed, in small letters; empty if they have none
     groups: frozenset[str] = frozenset()
+    said: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -24,9 +31,17 @@ def person_of_claims(claims: Mapping[str, Any], settings: Settings) -> Person | 
     if claims.get("is_logged_in") is not True:
         return None
     said = str(claims.get("email") or "").strip().lower()
-    email = said if claims.get("email_verified") not in (False, "false") and _is_address(said) else ""
-    name = said or str(claims.get("name") or claims.get("sub") or "somebody")
-    return Person(name, email, _groups(claims.get(settings.sign_in_claim)), claims)
+    email = said if _is_confirmed(claims) and _is_address(said) else ""
+    subject, called = str(claims.get("sub") or ""), str(claims.get("name") or "")
+    called = subject if "@" in called or not called else called
+    name = email or (f"{said} (unconfirmed)" if said else called) or "somebody"
+    groups = _groups(claims.get(settings.sign_in_claim))
+    return Person(name, email or ("" if "@" in subject else subject), email, groups, said, claims)
+
+
+def _is_confirmed(claims: Mapping[str, Any]) -> bool:
+    """Where the provider says nothing of it, it has no unconfirmed addresses."""
+    return "email_verified" not in claims or str(claims["email_verified"]).strip().lower() == "true"
 
 
 def person_of_headers(headers: Mapping[str, str], settings: Settings) -> Person | None:
@@ -37,7 +52,8 @@ def person_of_headers(headers: Mapping[str, str], settings: Settings) -> Person 
         return None
     email = said.lower() if _is_address(said) else ""
     groups = _groups(headers.get(proxy.groups, "").split(","))
-    return Person(email or said, email, groups, {"email": email, settings.sign_in_claim: sorted(groups)})
+    claims = {"email": email, settings.sign_in_claim: sorted(groups)}
+    return Person(email or said, email or said, email, groups, said, claims)
 
 
 def kept_out(person: Person, settings: Settings) -> str:

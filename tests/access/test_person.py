@@ -26,6 +26,8 @@ def settings(**more: Any) -> Settings:
         ({**SIGNED, "email_verified": True}, True),
         ({**SIGNED, "email_verified": False}, False),
         ({**SIGNED, "email_verified": "false"}, False),
+        *(({**SIGNED, "email_verified": other}, False) for other in ("False", None, 0, "0", "no", "", [], {})),
+        ({**SIGNED, "email_verified": "True"}, True),
         ({**SIGNED, "email": "ana@example.com.evil.example"}, False),
         ({**SIGNED, "email": "example.com"}, False),
         ({**SIGNED, "email": "@example.com"}, False),
@@ -83,6 +85,29 @@ def test_a_proxy_s_headers_name_a_person() -> None:
     assert person_of_headers({"X-Forwarded-Email": "ana@example.com"}, settings()) is None, "no proxy is named"
 
 
+@pytest.mark.parametrize(
+    ("claims", "edits", "name"),
+    [
+        ({"email": "Ana@Example.com"}, True, "ana@example.com"),
+        ({"email": "ana@example.com", "email_verified": False}, False, "ana@example.com (unconfirmed)"),
+        ({"name": "ana@example.com"}, False, "7"),
+        ({"email": "", "name": "ana@example.com"}, False, "7"),
+        ({"sub": "ana@example.com"}, False, "ana@example.com"),
+        ({"name": "Ana"}, False, "Ana"),
+        ({"name": "bo-7"}, False, "bo-7"),
+        ({"sub": "bo-7", "name": "Bo"}, True, "Bo"),
+        ({"sub": ""}, False, "somebody"),
+    ],
+)
+def test_editors_are_confirmed_addresses_or_the_provider_s_own_words(
+    claims: dict[str, Any], edits: bool, name: str
+) -> None:
+    """Not what somebody calls themselves."""
+    rules = settings(editors=["Ana@Example.com", "bo-7"])
+    found = person_of_claims({"is_logged_in": True, "sub": "7", **claims}, rules)
+    assert found is not None and rules.may_edit(found.id) is edits and found.name == name
+
+
 def test_addresses_of_a_proxy() -> None:
     proxy = SignInProxy.model_validate({"addresses": ["10.0.0.0/24", "2001:db8::1"]})
     assert [proxy.names(one) for one in ("10.0.0.9", "::ffff:10.0.0.9", "2001:db8::1")] == [True] * 3
@@ -96,10 +121,23 @@ def test_addresses_of_a_proxy() -> None:
     [
         ({"sign_in": False, "sign_in_groups": ["a"]}, "keeps nobody out"),
         ({"sign_in": False, "sign_in_proxy": {"addresses": ["10.0.0.7"]}}, "keeps nobody out"),
-        ({"sign_in_proxy": {"addresses": ["0.0.0.0/0"]}}, "any machine"),
-        ({"sign_in_proxy": {"addresses": ["::/0"]}}, "any machine"),
+        *(
+            ({"sign_in_proxy": {"addresses": wide}}, "too many machines")
+            for wide in (["0.0.0.0/0"], ["::/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["::ffff:0:0/96"], ["2001::/16"])
+        ),
+        *(
+            ({"sign_in_proxy": {"addresses": ["10.0.0.7"], "user": name}}, "says something else")
+            for name in ("Cookie", "host", "X-Forwarded-For", "x-kpi-vouched", "Authorization")
+        ),
+        *(
+            ({key: nothing}, "leave the key out")
+            for key in ("sign_in_domains", "sign_in_groups")
+            for nothing in ([], None, 5, {}, [7], [None])
+        ),
+        *(({"sign_in_proxy": {"addresses": nothing}}, "leave the key out") for nothing in ([], None, 5)),
+        ({"sign_in": False, "session_length": "1d"}, "keeps nobody out"),
+        ({"session_length": "99999999999999d"}, "longer than any time"),
         ({"sign_in_proxy": {"addresses": ["proxy.internal"]}}, "is no address"),
-        ({"sign_in_proxy": {"addresses": []}}, "at least 1"),
         ({"sign_in_proxy": {"addresses": ["10.0.0.7"], "user": "X Forwarded"}}, "no name of a header"),
         ({"session_length": "1 minute"}, "5 minutes to 30 days"),
         ({"session_length": "31d"}, "5 minutes to 30 days"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import StateError
+from connectors.secrets import mask
 from connectors.state.store import StateStore
 from jobs.access.tokens import LONGEST, PREFIX, admitted, create, listed, revoke
 from tests.conftest import Builder, run_cli
@@ -113,6 +114,16 @@ def test_the_token_itself_is_nowhere(tmp_path: Path) -> None:
     assert secret not in shown and json.loads(shown)[0]["name"] == "scraper"
 
 
+def test_a_token_is_masked_wherever_it_is_written() -> None:
+    secret = PREFIX + "uwEp0tfFkK8cP91ewptSJZazZU2XxiSFETeEDk4YLYo"
+    assert len(secret) == 47
+    for text in (f"said {secret}", f"kpi token revoke {secret}", f"there is no token '{secret}'"):
+        assert secret not in mask(text) and "***" in mask(text)
+    assert mask("kpi_of_sign_ups kpi_sign_ups_of_people_who_came_by_the_campaign_of") == (
+        "kpi_of_sign_ups kpi_sign_ups_of_people_who_came_by_the_campaign_of"
+    )
+
+
 def test_the_verbs(tmp_path: Path) -> None:
     folder = str(Builder(tmp_path / "project").folder)
 
@@ -130,5 +141,6 @@ def test_the_verbs(tmp_path: Path) -> None:
     }  # fmt: skip
     assert kpi("create", "scraper", "--scope", "metrics")[0] == 1
     assert kpi("create", "other", "--scope", "metrics", "--valid", "soon")[0] == 2
+    assert kpi("create", "other", "--scope", "metrics", "--valid", "99999999999999d")[0] == 2
     assert kpi("revoke", "scraper")[:2] == (0, "scraper opens nothing any more\n")
     assert kpi("revoke", "scraper")[0] == 1

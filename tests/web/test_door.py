@@ -6,7 +6,11 @@ import base64
 import http.client
 import os
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote, urljoin
 
 import pytest
@@ -120,8 +124,57 @@ def test_metrics_need_the_token(served: Server) -> None:
         for path in ("/_stcore/metrics", "//_stcore/metrics", "/_stcore/metrics/", "/_stcore/metrics?families=x"):
             status, text, _ = ask(served, path, **headers)
             assert status in (400, 403) and "# TYPE" not in text, path
+    assert ask(served, "/_stcore/metrics", Authorization=f"bearer {TOKEN}")[0] == 200
     status, text, _ = ask(served, "/_stcore/metrics", Authorization=f"Bearer {TOKEN}")
     assert status == 200 and "# EOF" in text
+
+
+@pytest.mark.parametrize(
+    "end", ["%0A", "%0a", "%0D", "%0D%0A", "/%0A", "%00", "%09", "%7F", "%0A/", "%E2%80%A8", "%20"]
+)
+def test_a_control_character_leads_past_no_door(served: Server, end: str) -> None:
+    """A route that ends before a line break would take it."""
+    for path in (*CLOSED, "/_stcore/metrics", "/_stcore/%6detrics", "/_stcore%0A/metrics", "%0A/_stcore/metrics"):
+        status, text, _ = ask(served, path + end)
+        assert status in (400, 403, 404) or "<title>" in text, path
+        assert "# TYPE" not in text and '"openapi"' not in text, path
+    assert ask(served, f"/kpi{end}")[0] in (200, 302, 400, 404)
+
+
+def test_the_door_stands_below_a_base_path_too(tmp_path: Path) -> None:
+    project = Builder(tmp_path / "project")
+    os.environ["STREAMLIT_SERVER_BASE_URL_PATH"] = "kpis"
+    try:
+        server = Server(project.folder, health="/kpis/_stcore/health")
+    finally:
+        del os.environ["STREAMLIT_SERVER_BASE_URL_PATH"]
+    try:
+        assert ask(server, "/kpis/")[0] == 200
+        for path in ("/kpis/_stcore/metrics", "//kpis//_stcore/metrics", "/kpis/_stcore/metrics/", "/_stcore/metrics"):
+            assert ask(server, path)[0] in (400, 403, 404), path
+        assert ask(server, "/kpis/_stcore/agent/openapi.json")[0] == 404
+    finally:
+        server.stop()
+
+
+def test_who_waits_for_the_state_store_stops_nobody_else(tmp_path: Path) -> None:
+    project = Builder(tmp_path / "project")
+    secret = run_cli("token", "create", "a", "--scope", "metrics", "--project", str(project.folder)).stdout.strip()
+    server = Server(project.folder)
+    locked = sqlite3.connect(project.folder / "data" / "state.sqlite", isolation_level=None)
+    try:
+        locked.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(ask, server, "/_stcore/metrics", Authorization=f"Bearer {secret}")
+            time.sleep(0.5)
+            began = time.monotonic()
+            assert ask(server, "/_stcore/health")[0] == 200
+            assert time.monotonic() - began < 2 and not waiting.done(), "its use is being noted"
+            locked.execute("ROLLBACK")
+            assert waiting.result()[0] == 200
+    finally:
+        locked.close()
+        server.stop()
 
 
 def test_every_answer_has_the_headers(served: Server) -> None:

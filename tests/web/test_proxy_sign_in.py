@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pandas as pd
 import pytest
 
-from tests.conftest import Builder, Server
+from tests.conftest import ROOT, Builder, Server
 from tests.web.named_proxy import OWN, NamedProxy
 
 SEEN = "Seen by the signed-in only"
@@ -78,6 +86,7 @@ def test_what_names_nobody_who_may_see_is_refused(served: Server, headers: tuple
         (),
         (("X-Forwarded-For", OWN),),
         (("X-Forwarded-For", f"{OWN}, 127.0.0.1"),),
+        (("X-Forwarded-For", f"{OWN}:1234"),),
         (("X-Real-IP", OWN),),
         (("Forwarded", f"for={OWN}"),),
         (("X-Kpi-Vouched", "guessed"),),
@@ -113,3 +122,28 @@ def test_a_page_through_the_proxy_and_past_it(tab: Any, served: Server) -> None:
     tab.goto(f"{served.url}/kpi?kpi=k")
     tab.get_by_text("did not come through it").wait_for(timeout=40_000)
     assert SEEN not in tab.inner_text("body")
+
+
+def test_a_server_that_was_started_otherwise_vouches_for_nobody(served: Server, tmp_path: Path) -> None:
+    """uvicorn takes who connects from a header of this machine's other programs then."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if name != "FORWARDED_ALLOW_IPS"}
+    environment |= {"KPI_PROJECT": str(served.log.parent)}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    there = cast("Server", SimpleNamespace(port=port))
+    try:
+        for _ in range(300):
+            with suppress(OSError):
+                status(there)
+                break
+            time.sleep(0.1)
+        for more in ((), (("X-Forwarded-For", OWN),), (("X-Forwarded-For", f"{OWN}:1234"),)):
+            for origin in (OWN, "127.0.0.1"):
+                assert status(there, EMAIL, GROUPS, *more, origin=origin) == 403
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    assert "start with `kpi run`" in (tmp_path / "log").read_text()

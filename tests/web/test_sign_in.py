@@ -139,12 +139,12 @@ def test_files_are_for_who_is_signed_in(served: Server) -> None:
         told.value.close()
 
 
-def cookie_of(age: timedelta, monkeypatch: pytest.MonkeyPatch, secret: str = COOKIE_SECRET) -> str:
-    """What Streamlit sets when ana signs in, signed that long ago."""
-    claims = {"is_logged_in": True, "email": "ana@example.com", "email_verified": True, "provider": "default"}
+def cookie_of(age: timedelta, monkeypatch: pytest.MonkeyPatch, **more: str) -> str:
+    """What Streamlit sets when ana signs in, signed that long ago. more: other claims, such as `origin`."""
+    claims = {"is_logged_in": True, "email": "ana@example.com", "email_verified": True, "provider": "default", **more}
     at = datetime.now(UTC) - age
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(at.timestamp()))
-    return create_signed_value(secret, "_streamlit_user", json.dumps(claims)).decode()
+    return create_signed_value(COOKIE_SECRET, "_streamlit_user", json.dumps(claims)).decode()
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,29 @@ def cookie_of(age: timedelta, monkeypatch: pytest.MonkeyPatch, secret: str = COO
 def test_files_are_for_as_long_as_a_session_lasts(
     served: Server, monkeypatch: pytest.MonkeyPatch, age: timedelta, status: int
 ) -> None:
-    cookie = f"_streamlit_user={cookie_of(age, monkeypatch)}"
+    cookie = f"_streamlit_user={cookie_of(age, monkeypatch, origin=served.url)}"
     asked = urllib.request.Request(f"{served.url}/media/none.csv", headers={"Cookie": cookie})
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(asked, timeout=10)
+    assert told.value.code == status
+    told.value.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({}, 404),
+        ({"origin": "https://other.example"}, 403),
+        ({"origin": ""}, 403),
+        ({"provider": "gone"}, 403),
+        ({"provider": ""}, 403),
+    ],
+)
+def test_who_signed_in_elsewhere_or_with_a_provider_that_went_is_nobody(
+    served: Server, monkeypatch: pytest.MonkeyPatch, more: dict[str, str], status: int
+) -> None:
+    cookie = cookie_of(timedelta(0), monkeypatch, **{"origin": served.url, **more})
+    asked = urllib.request.Request(f"{served.url}/media/none.csv", headers={"Cookie": f"_streamlit_user={cookie}"})
     with pytest.raises(urllib.error.HTTPError) as told:
         urllib.request.urlopen(asked, timeout=10)
     assert told.value.code == status
@@ -165,10 +186,10 @@ def test_files_are_for_as_long_as_a_session_lasts(
 
 def test_a_session_that_ended_says_so(tab: Any, served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = {"name": "_streamlit_user", "url": served.url}
-    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=11), monkeypatch)}])
+    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=11), monkeypatch, origin=served.url)}])
     tab.goto(f"{served.url}/kpi?kpi=k")
     tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
-    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=13), monkeypatch)}])
+    tab.context.add_cookies([{**cookie, "value": cookie_of(timedelta(hours=13), monkeypatch, origin=served.url)}])
     tab.goto(f"{served.url}/kpi?kpi=k")
     tab.get_by_text("Your session has ended: one lasts 12 hours here.").wait_for(timeout=40_000)
     tab.get_by_role("button", name="Sign in").wait_for(timeout=40_000)
@@ -237,6 +258,7 @@ def without(key: str) -> str:
         (toml({**WHOLE, "redirect_uri": "{server}/else"}), "does not end in /oauth2callback"),
         (toml({**WHOLE, "server_metadata_url": "nothing"}), "is no web address"),
         (toml(WHOLE) + "[auth.staff]\nclient_id = 'a'\n", "[auth.staff] lacks client_secret, server_metadata_url"),
+        (toml(WHOLE) + toml(WHOLE).replace("[auth]", "[auth.our_staff]"), "write our-staff"),
     ],
 )
 def test_a_wrong_set_up_says_what_to_do(tab: Any, place: Place, secrets: str | None, words: str) -> None:

@@ -18,6 +18,7 @@ from ui.shell.words import literal, literal_lines
 
 LASTS = {"30 days": 30, "90 days": 90, "1 year": 365, "2 years": 730}
 MADE = "token_made"
+SHOWN_SECONDS = 60.0  # after the click: not on the next visit of the page
 
 
 def tokens() -> None:
@@ -44,7 +45,8 @@ def tokens() -> None:
 
 def _made() -> None:
     """A token that was created by the last click, this once."""
-    if secret := st.session_state.pop(MADE, ""):
+    secret, until = st.session_state.pop(MADE, ("", 0.0))
+    if secret and time.monotonic() < until:
         st.success("Copy it now. It is not shown again.")
         st.code(secret, language=None)
 
@@ -76,7 +78,7 @@ def _scope(name: str) -> str:
 
 def _created(name: str, scopes: list[str], lasts: timedelta) -> None:
     made = create(state.project().state, name, scopes, lasts, by=state.who(), now=utc_now())
-    st.session_state[MADE] = made.secret
+    st.session_state[MADE] = (made.secret, time.monotonic() + SHOWN_SECONDS)
 
 
 def _revoke(active: list[str]) -> None:

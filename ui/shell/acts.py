@@ -30,7 +30,8 @@ def do(words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
 
 
 def admit(now: float) -> None:
-    """Count one act of this session. Raises KpiError when it is one too many."""
+    """Count one act of this session. Raises KpiError when it is one too many, or the session has ended."""
+    state.require_session()
     own: deque[float] = st.session_state.setdefault(TIMES, deque())
     with _lock:
         for times, most, whose in ((own, A_MINUTE, "you"), (_all, ALL_A_MINUTE, "all readers")):

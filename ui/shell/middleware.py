@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -27,13 +29,16 @@ from jobs.operations.hosts import Hosts
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from ui.shell.front import Front
-from ui.shell.nested import Nested
-from ui.shell.signed import VOUCHED, VOUCHER, person
+from ui.shell.nested import Nested, base
+from ui.shell.signed import VOUCHED, person, voucher
 
+log = logging.getLogger(__name__)
+FORWARDED = "FORWARDED_ALLOW_IPS"  # whom uvicorn believes where a request comes from
 METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
 METRICS_HOW = f"`kpi token create NAME --scope metrics`, or {METRICS_TOKEN} of the server, as Authorization: Bearer …"
-CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)")
-METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?")
+CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)", re.DOTALL)
+METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?", re.DOTALL)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a route of Starlette ends before a line break, so it is no address of ours
 STRANGE_HOST = (
     "This dashboard does not answer to that name.\n"
     "If it is right, write it as `url` into settings.yml, such as url: https://kpi.example.com, and start again.\n"
@@ -100,7 +105,11 @@ class Door:
             await self.app(scope, receive, send)
             return
         scope = vouched(scope)
-        status, words = refused(HTTPConnection(scope))
+        asked = HTTPConnection(scope)
+        status, words = refused(asked)
+        guard = None if status else GUARDS.get(guarded(path_of(asked)))
+        if guard is not None and not await run_in_threadpool(guard[0], asked):  # it may wait for a file or a database
+            status, words = 403, guard[1]
         if not status:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -114,32 +123,46 @@ def refused(asked: HTTPConnection) -> tuple[int, str]:
     named = asked.headers.getlist("host")
     if len(named) != 1 or not hosts().answers(named[0]):
         return 421, STRANGE_HOST
-    path = re.sub(r"/{2,}", "/", asked.scope["path"]).rstrip("/")
+    if CONTROL.search(asked.scope["path"]):
+        return 404, "Not found\n"
     if asked.scope["type"] == "websocket" and not hosts().takes(asked.headers.getlist("origin"), named[0]):
         return 403, "Only the dashboard's own pages may connect.\n"
-    if CLOSED.fullmatch(path):
-        return 404, "Not found\n"
-    if path == METRICS and not _has_token(asked.headers):
-        return 403, f"Metrics need a token: {METRICS_HOW}\n"
-    if MEDIA.fullmatch(path) and not _may_see(asked):
-        return 403, "Sign in first.\n"
-    return 0, ""
+    return (404, "Not found\n") if CLOSED.fullmatch(path_of(asked)) else (0, "")
+
+
+def path_of(asked: HTTPConnection) -> str:
+    """Below where the dashboard is served, without a slash too many."""
+    path = re.sub(r"/{2,}", "/", asked.scope["path"])
+    return (path.removeprefix(base()) if path.startswith(f"{base()}/") else path).rstrip("/")
+
+
+def guarded(path: str) -> str:
+    """Which of GUARDS stands before an address; empty = none."""
+    return "metrics" if path == METRICS else "media" if MEDIA.fullmatch(path) else ""
 
 
 def vouched(scope: Scope) -> Scope:
-    """A request that says for whom it is only if the proxy that may say so sent it, and each such header once.
-
-    A port of 0 is an address that another header claims (uvicorn writes it), not that of a connection.
-    """
+    """A request that says for whom it is only if the proxy that may say so sent it, and each such header once."""
     project = _project()
     proxy = project.settings.sign_in_proxy if project is not None else None
-    address, port = scope.get("client") or ("", 0)
+    address, _ = scope.get("client") or ("", 0)
     names = {proxy.user.lower(), proxy.groups.lower()} if proxy is not None else set()
     told = Counter(_name(header) for header in scope["headers"])
-    good = proxy is not None and port and proxy.names(address) and all(told[name] <= 1 for name in names)
+    good = (
+        proxy is not None and proxy.names(address) and all(told[name] <= 1 for name in names) and _sees_who_connects()
+    )
     foreign = {VOUCHED} if good else {VOUCHED, *names}
     kept = [header for header in scope["headers"] if _name(header) not in foreign]
-    return {**scope, "headers": [*kept, *([(VOUCHED.encode(), VOUCHER.encode())] if good else [])]}
+    return {**scope, "headers": [*kept, *([(VOUCHED.encode(), voucher().encode())] if good else [])]}
+
+
+@cache
+def _sees_who_connects() -> bool:
+    """Whether the address of a request is that of who connects. uvicorn takes it from a header unless told not to."""
+    good = os.environ.get(FORWARDED) == ""
+    if not good:
+        log.error("sign_in_proxy signs nobody in: start with `kpi run`, or with %s set and empty", FORWARDED)
+    return good
 
 
 def _name(header: tuple[bytes, bytes]) -> str:
@@ -159,10 +182,10 @@ def _project() -> Project | None:
         return None
 
 
-def _has_token(headers: Headers) -> bool:
-    kind, _, given = headers.get("authorization", "").partition(" ")
+def _has_token(asked: HTTPConnection) -> bool:
+    kind, _, given = asked.headers.get("authorization", "").partition(" ")
     token = os.environ.get(METRICS_TOKEN, "")
-    if kind != "Bearer" or not given:
+    if kind.lower() != "bearer" or not given:
         return False
     if token and hmac.compare_digest(given.encode(), token.encode()):
         return True
@@ -181,6 +204,12 @@ def _may_see(asked: HTTPConnection) -> bool:
         return True
     who = person(asked.cookies, asked.headers, project)
     return who is not None and not kept_out(who, project.settings)
+
+
+GUARDS: dict[str, tuple[Callable[[HTTPConnection], bool], str]] = {
+    "metrics": (_has_token, f"Metrics need a token: {METRICS_HOW}\n"),
+    "media": (_may_see, "Sign in first.\n"),
+}
 
 
 class SecurityHeaders:

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import streamlit as st
 
 from connectors.errors import KpiError
-from jobs.access.person import Person
+from jobs.access.person import Person, kept_out
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
@@ -150,8 +150,21 @@ def person() -> Person | None:
     return signed.person(st.context.cookies, st.context.headers, opened) if opened.settings.sign_in else None
 
 
+def signed_out() -> bool:
+    """Whether nobody is signed in any more who may see the dashboard."""
+    found, settings = person(), project().settings
+    return settings.sign_in and (found is None or bool(kept_out(found, settings)))
+
+
+def require_session() -> None:
+    """For clicks, which run before the gate. Raises KpiError where `signed_out`."""
+    if signed_out():
+        raise KpiError("your session has ended, and nothing was done", hint="Sign in again.")
+
+
 def who() -> str:
-    """The reader's name, for what people do: signed in, else of the machine's user."""
+    """The reader's name, for what people do: signed in, else of the machine's user. Raises KpiError."""
+    require_session()
     found = person()
     return found.name if found is not None else os.environ.get("USER") or "local user"
 
@@ -159,7 +172,7 @@ def who() -> str:
 def may_edit() -> bool:
     """Whether the reader is an editor. The machine's user stands for whoever opens a page that needs no sign-in."""
     found = person()
-    return project().settings.may_edit(found.name if found is not None else "")
+    return project().settings.may_edit(found.id if found is not None else "")
 
 
 @cached_view

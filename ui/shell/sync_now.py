@@ -31,6 +31,8 @@ def _followed() -> None:
     running: Syncing | None = st.session_state.get("syncing")
     if running is None:  # told already: the page is drawn anew
         return
+    if state.signed_out():  # this part is drawn without the page's gate
+        st.rerun()
     ended = running.ended()
     if ended is None:
         reached = running.reached
