@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.warehouse.engines.contract import ConnectionLost
+from connectors.warehouse.engines.reached import PAGES, ReachedEngine
+from connectors.warehouse.engines.spark import SparkEngine
 from jobs.sync import sync
 from tests.conftest import NOW, finished
 from tests.engines.projects import (
@@ -70,6 +73,30 @@ def server(tmp_path: Path) -> Iterator[Sail]:
     server.start()
     yield server
     server.kill()
+
+
+def test_a_client_that_lost_its_threads_makes_them_anew(server: Sail) -> None:
+    """It has some for all its sessions, and takes them down with each that is closed: for good where one of them does.
+
+    As where the garbage collector finds a session in one of them.
+    """
+    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Calls
+
+    def broken(engine: SparkEngine) -> None:
+        Calls._get_or_create_release_thread_pool().submit(Calls.shutdown).exception()
+
+    engine = SparkEngine(server.url, (), {})
+    for ask in (lambda: engine.frame("SELECT 1 AS a"), engine.tables, lambda: engine.columns("SELECT 1 AS a")):
+        broken(engine)
+        with pytest.raises(ConnectionLost, match="threads were gone"):
+            ask()
+        assert engine.frame("SELECT 1 AS a")["a"].tolist() == [1]
+    reached = ReachedEngine(server.url, {}, PAGES)
+    assert reached.frame("SELECT 1 AS a")["a"].tolist() == [1]
+    broken(engine)
+    assert reached.frame("SELECT 2 AS a")["a"].tolist() == [2], "and is asked again"
+    engine.close()
+    reached.close()
 
 
 def test_a_server_that_is_killed_loses_one_sync_and_no_value(server: Sail, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ OWN = ("grpc.use_local_subchannel_pool", 1)
 LOST = ("UNAVAILABLE", "RETRIES_EXCEEDED", "INVALID_HANDLE.SESSION", "SESSION_CHANGED", "SESSION_CLOSED",
         "SESSION_NOT_FOUND", "SparkContext was shut down", "stopped SparkContext")  # fmt: skip
 
+# In the error of a client whose threads for all sessions are gone: it takes them down with any session that is closed,
+# and for good if that happens in one of them, as the garbage collector may have it.
+NO_THREADS = "cannot schedule new futures after shutdown"
 # In the error of a server that cannot read a bucket: Sail's, and those of Apache Spark's S3A.
 NO_BUCKET = ("Generic S3 error", "Server returned non-2xx status", "(os error", "Object at location",
              "s3a://", "S3Exception", "AccessDeniedException")  # fmt: skip
@@ -52,7 +55,7 @@ class SparkEngine:
         from pyspark.sql.connect.session import SparkSession
 
         self._is_another_s = "session_id=" in url
-        self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError)
+        self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError, RuntimeError)
         self._lock = Lock()
         self._began, self._files = settings(session), files
         self._viewed: set[str] = set()  # of this session
@@ -145,6 +148,11 @@ class SparkEngine:
 
     def _failed(self, error: Exception) -> WarehouseError:
         """What is said of it. Of a session that is lost with its server, the next question begins another."""
+        if NO_THREADS in str(error):
+            _forget_threads()
+            return ConnectionLost("the client's threads were gone", hint="They are made anew.")
+        if type(error) is RuntimeError:  # none of the client's own
+            raise error
         told = _told(error)
         if self._in_bucket and any(sign in told.message for sign in NO_BUCKET):
             told = FilesLacking(told.message, hint=IN_BUCKET)
@@ -153,6 +161,14 @@ class SparkEngine:
                 self._session = None
             return ConnectionLost(told.message, hint=told.hint)
         return told
+
+
+def _forget_threads() -> None:
+    """The next call of the client makes them anew."""
+    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Calls
+
+    with Calls._lock:
+        Calls._release_thread_pool_instance = None
 
 
 UNITS = {unit: 1024**power for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))}
