@@ -9,6 +9,8 @@ import pytest
 from connectors.settings import Settings, SignInProxy
 from jobs.access.person import kept_out, person_of_claims, person_of_headers
 
+UNCONFIRMED: tuple[Any, ...] = ("False", None, 0, "0", "no", "", [], {})
+NOTHING: tuple[Any, ...] = ([], None, 5, {}, [7], [None])  # for a list of names
 SIGNED = {"is_logged_in": True, "email": "Ana@Example.com", "sub": "7"}
 
 
@@ -26,7 +28,7 @@ def settings(**more: Any) -> Settings:
         ({**SIGNED, "email_verified": True}, True),
         ({**SIGNED, "email_verified": False}, False),
         ({**SIGNED, "email_verified": "false"}, False),
-        *(({**SIGNED, "email_verified": other}, False) for other in ("False", None, 0, "0", "no", "", [], {})),
+        *(({**SIGNED, "email_verified": other}, False) for other in UNCONFIRMED),
         ({**SIGNED, "email_verified": "True"}, True),
         ({**SIGNED, "email": "ana@example.com.evil.example"}, False),
         ({**SIGNED, "email": "example.com"}, False),
@@ -129,12 +131,8 @@ def test_addresses_of_a_proxy() -> None:
             ({"sign_in_proxy": {"addresses": ["10.0.0.7"], "user": name}}, "says something else")
             for name in ("Cookie", "host", "X-Forwarded-For", "x-kpi-vouched", "Authorization")
         ),
-        *(
-            ({key: nothing}, "leave the key out")
-            for key in ("sign_in_domains", "sign_in_groups")
-            for nothing in ([], None, 5, {}, [7], [None])
-        ),
-        *(({"sign_in_proxy": {"addresses": nothing}}, "leave the key out") for nothing in ([], None, 5)),
+        *(({key: said}, "leave the key out") for key in ("sign_in_domains", "sign_in_groups") for said in NOTHING),
+        *(({"sign_in_proxy": {"addresses": said}}, "leave the key out") for said in NOTHING),
         ({"sign_in": False, "session_length": "1d"}, "keeps nobody out"),
         ({"session_length": "99999999999999d"}, "longer than any time"),
         ({"sign_in_proxy": {"addresses": ["proxy.internal"]}}, "is no address"),

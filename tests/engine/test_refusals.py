@@ -197,13 +197,13 @@ def test_ranges_that_reach_to_where_there_are_no_dates_are_refused(events: Build
             events.ask("x", grain=grain, start=date.fromisoformat(start), end=date.fromisoformat(end))
         assert "leave `start` and `end` out" in refused.value.hint
     most = {"hour": 200_000, "day": 200_000}.get(grain)
-    for start, end in ((date(1000, 1, 1), date(2027, 1, 1)), (date(2026, 1, 1), date(9900, 1, 1))):
+    for first, last in ((date(1000, 1, 1), date(2027, 1, 1)), (date(2026, 1, 1), date(9900, 1, 1))):
         if most is not None:
             with pytest.raises(QueryRefused, match=f"{grain}s; 200,000 are the most") as refused:
-                events.ask("x", grain=grain, start=start, end=end)
+                events.ask("x", grain=grain, start=first, end=last)
             assert "longer grain" in refused.value.hint
         elif grain in ("quarter", "year", "total"):
-            found = events.ask("x", grain=grain, start=start, end=end).frame
+            found = events.ask("x", grain=grain, start=first, end=last).frame
             assert found["value"].sum() == 60
     few = events.ask("x", grain=grain, start=date(2026, 1, 1), end=date(2027, 1, 1)).frame
     assert few["value"].sum() == 60
