@@ -193,6 +193,10 @@ def test_ranges_that_reach_to_where_there_are_no_dates_are_refused(events: Build
     events.kpi("x", "dataset: events\nagg: count\ngrains: [hour, day, week, month, quarter, year]")
     events.sync()
     for start, end, words in FAR:
+        if grain == "total":  # has no period
+            found = events.ask("x", grain=grain, start=date.fromisoformat(start), end=date.fromisoformat(end))
+            assert found.frame["value"].sum() == 60
+            continue
         with pytest.raises(QueryRefused, match=words) as refused:
             events.ask("x", grain=grain, start=date.fromisoformat(start), end=date.fromisoformat(end))
         assert "leave `start` and `end` out" in refused.value.hint

@@ -77,6 +77,7 @@ ENTRY = types.SimpleNamespace(card=CARD, type=BAD, grain=BAD, additivity=BAD, co
 ROWS = ((BAD, BAD),)
 # Template → what it is given. `parts` is what the others import.
 SAMPLES: dict[str, dict[str, Any]] = {
+    "account/tokens": {"rows": [(types.SimpleNamespace(name=BAD, scopes=(BAD, BAD)), BAD, BAD, BAD)]},
     "alerts/incident": {
         "item": hostile(AlertItem, state="firing"),
         "slug": BAD,
