@@ -12,13 +12,12 @@ from ui.shell.templates import line, render
 
 def page() -> None:
     """The person, then the tokens."""
+    st.title("Account")
     who, settings = state.person(), state.project().settings
     if who is None:
-        st.title("Account")
         line("Nobody signs in here, so whoever reaches this server sees all of it (`sign_in` in settings.yml).")
         tokens()
         return
-    st.title("Account")
     proxied = settings.sign_in_proxy is not None
     rows = [
         ("Signed in as", who.name),

@@ -61,10 +61,10 @@ class Place:
 
     def serve(self, secrets: str | None) -> Server:
         """Start the dashboard with a secrets.toml; {server} and {issuer} in it are filled in."""
-        port, home = free_port(), self.folder / "home"
+        port = free_port()
+        home = self.folder / f"home_{port}"  # a server that runs would read another one's secrets anew
         told = home / ".streamlit" / "secrets.toml"
-        told.parent.mkdir(parents=True, exist_ok=True)
-        told.unlink(missing_ok=True)
+        told.parent.mkdir(parents=True)
         if secrets is not None:
             server = f"http://127.0.0.1:{port}"
             told.write_text(secrets.replace("{server}", server).replace("{issuer}", self.issuer))

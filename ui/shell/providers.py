@@ -48,12 +48,6 @@ def providers() -> list[str]:
     return [*([DEFAULT] if not named or any(key in found for key in KEYS) else []), *named]
 
 
-def origin() -> str:
-    """Scheme and host of the dashboard, by `redirect_uri`; empty where that says none."""
-    parts = urlsplit(str((_section() or {}).get("redirect_uri", "")))
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-
-
 def _section() -> Mapping[str, Any] | None:
     try:
         found = st.secrets.get("auth")

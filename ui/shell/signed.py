@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from streamlit.auth_util import get_cookie_with_chunks
+from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import AUTH_COOKIE_MAX_AGE_SECONDS
 
 from jobs.access.person import Person, person_of_claims, person_of_headers
 from jobs.project.project import Project
-from ui.shell.providers import origin, providers
+from ui.shell.providers import providers
 
 USER_COOKIE = "_streamlit_user"
-STREAMLITS = timedelta(days=30)  # that it keeps who signed in
+STREAMLITS = timedelta(seconds=AUTH_COOKIE_MAX_AGE_SECONDS)  # that it keeps who signed in
 # What the door adds to a request whose proxy it knows, with the time. Nobody outside of this process can say it.
 VOUCHED, VOUCHER = "x-kpi-vouched", secrets.token_urlsafe()
 
@@ -74,5 +75,7 @@ def claims(cookies: Mapping[str, str], length: timedelta) -> dict[str, Any]:
         found = json.loads(get_cookie_with_chunks(one, USER_COOKIE) or b"{}")
     except ValueError:
         return {}
-    ours = isinstance(found, dict) and found.get("origin") == origin() and found.get("provider") in providers()
-    return found if ours else {}
+    if not isinstance(found, dict) or found.get("provider") not in providers():
+        return {}
+    here = get_origin_from_redirect_uri()
+    return found if here and found.get("origin") == here else {}
