@@ -6,16 +6,13 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.options import GRACE, DebugOption, GraceOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
 from cli.output import print_json, print_rows, print_table, verb, warn
 from connectors.errors import counted
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 
@@ -28,6 +25,10 @@ def run(
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Others may look without a sign-in: a proxy keeps strangers out.")
     ] = False,
+    with_scheduler: Annotated[
+        bool, typer.Option("--with-scheduler", help="Also sync, and do what is due between syncs: `kpi scheduler`.")
+    ] = False,
+    grace: GraceOption = GRACE,
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -39,7 +40,8 @@ def run(
     from jobs.operations.serve import serve
 
     clock(now)  # the server, a process of its own, inherits it
-    serve(opened, host=host, port=port, allow_open=allow_open)
+    beside = grace if with_scheduler else None
+    raise typer.Exit(serve(opened, host=host, port=port, allow_open=allow_open, scheduler_grace=beside))
 
 
 @partial(verb, of=app)
@@ -59,6 +61,9 @@ def status(
     typer.echo(f"generation {found['generation'] or 'none yet'}, published {found['published_at'] or 'never'}")
     print_table(found["datasets"], ["name", "watermark", "state", "rows"])
     print_table(found["sources"], ["name", "state", "last_success", "error"])
+    if found["scheduler"]:
+        typer.echo(f"scheduler {found['scheduler']['leader'] or 'none runs'}, seen {found['scheduler']['seen_at']}")
+        print_table(found["scheduler"]["jobs"], ["job", "state", "started_at", "failures", "next_at", "error"])
     for words in found["warnings"]:
         warn(words)
 

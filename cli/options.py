@@ -20,6 +20,8 @@ LOG_LEVEL = "error"
 # Modules are hundreds of thousands of objects that all stay: looking for garbage among them is a sixth of a question.
 LOADING, RUNNING = (50_000, 50, 50), gc.get_threshold()  # of the garbage collector
 
+GRACE = 45.0  # seconds that a scheduler gives its runs to end by themselves: a sync sends messages for 40 s at most
+
 OPENED: list[Project] = []  # the project of this run
 
 ProjectOption = Annotated[
@@ -28,6 +30,9 @@ ProjectOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NowOption = Annotated[str | None, typer.Option("--now", metavar="TIMESTAMP", help="Set the clock: tests, replays.")]
 ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; default $USER.")]
+GraceOption = Annotated[
+    float, typer.Option("--grace", min=0, metavar="SECONDS", help="That a scheduler's runs have to end when it stops.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

@@ -22,6 +22,7 @@ FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT_VARIABLE, LEVEL_VARIABLE = "KPI_LOG_FORMAT", "KPI_LOG_LEVEL"
 OURS = ("cli", "ui", "jobs", "metrics", "connectors")
+OWN_KEYS = ("time", "level", "logger", "message", "traceback")  # of a JSON line; what else it has are its ids
 
 
 def set_up(*, format: str, level: str) -> None:
@@ -62,7 +63,8 @@ def relay(line: object) -> bool:
         return False
     number = logging.getLevelNamesMapping().get(str(line["level"]).upper(), logging.ERROR)
     text = "\n".join(str(line[key]) for key in ("message", "traceback") if line.get(key))
-    logging.getLogger(str(line["logger"])).log(number, "%s", text)
+    ids = {key: value for key, value in line.items() if key not in OWN_KEYS}
+    logging.getLogger(str(line["logger"])).log(number, "%s", text, extra={"ids": ids})
     return True
 
 
@@ -109,7 +111,10 @@ class _Text(_Lines):
 
 
 class _Json(_Lines):
-    """One JSON object a line: time, level, logger, message, and traceback where there is one."""
+    """One JSON object a line: time, level, logger, message, traceback where there is one, and the record's ids.
+
+    ids: what programs tell lines apart by, as `extra={"ids": {"run": …}}`; words have them where people need them.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as JSON."""
@@ -121,6 +126,8 @@ class _Json(_Lines):
             "message": message,
             **({"traceback": trace} if trace else {}),
         }
+        ids = {key: value for key, value in getattr(record, "ids", {}).items() if key not in OWN_KEYS}
+        line |= {key: mask(value) if isinstance(value, str) else value for key, value in ids.items()}
         return json.dumps(line, ensure_ascii=False)
 
 

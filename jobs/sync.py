@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ from connectors.secrets import mask
 from connectors.sources.contract import Cursor, Source
 from connectors.warehouse.contract import DatasetState, Generation, Loading, Reader, SourceRun, Staging
 from connectors.warehouse.names import IDENTITIES, quoted
+from jobs.afterwards import Told, afterwards
 from jobs.project.engine import ENGINE, failed_run, fed, read_run
 from jobs.project.fed_tables import fed_by_sources
 from jobs.project.health import remember_state
 from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
-from jobs.project.settled import Settled
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
 from metrics.engine.launch_grain import lacks_launch_grain
@@ -193,9 +193,9 @@ def _finished(
 ) -> Iterator[Progress | SyncResult]:
     """What follows a sync. looked_at: whether what is live is: alerts, launches, snapshots."""
     if looked_at and project.has_data():
-        told: list[str] = []
-        yield from _afterwards(project, told, steps, now)
-        result = dataclasses.replace(result, alerts=tuple(told))
+        told = Told()
+        yield from afterwards(project, told, steps, now)
+        result = dataclasses.replace(result, alerts=tuple(told.lines))
         wrong = [*wrong, *filter(None, [remember_state(project)])]
     result = dataclasses.replace(result, seconds=time.monotonic() - started, warnings=tuple(dict.fromkeys(wrong)))
     _log(result)
@@ -261,20 +261,6 @@ def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dic
     return found
 
 
-def _afterwards(project: Project, told: list[str], steps: int, now: datetime) -> Iterator[Progress]:
-    settled, left = Settled(project, now), list[str]()
-    same = settled.holds()
-    for doing, failed, job, settles in AFTERWARDS:
-        yield Progress(steps, steps, doing)
-        if settles and same and not told:
-            continue
-        said = _done(failed, job, project, now)
-        told += said
-        left += said if settles else []
-    if not same and not left:
-        settled.keep()
-
-
 def _log(result: SyncResult) -> None:
     made = "published" if result.published else "nothing new, or a dry run: nothing published;"
     rows, bad = sum(run.rows for run in result.sources), sum(run.status == "failed" for run in result.sources)
@@ -282,76 +268,6 @@ def _log(result: SyncResult) -> None:
         "%s generation %s in %.1f s: %d rows, %d values, %d of %d sources failed",
         *(made, result.generation or "none", result.seconds, rows, result.written, bad, len(result.sources)),
     )
-
-
-def _alerts(project: Project, now: datetime) -> Iterable[str]:
-    """Evaluate the alerts on what is live now."""
-    from jobs.alerts.evaluate import evaluate, told  # loads the state store, which a sync without rules does not need
-    from jobs.snapshots.message import dressed
-
-    return told(evaluate(project, now=now, render=dressed))
-
-
-def _launches(project: Project, now: datetime) -> Iterable[str]:
-    """Verdicts whose day has come, and guardrails."""
-    if not project.catalogue().launches:
-        return ()
-    from jobs.launches.verdicts import publish_verdicts, told  # the state store, which few syncs need
-    from jobs.snapshots.message import dressed
-
-    return told(publish_verdicts(project, now=now, render=dressed))
-
-
-def _impacts(project: Project, now: datetime) -> Iterable[str]:
-    """What the pages of launches show, so that no reader waits for it."""
-    if not project.catalogue().launches:
-        return ()
-    from jobs.launches.impacts import measure_launches  # which few syncs need
-    from jobs.launches.scorecards import published_by_launch
-
-    measure_launches(project, published_by_launch(project), now=now)
-    return ()
-
-
-def _drafts(project: Project, now: datetime) -> Iterable[str]:
-    """Launches from releases and changes of flags, as drafts for a person to look at."""
-    if not any(source.options.launches for source in project.sources.read()[0].values()):
-        return ()
-    from jobs.launches.drafts import draft_launches, told  # the state store, which few syncs need
-
-    return told(draft_launches(project, now=now))
-
-
-def _snapshots(project: Project, now: datetime) -> Iterable[str]:
-    """Weeks that are complete, frozen and sent; after alerts and launches, which are in them."""
-    catalogue = project.catalogue()
-    if not catalogue.snapshots and not catalogue.broken_snapshots:
-        return ()
-    from jobs.snapshots.take import take_due, told  # the state store, which few syncs need
-
-    return told(take_due(project, now=now))
-
-
-# What it does, what is told where it fails, the job, and whether there is nothing to do where all is settled.
-AFTERWARDS: tuple[tuple[str, str, Callable[[Project, datetime], Iterable[str]], bool], ...] = (
-    ("Evaluating alerts", "alerts were not evaluated", _alerts, False),
-    ("Evaluating launches", "launches were not evaluated", _launches, True),
-    ("Measuring launches", "impacts of launches were not stored", _impacts, True),
-    ("Drafting launches", "launches were not drafted", _drafts, False),
-    ("Taking snapshots", "snapshots were not taken", _snapshots, True),
-)
-
-
-def _done(failed: str, job: Callable[[Project, datetime], Iterable[str]], project: Project, now: datetime) -> list[str]:
-    """What a job after the sync has to tell. What fails there never fails a sync."""
-    try:
-        return list(job(project, now))
-    except KpiError as error:
-        log.warning("%s", failed, exc_info=error)
-        return [f"{failed}: {error}"]
-    except Exception as error:
-        log.exception("%s", failed)
-        return [mask(f"{failed}: unexpected {type(error).__name__}: {error}")]
 
 
 def _ends(project: Project, staging: Loading) -> Mapping[str, Cursor]:

@@ -324,7 +324,9 @@ def run_process(*arguments: str, check: bool = False, **options: Any) -> subproc
 class Server:
     """A dashboard in a process of its own."""
 
-    def __init__(self, folder: Path, port: int = 0, health: str = "/_stcore/health") -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, health: str = "/_stcore/health", options: tuple[str, ...] = ()
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             self.port = probe.getsockname()[1]
@@ -332,7 +334,7 @@ class Server:
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*KPI, "run", "--project", str(folder), "--port", str(self.port)],
+                [*KPI, "run", "--project", str(folder), "--port", str(self.port), *options],
                 stdout=log,
                 stderr=log,
             )

@@ -98,7 +98,7 @@ def test_a_job_after_the_sync(shop: Builder, told: Told, monkeypatch: pytest.Mon
     failing(monkeypatch, "jobs.alerts.evaluate.look")
     done = shop.sync(day(6))
     lines = told()
-    assert unexpected(lines)["logger"] == "jobs.sync"
+    assert unexpected(lines)["logger"] == "jobs.afterwards"
     assert done.published and "alerts were not evaluated: unexpected RuntimeError" in done.alerts[0]
     assert not [canary for canary in CANARIES if canary in str(done.alerts)]
     said = [line["message"] for line in lines if line["level"] == "info"]

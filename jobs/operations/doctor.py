@@ -24,6 +24,7 @@ from jobs.alerts.incidents import read_state
 from jobs.authoring.validate import validate
 from jobs.project.health import lost_state, remember_state
 from jobs.project.project import REPOSITORY, Project
+from jobs.scheduler import book as books
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 Told = tuple[str, str, str]  # state, detail, what to do
@@ -50,6 +51,7 @@ def doctor(project: Project, *, deep: bool = False, repair: bool = False, now: d
         ("generation", _generation),
         ("state store", _state),
         ("last sync", _last_sync),
+        *([("scheduler", _scheduler)] if (project.data / books.NAME).exists() else []),
         ("contact points", _contacts),
     ]
     for name, check in checks:
@@ -266,6 +268,19 @@ def _last_sync(project: Project, now: datetime) -> Told:
         return WARNING, late, "kpi schedule prints the lines for a regular sync"
     finished = project.sync_log.read().get("finished_at", "")
     return OK, f"finished {finished[:16].replace('T', ' ')} UTC" if finished else "none yet", ""
+
+
+def _scheduler(project: Project, now: datetime) -> Told:
+    """Whether one leads, and how its jobs fare, where one has run."""
+    book = books.read(project.data) or books.Book()
+    if not book.leads(now):
+        seen = f"none since {book.seen_at:%Y-%m-%d %H:%M} UTC" if book.seen_at else "none runs"
+        return WARNING, seen, f"kpi scheduler; or delete data/{books.NAME}, if something else starts the syncs"
+    if failing := {name: ran for name, ran in book.ran.items() if ran.failures and ran.ended_at}:
+        told = "; ".join(f"{name} failed {ran.failures}×: {ran.error}" for name, ran in failing.items())
+        return FAILED, told, "kpi status says when it is tried again"
+    coming = ", ".join(f"{name} {at:%Y-%m-%d %H:%M} UTC" for name, at in sorted(book.next_at.items()))
+    return OK, f"{book.leader} leads; next: {coming or 'nothing'}", ""
 
 
 def _megabytes(size: float) -> str:

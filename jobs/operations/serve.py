@@ -9,16 +9,20 @@ import sys
 from urllib.parse import urlsplit
 
 from connectors.errors import KpiError
+from jobs.operations.beside import serve_beside
 from jobs.operations.hosts import is_loopback
 from jobs.project.project import REPOSITORY, Project
 
 MOST_FILES = 65_536
 
 
-def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -> None:
+def serve(
+    project: Project, *, host: str, port: int, allow_open: bool = False, scheduler_grace: float | None = None
+) -> int:
     """Replace this process by the server. Raises KpiError if the port is taken, or everybody could look.
 
-    allow_open: somebody else keeps strangers out, such as a proxy with a sign-in.
+    allow_open: somebody else keeps strangers out, such as a proxy with a sign-in. scheduler_grace: with a scheduler
+    beside it, which gives its runs so many seconds to end; then this process stays, and returns the exit status.
     """
     if not (is_loopback(host) or project.settings.sign_in or allow_open):
         raise KpiError(
@@ -53,7 +57,11 @@ def serve(project: Project, *, host: str, port: int, allow_open: bool = False) -
     ]
     allow_files()
     os.chdir(REPOSITORY)  # .streamlit/config.toml is read from here
-    os.execv(sys.executable, command)
+    if scheduler_grace is None:
+        os.execv(sys.executable, command)
+    grace = ["--grace", str(scheduler_grace)]
+    scheduler = [sys.executable, "-m", "cli", "scheduler", "--project", str(project.folder), *grace]
+    return serve_beside(command, scheduler, scheduler_grace)
 
 
 def allow_files() -> None:

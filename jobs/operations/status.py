@@ -8,6 +8,7 @@ from typing import Any
 from connectors.warehouse.contract import NO_DIMENSION
 from jobs.project.engine import ENGINE
 from jobs.project.project import Project
+from jobs.scheduler import book as books
 from metrics.kpi_views.card import card
 from metrics.presentation.format import iso
 from metrics.presentation.freshness import dataset_late
@@ -27,7 +28,8 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
     ]
     if not project.has_data():
         warnings = list(project.warnings())
-        return {"generation": None, "published_at": None, "datasets": [], "sources": last, "warnings": warnings}
+        nothing: dict[str, Any] = {"generation": None, "published_at": None, "datasets": []}
+        return nothing | {"sources": last, "scheduler": _scheduler(project, now), "warnings": warnings}
     context = project.context(now)
     generation = context.reader.generation
     states = context.reader.dataset_states(generation.sequence)
@@ -49,8 +51,15 @@ def status(project: Project, *, now: datetime) -> dict[str, Any]:
         "published_at": iso(generation.published_at),
         "datasets": datasets,
         "sources": last,
+        "scheduler": _scheduler(project, now),
         "warnings": list(project.warnings()),
     }
+
+
+def _scheduler(project: Project, now: datetime) -> dict[str, Any] | None:
+    """Who leads, and what each job did and does next; None if no scheduler has run here."""
+    book = books.read(project.data)
+    return book.as_dict(now) if book is not None else None
 
 
 def catalogue_rows(

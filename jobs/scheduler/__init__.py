@@ -1,0 +1,1 @@
+"""The scheduler: syncs and what is due between them, by one leader."""
