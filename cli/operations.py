@@ -132,6 +132,35 @@ def restore(
 
 
 @partial(verb, of=app)
+def upgrade(
+    back: Annotated[bool, typer.Option("--back", help="Put the data of before the last upgrade in its place.")] = False,
+    state_saved: Annotated[
+        bool, typer.Option("--state-saved", help="The database of `state` was backed up by its own means.")
+    ] = False,
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Take the project to this version: tried on a copy, backed up, then migrated; or go back.
+
+    example: kpi upgrade --project shop
+    """
+    from jobs.operations.upgrade import back as run_back
+    from jobs.operations.upgrade import upgrade as run_upgrade
+
+    opened, at = open_project_at(project), clock(now)
+    done = run_back(opened, now=at) if back else run_upgrade(opened, now=at, state_saved=state_saved)
+    if json_:
+        print_json({**done.__dict__, "backup": str(done.backup)})
+        return
+    store = f"state store {done.before or 'none'} to {done.after or 'none'}, generation {done.generation or 'none'}"
+    typer.echo(f"{'back: ' if back else ''}{store}; backup {done.backup}")
+    if back:
+        typer.echo("Next: install the version of before, and start it. Until then run no other verb.")
+
+
+@partial(verb, of=app)
 def doctor(
     project: ProjectOption = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every generation and the state store in whole.")] = False,

@@ -14,7 +14,7 @@ MODULES = {
     "authoring": ("init", "validate", "check", "diff", "add"),
     "sync": ("sync", "demo"),
     "query": ("query", "list"),
-    "operations": ("run", "status", "sources", "backup", "restore", "doctor", "schedule"),
+    "operations": ("run", "status", "sources", "backup", "restore", "upgrade", "doctor", "schedule"),
     "alerts": ("alerts",),
     "launch": ("launch",),
     "snapshot": ("snapshot",),

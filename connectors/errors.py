@@ -171,6 +171,12 @@ class BackupError(KpiError):
     code = "backup"
 
 
+class UpgradeError(KpiError):
+    """A project cannot be taken to this version, or back. It is as it was."""
+
+    code = "upgrade"
+
+
 class ScheduleError(KpiError):
     """There are no scheduling lines for what was asked."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sqlite3
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,15 +170,49 @@ class StateStore:
             yield self._ready()
             return
         with tempfile.TemporaryDirectory() as folder:
-            for end in ("", "-wal"):
-                if Path(f"{path}{end}").exists():
-                    shutil.copyfile(f"{path}{end}", f"{folder}/state.sqlite{end}")
-            yield StateStore(f"sqlite:///{folder}/state.sqlite")._ready()
+            yield StateStore(f"sqlite:///{_copied(path, Path(folder))}")._ready()
 
     def copy_to(self, target: Path) -> None:
-        """A consistent copy of an SQLite store, while others write. Raises StateError."""
-        with self.reading() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+        """A consistent copy of an SQLite store as it is, not migrated, while others write. Raises StateError."""
+        with self._as_it_is() as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+
+    def version(self) -> str:
+        """The newest migration that the store has seen; empty for a new one. Opens it without migrating it.
+
+        Raises StateError.
+        """
+        if self.path is None:
+            with self._told(), self._connected().connect() as connection:
+                return _version(connection)
+        if not self.path.exists():
+            return ""
+        with self._as_it_is() as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall():
+                return ""
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return str(found[0]) if found else ""
+
+    @contextmanager
+    def _as_it_is(self) -> Iterator[sqlite3.Connection]:
+        """SQLite's own connection to the file, or to a copy where its folder cannot be written. Raises StateError."""
+        path = self.path
+        assert path is not None
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                if not _can_be_written(path):
+                    path = _copied(path, Path(folder))
+                with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+                    connection.execute(f"PRAGMA busy_timeout = {READ_SECONDS * 1000}")
+                    yield connection
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            words = str(error)
+            raise self._troubled(
+                StateError(f"the state store failed: {words}", where=self._shown, hint=_hint(words))
+            ) from error
+        except OSError as error:
+            words = f"the state store cannot be used: {error.strerror or error}"
+            raise self._troubled(StateError(words, where=self._shown, hint=RIGHTS)) from error
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -226,11 +261,14 @@ class StateStore:
                 self._engine = self._opened()
         return self._engine
 
-    def _opened(self) -> Engine:
+    def _connected(self) -> Engine:
         try:
-            engine = create_engine(self.url, **self._options)
+            return create_engine(self.url, **self._options)
         except (SQLAlchemyError, ImportError) as error:
             raise StateError(f"`state` cannot be used: {error}", hint="Write sqlite:/// or postgresql:// …") from None
+
+    def _opened(self) -> Engine:
+        engine = self._connected()
         if self.path is not None:
             event.listen(engine, "connect", _for_sqlite)
         with engine.connect() as connection:
@@ -257,6 +295,14 @@ class StateStore:
         # before the first read.
         own = {"isolation_level": "AUTOCOMMIT"} if self.path is not None else {}
         return {"poolclass": NullPool, **own}
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of an SQLite file in a folder, with what is not in the file yet."""
+    for end in ("", "-wal"):
+        if Path(f"{path}{end}").exists():
+            shutil.copyfile(f"{path}{end}", folder / f"state.sqlite{end}")
+    return folder / "state.sqlite"
 
 
 def _can_be_written(path: Path) -> bool:

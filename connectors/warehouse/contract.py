@@ -413,6 +413,9 @@ class Warehouse(Protocol):
         Nothing is deleted. Raises SyncRunning, FolderError, DamagedData where none is good (nothing is moved then).
         """
 
+    def held(self) -> AbstractContextManager[None]:
+        """The project's lock, with nothing in the making: no sync runs meanwhile. Raises SyncRunning, FolderError."""
+
     def scratch(self, now: datetime, *, small: bool = False) -> AbstractContextManager[Loading]:
         """Empty tables to load into and look at; gone at the end of the block. Takes no lock, changes nothing.
 
@@ -434,6 +437,7 @@ class Warehouse(Protocol):
     def restore(self, generation: str) -> None:
         """Make a generation live whose `live_files` were put back at their places in the data folder.
 
+        Later ones, whose numbers the next sync gives again, are put aside where damaged ones are.
         Raises WarehouseError if it cannot be opened or is not what was published; then the pointer is as it was.
         """
 

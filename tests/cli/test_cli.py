@@ -154,6 +154,7 @@ def test_every_verb_helps_with_one_example() -> None:
         "add",
         "backup",
         "restore",
+        "upgrade",
         "doctor",
         "schedule",
         "alerts",

@@ -337,6 +337,15 @@ class MemoryWarehouse:
         states = [(path.stem, self._readable(path.stem)) for path in sorted(self._data.glob("*.pickle"))]
         return [Check(name, "ok" if good else "damaged", "read in whole") for name, good in states]
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._data.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._data / "sync.lock", timeout=0):
+                yield
+        except Timeout:
+            raise SyncRunning("another sync is running", where=str(self._data)) from None
+
     def repair(self) -> Sequence[str]:
         return self._mended()[1]
 
@@ -393,6 +402,9 @@ class MemoryWarehouse:
         except (OSError, pickle.UnpicklingError, EOFError) as error:
             raise WarehouseError(str(error)) from error
         self._point(generation)
+        number = len(self._content(generation).generations)
+        later = [p for p in self._data.glob("*.pickle") if len(self._content(p.stem).generations) > number]
+        self._put_aside(later)
 
     def describe(self) -> str:
         return "files are renamed"

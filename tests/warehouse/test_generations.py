@@ -287,3 +287,24 @@ def test_importing_the_contract_loads_no_engine(module: str) -> None:
     code = f"import {module}, sys; print([m for m in ('duckdb', 'pandas', 'pyarrow', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_earlier_one_is_live_again_and_later_ones_are_put_aside(warehouse: Warehouse) -> None:
+    """Their numbers are given again, and the newest by number is what is read where the pointer is lost."""
+    publish(warehouse, options(), rows(1))
+    earlier = warehouse.live()
+    assert earlier is not None
+    publish(warehouse, options(), rows(2), day=1)
+    warehouse.restore(earlier)
+    assert warehouse.live() == earlier and [check.name for check in warehouse.check() if check.name != "live"] == [
+        earlier
+    ]
+    with warehouse.staging(AT) as staging:
+        assert staging.generation.sequence == 2
+
+
+def test_nothing_is_made_while_the_lock_is_held(warehouse: Warehouse) -> None:
+    with warehouse.held(), pytest.raises(SyncRunning), warehouse.staging(AT):
+        pass
+    with warehouse.staging(AT), pytest.raises(SyncRunning), warehouse.held():
+        pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,10 @@ class DuckWarehouse:
         with self._generations.lock():
             return self._recovery.mend(whole=True)[1]
 
+    def held(self) -> AbstractContextManager[None]:
+        """The sync lock alone. Raises SyncRunning, FolderError."""
+        return self._generations.lock()
+
     @contextmanager
     def scratch(self, now: datetime, *, small: bool = False) -> Iterator[DuckLoading]:
         """Empty tables in a file of the data folder, or in memory; gone at the end."""
@@ -159,6 +163,10 @@ class DuckWarehouse:
         if found.problem:
             raise WarehouseError(f"generation {generation} {found.problem}")
         self._generations.point(path)
+        kept = noted(path)
+        for other in self._generations.published() if kept else []:
+            if (later := noted(other)) is not None and kept is not None and later.sequence > kept.sequence:
+                self._generations.put_aside(other)
 
     def kept_texts(self, name: str) -> Mapping[str, str | None]:
         """Each generation that is kept → its text of this name. Raises WarehouseError where one cannot be read."""

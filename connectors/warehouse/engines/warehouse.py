@@ -62,6 +62,10 @@ class EngineWarehouse:
         """Put aside what is damaged. Raises SyncRunning, FolderError, DamagedData."""
         return self._local.repair()
 
+    def held(self) -> AbstractContextManager[None]:
+        """The sync lock alone. Raises SyncRunning, FolderError."""
+        return self._local.held()
+
     def scratch(self, now: datetime, *, small: bool = False) -> AbstractContextManager[Loading]:
         """Empty local tables to load into and look at."""
         return self._local.scratch(now, small=small)
