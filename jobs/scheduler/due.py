@@ -14,6 +14,7 @@ DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AT_NIGHT = time(4, 7)  # of spans of whole days, on the project's clock: what `kpi schedule` says, too
 AFTER_HOUR = timedelta(minutes=7)  # of spans of an hour and more: exports are there by then
+SKEW = timedelta(minutes=5)  # by which the clocks of two machines differ, or one is set
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=1)
 
@@ -67,14 +68,14 @@ class Ran:
 def next_run(times: Times, ran: Ran | None, done_at: datetime | None, now: datetime) -> datetime | None:
     """When a job runs next: now or earlier where it is due, None where no time is set for it.
 
-    done_at: when somebody else did the same last, such as a sync by hand. What was noted as of later than now is of a
-    clock that was wrong, and counts for nothing.
+    done_at: when somebody else did the same last, such as a sync by hand. What was noted as of minutes later than now
+    is of a clock that was wrong, and counts for nothing.
     """
     last, upcoming = times.last(now), times.next(now)
     if last is None or upcoming is None:
         return None
-    done = [at for at in (ran.started_at if ran else None, done_at) if at is not None and at <= now]
-    if ran and ran.failures and ran.ended_at and ran.ended_at <= now and all(at <= ran.ended_at for at in done):
+    done = [at for at in (ran.started_at if ran else None, done_at) if at is not None and at <= now + SKEW]
+    if ran and ran.failures and ran.ended_at and ran.ended_at <= now + SKEW and all(at <= ran.ended_at for at in done):
         return ran.ended_at + retry_after(times.every, ran.failures)
     return last if not done or max(done) < last else upcoming
 

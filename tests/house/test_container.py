@@ -85,7 +85,9 @@ def test_the_image_holds_what_serves_and_nothing_else() -> None:
     tops = {file.split("/")[0] for file in context()}
     assert {"app.py", "connectors", "jobs", "metrics", "pages", "ui", "cli", ".streamlit", "container"} <= tops
     assert not tops & {"tests", "data", "docs", "benchmarks", ".git", ".venv", ".github", "requirements.txt"}
-    assert not in_image("metrics/definitions/launches/new_editor.yml", (ROOT / ".dockerignore").read_text().split())
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert not in_image("metrics/definitions/launches/new_editor.yml", ignored)
+    assert not in_image("container/company/secrets/STATE_URL", ignored) and in_image("container/with-secrets", ignored)
 
 
 def test_its_commands_are_files_that_may_be_executed() -> None:

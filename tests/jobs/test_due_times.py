@@ -72,6 +72,8 @@ def test_a_clock_that_was_ahead_stops_nothing() -> None:
     later = now + timedelta(days=2000)
     due = next_run(times, Ran(later, later), later, now)
     assert due is not None and due <= now
+    near = now + timedelta(minutes=1)  # of another machine, or before the clock was set: nothing is done twice
+    assert next_run(times, Ran(near, near), near, now) == times.next(now)
     failed = next_run(times, Ran(later, later, 5, "it failed"), None, now)
     assert failed is not None and failed <= now
 
