@@ -267,6 +267,7 @@ def _log(result: SyncResult) -> None:
     log.info(
         "%s generation %s in %.1f s: %d rows, %d values, %d of %d sources failed",
         *(made, result.generation or "none", result.seconds, rows, result.written, bad, len(result.sources)),
+        extra={"ids": {"generation": result.generation, "published": result.published}},
     )
 
 

@@ -242,6 +242,24 @@ def test_a_childs_lines_are_passed_on(told: Told, capsys: pytest.CaptureFixture[
     assert again["message"].startswith("it failed\nTraceback")
 
 
+def test_lines_have_ids_that_say_nothing_else(told: Told) -> None:
+    """Of a run, a message: also where a child's line is passed on. They replace no key, and are masked."""
+    ids = {"run": "ab12", "seconds": 1.5, "level": "error", "message": "another", "contact": SOURCE_URL}
+    logging.getLogger("jobs.sync").info("it ended", extra={"ids": ids})
+    (line,) = told()
+    assert (line["run"], line["seconds"], line["level"], line["message"]) == ("ab12", 1.5, "info", "it ended")
+    assert not [canary for canary in CANARIES if canary in str(line)]
+    assert relay(line)
+    (again,) = told()
+    assert {key: again[key] for key in line if key != "time"} == {key: line[key] for key in line if key != "time"}
+
+
+def test_a_sync_is_told_by_its_generation(shop: Builder, told: Told) -> None:
+    done = shop.sync(day(6))
+    found = [line for line in told() if line["message"].startswith("published generation")]
+    assert [(line["generation"], line["published"]) for line in found] == [(done.generation, True)]
+
+
 def test_the_command_is_quiet_about_what_it_says_in_words(shop: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.settings("timezone: UTC\n")
     (shop.folder / "files" / "events.parquet").unlink()

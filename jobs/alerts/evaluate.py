@@ -88,7 +88,9 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             ledger.notify()
             unchanged.keep(now)
     judged = sum(not item.unchanged for item in looked)
-    log.info("alerts: %d rules, %d of them judged, %d events", len(looked), judged, len(ledger.events))
+    counts = (len(looked), judged, len(ledger.events))
+    ids = {"generation": context.reader.generation.id, "incidents": sorted({event[0] for event in ledger.events})}
+    log.info("alerts: %d rules, %d of them judged, %d events", *counts, extra={"ids": ids})
     return Evaluation(len(looked), tuple(ledger.events), deliver(project, render), tuple(sorted(ledger.untold)))
 
 

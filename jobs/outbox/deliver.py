@@ -87,6 +87,7 @@ def _send_all(
                 continue
             found = _send(project, render, channel, message)
             tally[found.status] += 1
+            _log_one(message, found)
             with project.state.writing() as connection:
                 store.settle(connection, message.id, **_after(message, found, clock()))
         if batch:
@@ -95,6 +96,11 @@ def _send_all(
         if wait is None or time.monotonic() + wait > started + PATIENCE_SECONDS:
             return _told(tally)
         time.sleep(max(0.05, wait))
+
+
+def _log_one(message: Delivery, found: Outcome) -> None:
+    ids = {"delivery": message.id, "contact": message.contact, "attempt": message.attempts + 1, "outcome": found.status}
+    log.info("message %d to %s: %s", message.id, message.contact, found.status, extra={"ids": ids})
 
 
 def _told(tally: dict[str, int]) -> DeliveryCounts:

@@ -67,11 +67,18 @@ def fire(project: Builder, web: Web, *answers: Any) -> None:
     project.sync(day(6))
 
 
-def test_a_confirmed_failure_is_tried_again(project: Builder, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_confirmed_failure_is_tried_again(
+    project: Builder, web: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jobs.outbox")
     monkeypatch.setattr("jobs.outbox.deliver.PATIENCE_SECONDS", 60.0)  # of a slow machine, too
     fire(project, web, 500, 503)
     assert len(web.got) == 3
     assert [(m.status, m.attempts) for m in messages(project)] == [("delivered", 3)]
+    told = [record.__dict__["ids"] for record in caplog.records if "delivery" in record.__dict__.get("ids", ())]
+    assert [(ids["contact"], ids["attempt"], ids["outcome"]) for ids in told] == [
+        ("team", 1, "failed"), ("team", 2, "failed"), ("team", 3, "delivered"),
+    ]  # fmt: skip
 
 
 def test_a_dead_channel_is_seen_and_nothing_is_lost(project: Builder, web: Web) -> None:
