@@ -16,11 +16,11 @@ from connectors.buckets import S3Access
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.machine import this_machine
+from connectors.roles import EVERYBODY, Role
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
 LONGEST_SESSION = timedelta(days=30)  # that Streamlit keeps who signed in
-EVERYBODY = "everybody"  # among the editors
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -77,16 +77,7 @@ class ContactPoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     url: str = Field(description="An address such as mailto:… or slack:…; secrets as ${ENV_NAME}.")
-
-
-class Role(BaseModel):
-    """What the members of a sign-in claim may see. Nothing looks at it yet, so none is taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    claim: str = ""
-    pages: tuple[str, ...] = ()
-    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    role: str = Field("", description="Role of those who read there: what it does not see is not sent.")
 
 
 class SignInProxy(BaseModel):
@@ -196,7 +187,9 @@ class Settings(BaseModel):
     editors: tuple[str, ...] = Field(
         (), description="Who may add sources on the page Data: names as they sign in, or `everybody`; default nobody."
     )
-    roles: tuple[Role, ...] = Field((), description="Not taken yet: nothing would be hidden from anybody.")
+    roles: tuple[Role, ...] = Field(
+        (), description="What whom is shown and allowed (docs/roles.md); default everything to everybody."
+    )
     log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
     sign_in_domains: tuple[str, ...] = Field(
@@ -223,17 +216,6 @@ class Settings(BaseModel):
             # PydanticCustomError would lose the hint; the text carries it.
             raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
         return zone
-
-    @field_validator("roles", mode="before")
-    @classmethod
-    def _no_roles_yet(cls, roles: Any) -> Any:
-        """What restricts access must not be there in vain."""
-        if roles:
-            raise ValueError(
-                "roles restrict nobody yet: everybody would see everything\n"
-                "Leave `roles` out, and let only those reach the dashboard who may see all of it (`sign_in: true`)."
-            )
-        return roles
 
     @field_validator("sign_in_domains", mode="before")
     @classmethod
@@ -263,10 +245,32 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _rules_need_sign_in(self) -> Settings:
-        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length")
+        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length", "roles")
         if not self.sign_in and (vain := [name for name in rules if name in self.model_fields_set]):
             raise ValueError(f"`{vain[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
         return self
+
+    @model_validator(mode="after")
+    def _one_word_on_each_role(self) -> Settings:
+        names = [role.name for role in self.roles]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"there are two roles '{twice[0]}'\nGive each a name of its own.")
+        if self.roles and self.editors:
+            raise ValueError(
+                "`editors` and `roles` both say who may edit\n"
+                "Name the editors in a role with `base: analyst` (or admin), and take `editors` out."
+            )
+        unknown = [point.role for point in self.contact_points if point.role and point.role not in names]
+        if unknown:
+            raise ValueError(
+                f"there is no role '{unknown[0]}' for a contact point\nRoles: {', '.join(names) or 'none'}."
+            )
+        return self
+
+    def role(self, name: str) -> Role | None:
+        """The role of a name; None if there is none."""
+        return next((role for role in self.roles if role.name == name), None)
 
     @field_validator("sync_every")
     @classmethod

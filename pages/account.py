@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from jobs.access.rights import Rights
+from jobs.access.told import may_in_words, seen_in_words
 from ui.account.tokens import tokens
 from ui.shell import state
 from ui.shell.gate import lasting
 from ui.shell.templates import line, render
+
+
+def _rights(rights: Rights) -> list[tuple[str, str]]:
+    """What the person may see and do, in words."""
+    role = [("Role", f"{rights.role}, by {rights.member}")] if rights.role else []
+    return [*role, *seen_in_words(rights), ("May", may_in_words(rights))]
 
 
 def page() -> None:
@@ -23,7 +31,7 @@ def page() -> None:
         ("Signed in as", who.name),
         ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
         ("Groups", ", ".join(sorted(who.groups)) or "none"),
-        ("May edit", "yes: sources and tokens" if state.may_edit() else "no"),
+        *_rights(state.rights()),
     ]
     if not proxied:
         rows.append(("Session", f"ends {lasting(settings.session_length)} after you signed in"))

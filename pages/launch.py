@@ -83,18 +83,20 @@ def page() -> None:
     _verdicts(found)
     show_basis(found)
     kept = kept_text(name)
-    if kept is not None:
+    if kept is not None and state.may("launch"):
         edit_launch(name, kept)
 
 
 def _acts(found: LaunchPage) -> None:
     links = state.project().links
     with st.container(horizontal=True, key="exports", gap="small"):
-        decide(found)
-        page = once("html", lambda: as_html(found, links), found)
-        text = once("markdown", lambda: markdown(found, links), found)
-        st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
-        st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
+        if state.may("decide"):
+            decide(found)
+        if state.may("export"):
+            page = once("html", lambda: as_html(found, links), found)
+            text = once("markdown", lambda: markdown(found, links), found)
+            st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
+            st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
         share("launch")
 
 

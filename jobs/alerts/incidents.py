@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
 from jobs.alerts.telling import is_silenced
 from jobs.project.project import Project
+from metrics.alerts.rules import filters_of, rules_of
 from metrics.presentation.format import iso
 
 DEAD_AFTER = 2  # attempts without success before a contact point counts as dead
@@ -46,10 +47,19 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
     if not project.state.exists():
         return AlertState()
     with project.state.reading() as connection:
-        standings = store.standings(connection).values()
-        open_, history = store.open_incidents(connection).values(), store.history(connection, kpis=[kpi] if kpi else ())
+        standings = list(store.standings(connection).values())
+        open_, history = (
+            list(store.open_incidents(connection).values()),
+            store.history(connection, kpis=[kpi] if kpi else ()),
+        )
         silences, messages = store.silences(connection, now), store.deliveries(connection)
         marks = store.marks(connection)
+    if not project.sees_all:
+        shown = _shown(project)
+        standings = [row for row in standings if shown(row)]
+        open_, history = [item for item in open_ if shown(item)], [item for item in history if shown(item)]
+        told = {row.rule_key for row in standings}
+        marks, messages = {key: m for key, m in marks.items() if key in told}, []
     return AlertState(
         tuple(row for row in standings if not kpi or row.kpi == kpi),
         tuple(item for item in open_ if not kpi or item.kpi == kpi),
@@ -58,6 +68,19 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         contacts_of(messages),
         tuple((key, m.get("useful", 0), m.get("noise", 0)) for key, m in marks.items()),
     )
+
+
+def _shown(project: Project) -> Callable[[StandingRow | Incident], bool]:
+    """Whether a role that sees a part of the project is told of it: each has a value, of some segment."""
+    rules = {rule.key: rule for kpi in project.catalogue().kpis.values() for rule in rules_of(kpi)}
+
+    def shown(row: StandingRow | Incident) -> bool:
+        rule = rules.get(row.rule_key)
+        known = None if rule is None else filters_of(rule, row.segment)
+        segments = None if known is None else {f.dimension: f.values[0] for f in known if len(f.values) == 1}
+        return project.shows(row.kpi, segments)
+
+    return shown
 
 
 def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:

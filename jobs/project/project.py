@@ -187,6 +187,32 @@ class Project:
         finally:
             self._bound.reader = before
 
+    def companion(self, generation: str, of: str = "impacts") -> Path:
+        """A file beside a published generation, for what is computed from it (Warehouse.companion)."""
+        return self.warehouse.companion(generation, of)
+
+    @property
+    def whole(self) -> Project:
+        """The project with all that is in it; of one that a role sees a part of, that of which it is a part."""
+        return self
+
+    @property
+    def role(self) -> str:
+        """The role that sees it; empty of the whole."""
+        return ""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every KPI is there, of all rows: so what people wrote about them may be read."""
+        return True
+
+    def shows(self, kpi: str, segments: Mapping[str, str] | None = None) -> bool:  # noqa: ARG002 (a part asks)
+        """Whether what was noted of a KPI may be told, such as an alert. segments: of which part; None = unknown.
+
+        kpi: empty = it is of data, not of a KPI.
+        """
+        return True
+
     def stood_in(self) -> tuple[str, ...]:
         """What is wrong with the live generation, if this process has read it: then another one stood in."""
         return tuple(self.warehouse.damage()) if self._reader is not None else ()

@@ -49,6 +49,7 @@ WORDS = {
     "dimensions",
     "stale_after",
     "settled_after",  # which of the same rows are counted again
+    "classes",
 }
 
 
@@ -58,6 +59,8 @@ class Catalogue:
 
     held: "kpi:name" or "dataset:name" → why its file is wrong, where the version published last is used in its place.
     uncomputed: KPI → why nobody is shown a value of it (engine/uncomputed.py); set where pages and jobs ask.
+    withheld: KPI → why whoever asks is shown no value of it, and min_people: of how many people the values that they
+    are shown must be (catalog/restriction.py).
     """
 
     timezone: str = "UTC"
@@ -73,6 +76,8 @@ class Catalogue:
     snapshots: tuple[Snapshot, ...] = ()
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     uncomputed: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    min_people: int = 0
     plans: tuple[Plan, ...] = ()
     drafts: tuple[Launch, ...] = ()  # launches that no person has looked at: nothing is drawn, read or told of them
 
@@ -224,6 +229,8 @@ def _numbers_of(dataset: Dataset) -> dict[str, Any]:
     """What of a dataset changes numbers. A dimension that is a column of its own name changes none by being listed."""
     computed = {name: text for name, text in dataset.dimensions.items() if text.strip('"') != name}
     found = {**dataset.model_dump(mode="json", exclude=WORDS), "dimensions": computed}
+    if dataset.only or dataset.closed:  # nothing that was kept of all rows stands for these
+        found |= {"only": dataset.only, "closed": dataset.closed}
     if dataset.identity:
         return {**found, "id": dataset.id}
     return {key: value for key, value in found.items() if key != "identity"}  # hashes are of before there was one

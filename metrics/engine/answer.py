@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import NotComputed, QueryRefused, UnknownGeneration, did_you_mean, require
+from connectors.errors import NotComputed, QueryRefused, UnknownGeneration, Withheld, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Failure, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
@@ -43,8 +43,10 @@ def answer(
 
     transforms: False = the values before the KPI's transforms, without companions.
 
-    Raises UnknownName, DefinitionError, QueryRefused."""
+    Raises UnknownName, DefinitionError, QueryRefused, Withheld."""
     kpi = catalogue.kpi(query.kpi)
+    if kpi.name in catalogue.withheld:
+        raise Withheld(catalogue.withheld[kpi.name], where=kpi.name, hint="Ask whoever keeps this dashboard's roles.")
     if kpi.name in catalogue.uncomputed:
         hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
         raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)

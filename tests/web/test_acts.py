@@ -143,13 +143,13 @@ def test_a_session_and_all_of_them_are_held_back(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(st, "session_state", sessions)
     acts._all.clear()
     for _ in range(acts.A_MINUTE):
-        acts.admit(1000.0)
+        acts.admit("decide", 1000.0)
     with pytest.raises(KpiError, match=f"you did {acts.A_MINUTE} things within a minute"):
-        acts.admit(1030.0)
-    acts.admit(1061.0)
+        acts.admit("decide", 1030.0)
+    acts.admit("decide", 1061.0)
     with pytest.raises(KpiError, match=f"all readers did {acts.ALL_A_MINUTE} things"):
         for _ in range(20):
             sessions.clear()
             for _ in range(acts.A_MINUTE - 1):
-                acts.admit(1062.0)
+                acts.admit("decide", 1062.0)
     acts._all.clear()

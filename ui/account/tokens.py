@@ -27,7 +27,7 @@ def tokens() -> None:
     line("A program that asks this server sends one. Only a hash of each is kept.")
     now = utc_now()
     try:
-        found = listed(state.project().state, now=now)
+        found = listed(state.served().state, now=now)
     except KpiError as error:
         st.error(literal_lines(error.message))
         return
@@ -36,7 +36,7 @@ def tokens() -> None:
         render("account/tokens", rows=[(one, *_times(one)) for one in found])
     else:
         line("There is none yet.")
-    if not state.may_edit():
+    if not state.may("tokens"):
         line("Those whom settings.yml names under editors create and revoke them, and `kpi token` does.")
         return
     _create()
@@ -77,7 +77,7 @@ def _scope(name: str) -> str:
 
 
 def _created(name: str, scopes: list[str], lasts: timedelta) -> None:
-    made = create(state.project().state, name, scopes, lasts, by=state.who(), now=utc_now())
+    made = create(state.served().state, name, scopes, lasts, by=state.who(), now=utc_now())
     st.session_state[MADE] = (made.secret, time.monotonic() + SHOWN_SECONDS)
 
 
@@ -88,12 +88,12 @@ def _revoke(active: list[str]) -> None:
         name = st.selectbox("Token to revoke", active, width=300)
         pressed = st.button("Revoke", key="revoke_token")
     if pressed:
-        _act(lambda: revoke(state.project().state, name, by=state.who(), now=utc_now()))
+        _act(lambda: revoke(state.served().state, name, by=state.who(), now=utc_now()))
 
 
 def _act(act: Callable[[], object]) -> None:
     try:
-        admit(time.monotonic())
+        admit("tokens", time.monotonic())
         act()
     except KpiError as error:
         st.error(literal_lines(f"{error.message}\n{error.hint}" if error.hint else error.message))

@@ -28,8 +28,9 @@ def alert_card(item: AlertItem, *, link: bool = True) -> None:
     name = _slug(f"{item.rule_key} {item.segment}")
     with st.container(key=f"alert_{name}", border=True, gap="small"):
         _words(item, link=link)
-        with st.container(horizontal=True, key=f"do_{name}", gap="small"):
-            _actions(item)
+        if state.may("acknowledge"):
+            with st.container(horizontal=True, key=f"do_{name}", gap="small"):
+                _actions(item)
 
 
 def _words(item: AlertItem, *, link: bool) -> None:
@@ -106,7 +107,7 @@ def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:
 def _done(act: Callable[[], object], scopes: Sequence[Scope], words: str) -> None:
     """Do it and say so; an error is told, not thrown."""
     try:
-        do(words, scopes, act)
+        do("acknowledge", words, scopes, act)
         st.toast(words)
     except KpiError as error:
         st.toast(literal_lines(f"{error.message} {error.hint}"))

@@ -74,9 +74,10 @@ def _table(found: KpiPage, name: str) -> None:
     right = st.column_config.TextColumn(alignment="right")
     numbers = {str(column): right for column in found.table.columns if column not in words}
     st.dataframe(found.table, hide_index=True, height=280, key="values", column_config=numbers)
-    st.download_button(
-        "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
-    )
+    if state.may("export"):
+        st.download_button(
+            "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
+        )
 
 
 def _definition(kpi: KpiCommon, catalogue: Catalogue) -> None:

@@ -21,17 +21,25 @@ _all: deque[float] = deque()
 _lock = threading.Lock()
 
 
-def do(words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
-    """An act that may be undone for a while. Raises KpiError: what the act says, or that it is too much."""
-    admit(time.monotonic())
+def do(action: str, words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
+    """An act that may be undone for a while. action: the right to it.
+
+    Raises KpiError: what the act says, that it is too much, or that they may not.
+    """
+    admit(action, time.monotonic())
     undo = undoable(state.project(), words, scopes, act)
     st.session_state[KEY] = (time.monotonic() + OFFERED_SECONDS, undo)
     state.changed()
 
 
-def admit(now: float) -> None:
-    """Count one act of this session. Raises KpiError when it is one too many, or the session has ended."""
+def admit(action: str, now: float) -> None:
+    """Count one act of this session. action: the right to it; empty = it takes back what they did.
+
+    Raises KpiError when it is one too many, the session has ended, or their role may not.
+    """
     state.require_session()
+    if action:
+        state.rights().require(action)
     own: deque[float] = st.session_state.setdefault(TIMES, deque())
     with _lock:
         for times, most, whose in ((own, A_MINUTE, "you"), (_all, ALL_A_MINUTE, "all readers")):
@@ -58,7 +66,7 @@ def offer_undo() -> None:
 
 def _take_back(undo: Undo) -> None:
     try:
-        admit(time.monotonic())
+        admit("", time.monotonic())
         undo.apply(state.project())
         state.changed()
         st.toast("Undone.")

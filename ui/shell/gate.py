@@ -7,7 +7,7 @@ from datetime import timedelta
 import streamlit as st
 
 from connectors.errors import counted
-from jobs.access.person import kept_out
+from jobs.access.rights import kept_out
 from jobs.project.project import Project
 from ui.shell import signed
 from ui.shell.ended import stop

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.errors import KpiError
-from jobs.access.person import kept_out
+from jobs.access.rights import kept_out
 from jobs.access.tokens import admitted
 from jobs.operations.hosts import Hosts
 from jobs.project.clock import utc_now

@@ -56,7 +56,8 @@ def _download(document: Document, form: str, label: str) -> None:
 
 
 def _maker(document: Document, form: str) -> Callable[[], bytes]:
-    return lambda: render(state.project(), document, form, now=utc_now())
+    project = state.project()  # of this run: the file is made where no reader is known
+    return lambda: render(project, document, form, now=utc_now())
 
 
 def note_form(document: Document) -> None:
@@ -67,7 +68,7 @@ def note_form(document: Document) -> None:
             try:
                 scope = Scope("snapshot_notes", (("name", document.snapshot), ("week", document.week)))
                 write = partial(write_note, state.project(), document, said, by=state.who(), now=utc_now())
-                do("The note is saved.", [scope], write)
+                do("note", "The note is saved.", [scope], write)
             except KpiError as error:
                 st.error(literal_lines(f"{error.message}. {error.hint}"))
                 return
@@ -101,6 +102,7 @@ def _moment(at: datetime | None) -> str:
 
 def _send(document: Document, names: Sequence[str]) -> None:
     try:
+        state.rights().require("send")
         with st.spinner("Sending"):
             send(state.project(), document, names, by=state.who())
     except KpiError as error:

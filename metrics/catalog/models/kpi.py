@@ -236,6 +236,21 @@ class KpiCommon(Strict):
         """Those of `datasets` that SQL of its own names."""
         return []
 
+    @property
+    def named_tables(self) -> tuple[str, ...]:
+        """Tables and datasets that SQL of its own names, each once."""
+        return ()
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns that SQL of its own names."""
+        return ()
+
+    @property
+    def reads_all_columns(self) -> bool:
+        """Whether SQL of its own says `*` for columns."""
+        return False
+
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Dimensions that its own rows carry."""
         return tuple(data.dimensions)

@@ -53,6 +53,22 @@ class Sql(KpiCommon):
         """Datasets that its SELECT names. Raises SqlProblem."""
         return [name for name in _tables(self.sql) if name in datasets]
 
+    @property
+    def named_tables(self) -> tuple[str, ...]:
+        """What its SELECT reads. Raises SqlProblem."""
+        return _tables(self.sql)
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns that its SELECT names anywhere. Raises SqlProblem."""
+        return tuple(sql.columns(sql.select(self.sql, None)))
+
+    @property
+    def reads_all_columns(self) -> bool:
+        """Whether it says `*`, other than to count."""
+        stars = sql.select(self.sql, None).find_all(exp.Star)
+        return any(not isinstance(star.parent, exp.Count) for star in stars)
+
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Columns of its SELECT that are no value."""
         try:

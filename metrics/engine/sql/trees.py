@@ -69,6 +69,25 @@ def from_dataset(query: exp.Select, dataset: Dataset) -> exp.Select:
 
 
 def body(dataset: Dataset) -> exp.Query | None:
+    """The SELECT of a dataset, of the rows that whoever asks may see; None if it is a table as it is.
+
+    Every question reads its rows here, so no way around a role's row filter is left. Raises QueryRefused where nobody
+    of that role sees any.
+    """
+    if dataset.closed:
+        raise QueryRefused(dataset.closed, where=f"dataset {dataset.name}")
+    every = _every_row(dataset)
+    if not dataset.only:
+        return every
+    rows = exp.Subquery(this=every) if every is not None else _table(dataset)
+    rows.set("alias", exp.TableAlias(this=exp.to_identifier("every_row")))
+    query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("every_row"))).from_(rows)
+    for dimension, values in dataset.only:
+        query = query.where(matches(sql.expression(dataset.dimensions[dimension]), Filter(dimension, values)))
+    return query
+
+
+def _every_row(dataset: Dataset) -> exp.Query | None:
     """The SELECT of a dataset, joined with those that it borrows dimensions of; None if it is a table as it is.
 
     Each row finds one row there at most: joins.py refuses keys that are not unique.

@@ -1,0 +1,225 @@
+"""What somebody sees of a catalogue: which KPIs, of which rows, of how many people at least, which columns.
+
+A restriction makes another catalogue. Whatever is asked of that one is asked of the rows that are left, so a question
+needs to know of no role, and what is forgotten here is refused there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metrics.catalog import sql
+from metrics.catalog.catalogue import Catalogue
+from metrics.catalog.models.dataset import NAME, Dataset
+from metrics.catalog.models.kpi import KpiCommon
+from metrics.catalog.models.launch import Launch
+from metrics.catalog.models.snapshot import Snapshot
+
+CLASSES = frozenset({"personal", "secret"})
+MASKED = "its values are not shown to your role"
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Rows whose dimension has one of these values. why: why there are none; empty where there are."""
+
+    dimension: str
+    values: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """What somebody sees. areas: empty = all. classes: of columns that they see."""
+
+    rows: tuple[RowFilter, ...] = ()
+    areas: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
+    min_people: int = 0
+    classes: frozenset[str] = CLASSES
+
+    @property
+    def of_all_rows(self) -> bool:
+        """Whether every value that they see is of all rows, so that what was kept of those stands."""
+        return not self.rows and not self.min_people
+
+    def admits(self, segments: Mapping[str, str]) -> bool:
+        """Whether a value of these segments (dimension → value) of the whole is one of rows that they see all of."""
+        return not self.min_people and all(segments.get(item.dimension) in item.values for item in self.rows)
+
+
+WHOLE = Restriction()
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whether a KPI is there for somebody, and its values. why: the rule, in words, where one of them is not."""
+
+    listed: bool
+    valued: bool
+    why: str = ""
+
+
+def restricted(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
+    """The catalogue as somebody sees it; itself where they see all of it."""
+    if restriction == WHOLE:
+        return catalogue
+    seen = seen_datasets(catalogue, restriction)
+    datasets = seen.datasets
+    access = {name: access_of(seen, name, restriction) for name in catalogue.kpis}
+    kpis = {name: _shown(kpi, datasets, restriction) for name, kpi in catalogue.kpis.items() if access[name].listed}
+    broken = {name: why for name, why in catalogue.broken.items() if _lists_broken(name, restriction)}
+    return dataclasses.replace(
+        seen,
+        kpis=kpis,
+        broken=broken,
+        problems=(),
+        withheld={name: found.why for name, found in access.items() if found.listed and not found.valued},
+        launches=tuple(filter(None, (_launch(item, kpis, restriction) for item in catalogue.launches))),
+        drafts=tuple(filter(None, (_launch(item, kpis, restriction) for item in catalogue.drafts))),
+        snapshots=tuple(_snapshot(item, kpis) for item in catalogue.snapshots),
+        plans=() if restriction.rows or restriction.hidden or restriction.areas else catalogue.plans,
+        min_people=restriction.min_people,
+    )
+
+
+def seen_datasets(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
+    """The catalogue with all of its KPIs, over what somebody sees of the datasets."""
+    return dataclasses.replace(catalogue, datasets=_datasets(catalogue, restriction))
+
+
+def access_of(catalogue: Catalogue, name: str, restriction: Restriction) -> Access:
+    """The decision on one KPI, and the rule behind it. catalogue: with the datasets as they are seen."""
+    kpi = catalogue.kpis[name]
+    if name in restriction.hidden:
+        return Access(False, False, "it is among the `hidden_kpis` of the role")
+    if restriction.areas and kpi.area not in restriction.areas:
+        own = f"area {kpi.area}" if kpi.area else "no area"
+        return Access(False, False, f"it is of {own}, and the role sees {', '.join(sorted(restriction.areas))}")
+    for part in catalogue.references(kpi):
+        inner = access_of(catalogue, part, restriction)
+        if not (inner.listed and inner.valued):
+            return Access(inner.listed, False, f"it is made of {part}: {inner.why}")
+    if name in restriction.masked:
+        return Access(True, False, MASKED)
+    return Access(True, True) if not (why := _unseen(catalogue, kpi, restriction)) else Access(True, False, why)
+
+
+def _unseen(catalogue: Catalogue, kpi: KpiCommon, restriction: Restriction) -> str:
+    """Why there is no row for somebody behind a KPI, in words; empty where there may be."""
+    closed = [catalogue.datasets[name].closed for name in catalogue.datasets_of(kpi)]
+    if any(closed):
+        return next(filter(None, closed))
+    bare = [name for name in kpi.named_tables if name not in catalogue.datasets]
+    if restriction.rows and bare:
+        return f"its SQL reads the table {bare[0]} itself, and the role sees rows of datasets only"
+    if restriction.min_people and kpi.named_tables:
+        return "its SQL does not say how many people are behind a value, and the role sees none of few people"
+    return ""
+
+
+def _lists_broken(name: str, restriction: Restriction) -> bool:
+    """A file that is wrong may not say its area: who sees some areas only sees none of them."""
+    return not restriction.areas and name not in restriction.hidden and not restriction.rows
+
+
+def _datasets(catalogue: Catalogue, restriction: Restriction) -> dict[str, Dataset]:
+    """All of them as somebody sees them, those that others borrow of first."""
+    found: dict[str, Dataset] = {}
+
+    def seen(dataset: Dataset) -> Dataset:
+        if dataset.name not in found:
+            lenders = {name: seen(other) for name, other in dataset.lenders().items()}
+            without = _of_classes(dataset, restriction)
+            only, closed = _rows(dataset, restriction)
+            found[dataset.name] = dataset.seen(only, closed, without, lenders)
+        return found[dataset.name]
+
+    for dataset in catalogue.datasets.values():
+        seen(dataset)
+    return {name: found[name] for name in catalogue.datasets}
+
+
+def _rows(dataset: Dataset, restriction: Restriction) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], str]:
+    """The filters of a dataset, or why none of its rows are seen."""
+    for item in restriction.rows:
+        if item.why:
+            return (), item.why
+        if item.dimension not in dataset.dimensions:
+            return (), f"dataset {dataset.name} has no dimension '{item.dimension}', by which your rows are chosen"
+    return tuple((item.dimension, item.values) for item in restriction.rows), ""
+
+
+def _of_classes(dataset: Dataset, restriction: Restriction) -> set[str]:
+    """Dimensions that show a column of a class that is not seen, borrowed ones too."""
+    borrowed, found = dataset.borrowed(), set[str]()
+    chosen = {item.dimension for item in restriction.rows}
+    for name, text in dataset.dimensions.items():
+        if name in chosen:  # their own value of it is known to them
+            continue
+        if name in borrowed:
+            if name in _of_classes(borrowed[name][1], restriction):
+                found.add(name)
+        elif {dataset.classes.get(column) for column in sql.columns(sql.expression(text))} & (
+            CLASSES - restriction.classes
+        ):
+            found.add(name)
+    return found
+
+
+def _shown(kpi: KpiCommon, datasets: Mapping[str, Dataset], restriction: Restriction) -> KpiCommon:
+    """A KPI whose own SELECT reads columns of a class that is not seen, without dimensions: one may be such."""
+    classed = {
+        column
+        for name in kpi.named_tables
+        for column, kind in (datasets[name].classes if name in datasets else {}).items()
+        if kind not in restriction.classes
+    }
+    if not classed or not (kpi.reads_all_columns or classed & set(kpi.named_columns)):
+        return kpi
+    return kpi.model_copy(update={"dimensions": ()})
+
+
+def _launch(launch: Launch, kpis: Mapping[str, KpiCommon], restriction: Restriction) -> Launch | None:
+    """A launch with the KPIs that are seen; None where it is of others only, or of an area that is not.
+
+    What it is held against is a part of each verdict: who does not see that sees none.
+    """
+    named = (*launch.judged_by, *launch.kpis)
+    controls = [text for text in launch.held_against if re.fullmatch(NAME, text)]
+    other_area = bool(launch.area and restriction.areas and launch.area not in restriction.areas)
+    if other_area or (named and not any(name in kpis for name in named)) or any(c not in kpis for c in controls):
+        return None
+    return launch.model_copy(
+        update={
+            "success": tuple(item for item in launch.success if item.kpi in kpis),
+            "guardrails": tuple(item for item in launch.guardrails if item.kpi in kpis),
+            "kpis": tuple(name for name in launch.kpis if name in kpis),
+            "feedback": launch.feedback if launch.feedback in kpis else "",
+        }
+    )
+
+
+def _snapshot(snapshot: Snapshot, kpis: Mapping[str, KpiCommon]) -> Snapshot:
+    """A definition without KPIs that are not seen."""
+    sections = tuple(
+        section.model_copy(update={"kpis": tuple(item for item in section.kpis if item.kpi in kpis)})
+        for section in snapshot.sections
+    )
+    return snapshot.model_copy(update={"sections": sections})
+
+
+def unknown_names(catalogue: Catalogue, restriction: Restriction) -> list[tuple[str, str]]:
+    """(what, name) that a restriction names and nobody knows: a filter that filters nothing is no filter."""
+    areas = {kpi.area for kpi in catalogue.kpis.values()}
+    names = {*catalogue.kpis, *catalogue.broken, *catalogue.formerly}
+    dimensions = {name for dataset in catalogue.datasets.values() for name in dataset.dimensions}
+    return [
+        *(("KPI", name) for name in sorted((restriction.hidden | restriction.masked) - names)),
+        *(("area", name) for name in sorted(restriction.areas - areas)),
+        *(("dimension", item.dimension) for item in restriction.rows if item.dimension not in dimensions),
+    ]
