@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -107,6 +107,11 @@ class Catalogue:
         chosen = name or next(iter(known))
         require(chosen, list(known), kind="snapshot")
         return known[chosen]
+
+    @cached_property
+    def of_any_number(self) -> Catalogue:
+        """The same to whoever then masks values of few people."""
+        return replace(self, min_people=0)
 
     def known(self, generation: str) -> dict[Any, Any]:
         """What was worked out of these definitions and a generation, for whoever asks next: of the last few."""

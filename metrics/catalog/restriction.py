@@ -17,6 +17,7 @@ from metrics.catalog.models.dataset import NAME, Dataset
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.models.snapshot import Snapshot
+from metrics.catalog.small_groups import people_behind
 
 CLASSES = frozenset({"personal", "secret"})
 MASKED = "its values are not shown to your role"
@@ -68,6 +69,7 @@ def restricted(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
     """The catalogue as somebody sees it; itself where they see all of it."""
     if restriction == WHOLE:
         return catalogue
+    few = restriction.min_people > 0
     seen = seen_datasets(catalogue, restriction)
     datasets = seen.datasets
     access = {name: access_of(seen, name, restriction) for name in catalogue.kpis}
@@ -79,8 +81,9 @@ def restricted(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
         broken=broken,
         problems=(),
         withheld={name: found.why for name, found in access.items() if found.listed and not found.valued},
-        launches=tuple(filter(None, (_launch(item, kpis, restriction) for item in catalogue.launches))),
-        drafts=tuple(filter(None, (_launch(item, kpis, restriction) for item in catalogue.drafts))),
+        # Readings of launches and of their segments are of days and people that a small group would be told by.
+        launches=() if few else tuple(filter(None, (_launch(x, kpis, restriction) for x in catalogue.launches))),
+        drafts=() if few else tuple(filter(None, (_launch(x, kpis, restriction) for x in catalogue.drafts))),
         snapshots=tuple(_snapshot(item, kpis) for item in catalogue.snapshots),
         plans=() if restriction.rows or restriction.hidden or restriction.areas else catalogue.plans,
         min_people=restriction.min_people,
@@ -117,8 +120,8 @@ def _unseen(catalogue: Catalogue, kpi: KpiCommon, restriction: Restriction) -> s
     bare = [name for name in kpi.named_tables if name not in catalogue.datasets]
     if restriction.rows and bare:
         return f"its SQL reads the table {bare[0]} itself, and the role sees rows of datasets only"
-    if restriction.min_people and kpi.named_tables:
-        return "its SQL does not say how many people are behind a value, and the role sees none of few people"
+    if restriction.min_people and isinstance(why := people_behind(kpi, catalogue), str):
+        return f"{why}, and the role sees no value of fewer than {restriction.min_people} people"
     return ""
 
 

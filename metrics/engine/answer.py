@@ -21,7 +21,7 @@ from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Failure, G
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
-from metrics.engine import compare, frames, periods, types
+from metrics.engine import compare, frames, periods, small_groups, types
 from metrics.engine.dirty_ranges import FAR
 from metrics.engine.gaps import gaps
 from metrics.engine.launch_grain import launch_grain
@@ -51,6 +51,10 @@ def answer(
         hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
         raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
     grain = query.grain or kpi.grain
+    few = catalogue.min_people
+    if few:
+        small_groups.refuse(query, kpi, grain)
+        catalogue = catalogue.of_any_number
     _check(query, kpi, grain, catalogue)
     generation = _generation(query, reader)
     failure = behind(query, catalogue, reader)
@@ -59,6 +63,8 @@ def answer(
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
+    if few:
+        frame = small_groups.masked(frame, kpi, scope, few)
     frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
     told = _transformed(kpi, frame, catalogue, grain) if transforms else (frame, (), False)

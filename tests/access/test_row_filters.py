@@ -41,7 +41,7 @@ class AsOfTheWhole(DelegatingReader):
         super().__init__(copy)
         self._whole = whole
 
-    def dataset_states(self, sequence: int) -> dict[str, DatasetState]:  # noqa: ARG002 (of its own generations)
+    def dataset_states(self, sequence: int) -> dict[str, DatasetState]:
         return dict(self._whole.dataset_states(self._whole.generation.sequence))
 
 
@@ -160,7 +160,7 @@ def test_what_was_kept_of_all_rows_is_not_there(whole: Project) -> None:
 
 def test_sql_that_reads_tables_itself_is_refused(tmp_path: Path) -> None:
     project = worlds.made(tmp_path / "bare")
-    text = 'SELECT date_trunc(\'day\', "at") AS period, count(*) AS value, count(*) AS n FROM payments GROUP BY ALL'
+    text = "SELECT date_trunc('day', \"at\") AS period, count(*) AS value, count(*) AS n FROM payments GROUP BY ALL"
     project.kpi("bare", f"type: sql\ndataset: events\nsql: |\n  {text.replace('payments', 'ledger')}")
     project.rows("ledger", pd.DataFrame({"at": [pd.Timestamp(worlds.FIRST)], "platform": ["web"]}), dataset="books")
     project.sync()

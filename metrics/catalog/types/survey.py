@@ -11,7 +11,7 @@ from connectors.errors import Problem
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import KpiCommon, Longer, given, with_format
+from metrics.catalog.models.kpi import KpiCommon, Longer, Measure, given, with_format
 
 ANSWERS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}  # least and most of a scale
 PARTS = ("promoters", "passives", "detractors")
@@ -41,6 +41,11 @@ class Survey(KpiCommon):
     def row_filters(self) -> dict[str, str]:
         """Its own."""
         return {"": self.filter}
+
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Those who answered."""
+        answered = f"({self.filter}) AND {self.row_needs}" if self.filter else self.row_needs
+        return (Measure(dataset=self.dataset, agg="count", filter=answered),)
 
     @property
     def row_needs(self) -> str:

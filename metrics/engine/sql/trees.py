@@ -10,7 +10,7 @@ from typing import TypeVar
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import QueryLimit, QueryRefused
+from connectors.errors import QueryLimit, QueryRefused, Withheld
 from connectors.warehouse.contract import NONE_SEGMENT, Reader
 from metrics.catalog import sql
 from metrics.catalog.models.dataset import PERSON, Dataset
@@ -27,7 +27,15 @@ THEIR_DIMENSION = exp.column("bellwether_dimension", "each_dimension")  # of row
 
 
 def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
-    """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*."""
+    """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*.
+
+    Raises Withheld for whoever sees no values of few people: what asks for them masks those (engine/small_groups.py).
+    """
+    if scope.catalogue.min_people:
+        raise Withheld(
+            "this is not shown to your role: it could tell values of few people",
+            hint="Values of KPIs at their own grain are, whole or by one dimension.",
+        )
     reader = _reader(tree, scope.reader)
     text = render(tree, reader.dialect)
     scope.statements.append(text)
