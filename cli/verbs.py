@@ -18,6 +18,7 @@ MODULES = {
     "alerts": ("alerts",),
     "launch": ("launch",),
     "snapshot": ("snapshot",),
+    "access": ("whoami", "access"),
     "token": ("token",),
 }
 

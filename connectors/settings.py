@@ -246,8 +246,9 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _rules_need_sign_in(self) -> Settings:
         rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length", "roles")
-        if not self.sign_in and (vain := [name for name in rules if name in self.model_fields_set]):
-            raise ValueError(f"`{vain[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
+        given = [name for name in rules if name in self.model_fields_set and (name != "roles" or self.roles)]
+        if given and not self.sign_in:
+            raise ValueError(f"`{given[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
         return self
 
     @model_validator(mode="after")

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from jobs.access.rights import Rights
-from jobs.access.told import may_in_words, seen_in_words
+from jobs.access.told import facts_of
 from ui.account.tokens import tokens
 from ui.shell import state
 from ui.shell.gate import lasting
 from ui.shell.templates import line, render
-
-
-def _rights(rights: Rights) -> list[tuple[str, str]]:
-    """What the person may see and do, in words."""
-    role = [("Role", f"{rights.role}, by {rights.member}")] if rights.role else []
-    return [*role, *seen_in_words(rights), ("May", may_in_words(rights))]
 
 
 def page() -> None:
@@ -31,7 +24,7 @@ def page() -> None:
         ("Signed in as", who.name),
         ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
         ("Groups", ", ".join(sorted(who.groups)) or "none"),
-        *_rights(state.rights()),
+        *facts_of(state.rights()),
     ]
     if not proxied:
         rows.append(("Session", f"ends {lasting(settings.session_length)} after you signed in"))

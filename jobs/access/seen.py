@@ -69,7 +69,9 @@ class SeenProject(Project):
         return self._whole.warehouse
 
     def companion(self, generation: str, of: str = "impacts") -> Path:
-        """A file of this role's own: what is beside the generation is of all rows."""
+        """That of the whole; where rows are chosen, one of this role's own: it is of all rows."""
+        if self.restriction.of_all_rows:
+            return self._whole.companion(generation, of)
         path = self._whole.companion(generation, of)
         return path.with_name(f"{path.name}.{self.rights.key[:16]}")
 
@@ -124,6 +126,10 @@ class SeenProject(Project):
     def catalogue(self, reader: Reader | None = None) -> Catalogue:
         """The definitions that are seen."""
         return self._of(self._whole.catalogue(reader))
+
+    def part_of(self, catalogue: Catalogue) -> Catalogue:
+        """What of other definitions is seen."""
+        return restricted(catalogue, self.restriction)
 
     def catalogue_of(self, kpi: str, reader: Reader) -> Catalogue:  # noqa: ARG002 (the project's)
         """All that are seen: one alone does not tell what it is made of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.roles import ACTIONS
@@ -51,14 +51,19 @@ def rows_in_words(rights: Rights) -> str:
     )
 
 
-def whoami(project: Project, rights: Rights, *, name: str, signed_in: bool) -> dict[str, Any]:
+def facts_of(rights: Rights) -> list[tuple[str, str]]:
+    """Label and words: the role, what of the whole it sees, what it may do."""
+    by = f", by {rights.member}" if rights.member else ""
+    role = [("Role", f"{rights.role}{by}")] if rights.role else []
+    return [*role, *seen_in_words(rights), ("May", may_in_words(rights))]
+
+
+def whoami(project: Project, rights: Rights, *, name: str) -> dict[str, Any]:
     """`kpi whoami --json`: who asks, the role, what it may do, what it sees."""
     seen = rights.restriction
     return {
         "name": name,
-        "signed_in": signed_in,
         "role": rights.role or None,
-        "by": rights.member or None,
         "may": [action for action in ACTIONS if rights.may(action)],
         "pages": sorted(rights.pages) if rights.pages is not None else None,
         "sees": {
@@ -82,9 +87,12 @@ def access(project: Project, kpi: str, role: str = "") -> list[KpiAccess]:
     for name in names:
         rights = rights_of_role(name, project.settings)
         given = project.settings.role(name)
-        seen = rights.restriction
-        own = access_of(seen_datasets(catalogue, seen), kpi, seen)
         # Of a claim each person brings their own: what the rule says, not that nobody is here to bring one.
+        rows = tuple(
+            replace(item, values=item.values or ("each person's",), why="") for item in rights.restriction.rows
+        )
+        seen = replace(rights.restriction, rows=rows)
+        own = access_of(seen_datasets(catalogue, seen), kpi, seen)
         claims = [f"{d}: {', '.join(v)}" for d, v in (given.row_filters if given else {}).items()]
         sees = "values" if own.valued else "listed" if own.listed else "nothing"
         found.append(KpiAccess(name, sees, own.why, "; ".join(claims)))

@@ -206,6 +206,10 @@ class Project:
         """Whether every KPI is there, of all rows: so what people wrote about them may be read."""
         return True
 
+    def part_of(self, catalogue: Catalogue) -> Catalogue:
+        """What of other definitions than those of now is there: all."""
+        return catalogue
+
     def shows(self, kpi: str, segments: Mapping[str, str] | None = None) -> bool:  # noqa: ARG002 (a part asks)
         """Whether what was noted of a KPI may be told, such as an alert. segments: of which part; None = unknown.
 

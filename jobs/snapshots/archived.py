@@ -16,11 +16,12 @@ from metrics.snapshots.document import Document
 
 
 def rows_of(project: Project, name: str | None = None) -> list[ArchivedSnapshot]:
-    """What was taken: the latest week and revision first."""
+    """What was taken: the latest week and revision first. A role that sees a part has what was taken for it."""
     if not project.state.exists():
         return []
     with project.state.reading() as connection:
-        return store.kept(connection, name)
+        found = store.kept(connection, name)
+    return [row for row in found if project.sees_all or (row.role is not None and row.role == project.role)]
 
 
 def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:

@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
-from connectors.errors import ContactError, SnapshotError
+from connectors.errors import ContactError, SnapshotError, Withheld
 from connectors.state import alerts as outbox
 from connectors.state import snapshots as store
 from connectors.state.snapshots import Send
+from jobs.access.audience import may_be_sent
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
 from jobs.snapshots.message import dressed, message_of, notes_of
@@ -53,7 +54,7 @@ def queue(
     untold = []
     for name in dict.fromkeys(recipients):
         point = project.settings.recipient(name)
-        if point is None:
+        if point is None or not may_be_sent(project, point, document.role):
             untold.append(name)
             continue
         if name in has:
@@ -76,7 +77,15 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
         raise SnapshotError(
             "there are no recipients", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
         )
-    unknown = [name for name in names if project.settings.recipient(name) is None]
+    points = {name: project.settings.recipient(name) for name in names}
+    others = [n for n, point in points.items() if point is not None and not may_be_sent(project, point, document.role)]
+    if others:
+        raise Withheld(
+            f"{', '.join(others)} may not see this snapshot, by `role` of the contact point",
+            where="settings.yml",
+            hint="Take one for that role: `role` in snapshots/*.yml.",
+        )
+    unknown = [name for name, point in points.items() if point is None]
     if unknown:
         known = [point.name for point in project.settings.contact_points]
         raise ContactError(

@@ -175,16 +175,10 @@ def _of_classes(dataset: Dataset, restriction: Restriction) -> set[str]:
 
 
 def _shown(kpi: KpiCommon, datasets: Mapping[str, Dataset], restriction: Restriction) -> KpiCommon:
-    """A KPI whose own SELECT reads columns of a class that is not seen, without dimensions: one may be such."""
-    classed = {
-        column
-        for name in kpi.named_tables
-        for column, kind in (datasets[name].classes if name in datasets else {}).items()
-        if kind not in restriction.classes
-    }
-    if not classed or not (kpi.reads_all_columns or classed & set(kpi.named_columns)):
-        return kpi
-    return kpi.model_copy(update={"dimensions": ()})
+    """A KPI that shows no column of a class that is not seen."""
+    names = {*kpi.named_tables, *([kpi.dataset] if kpi.dataset else [])} & {*datasets}
+    hidden = {c for name in names for c, kind in datasets[name].classes.items() if kind not in restriction.classes}
+    return kpi.without_columns(hidden) if hidden else kpi
 
 
 def _launch(launch: Launch, kpis: Mapping[str, KpiCommon], restriction: Restriction) -> Launch | None:

@@ -1,9 +1,9 @@
 """Values of few people are not shown to some roles, nor what they could be told from.
 
 Such a role asks for a KPI at its own grain, whole or by one dimension at a time: then the only sums that tie its
-answers together are those of one period, whose whole is that of its segments. Where a segment is of few people, the smallest
-segment of enough people is masked with it, so that the whole less what is shown is of enough people, too. A filter is
-a sum of segments, shown where it cuts no masked segment from the others.
+answers together are those of one period, whose whole is that of its segments. Where a segment is of few people, the
+smallest segment of enough people is masked with it, so that the whole less what is shown is of enough people, too. A
+filter is a sum of segments, shown where it cuts no masked segment from the others.
 """
 
 from __future__ import annotations

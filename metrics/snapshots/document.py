@@ -165,6 +165,7 @@ class Document(Strict):
     launches: tuple[LaunchLine, ...] = ()
     definition: str
     definitions: dict[str, str] = {}
+    role: str = ""  # what of the project is in it: what this role sees
 
     @property
     def lines(self) -> Iterator[Line]:

@@ -124,6 +124,7 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
         launches=made.launches,
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(inputs, lines)},
+        role=snapshot.role,
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from connectors.errors import Withheld
 from jobs.access.rights import Rights
@@ -18,7 +19,7 @@ from jobs.access.seen import seen_by
 from metrics.catalog.restriction import Restriction
 from metrics.engine.answer import answer
 from metrics.engine.data_context import DataContext
-from metrics.engine.query import Filter, Query
+from metrics.engine.query import Filter, Query, Scope
 from metrics.engine.sql import trees
 from tests.conftest import NOW, Builder
 from tests.sampling import sampled
@@ -72,7 +73,7 @@ def test_no_sum_of_what_is_shown_tells_a_small_group(
     for kpi in ("orders", "spent"):
         for day in {row[0] for row in rows}:
             cells = [place for place in PLACES if (day, place) in people]
-            known = [row for row in shown(context, kpi, day, cells)]
+            known = shown(context, kpi, day, cells)
             for at, place in enumerate(cells):
                 if len(people[day, place]) < FEW:
                     assert not told(np.array(known), at), (kpi, day, place)
@@ -158,8 +159,8 @@ def test_rows_are_read_by_nothing_that_masks_nothing(tmp_path: Path) -> None:
     """Launches, drivers, feedback and what is yet to be written ask the engine without answer()."""
     context = context_of(tmp_path / "p", MANY)
     whole = replace(context, catalogue=context.catalogue.of_any_number)
-    scope = trees.Scope(whole.catalogue, whole.reader, {}, "day", pd.Timestamp(0), pd.Timestamp(NOW.date()))
-    tree = trees.from_dataset(trees.exp.select("*"), whole.catalogue.datasets["orders"])
+    scope = Scope(whole.catalogue, whole.reader, {}, "day", pd.Timestamp(0), pd.Timestamp(NOW.date()))
+    tree = trees.from_dataset(exp.select("*"), whole.catalogue.datasets["orders"])
     assert len(trees.run(tree, scope)) == len(MANY)
     with pytest.raises(Withheld, match="could tell values of few people"):
         trees.run(tree, replace(scope, catalogue=context.catalogue))

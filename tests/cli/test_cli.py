@@ -160,6 +160,8 @@ def test_every_verb_helps_with_one_example() -> None:
         "launch",
         "snapshot",
         "token",
+        "whoami",
+        "access",
     }
     groups = [
         f"{group} {v}"

@@ -245,15 +245,9 @@ class KpiCommon(Strict):
         """Tables and datasets that SQL of its own names, each once."""
         return ()
 
-    @property
-    def named_columns(self) -> tuple[str, ...]:
-        """Columns that SQL of its own names."""
-        return ()
-
-    @property
-    def reads_all_columns(self) -> bool:
-        """Whether SQL of its own says `*` for columns."""
-        return False
+    def without_columns(self, hidden: Collection[str]) -> KpiCommon:
+        """It, or what is left of it where it would show one of these columns of its rows as they are."""
+        return self
 
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Dimensions that its own rows carry."""

@@ -58,16 +58,12 @@ class Sql(KpiCommon):
         """What its SELECT reads. Raises SqlProblem."""
         return _tables(self.sql)
 
-    @property
-    def named_columns(self) -> tuple[str, ...]:
-        """Columns that its SELECT names anywhere. Raises SqlProblem."""
-        return tuple(sql.columns(sql.select(self.sql, None)))
-
-    @property
-    def reads_all_columns(self) -> bool:
-        """Whether it says `*`, other than to count."""
-        stars = sql.select(self.sql, None).find_all(exp.Star)
-        return any(not isinstance(star.parent, exp.Count) for star in stars)
+    def without_columns(self, hidden: Collection[str]) -> Sql:
+        """Without dimensions where its SELECT names one of these columns, or all of them by `*`: one may be such."""
+        tree = sql.select(self.sql, None)
+        every = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
+        named = every or not {*hidden}.isdisjoint(sql.columns(tree))
+        return self.model_copy(update={"dimensions": ()}) if named else self
 
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Columns of its SELECT that are no value."""

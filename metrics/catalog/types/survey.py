@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from connectors.errors import Problem
+from metrics.catalog import sql
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
@@ -46,6 +47,11 @@ class Survey(KpiCommon):
         """Those who answered."""
         answered = f"({self.filter}) AND {self.row_needs}" if self.filter else self.row_needs
         return (Measure(dataset=self.dataset, agg="count", filter=answered),)
+
+    def without_columns(self, hidden: Collection[str]) -> Survey:
+        """Without what customers wrote, where that is one of these columns."""
+        shows = self.comment and not {*hidden}.isdisjoint(sql.columns(sql.expression(self.comment)))
+        return self.model_copy(update={"comment": ""}) if shows else self
 
     @property
     def row_needs(self) -> str:

@@ -1,4 +1,4 @@
-"""Tokens of programs that ask the server."""
+"""Tokens of programs that ask the server; for whom a snapshot was taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table of tokens."""
+    """Make the table of tokens, and the column of the role."""
+    op.add_column("snapshots", sa.Column("role", sa.String(100)))
     op.create_table(
         "service_tokens",
         sa.Column("name", sa.String(100), nullable=False),
