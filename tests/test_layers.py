@@ -28,8 +28,9 @@ ALLOWED = {  # first match wins
     "connectors.secrets": (),
     "connectors.logs": ("connectors.secrets", "connectors.clock", "connectors.errors"),
     "connectors.machine": (),
+    "connectors.roles": (),
     "connectors.settings": (
-        "connectors.buckets",
+        *("connectors.buckets", "connectors.roles"),
         *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),
     ),
     "connectors.channels": (

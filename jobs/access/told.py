@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from connectors.errors import counted
 from connectors.roles import ACTIONS
 from jobs.access.rights import Rights, rights_of_role
 from jobs.project.project import Project
@@ -38,7 +39,7 @@ def seen_in_words(rights: Rights) -> list[tuple[str, str]]:
     if seen.rows:
         found.append(("Rows", rows_in_words(rights)))
     if seen.min_people:
-        found.append(("Values", f"of {seen.min_people} people or more"))
+        found.append(("Values", f"of {counted(seen.min_people, 'person', 'people')} or more"))
     if missing := sorted(CLASSES - seen.classes):
         found.append(("Columns", f"none that are {' or '.join(missing)}"))
     return found

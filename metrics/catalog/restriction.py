@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from connectors.errors import counted
 from metrics.catalog import sql
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.dataset import NAME, Dataset
@@ -121,7 +122,7 @@ def _unseen(catalogue: Catalogue, kpi: KpiCommon, restriction: Restriction) -> s
     if restriction.rows and bare:
         return f"its SQL reads the table {bare[0]} itself, and the role sees rows of datasets only"
     if restriction.min_people and isinstance(why := people_behind(kpi, catalogue), str):
-        return f"{why}, and the role sees no value of fewer than {restriction.min_people} people"
+        return f"{why}, and the role sees no value of fewer than {counted(restriction.min_people, 'person', 'people')}"
     return ""
 
 

@@ -45,11 +45,7 @@ def answer(
 
     Raises UnknownName, DefinitionError, QueryRefused, Withheld."""
     kpi = catalogue.kpi(query.kpi)
-    if kpi.name in catalogue.withheld:
-        raise Withheld(catalogue.withheld[kpi.name], where=kpi.name, hint="Ask whoever keeps this dashboard's roles.")
-    if kpi.name in catalogue.uncomputed:
-        hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
-        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
+    _refuse_unshown(kpi, catalogue)
     grain = query.grain or kpi.grain
     few = catalogue.min_people
     if few:
@@ -100,6 +96,15 @@ def answer(
         notes=(*_notes(kpi, catalogue, reader, failure), *meant),
         meant=meant,
     )
+
+
+def _refuse_unshown(kpi: KpiCommon, catalogue: Catalogue) -> None:
+    """Raise Withheld or NotComputed where nobody, or not whoever asks, is shown a value."""
+    if kpi.name in catalogue.withheld:
+        raise Withheld(catalogue.withheld[kpi.name], where=kpi.name, hint="Ask whoever keeps this dashboard's roles.")
+    if kpi.name in catalogue.uncomputed:
+        hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
+        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
 
 
 def _notes(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, failure: Failure | None) -> list[str]:
