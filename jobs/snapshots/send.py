@@ -41,7 +41,7 @@ def queue(
     by: str,
     not_before: datetime | None = None,
 ) -> list[str]:
-    """Put a revision into the outbox for everyone who has not got it; names that no contact point has.
+    """Put a revision into the outbox for everyone who has not got it; who gets none, and why, in words.
 
     not_before: when it is sent first.
     In the caller's transaction: what is kept and what is sent can never differ.
@@ -54,8 +54,11 @@ def queue(
     untold = []
     for name in dict.fromkeys(recipients):
         point = project.settings.recipient(name)
-        if point is None or not may_be_sent(project, point, document.role):
-            untold.append(name)
+        if point is None:
+            untold.append(f"{name}: it has no contact point in settings.yml")
+            continue
+        if not may_be_sent(project, point, document.role):
+            untold.append(f"{name}: the role of the contact point sees less than is in it")
             continue
         if name in has:
             continue

@@ -62,9 +62,7 @@ class Due:
 def told(done: Due) -> list[str]:
     """What an operator should know, in sentences."""
     lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
-    lines += [
-        f"no snapshot is sent to {name}: settings.yml has no contact point that may get it" for name in done.untold
-    ]
+    lines += [f"no snapshot is sent to {who}" for who in done.untold]
     return [*done.waiting, *lines]
 
 

@@ -32,7 +32,7 @@ PROXIED = Settings.model_validate(
 def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings and person of the session, as a test sets them."""
     now: dict[str, Any] = {"settings": PROXIED, "person": ANA}
-    monkeypatch.setattr(state, "project", lambda: SimpleNamespace(settings=now["settings"]))
+    monkeypatch.setattr(state, "served", lambda: SimpleNamespace(settings=now["settings"]))
     monkeypatch.setattr(state, "person", lambda: now["person"])
     monkeypatch.setattr(st, "session_state", {})
     monkeypatch.setenv("USER", "kpi-service")
