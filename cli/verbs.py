@@ -19,6 +19,7 @@ MODULES = {
     "launch": ("launch",),
     "snapshot": ("snapshot",),
     "token": ("token",),
+    "audit": ("audit",),
 }
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.audit.acting import in_role
+from jobs.project.clock import utc_now
 from jobs.project.undo import Scope, Undo, undoable
 from ui.shell import state
 from ui.shell.words import literal_lines
@@ -32,6 +34,7 @@ def do(words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
 def admit(now: float) -> None:
     """Count one act of this session. Raises KpiError when it is one too many, or the session has ended."""
     state.require_session()
+    in_role(state.role())
     own: deque[float] = st.session_state.setdefault(TIMES, deque())
     with _lock:
         for times, most, whose in ((own, A_MINUTE, "you"), (_all, ALL_A_MINUTE, "all readers")):
@@ -59,7 +62,7 @@ def offer_undo() -> None:
 def _take_back(undo: Undo) -> None:
     try:
         admit(time.monotonic())
-        undo.apply(state.project())
+        undo.apply(state.project(), by=state.who(), now=utc_now())
         state.changed()
         st.toast("Undone.")
     except KpiError as error:
