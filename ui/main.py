@@ -15,6 +15,8 @@ import streamlit as st  # noqa: E402
 from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 
 from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
+from jobs.audit.acting import begin, in_role  # noqa: E402
+from ui.audit.rights import may_see_audit  # noqa: E402
 from ui.shell import state, theme, trail, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.ended import ended  # noqa: E402
@@ -25,7 +27,7 @@ from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
 # The order of the navigation; any other page follows by name.
-FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account")
+FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account", "audit")
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 
@@ -40,12 +42,12 @@ def title_of(stem: str) -> str:
     return TITLES.get(stem, stem.replace("_", " ").capitalize())
 
 
-def pages(*, sign_in: bool) -> list[st.Page]:
+def pages(*, sign_in: bool, audit: bool) -> list[st.Page]:
     """Every file of pages/ as a page; the first is what the bare address shows.
 
-    sign_in: False = nobody has an account, and the navigation does not offer it.
+    sign_in: False = nobody has an account, and the navigation does not offer it. audit: whether it offers that.
     """
-    hidden = (*DETAILS, *(() if sign_in else ("account",)))
+    hidden = (*DETAILS, *(() if sign_in else ("account",)), *(() if audit else ("audit",)))
     stems = [path.stem for path in (ROOT / "pages").glob("*.py")]
     ordered = sorted(stems, key=order_of)
     return [
@@ -111,7 +113,10 @@ def run() -> None:
     dark = st.context.theme.type == "dark"
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
-    page = st.navigation([*pages(sign_in=project.settings.sign_in), *unknown_page()], position="top")
+    begin("page")
+    in_role(state.role())
+    offered = pages(sign_in=project.settings.sign_in, audit=may_see_audit())
+    page = st.navigation([*offered, *unknown_page()], position="top")
     url.begin(page.url_path)
     trail.title(page.title)
     offer_undo()

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from itsdangerous import TimestampSigner
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
+from jobs.audit.listing import Search, listed
 from tests.conftest import ROOT, Builder, Server
 from tests.web.oidc import CLIENT, SECRET
 
@@ -113,6 +115,11 @@ def test_who_is_of_the_domain_signs_in_and_sees(tab: Any, place: Place, served: 
     tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
     cookies = {cookie["name"]: cookie for cookie in tab.context.cookies()}
     assert cookies["_streamlit_user"]["httpOnly"]
+    tab.goto(f"{served.url}/kpi?kpi=k")
+    tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    recorded = listed(place.project.open().state, Search(what="signed_in", who="ana@example.com")).entries
+    session = sha256(f"_streamlit_user={cookies['_streamlit_user']['value']}".encode()).hexdigest()[:16]
+    assert [e.subject for e in recorded].count(f"session:{session}") == 1 and recorded[0].via == "page"
     assert tab.request.get(f"{served.url}/media/none.csv").status == 404, "who is signed in may ask for files"
 
 
@@ -127,6 +134,8 @@ def test_who_is_not_sees_a_page_that_says_so_and_no_data(tab: Any, place: Place,
     tab.get_by_role("button", name="Sign out").wait_for(timeout=40_000)  # the last of the page
     said = tab.inner_text("body")
     assert SEEN not in said and "@example.com" in said and person.split()[0] in said
+    refused = listed(place.project.open().state, Search(what="sign_in_refused")).entries
+    assert refused[0].who.split()[0] == person.split()[0] or person == "example.com"
     assert tab.request.get(f"{served.url}/media/none.csv").status == 403
 
 
