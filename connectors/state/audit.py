@@ -7,7 +7,7 @@ change, take out, put in nor move one without a trace. Sequences have no gaps: a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -51,6 +51,7 @@ WHATS = {  # what is recorded → in words
 }
 LONGEST = {"who": 200, "role": 100, "subject": 400}
 MOST_DETAILS = 4_000  # letters
+AT_A_TIME = 1_000  # entries that are read
 
 
 @dataclass(frozen=True)
@@ -255,9 +256,11 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(ENTRIES)).scalar_one())
 
 
-def every(connection: Connection) -> list[dict[str, Any]]:
-    """All entries in order, as they lie there: whatever somebody has made of them."""
-    return [dict(row._mapping) for row in rows(connection, select(ENTRIES).order_by(ENTRIES.c.sequence))]
+def every(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    """All entries in order, as they lie there: whatever somebody has made of them. Some at a time are in memory."""
+    query = select(ENTRIES).order_by(ENTRIES.c.sequence)
+    for row in connection.execute(query, execution_options={"yield_per": AT_A_TIME}):
+        yield dict(row._mapping)
 
 
 def checkpoints(connection: Connection) -> list[dict[str, Any]]:

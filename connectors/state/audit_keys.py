@@ -26,7 +26,7 @@ from connectors.secrets import hide
 log = logging.getLogger(__name__)
 VARIABLE = "KPI_AUDIT_KEY"
 SHORTEST = 32  # letters of a key
-KEY_FILE, HEAD_FILE = "audit.key", "audit.head"
+KEY_FILE = "audit.key"
 MOST_BYTES = 1 << 16
 HEAD_NOTE = "audit_head"  # of a connection: the Head that the store's writer keeps here once it has committed
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -71,13 +71,14 @@ def head_of(text: str | bytes) -> Head:
 
 class AuditKeys:
     """The keys of one state store. folders: where they may lie, the best place first; none is made before it is used.
+    of: tells apart whose heads lie in one folder.
 
     The file has a key a line, and so has the variable, parted by spaces: the last one signs, the others only prove what
     they have signed.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = tuple(folders)
+    def __init__(self, folders: Sequence[Path], of: str = "") -> None:
+        self._folders, self._head_file = tuple(folders), f"audit-{of}.head" if of else "audit.head"
 
     def where(self) -> str:
         """Where the key is, or will be, in words."""
@@ -125,15 +126,15 @@ class AuditKeys:
         """How far this machine has written; None = it has not, or that cannot be read."""
         for folder in self._folders:
             with suppress(OSError, ValueError):
-                return head_of(read_regular(folder / HEAD_FILE, most=MOST_BYTES))
+                return head_of(read_regular(folder / self._head_file, most=MOST_BYTES))
         return None
 
     def keep_head(self, head: Head) -> None:
         """Note how far this machine has written. Where that cannot be written, the entries are kept all the same."""
         try:
-            self._write(HEAD_FILE, head.as_text())
+            self._write(self._head_file, head.as_text())
         except OSError as error:
-            log.warning("%s could not be written: %s", HEAD_FILE, error.strerror or error)
+            log.warning("%s could not be written: %s", self._head_file, error.strerror or error)
 
     def _made(self) -> Key:
         text = secrets.token_hex(32)

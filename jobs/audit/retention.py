@@ -21,11 +21,12 @@ def trim(project: Project, *, now: datetime) -> str:
     keep, state = project.settings.audit_keep, project.state
     if not keep or not state.exists():
         return ""
+    before = (now - keep).replace(hour=0, minute=0, second=0, microsecond=0)  # once a day: it reads all of the log
     with state.reading() as connection:
-        if _through(connection, now - keep) == 0:
+        if _through(connection, before) == 0:
             return ""
     with state.writing() as connection:
-        through = _through(connection, now - keep)
+        through = _through(connection, before)
         if through == 0:
             return ""
         found = verified_here(connection, state.keys.known(), state.keys.head())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -117,14 +117,18 @@ def _anchors(project: Project) -> tuple[list[Anchor], list[str]]:
 
 @dataclass
 class _Reading:
-    """The log on its way past. seen: number → chain and hash of what is there."""
+    """The log on its way past. wanted: numbers that somebody knows; seen: those of them that are there."""
 
     keys: Mapping[str, Key]
     start: Head = field(default_factory=lambda: Head(0, ""))
     key: str = ""  # name of the one that signed the entry before; empty = not known
+    wanted: frozenset[int] = frozenset()
     seen: dict[int, Head] = field(default_factory=dict)
+    count: int = 0
+    first: int = 0
+    last: int = 0
 
-    def entries(self, entries: Sequence[Row]) -> Iterator[Finding]:
+    def entries(self, entries: Iterable[Row]) -> Iterator[Finding]:
         """What is wrong with each, against the one before it."""
         expected, before = self.start.sequence + 1, self.start.chain
         for row in entries:
@@ -135,7 +139,9 @@ class _Reading:
             if number > expected:
                 yield _finding("removed", expected, number - 1)
             yield from self._entry(row, before if number == expected else None)
-            self.seen[number] = Head(number, str(chain), str(row["hash"]))
+            if number in self.wanted:
+                self.seen[number] = Head(number, str(chain), str(row["hash"]))
+            self.count, self.first, self.last = self.count + 1, self.first or number, number
             before, expected, self.key = str(chain), number + 1, str(row["key"])
 
     def _entry(self, row: Row, before: str | None) -> Iterator[Finding]:
@@ -170,9 +176,9 @@ class _Reading:
                 yield _finding("checkpoint", 1, point.sequence)
             self.start = Head(point.sequence, point.chain)
 
-    def anchored(self, anchor: Anchor, last: int) -> Iterator[Finding]:
+    def anchored(self, anchor: Anchor) -> Iterator[Finding]:
         """What is wrong by what somebody outside knows. What retention removed since is not compared."""
-        number = anchor.head.sequence
+        number, last = anchor.head.sequence, max(self.start.sequence, self.last)
         if number > last:
             yield _finding("truncated", last + 1, number, more=f"{anchor.by} knows of {number}")
         elif number >= max(self.start.sequence, 1):
@@ -182,15 +188,13 @@ class _Reading:
 
 
 def _verified(
-    entries: Sequence[Row], points: Sequence[Row], keys: Sequence[Key], anchors: Sequence[Anchor], notes: list[str]
+    entries: Iterable[Row], points: Sequence[Row], keys: Sequence[Key], anchors: Sequence[Anchor], notes: list[str]
 ) -> Verification:
-    reading = _Reading({key.name: key for key in keys})
+    reading = _Reading({key.name: key for key in keys}, wanted=frozenset(one.head.sequence for one in anchors))
     found = [*reading.begin(points), *reading.entries(entries)]
-    last = max([reading.start.sequence, *reading.seen])
     for anchor in anchors:
-        found += reading.anchored(anchor, last)
-    first = min(reading.seen, default=0)
-    return Verification(len(reading.seen), first, last if reading.seen else 0, tuple(_joined(found)), tuple(notes))
+        found += reading.anchored(anchor)
+    return Verification(reading.count, reading.first, reading.last, tuple(_joined(found)), tuple(notes))
 
 
 def _alike(one: Head, other: Head) -> bool:

@@ -146,6 +146,7 @@ def test_a_sync_says_what_it_published_and_which_definition_changed(project: Bui
     assert json.loads(entries(opened)[-1].details)["published"] is False
 
 
+@pytest.mark.slow
 def test_without_git_a_sync_says_the_rest(project: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = fired(project)
     path = project.folder / "kpis" / "k.yml"
@@ -288,6 +289,7 @@ def test_the_doctor_says_where_the_key_is(project: Builder) -> None:
     assert found["state"] == "failed" and "no sign of a change" in found["detail"]
 
 
+@pytest.mark.slow
 def test_neither_key_nor_head_is_in_a_backup(project: Builder, tmp_path: Path) -> None:
     opened = fired(project)
     key = known(opened.state.keys.file).read_text().strip()
