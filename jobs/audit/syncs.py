@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from connectors.errors import StateError
+from connectors.errors import KpiError, StateError
 from connectors.state import audit
 from connectors.state.acting import who
 from connectors.state.audit import Act
@@ -41,18 +41,19 @@ class SyncEntries:
 
     def publishes(self, before: Mapping[str, str]) -> Mapping[str, str]:
         """What goes among the texts of the new generation: how far the audit reached. before: texts of the old one."""
-        self._before = before
+        self._before = before if self._records and is_kept(self.project) else None
         found = self._done(audit.head)
-        if found is None:
-            return {}
-        return {OF_THE_AUDIT: found.as_text()}
+        return {OF_THE_AUDIT: found.as_text()} if found is not None else {}
 
     def ended(self, generation: str | None, published: bool, runs: Sequence[SourceRun]) -> tuple[str, ...]:
         """How it ended: an entry, and one for each definition that differs. Says what could not be recorded."""
         acts, failed = list[Act](), sorted(run.name for run in runs if run.status == "failed")
         if published and self._before:  # the first generation is no change
-            texts = self.project.reader().published_files()
-            acts += changes(self._before, texts, self.project.folder, who())
+            try:
+                texts = self.project.reader().published_files()
+                acts += changes(self._before, texts, self.project.folder, who())
+            except KpiError as error:
+                self._failed(error)
         told = {"published": published, "generation": generation, "rows": sum(run.rows for run in runs)}
         self._write([*acts, Act("sync_ended", "sync", who(), told | ({"failed": failed} if failed else {}), "sync")])
         if self._records and not self._told:
@@ -81,6 +82,6 @@ class SyncEntries:
             self._failed(error)
             return None
 
-    def _failed(self, error: StateError) -> None:
+    def _failed(self, error: KpiError) -> None:
         log.warning("the sync was not recorded in the audit", exc_info=error)
         self._told.append(f"The sync was not recorded in the audit: {error.message}. {error.hint}".rstrip())
