@@ -20,6 +20,7 @@ MODULES = {
     "snapshot": ("snapshot",),
     "access": ("whoami", "access"),
     "token": ("token",),
+    "audit": ("audit",),
 }
 
 

@@ -162,4 +162,5 @@ class Role(BaseModel):
         """Pages that its people see, those of one KPI and one launch among them."""
         given = self.pages or tuple(page for page in PAGES if page != "data" or not self.is_limited)
         shown = tuple(dict.fromkeys((*ALWAYS, *given)))
-        return (*shown, *(LEADS_TO[page] for page in shown if page in LEADS_TO))
+        audit = ("audit",) if "audit" in self.actions else ()
+        return (*shown, *audit, *(LEADS_TO[page] for page in shown if page in LEADS_TO))

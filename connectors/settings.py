@@ -24,6 +24,7 @@ LONGEST_SESSION = timedelta(days=30)  # that Streamlit keeps who signed in
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
+LEAST_AUDIT, LONGEST_AUDIT = timedelta(days=30), timedelta(days=365 * 100)
 SPANS = {
     "s": "seconds",
     "sec": "seconds",
@@ -58,6 +59,12 @@ def listed(said: Any, what: str) -> list[str]:
     if not isinstance(found, (list, tuple)) or not found or not all(isinstance(item, str) for item in found):
         raise ValueError(f"there is no {what} in it\nWrite a list such as [a, b], or leave the key out.")
     return list(found)
+
+
+def years(text: Any) -> Any:
+    """As `span`, and `2y`: years of 365 days. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,4})\s*(?:y|years?)\s*", str(text))
+    return timedelta(days=365 * int(match[1])) if match else span(text)
 
 
 Span = Annotated[timedelta, BeforeValidator(span)]
@@ -205,6 +212,9 @@ class Settings(BaseModel):
     session_length: Span = Field(
         LONGEST_SESSION, description="Time after which one has to sign in again; at most 30 days."
     )
+    audit_keep: Annotated[timedelta, BeforeValidator(years)] = Field(
+        timedelta(0), description="Age at which entries of the audit go, such as 2y; at least 30d; default never."
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -241,6 +251,13 @@ class Settings(BaseModel):
     def _some_session(cls, length: timedelta) -> timedelta:
         if not timedelta(minutes=5) <= length <= LONGEST_SESSION:
             raise ValueError("a session lasts 5 minutes to 30 days\nWrite a span such as 12h or 7d.")
+        return length
+
+    @field_validator("audit_keep")
+    @classmethod
+    def _some_audit(cls, length: timedelta) -> timedelta:
+        if length and not LEAST_AUDIT <= length <= LONGEST_AUDIT:
+            raise ValueError("the audit is kept for 30 days at least\nWrite a span such as 90d or 2y, or leave it out.")
         return length
 
     @model_validator(mode="after")

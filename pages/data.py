@@ -10,6 +10,7 @@ from metrics.catalog.restriction import CLASSES
 from metrics.presentation.export import csv_text
 from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, data_page
+from ui.audit.download import recorded
 from ui.data.source_form import source_form
 from ui.shell import state
 from ui.shell.empty import first_steps
@@ -74,7 +75,7 @@ def page() -> None:
 def _download(shown: pd.DataFrame) -> None:
     st.download_button(
         "Download rows",
-        csv_text(list(shown), shown.to_dict("records")),
+        recorded("quarantine", "csv", lambda: csv_text(list(shown), shown.to_dict("records"))),
         "quarantine.csv",
         "text/csv",
         on_click="ignore",

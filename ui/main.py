@@ -16,6 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 
 from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
 from jobs.access.rights import Rights  # noqa: E402
+from jobs.audit.acting import begin, in_role  # noqa: E402
 from ui.shell import state, theme, trail, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.ended import ended  # noqa: E402
@@ -26,7 +27,7 @@ from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
 # The order of the navigation; any other page follows by name.
-FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account")
+FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account", "audit")
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 
@@ -46,12 +47,12 @@ def stems(rights: Rights) -> list[str]:
     return sorted((path.stem for path in (ROOT / "pages").glob("*.py") if rights.opens(path.stem)), key=order_of)
 
 
-def pages(ordered: Sequence[str], *, sign_in: bool) -> list[st.Page]:
+def pages(ordered: Sequence[str], *, sign_in: bool, audit: bool) -> list[st.Page]:
     """Files of pages/ as pages; the first is what the bare address shows.
 
-    sign_in: False = nobody has an account, and the navigation does not offer it.
+    sign_in: False = nobody has an account, and the navigation does not offer it. audit: whether it offers that.
     """
-    hidden = (*DETAILS, *(() if sign_in else ("account",)))
+    hidden = (*DETAILS, *(() if sign_in else ("account",)), *(() if audit else ("audit",)))
     return [
         st.Page(
             ROOT / "pages" / f"{stem}.py",
@@ -114,8 +115,12 @@ def run() -> None:
     dark = st.context.theme.type == "dark"
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
-    known = stems(state.rights())
-    page = st.navigation([*pages(known, sign_in=project.settings.sign_in), *unknown_page(known)], position="top")
+    rights = state.rights()
+    known = stems(rights)
+    begin("page")
+    in_role(rights.role)
+    offered = pages(known, sign_in=project.settings.sign_in, audit=rights.may("audit"))
+    page = st.navigation([*offered, *unknown_page(known)], position="top")
     url.begin(page.url_path)
     trail.title(page.title)
     offer_undo()

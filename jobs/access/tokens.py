@@ -16,6 +16,7 @@ from connectors.settings import span
 from connectors.state import tokens as store
 from connectors.state.store import StateStore
 from connectors.state.tokens import TokenRow
+from jobs.audit.record import Act, record
 from metrics.presentation.format import iso
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ def create(
                 hint=f"Choose another name, or end it first: kpi token revoke {name}.",
             )
         store.add(connection, row)
+        told = {"scopes": row.scopes, "expires_at": iso(row.expires_at)}
+        record(state, connection, Act("token_created", f"token:{name}", by, told), now)
     return NewToken(_shown(row, now), secret)
 
 
@@ -117,6 +120,7 @@ def revoke(state: StateStore, name: str, *, by: str, now: datetime) -> Token:
             hint = did_you_mean(name, known) if known and not ended else "`kpi token list` shows all."
             raise StateError(words, hint=hint)
         store.revoke(connection, found.id, at=now, by=by)
+        record(state, connection, Act("token_revoked", f"token:{name}", by), now)
         return next(_shown(row, now) for row in store.kept(connection) if row.id == found.id)
 
 

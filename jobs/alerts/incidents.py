@@ -13,6 +13,7 @@ from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
 from jobs.alerts.telling import is_silenced
+from jobs.audit.record import Act, record
 from jobs.project.project import Project
 from metrics.alerts.rules import filters_of, rules_of
 from metrics.presentation.format import iso
@@ -204,8 +205,10 @@ def silence(
         if known:
             require(segment, sorted(known), kind="segment", where=key)
     made = Silence(key, segment, until, by, now)
+    told = {"until": iso(until), **({"segment": segment} if segment else {})}
     with project.state.writing() as connection:
         store.add_silence(connection, made)
+        record(project.state, connection, Act("silenced", key, by, told), now)
     return made
 
 
@@ -215,14 +218,17 @@ def acknowledge(project: Project, number: int, *, by: str, now: datetime) -> Inc
         found = _incident(store.incident(connection, number), number)
         if found.ack_by is None:
             store.change_incident(connection, number, ack_by=by, ack_at=now)
+            record(project.state, connection, Act("acknowledged", f"incident:{number}", by, _which(found)), now)
         return _incident(store.incident(connection, number), number)
 
 
-def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str) -> None:
+def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str, now: datetime) -> None:
     """Whether it was good to be told; counted per rule. Raises UnknownName."""
     with project.state.writing() as connection:
-        if not store.change_incident(connection, number, mark=verdict, marked_by=by):
-            _incident(None, number)
+        found = _incident(store.incident(connection, number), number)
+        store.change_incident(connection, number, mark=verdict, marked_by=by)
+        told = {**_which(found), "mark": verdict}
+        record(project.state, connection, Act("marked", f"incident:{number}", by, told), now)
 
 
 def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None:
@@ -243,6 +249,7 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
         if row is not None:
             calm = replace(row, state="ok", severity="", opened_period=None, since=row.last_period)
             store.put_standings(connection, [calm])
+        record(project.state, connection, Act("new_normal", f"incident:{number}", by, _which(found)), now)
 
 
 def send_test(project: Project, name: str) -> Outcome:
@@ -281,6 +288,11 @@ def span_from(now: datetime, text: str) -> datetime | None:
 def iso_period(period: datetime | None) -> str | None:
     """A period's first moment as a timestamp."""
     return None if period is None else f"{period:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _which(incident: Incident) -> dict[str, str]:
+    """What the audit says of an incident beside its number."""
+    return {"rule": incident.rule_key, **({"segment": incident.segment} if incident.segment else {})}
 
 
 def _incident(found: Incident | None, number: int) -> Incident:

@@ -11,6 +11,7 @@ from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
+from jobs.audit.record import Act, record
 from jobs.launches.impacts import known_impacts, known_inputs
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
@@ -107,6 +108,8 @@ def decide(project: Project, name: str, decision: str, why: str, *, by: str, now
     made = Decision(name, decision, why.strip(), by, now)
     with project.state.writing() as connection:
         store.add_decision(connection, made)
+        told = {"decision": decision, "why": made.why}
+        record(project.state, connection, Act("launch_decided", f"launch:{name}", by, told), now)
     return made
 
 

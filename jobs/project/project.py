@@ -98,9 +98,11 @@ class Project:
     @cached_property
     def state(self) -> StateStore:
         """Incidents, silences and messages; connects on first use."""
+        from connectors.state.audit_keys import AuditKeys
         from connectors.state.store import StateStore
 
-        return StateStore(self._state_url)
+        of = "" if self.data.name == "data" else self.data.name  # folders of several projects may lie side by side
+        return StateStore(self._state_url, AuditKeys([self.data.parent, self.data], of))
 
     @property
     def _state_url(self) -> str:

@@ -14,8 +14,10 @@ from connectors.state import alerts as outbox
 from connectors.state import snapshots as store
 from connectors.state.snapshots import Send
 from jobs.access.audience import may_be_sent
+from jobs.audit.record import Act, record
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
+from jobs.snapshots.archived import BY_SYNC, subject_of
 from jobs.snapshots.message import dressed, message_of, notes_of
 from metrics.presentation.format import iso
 from metrics.snapshots.document import Document
@@ -51,7 +53,7 @@ def queue(
         for send, _ in store.sends(connection, document.snapshot, document.week)
         if send.revision == document.revision
     }
-    untold = []
+    untold, sent = [], []
     for name in dict.fromkeys(recipients):
         point = project.settings.recipient(name)
         if point is None:
@@ -67,6 +69,10 @@ def queue(
             connection, point.name, text.title, text.body, utc_now(), {}, not_before=not_before
         )
         store.add_send(connection, Send(document.snapshot, document.week, document.revision, name, number, by))
+        sent.append(name)
+    if sent:
+        act = Act("snapshot_sent", subject_of(document), by, {"to": sent}, "sync" if by == BY_SYNC else "")
+        record(project.state, connection, act, utc_now())
     return untold
 
 

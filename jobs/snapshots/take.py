@@ -19,11 +19,12 @@ from connectors.state import snapshots as store
 from connectors.state.snapshots import ArchivedSnapshot
 from jobs.access.audience import part_of
 from jobs.alerts.incidents import read_state
+from jobs.audit.record import Act, record
 from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
-from jobs.snapshots.archived import rows_of
+from jobs.snapshots.archived import BY_SYNC, rows_of, subject_of
 from jobs.snapshots.happened import happened
 from jobs.snapshots.kept import keep, week_inputs
 from jobs.snapshots.message import dressed
@@ -46,7 +47,6 @@ from metrics.snapshots.week import Week
 MOST_WEEKS = 26  # that are caught up
 FIRST_WEEKS = 4  # that a new definition begins with, where there is data
 RUNNING = timedelta(days=56)  # since launch, that a launch is in the snapshot
-BY_SYNC = "sync"
 
 
 @dataclass(frozen=True)
@@ -230,6 +230,8 @@ def _keep(
             role=definition.role or None,
         )
         store.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
+        told, via = {"generation": made.generation}, "sync" if made.by == BY_SYNC else ""
+        record(project.state, connection, Act("snapshot_taken", subject_of(made), made.by, told, via), made.taken_at)
         if send:
             over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
             at = definition.schedule.send_at(over).tz_localize(made.timezone, nonexistent="shift_forward")

@@ -118,7 +118,7 @@ def test_a_role_of_a_part_does_nothing_to_the_whole() -> None:
 
 
 def test_pages_of_roles_are_those_that_there_are() -> None:
-    assert {*PAGES, *LEADS_TO.values()} == {path.stem for path in (ROOT / "pages").glob("*.py")}
+    assert {*PAGES, *LEADS_TO.values(), "audit"} == {path.stem for path in (ROOT / "pages").glob("*.py")}
     rights = rights_of_role("x", settings({"name": "x", "pages": ["launches"]}))
     assert rights.pages is not None and {*rights.pages} == {*ALWAYS, "launches", "launch", "kpi"}
 

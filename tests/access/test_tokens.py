@@ -11,6 +11,7 @@ import pytest
 
 from connectors.errors import StateError
 from connectors.secrets import mask
+from connectors.state.audit_keys import AuditKeys
 from connectors.state.store import StateStore
 from jobs.access.tokens import LONGEST, PREFIX, admitted, create, listed, revoke
 from tests.conftest import Builder, run_cli
@@ -25,7 +26,7 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore
     if request.param == "sqlite":
         yield StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
         return
-    store = StateStore(request.getfixturevalue("postgres"))
+    store = StateStore(request.getfixturevalue("postgres"), AuditKeys([tmp_path]))
     with store.writing() as connection:
         connection.exec_driver_sql("DELETE FROM service_tokens")
     yield store

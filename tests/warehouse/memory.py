@@ -394,6 +394,9 @@ class MemoryWarehouse:
             raise WarehouseError(str(error)) from error
         self._point(generation)
 
+    def kept_texts(self, name: str) -> Mapping[str, str | None]:
+        return {path.stem: self._content(path.stem).files.get(name) for path in sorted(self._data.glob("*.pickle"))}
+
     def describe(self) -> str:
         return "files are renamed"
 

@@ -109,7 +109,7 @@ def test_each_act_can_be_undone(project: Builder) -> None:
 
     done: list[tuple[list[Scope], Callable[[], object]]] = [
         ([incident], lambda: job.acknowledge(opened, 1, by="ana", now=at)),
-        ([incident], lambda: job.mark(opened, 1, "noise", by="ana")),
+        ([incident], lambda: job.mark(opened, 1, "noise", by="ana", now=at)),
         ([silenced], lambda: job.silence(opened, "k.low", at + timedelta(1), by="ana", now=at)),
         ([incident, Scope("alert_standings", place), Scope("alert_normals", place)],
          lambda: job.new_normal(opened, 1, by="ana", now=at)),
@@ -120,7 +120,7 @@ def test_each_act_can_be_undone(project: Builder) -> None:
         before = dump(project)
         undo = undoable(opened, "done", scopes, act)
         assert dump(project) != before
-        undo.apply(opened)
+        undo.apply(opened, by="ana", now=at)
         assert dump(project) == before
         act()  # the next one begins where an act was
 
@@ -134,7 +134,7 @@ def test_what_somebody_else_changed_is_not_undone(project: Builder) -> None:
     job.silence(opened, "k.low", at + timedelta(2), by="b", now=at)
     before = dump(project)
     with pytest.raises(StateError, match="changed again meanwhile"):
-        undo.apply(opened)
+        undo.apply(opened, by="ana", now=at)
     assert dump(project) == before
 
 

@@ -101,7 +101,9 @@ def _new_normal(item: AlertItem, number: int) -> None:
 
 def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:
     scopes = [Scope("alert_incidents", (("id", number),))]
-    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), scopes, "Noted. Thank you.")
+    _done(
+        lambda: job.mark(state.project(), number, verdict, by=state.who(), now=utc_now()), scopes, "Noted. Thank you."
+    )
 
 
 def _done(act: Callable[[], object], scopes: Sequence[Scope], words: str) -> None:

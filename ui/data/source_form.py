@@ -50,7 +50,7 @@ def _add(kind: str, name: str, given: dict[str, str]) -> None:
     try:
         admit("edit", time.monotonic())
         with st.spinner("Connecting"):
-            said = list(add_type(state.served(), kind, given, None, name))
+            said = list(add_type(state.served(), kind, given, None, name, by=state.who()))
     except KpiError as error:
         st.error(literal_lines(f"{error.message}\n{error.hint}" if error.hint else error.message))
         return

@@ -15,6 +15,7 @@ from metrics.engine.query import Filter
 from metrics.kpi_views.kpi_page import KpiPage
 from metrics.kpi_views.origin import Origin
 from ui.alerts.incident import COLORS, alert_card
+from ui.audit.download import recorded
 from ui.kpi.origin import show_origin
 from ui.kpi.rule import rule_controls
 from ui.shell import state
@@ -76,7 +77,12 @@ def _table(found: KpiPage, name: str) -> None:
     st.dataframe(found.table, hide_index=True, height=280, key="values", column_config=numbers)
     if state.may("export"):
         st.download_button(
-            "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
+            "Download CSV",
+            recorded(f"kpi:{name}", "csv", lambda: found.csv),
+            f"{name}_{found.series.grain}.csv",
+            "text/csv",
+            key="csv",
+            on_click="ignore",
         )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.audit.acting import in_role
+from jobs.project.clock import utc_now
 from jobs.project.undo import Scope, Undo, undoable
 from ui.shell import state
 from ui.shell.words import literal_lines
@@ -38,8 +40,10 @@ def admit(action: str, now: float) -> None:
     Raises KpiError when it is one too many, the session has ended, or their role may not.
     """
     state.require_session()
+    rights = state.rights()
     if action:
-        state.rights().require(action)
+        rights.require(action)
+    in_role(rights.role)
     own: deque[float] = st.session_state.setdefault(TIMES, deque())
     with _lock:
         for times, most, whose in ((own, A_MINUTE, "you"), (_all, ALL_A_MINUTE, "all readers")):
@@ -67,7 +71,7 @@ def offer_undo() -> None:
 def _take_back(undo: Undo) -> None:
     try:
         admit("", time.monotonic())
-        undo.apply(state.project())
+        undo.apply(state.project(), by=state.who(), now=utc_now())
         state.changed()
         st.toast("Undone.")
     except KpiError as error:

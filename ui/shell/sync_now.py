@@ -22,7 +22,7 @@ def sync_now(project: Project) -> None:
     if "syncing" in st.session_state:
         _followed()
     elif state.may("sync") and st.button("Sync now", type="primary", key="sync_now"):
-        st.session_state["syncing"] = Syncing(project, utc_now())
+        st.session_state["syncing"] = Syncing(project, utc_now(), by=state.who())
         st.rerun()
 
 

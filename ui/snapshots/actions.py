@@ -11,7 +11,7 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
-from jobs.snapshots.archived import write_note
+from jobs.snapshots.archived import subject_of, write_note
 from jobs.snapshots.board import Shown
 from jobs.snapshots.render import MIMES, file_name, mail_preview, render
 from jobs.snapshots.send import send
@@ -20,6 +20,7 @@ from metrics.presentation.format import moment_text
 from metrics.snapshots.comparing import Pair
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
+from ui.audit.download import recorded
 from ui.shell import state, templates
 from ui.shell.acts import do
 from ui.shell.words import literal_lines
@@ -57,7 +58,7 @@ def _download(document: Document, form: str, label: str) -> None:
 
 def _maker(document: Document, form: str) -> Callable[[], bytes]:
     project = state.project()  # of this run: the file is made where no reader is known
-    return lambda: render(project, document, form, now=utc_now())
+    return recorded(subject_of(document), form, lambda: render(project, document, form, now=utc_now()))
 
 
 def note_form(document: Document) -> None:
