@@ -28,7 +28,7 @@ $(STAMP): requirements.lock Makefile
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli.app import command  # imported, not run: its bytecode is cached\n\ncommand()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
 	@$(COMPILE)
-	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
+	@$(BIN)/python -m compileall -q api cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
 $(ENGINES): $(STAMP) requirements-clickhouse.txt requirements-spark.txt requirements-spark-server.txt
