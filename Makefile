@@ -81,6 +81,7 @@ bench: $(STAMP) ## Measure, and fail where a limit is missed (docs/performance.m
 
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"
+	$(BIN)/python -c "import json; from pathlib import Path; from api.routes import description; Path('docs/schema/openapi.json').write_text(json.dumps(description(), indent=1, sort_keys=True) + '\n')"
 
 golden: $(STAMP) ## Rewrite the golden files and the net; read the diff
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests -k "golden or recorded" --update-golden

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from api.limits import Rates
 from api.problems import LATER, Refused
-from connectors.errors import DamagedData, KpiError
+from connectors.errors import DamagedData, KpiError, counted
 from jobs.access.tokens import SCOPES, Token, admitted, known
 from jobs.project.as_of import AsOf
 from jobs.project.project import Project, open_project
@@ -93,7 +93,7 @@ def entered(secret: str, scope: str, now: datetime) -> Token:
         raise Refused(403, KpiError(words, hint=f"It needs the scope {scope}; it has {', '.join(other.scopes)}."))
     wait = RATES.wait(found.name)
     if wait:
-        words = f"the token {found.name} asks more than {RATES.most} times in {RATES.seconds:g} seconds"
+        words = f"the token {found.name} asks more than {counted(RATES.most, 'time')} in {RATES.seconds:g} s"
         raise Refused(429, KpiError(words, hint=f"Ask again in {wait} s."), {"retry-after": str(wait)})
     return found
 

@@ -27,7 +27,7 @@ from api.asking import (
     twice,
 )
 from api.problems import Refused, refused
-from connectors.errors import KpiError, QueryRefused
+from connectors.errors import KpiError, QueryRefused, counted
 from jobs.project.clock import utc_now
 
 MOST_BYTES = 1_024  # of a body; no resource takes any but an empty object
@@ -119,7 +119,7 @@ def _given(resource: Resource, request: Request) -> Parameters:
         if field is not None and get_origin(field.annotation) is tuple:
             given[name] = values
         elif len(values) > 1:
-            raise QueryRefused(f"{name[:80]} is given {len(values)} times", hint="Give it once.")
+            raise QueryRefused(f"{name[:80]} is given {counted(len(values), 'time')}", hint="Give it once.")
         else:
             given[name] = values[0]
     return resource.takes.model_validate(given)

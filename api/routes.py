@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from api import alerts, kpis, launches, snapshots, sync, values
 from api.health import healthz, readyz
+from api.openapi import document
 from api.problems import unanswered
 from api.resource import Resource, endpoint
 
@@ -23,7 +26,7 @@ RESOURCES: tuple[Resource, ...] = (
     *snapshots.RESOURCES,
     *sync.RESOURCES,
 )
-VERSION = "v1"
+PREFIX = "/api/v1"
 
 
 def routes(base: str) -> Sequence[BaseRoute]:
@@ -41,7 +44,11 @@ def _api() -> Starlette:
     by_path: dict[str, dict[str, Resource]] = {}
     for resource in RESOURCES:
         by_path.setdefault(resource.path, {})[resource.method] = resource
-    inner = [Route(f"/{VERSION}{path}", _of(found), methods=list(found)) for path, found in by_path.items()]
+    inner = [
+        Route(f"{PREFIX.removeprefix('/api')}{path}", _of(found), methods=list(found))
+        for path, found in by_path.items()
+    ]
+    inner.append(Route(f"{PREFIX.removeprefix('/api')}/openapi.json", _described))
     app = Starlette(routes=inner, exception_handlers={HTTPException: unanswered})
     app.router.redirect_slashes = False
     return app
@@ -55,6 +62,17 @@ def _of(by_method: Mapping[str, Resource]) -> Callable[[Request], Awaitable[Resp
         return await ends["GET" if request.method == "HEAD" else request.method](request)
 
     return chosen
+
+
+async def _described(_request: Request) -> Response:
+    """What is asked for how; it says nothing of the project, so it needs no token."""
+    return JSONResponse(description(), headers={"cache-control": "public, max-age=300"})
+
+
+@cache
+def description() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return document(RESOURCES, PREFIX)
 
 
 async def _bare(request: Request) -> Response:

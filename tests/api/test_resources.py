@@ -72,26 +72,22 @@ def api(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.server.stop()
 
 
-READING = (
-    "/kpis",
-    "/kpis/nps",
-    "/values?kpi=nps",
-    "/alerts",
-    "/launches",
-    "/launches/x",
-    "/snapshots",
-    "/snapshots/2026-W40",
-)
+READING = ("/kpis", "/kpis/nps", "/values", "/alerts", "/launches", "/launches/x", "/snapshots", "/snapshots/2026-W40")
 
 
 def test_the_numbers_are_what_the_verb_prints(api: Api) -> None:
     for path, options in (
         ("nps", ()),
-        ("activation?grain=month&start=2026-06-01&end=2026-10-01", ("--grain", "month", "--start", "2026-06-01", "--end", "2026-10-01")),
-        ("sign_ups?by=platform&where=platform%3Dweb&where=platform%3Dios&compare=previous_period",
-         ("--by", "platform", "--where", "platform=web", "--where", "platform=ios", "--compare", "previous_period")),
+        (
+            "activation?grain=month&start=2026-06-01&end=2026-10-01",
+            ("--grain", "month", "--start", "2026-06-01", "--end", "2026-10-01"),
+        ),
+        (
+            "sign_ups?by=platform&where=platform%3Dweb&where=platform%3Dios&compare=previous_period",
+            ("--by", "platform", "--where", "platform=web", "--where", "platform=ios", "--compare", "previous_period"),
+        ),
         ("week_4_retention?grain=total", ("--grain", "total")),
-    ):  # fmt: skip
+    ):
         status, found, headers = api.ask(f"/api/v1/kpis/{path}")
         assert status == 200, found
         assert found == api.cli("query", path.partition("?")[0], *options)
@@ -99,7 +95,12 @@ def test_the_numbers_are_what_the_verb_prints(api: Api) -> None:
 
 
 def test_the_lists_are_what_the_verbs_print_in_parts(api: Api) -> None:
-    for path, verb in (("kpis", ("list",)), ("alerts", ("alerts", "status")), ("launches", ("launch", "list")), ("snapshots", ("snapshot", "list"))):  # fmt: skip
+    for path, verb in (
+        ("kpis", ("list",)),
+        ("alerts", ("alerts", "status")),
+        ("launches", ("launch", "list")),
+        ("snapshots", ("snapshot", "list")),
+    ):
         whole = api.cli(*verb)
         assert whole, path
         assert api.all_of(f"/api/v1/{path}") == whole == api.all_of(f"/api/v1/{path}?limit=3"), path
@@ -141,12 +142,30 @@ def test_who_may_ask(api: Api) -> None:
 
 
 WRONG = (
-    ("/kpis/never_heard_of", 404), ("/launches/never", 404), ("/snapshots/1999-W01", 404), ("/snapshots/soon", 422),
-    ("/kpis/nps?grain=fortnight", 422), ("/kpis/nps?start=yesterday", 422), ("/kpis/nps?where=web", 422), ("/kpis/nps?by=nothing", 422),
-    ("/kpis/nps?as_of=never", 422), ("/kpis/nps?compare=luck", 422), ("/kpis/nps?colour=red", 422), ("/kpis/nps?grain=day&grain=week", 422),
-    ("/values?kpi=nothing", 422), ("/values?limit=0", 422), ("/values?limit=5001", 422), ("/values?cursor=abc", 422), ("/values?cursor=%F0%9F", 422),
-    ("/snapshots?limit=x", 422), ("", 404), ("/", 404), ("/kpis/", 404), ("/kpis/a/b", 404), ("/nothing", 404),
-)  # fmt: skip
+    ("/kpis/never_heard_of", 404),
+    ("/launches/never", 404),
+    ("/snapshots/1999-W01", 404),
+    ("/snapshots/soon", 422),
+    ("/kpis/nps?grain=fortnight", 422),
+    ("/kpis/nps?start=yesterday", 422),
+    ("/kpis/nps?where=web", 422),
+    ("/kpis/nps?by=nothing", 422),
+    ("/kpis/nps?as_of=never", 422),
+    ("/kpis/nps?compare=luck", 422),
+    ("/kpis/nps?colour=red", 422),
+    ("/kpis/nps?grain=day&grain=week", 422),
+    ("/values?kpi=nothing", 422),
+    ("/values?limit=0", 422),
+    ("/values?limit=5001", 422),
+    ("/values?cursor=abc", 422),
+    ("/values?cursor=%F0%9F", 422),
+    ("/snapshots?limit=x", 422),
+    ("", 404),
+    ("/", 404),
+    ("/kpis/", 404),
+    ("/kpis/a/b", 404),
+    ("/nothing", 404),
+)
 
 
 @pytest.mark.parametrize(("path", "status"), WRONG)
@@ -162,7 +181,7 @@ def test_addresses_and_methods_that_are_not_there(api: Api) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         status, told, headers = api.ask("/api/v1/kpis", method=method)
         assert status == 405 and told["code"] == "method" and "GET" in headers["allow"]
-    status, text, headers = api.ask("/nowhere")
+    status, _, headers = api.ask("/nowhere")
     assert status == 200 and "text/html" in headers["content-type"], "the dashboard's own page says so"
 
 
