@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from api.asking import (
     twice,
 )
 from api.problems import Refused, refused
+from api.tallies import TALLIES
 from connectors.errors import KpiError, QueryRefused, counted
 from jobs.project.clock import utc_now
 
@@ -55,6 +57,12 @@ def endpoint(resource: Resource) -> Callable[[Request], Awaitable[Response]]:
     """Answers requests, whatever goes wrong."""
 
     async def answered(request: Request) -> Response:
+        since = time.monotonic()
+        answer = await told(request)
+        TALLIES.add(resource.path, resource.method, answer.status_code, time.monotonic() - since)
+        return answer
+
+    async def told(request: Request) -> Response:
         try:
             if resource.method != "GET":
                 await _no_body(request)

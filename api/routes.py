@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from api import alerts, kpis, launches, snapshots, sync, values
 from api.health import healthz, readyz
+from api.measures import metrics
 from api.openapi import document
 from api.problems import unanswered
 from api.resource import Resource, endpoint
@@ -34,6 +35,7 @@ def routes(base: str) -> Sequence[BaseRoute]:
     return (
         Route(f"{base}/healthz", healthz),
         Route(f"{base}/readyz", readyz),
+        Route(f"{base}/metrics", metrics),
         Route(f"{base}/api", _bare, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         Mount(f"{base}/api", app=_api()),
     )

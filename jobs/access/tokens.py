@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
+import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ SCOPES = {  # scope → what it opens
     "read": "read KPIs, alerts, launches and snapshots",
     "sync": "start a sync",
 }
+METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
 PREFIX = "kpi_"  # so that who finds one, in a log or a repository, knows what it is
 LONGEST = timedelta(days=730)
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
@@ -104,6 +107,12 @@ def _refuse(name: str, scopes: Sequence[str], valid_for: timedelta, role: str) -
             "a token is good for some time, and for two years at the most",
             hint="Write a span such as 90d, and create the next one before it ends.",
         )
+
+
+def is_metrics_token(secret: str) -> bool:
+    """Whether it is the token for metrics that the server was started with."""
+    token = os.environ.get(METRICS_TOKEN, "")
+    return bool(token and secret) and hmac.compare_digest(secret.encode(), token.encode())
 
 
 def listed(state: StateStore, *, now: datetime) -> list[Token]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -38,6 +39,10 @@ WORDS = (
     "../..", "%00", "\x00", "’", "{x}", "[]", "W1s=",
 )  # fmt: skip
 TEXTS = st.one_of(st.sampled_from(WORDS), st.text(max_size=12))
+# A part of an address; what has a control character the door refuses before (tests/web/test_door.py).
+NAMED = TEXTS.filter(
+    lambda text: bool(text.strip("./ ")) and "/" not in text and not re.search(r"[\x00-\x1f\x7f]", text)
+)
 
 
 class Client:
@@ -82,7 +87,7 @@ def questions(draw: st.DrawFn) -> tuple[str, str, list[tuple[str, str]]]:
     address, query = path, []
     for parameter in parameters(path):
         if parameter["in"] == "path":
-            text = draw(TEXTS.filter(lambda text: text.strip("./ ") and "/" not in text))
+            text = draw(NAMED)
             address = address.replace(f"{{{parameter['name']}}}", quote(text, safe=""))
         elif draw(st.integers(0, 3)) == 0:
             count = draw(st.integers(1, 3)) if parameter["schema"].get("type") == "array" else 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_parser
+from prometheus_client.parser import text_string_to_metric_families as text_parser
 
 from jobs.access.tokens import create
 from jobs.project.clock import utc_now
@@ -230,6 +232,48 @@ def test_a_sync_of_somebody_else_is_told(api: Api) -> None:
     assert (status, told["code"]) == (409, "sync_running")
 
 
+def test_metrics_are_what_the_verbs_print(api: Api) -> None:
+    assert [api.ask("/metrics", token)[0] for token in ("", "kpi_wrong", "over", "read")] == [401, 401, 401, 403]
+    for scope in ("read", "sync"):
+        assert api.ask("/api/v1/alerts", scope)[0] in (200, 403)
+    status, text, headers = api.ask("/metrics", "metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain")
+    found = {(one.name, *sorted(one.labels.items())): one.value for one in samples(text_parser, text)}
+    assert len(found) == len(samples(text_parser, text)), "no series is told twice"
+    listed = api.cli("list")
+    for row in listed:
+        one = api.ask(f"/api/v1/kpis/{row['name']}")[1]
+        labels = ("area", row["area"] or ""), ("kpi", row["name"]), ("unit", one["unit"] or "")
+        assert found["bellwether_kpi_status", *sorted((*labels, ("status", row["status"])))] == 1
+        done = [line["value"] for line in one["rows"] if line["complete"]][-1:]
+        assert found.get(("bellwether_kpi_value", *sorted(labels))) == (done[0] if done else None), row["name"]
+    refused = ("method", "GET"), ("route", "/alerts"), ("status", "403")
+    assert found["bellwether_api_requests_total", *refused] >= 1
+    assert found["bellwether_state_store_ok",] == 1 and found["bellwether_sync_overdue",] in (0, 1)
+    for name in ("api_requests", "api_request_seconds", "kpi_value", "generation_published_timestamp_seconds"):
+        assert f"# HELP bellwether_{name}" in text and f"# TYPE bellwether_{name}" in text
+    counts = [
+        (dict(key[1:])["le"], n)
+        for key, n in found.items()
+        if key[0].endswith("seconds_bucket") and ("route", "/alerts") in key
+    ]
+    rising = [n for _, n in sorted(counts, key=lambda pair: float(pair[0]))]
+    assert (
+        rising == sorted(rising) and rising[-1] == found["bellwether_api_request_seconds_count", ("route", "/alerts")]
+    )
+
+
+def test_metrics_in_the_form_that_is_asked_for(api: Api) -> None:
+    status, text, headers = api.ask("/metrics", "metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert status == 200 and headers["content-type"].startswith("application/openmetrics-text")
+    assert text.endswith("# EOF\n") and len(samples(open_parser, text)) > 20
+    assert samples(text_parser, api.ask("/metrics", "metrics", Accept="*/*")[1])
+
+
+def samples(parser: Callable[[str], Iterable[Any]], text: str) -> list[Any]:
+    return [one for family in parser(text) for one in family.samples]
+
+
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A project without data, below a path of its own."""
@@ -246,5 +290,7 @@ def test_without_data_it_says_so(empty: Api) -> None:
     assert (status, empty.ask("/healthz", "")[0], empty.ask("/api/v1/x")[0]) == (503, 200, 404)
     assert told["code"] == "no_data" and headers["retry-after"]
     assert empty.ask("/api/v1/kpis")[1]["rows"] == []
+    status, text, _ = empty.ask("/metrics", "metrics")
+    assert status == 200 and "bellwether_kpi_value{" not in text and "bellwether_state_store_ok 1.0" in text
     status, told, _ = empty.ask("/readyz", "")
     assert status == 503 and told["parts"]["data"] == "not ok" and told["parts"]["project"] == "ok"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 DETAILS = ("kpi", "launch")  # pages of one thing, which a second part names; reached from every link to it
 # No pages: Streamlit's own. From /kpi it asks for /kpi/_stcore/health, too, to find out under which path it is served.
-PROGRAMS = frozenset(("api", "healthz", "readyz"))  # what addresses of programs begin with (api/)
+PROGRAMS = frozenset(("api", "healthz", "readyz", "metrics"))  # what addresses of programs begin with (api/)
 OURS = frozenset(("_stcore", "app", "component", "media", "static", "oauth2callback", "auth"))
 
 
