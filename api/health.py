@@ -25,7 +25,8 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether it can show data: 200, or 503 with the part that cannot. A token of any scope is told more."""
+    """Whether it can show data: 200, or 503 with the part that cannot. A token of any scope is told more,
+    unless a role limits it."""
     try:
         ok, found = await in_a_thread(lambda: ready(bearer(request), utc_now()))
     except Refused as error:
@@ -42,7 +43,8 @@ def ready(secret: str, now: datetime) -> tuple[bool, dict[str, Any]]:
         parts["project"] = True
         parts["state"] = not (opened.state.problem() or opened.state.trouble())
         parts["sync"] = not opened.sync_log.overdue(now)
-        if parts["state"] and known(opened.state, secret, now=now) is not None:
+        token = known(opened.state, secret, now=now) if parts["state"] else None
+        if token is not None and not token.role:
             more = {"overdue": opened.sync_log.overdue(now) or None, "warnings": list(opened.warnings())}
             more |= _generation(opened, now)
         parts["data"] = opened.has_data() and bool(opened.reader().generation.id)

@@ -206,7 +206,8 @@ def test_health(api: Api) -> None:
     assert api.ask("/healthz", "")[:2] == (200, {"ok": True})
     status, bare, _ = api.ask("/readyz", "")
     assert status == 200 and set(bare) == {"ok", "parts"} and set(bare["parts"]) == {"project", "data", "state", "sync"}
-    assert set(api.ask("/readyz", "kpi_wrong")[1]) == {"ok", "parts"}
+    for token in ("kpi_wrong", "emea"):
+        assert set(api.ask("/readyz", token)[1]) == {"ok", "parts"}
     told = api.ask("/readyz", "metrics")[1]
     assert told["generation"] == api.ask("/api/v1/kpis/nps")[1]["generation"] and told["age_seconds"] >= 0
 

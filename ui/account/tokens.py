@@ -65,7 +65,7 @@ def _create() -> None:
     with st.form("token_form", border=False, clear_on_submit=True):
         left, middle, right = st.columns(3)
         name = left.text_input("Name of a new token", placeholder="prometheus", max_chars=60)
-        scopes = middle.multiselect("Opens", sorted(SCOPES), default=["read"], format_func=_scope)
+        scopes = middle.multiselect("Opens", sorted(SCOPES), default=["metrics"], format_func=_scope)
         lasts = right.selectbox("For", list(LASTS), index=1)
         pressed = st.form_submit_button("Create token", type="primary")
     if pressed:
