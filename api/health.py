@@ -25,8 +25,10 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether it can show data: 200, or 503 with the part that cannot. A token of any scope is told more,
-    unless a role limits it."""
+    """Whether it can show data: 200, or 503 with the part that cannot.
+
+    A token of any scope is told more, unless a role limits it.
+    """
     try:
         ok, found = await in_a_thread(lambda: ready(bearer(request), utc_now()))
     except Refused as error:
