@@ -44,7 +44,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/test_attacks.py",
     ),
     "jobs": ("tests/jobs", "tests/access", "tests/audit", "tests/state", "tests/cli", "tests/operations"),
-    "pages": ("tests/e2e", "tests/web", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "pages": ("tests/e2e", "tests/web", "tests/api", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",
         *(

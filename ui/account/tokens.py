@@ -63,21 +63,23 @@ def _day(at: datetime | None) -> str:
 
 def _create() -> None:
     with st.form("token_form", border=False, clear_on_submit=True):
-        left, middle, right = st.columns(3)
+        roles = [role.name for role in state.served().settings.roles]
+        left, middle, right, last = st.columns([3, 3, 2, 2]) if roles else (*st.columns(3), None)
         name = left.text_input("Name of a new token", placeholder="prometheus", max_chars=60)
-        scopes = middle.multiselect("Opens", sorted(SCOPES), default=sorted(SCOPES), format_func=_scope)
+        scopes = middle.multiselect("Opens", sorted(SCOPES), default=["metrics"], format_func=_scope)
         lasts = right.selectbox("For", list(LASTS), index=1)
+        role = last.selectbox("Sees", ["", *roles], format_func=lambda r: r or "everything") if last else ""
         pressed = st.form_submit_button("Create token", type="primary")
     if pressed:
-        _act(lambda: _created(name.strip(), scopes, timedelta(days=LASTS[lasts])))
+        _act(lambda: _created(name.strip(), scopes, timedelta(days=LASTS[lasts]), role))
 
 
 def _scope(name: str) -> str:
     return literal(f"{name}: {SCOPES[name]}")
 
 
-def _created(name: str, scopes: list[str], lasts: timedelta) -> None:
-    made = create(state.served().state, name, scopes, lasts, by=state.who(), now=utc_now())
+def _created(name: str, scopes: list[str], lasts: timedelta, role: str) -> None:
+    made = create(state.served().state, name, scopes, lasts, by=state.who(), now=utc_now(), role=role)
     st.session_state[MADE] = (made.secret, time.monotonic() + SHOWN_SECONDS)
 
 

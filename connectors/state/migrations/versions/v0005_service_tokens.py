@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime, nullable=False),
         sa.Column("revoked_at", sa.DateTime),
         sa.Column("revoked_by", sa.String(200)),
+        sa.Column("role", sa.String(100), nullable=False),
         sa.Column("used_at", sa.DateTime),
         sa.Column("id", sa.Integer, primary_key=True),
     )
