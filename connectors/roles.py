@@ -50,6 +50,7 @@ ALWAYS = ("overview", "account")
 LEADS_TO = {"overview": "kpi", "launches": "launch"}  # pages of one thing
 EVERYBODY = "everybody"
 MEMBER = re.compile(r"everybody|group:.+|claim:[^=]+=.+|@[a-z0-9-]+(\.[a-z0-9-]+)+|[^@\s]+@[^@\s]+|[^@:\s]+")
+NOBODY_KNOWN = "(none)"  # of rows whose value is unknown: a lookup that finds nothing gives it, too
 CLAIM = re.compile(r"\{claim\.([^{}]+)\}")
 MOST_PEOPLE = 1000  # that a small group may be asked to have
 
@@ -91,7 +92,8 @@ class Role(BaseModel):
     def _people(cls, members: tuple[str, ...]) -> tuple[str, ...]:
         found = tuple(text.lower() if "@" in text and ":" not in text else text for text in members)
         for text in found:
-            if not MEMBER.fullmatch(text):
+            near = text.casefold() in ("everybody", "everyone") and text != EVERYBODY
+            if near or ": " in text or not MEMBER.fullmatch(text):
                 raise ValueError(
                     f"'{text}' names nobody\n"
                     "Write ann@example.com, @example.com, group:sales, claim:team=sales or everybody."
@@ -128,6 +130,8 @@ class Role(BaseModel):
     def _whole_claims(cls, filters: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for values in filters.values():
             for text in values:
+                if text == NOBODY_KNOWN:
+                    raise ValueError(f"rows without a value belong to nobody\nTake '{NOBODY_KNOWN}' out.")
                 if ("{" in text or "}" in text) and not CLAIM.fullmatch(text):
                     raise ValueError(f"'{text}' is no value\nA claim stands alone: {{claim.country}}.")
         return filters
@@ -149,7 +153,7 @@ class Role(BaseModel):
     @property
     def actions(self) -> tuple[str, ...]:
         """What its people may do, of ACTIONS."""
-        never = {*(OF_THE_WHOLE if self.is_limited else ()), *(() if self.exports else ("export",))}
+        never = {*(OF_THE_WHOLE if self.is_limited else ()), *(() if self.exports else ("export", "send"))}
         return tuple(action for action in MAY[self.base] if action not in never)
 
     @property

@@ -24,7 +24,7 @@ def page() -> None:
         ("Signed in as", who.name),
         ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
         ("Groups", ", ".join(sorted(who.groups)) or "none"),
-        *facts_of(state.rights()),
+        *facts_of(state.rights(), names=False),
     ]
     if not proxied:
         rows.append(("Session", f"ends {lasting(settings.session_length)} after you signed in"))

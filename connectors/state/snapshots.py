@@ -36,7 +36,7 @@ class ArchivedSnapshot:
     taken_at: Instant
     by: Label
     headline: str  # for the archive, which opens no documents
-    role: Name | None = None  # for whom it was taken; None = of everything
+    audience: Name | None = None  # for whom it was taken (Project.audience); None = of everything
 
 
 SNAPSHOTS = table(

@@ -20,6 +20,9 @@ def may_be_told(project: Project, point: ContactPoint, kpi: str, segments: Mappi
     return part_of(project, point.role).shows(kpi, segments)
 
 
-def may_be_sent(project: Project, point: ContactPoint, role: str) -> bool:
-    """Whether those who read there may see what was made for a role; empty = of everything."""
-    return point.role in ("", role) or part_of(project, point.role).sees_all
+def may_be_sent(project: Project, point: ContactPoint, audience: str) -> bool:
+    """Whether those who read there may see what was made for an audience (Project.audience); empty = of everything."""
+    if not point.role:
+        return True
+    part = part_of(project, point.role)
+    return part.sees_all or (bool(audience) and part.audience == audience)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.errors import SettingsError, Withheld, did_you_mean
-from connectors.roles import ACTIONS, CLAIM, EDITOR, EVERYBODY, Role
+from connectors.roles import ACTIONS, CLAIM, EDITOR, EVERYBODY, NOBODY_KNOWN, Role
 from connectors.settings import Settings
 from jobs.access.person import Person
 from metrics.catalog.restriction import WHOLE, Restriction, RowFilter
@@ -120,12 +120,12 @@ def _names(member: str, person: Person) -> bool:
 
 def claimed(person: Person, name: str) -> tuple[str, ...]:
     """The values of a claim as texts: of one value, or of a list of them. Anything else says nothing."""
-    if name == "email":
+    if name.lower() == "email":
         return (person.email,) if person.email else ()
     said: Any = person.claims.get(name)
     given = said if isinstance(said, Sequence) and not isinstance(said, (str, bytes)) else [said]
     texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in given if _is_value(item)]
-    return tuple(dict.fromkeys(text for text in texts if text))
+    return tuple(dict.fromkeys(text for text in texts if text not in ("", NOBODY_KNOWN)))
 
 
 def _is_value(item: Any) -> bool:

@@ -87,15 +87,34 @@ class SeenProject(Project):
 
     @property
     def sees_all(self) -> bool:
-        """Whether nothing but columns is missing."""
-        return replace(self.restriction, classes=WHOLE.classes) == WHOLE
+        """Whether every KPI is there, of all rows, by every dimension that it has."""
+        if replace(self.restriction, classes=WHOLE.classes) != WHOLE:
+            return False
+        mine, every = self.catalogue().datasets, self._whole.catalogue().datasets
+        return all(mine[name].dimensions.keys() == every[name].dimensions.keys() for name in every)
+
+    @property
+    def audience(self) -> str:
+        """Its role and what that sees; another one once the role was narrowed or widened."""
+        return f"{self.rights.role} {self.rights.key[:16]}"
 
     def shows(self, kpi: str, segments: Mapping[str, str] | None = None) -> bool:
         """Of KPIs whose values are seen; where rows are chosen, of segments that lie within them."""
         catalogue = self.catalogue()
+        if not kpi:
+            return self.sees_all
         if kpi not in catalogue.kpis or kpi in catalogue.withheld:
             return False
+        if self.hides_dimensions(kpi) and (
+            segments is None or not {*segments} <= {*catalogue.dimensions_of(catalogue.kpis[kpi])}
+        ):
+            return False
         return self.restriction.of_all_rows or (segments is not None and self.restriction.admits(segments))
+
+    def hides_dimensions(self, kpi: str) -> bool:
+        """Whether a KPI has dimensions that are not seen."""
+        mine, every = self.catalogue(), self._whole.catalogue()
+        return kpi in mine.kpis and mine.dimensions_of(mine.kpis[kpi]) != every.dimensions_of(every.kpis[kpi])
 
     def has_data(self) -> bool:
         """Whether anything was published."""

@@ -27,12 +27,15 @@ def may_in_words(rights: Rights) -> str:
     return "; ".join(words for action, words in ACTIONS.items() if rights.may(action)) or "look"
 
 
-def seen_in_words(rights: Rights) -> list[tuple[str, str]]:
-    """What of the whole somebody sees, each kind of limit a line; none where it is everything."""
+def seen_in_words(rights: Rights, *, names: bool = True) -> list[tuple[str, str]]:
+    """What of the whole somebody sees, each kind of limit a line; none where it is everything.
+
+    names: False = without those of KPIs that are hidden, to the person themselves.
+    """
     seen, found = rights.restriction, list[tuple[str, str]]()
     if seen.areas:
         found.append(("Areas", ", ".join(sorted(seen.areas))))
-    if seen.hidden:
+    if seen.hidden and names:
         found.append(("Hidden KPIs", ", ".join(sorted(seen.hidden))))
     if seen.masked:
         found.append(("KPIs without values", ", ".join(sorted(seen.masked))))
@@ -52,11 +55,11 @@ def rows_in_words(rights: Rights) -> str:
     )
 
 
-def facts_of(rights: Rights) -> list[tuple[str, str]]:
+def facts_of(rights: Rights, *, names: bool = True) -> list[tuple[str, str]]:
     """Label and words: the role, what of the whole it sees, what it may do."""
     by = f", by {rights.member}" if rights.member else ""
     role = [("Role", f"{rights.role}{by}")] if rights.role else []
-    return [*role, *seen_in_words(rights), ("May", may_in_words(rights))]
+    return [*role, *seen_in_words(rights, names=names), ("May", may_in_words(rights))]
 
 
 def whoami(project: Project, rights: Rights, *, name: str) -> dict[str, Any]:

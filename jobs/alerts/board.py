@@ -83,7 +83,10 @@ def _told(project: Project, items: Sequence[AlertItem]) -> list[AlertItem]:
 
 @without_store(())
 def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> tuple[pd.Timestamp, ...]:
-    """Periods from which people called a new level normal, of the segment that is filtered on."""
+    """Periods from which people called a new level normal, of the segment that is filtered on. Of all rows: so none
+    for a role of some."""
+    if not project.sees_all:
+        return ()
     values = {"", *(value for item in where for value in item.values)}
     known = normals_of(project).get(rule_key, {})
     return tuple(period for segment, at in known.items() if segment in values for period in at)

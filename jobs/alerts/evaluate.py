@@ -17,7 +17,7 @@ from connectors.secrets import mask
 from connectors.settings import ContactPoint
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, StandingRow
-from jobs.access.audience import may_be_told
+from jobs.access.audience import may_be_told, part_of
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
 from jobs.alerts.standings import Found, blank, changed, grouped, moment, opened_of, peaked, row_of, standing_of
 from jobs.alerts.telling import event_due, is_silenced
@@ -358,7 +358,10 @@ class _Ledger:
         contacts = self._points(names, incident)
         if not contacts:
             return
-        self._notices.append((incident.id, event, tuple(contacts), text))
+        bare = tuple(name for name in contacts if self._hides_place(name, incident))
+        self._notices.append((incident.id, event, tuple(name for name in contacts if name not in bare), text))
+        if bare and (found := self._notice(replace(incident, place=""), event)) is not None:
+            self._notices.append((incident.id, event, bare, found[1]))
         store.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
 
     def _points(self, names: Sequence[str], incident: Incident) -> list[str]:
@@ -379,6 +382,11 @@ class _Ledger:
         rule, _ = self._live.get((incident.rule_key, incident.segment), (None, None))
         filters = filters_of(rule, incident.segment) if rule is not None else ()
         return may_be_told(self.project, point, incident.kpi, {f.dimension: f.values[0] for f in filters})
+
+    def _hides_place(self, contact: str, incident: Incident) -> bool:
+        """Whether where it sits may be told by a dimension that those who read there do not see."""
+        point = self.project.settings.contact(contact)
+        return point is not None and part_of(self.project, point.role).hides_dimensions(incident.kpi)
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         links = self.project.links

@@ -59,6 +59,10 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         shown = _shown(project)
         standings = [row for row in standings if shown(row)]
         open_, history = [item for item in open_ if shown(item)], [item for item in history if shown(item)]
+        open_, history = (
+            [replace(item, place="") if project.hides_dimensions(item.kpi) else item for item in rows]
+            for rows in (open_, history)
+        )
         told = {row.rule_key for row in standings}
         marks, messages = {key: m for key, m in marks.items() if key in told}, []
     return AlertState(

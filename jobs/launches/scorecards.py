@@ -59,7 +59,10 @@ def published_by_launch(project: Project) -> dict[str, list[PublishedReading]]:
         with project.state.reading() as connection:
             for row in store.readings(connection):
                 if project.shows(row.kpi):
-                    found.setdefault(row.launch, []).append(kept_of(project, row))
+                    item = kept_of(project, row)
+                    controls = [name for name in item.terms.measured if name not in item.terms.judged_by]
+                    if all(project.shows(name) for name in controls):
+                        found.setdefault(row.launch, []).append(item)
     return found
 
 

@@ -204,6 +204,15 @@ class Project:
         return ""
 
     @property
+    def audience(self) -> str:
+        """For whom what is made of it now is; empty of the whole."""
+        return ""
+
+    def hides_dimensions(self, kpi: str) -> bool:  # noqa: ARG002 (a part asks)
+        """Whether a KPI has dimensions that are not there."""
+        return False
+
+    @property
     def sees_all(self) -> bool:
         """Whether every KPI is there, of all rows: so what people wrote about them may be read."""
         return True

@@ -24,7 +24,7 @@ def rows_of(project: Project, name: str | None = None) -> list[ArchivedSnapshot]
         return []
     with project.state.reading() as connection:
         found = store.kept(connection, name)
-    return [row for row in found if project.sees_all or (row.role is not None and row.role == project.role)]
+    return [row for row in found if project.sees_all or (row.audience is not None and row.audience == project.audience)]
 
 
 def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:

@@ -59,7 +59,7 @@ def queue(
         if point is None:
             untold.append(f"{name}: it has no contact point in settings.yml")
             continue
-        if not may_be_sent(project, point, document.role):
+        if not may_be_sent(project, point, document.audience):
             untold.append(f"{name}: the role of the contact point sees less than is in it")
             continue
         if name in has:
@@ -87,7 +87,8 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
             "there are no recipients", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
         )
     points = {name: project.settings.recipient(name) for name in names}
-    others = [n for n, point in points.items() if point is not None and not may_be_sent(project, point, document.role)]
+    known_points = {name: point for name, point in points.items() if point is not None}
+    others = [name for name, point in known_points.items() if not may_be_sent(project, point, document.audience)]
     if others:
         raise Withheld(
             f"{', '.join(others)} may not see this snapshot, by `role` of the contact point",

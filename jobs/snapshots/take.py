@@ -197,6 +197,7 @@ def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Wee
             _alerts(project, inputs.catalogue, week, now),
             _launches(project, inputs.catalogue, week),
             happened(project, inputs.catalogue, _shown(inputs.catalogue, definition), week, now),
+            project.audience,
         ),
     )
     keep(project, inputs)
@@ -227,7 +228,7 @@ def _keep(
             return made
         row = ArchivedSnapshot(
             *(definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline),
-            role=definition.role or None,
+            audience=made.audience or None,
         )
         store.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         told, via = {"generation": made.generation}, "sync" if made.by == BY_SYNC else ""

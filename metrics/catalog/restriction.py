@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+
+from sqlglot import exp
 
 from connectors.errors import counted
 from metrics.catalog import sql
@@ -71,34 +73,44 @@ def restricted(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
     if restriction == WHOLE:
         return catalogue
     few = restriction.min_people > 0
+    restriction = _of_today(catalogue, restriction)
     seen = seen_datasets(catalogue, restriction)
-    datasets = seen.datasets
     access = {name: access_of(seen, name, restriction) for name in catalogue.kpis}
-    kpis = {name: _shown(kpi, datasets, restriction) for name, kpi in catalogue.kpis.items() if access[name].listed}
+    kpis = {name: _shown(kpi, seen, restriction) for name, kpi in catalogue.kpis.items() if access[name].listed}
+    withheld = {name: found.why for name, found in access.items() if found.listed and not found.valued}
     broken = {name: why for name, why in catalogue.broken.items() if _lists_broken(name, restriction)}
     return dataclasses.replace(
         seen,
         kpis=kpis,
         broken=broken,
         problems=(),
-        withheld={name: found.why for name, found in access.items() if found.listed and not found.valued},
+        withheld=withheld,
         # Readings of launches and of their segments are of days and people that a small group would be told by.
-        launches=() if few else tuple(filter(None, (_launch(x, kpis, restriction) for x in catalogue.launches))),
-        drafts=() if few else tuple(filter(None, (_launch(x, kpis, restriction) for x in catalogue.drafts))),
+        launches=() if few else _launches(catalogue.launches, kpis, withheld, restriction),
+        drafts=() if few else _launches(catalogue.drafts, kpis, withheld, restriction),
         snapshots=tuple(_snapshot(item, kpis) for item in catalogue.snapshots),
         plans=() if restriction.rows or restriction.hidden or restriction.areas else catalogue.plans,
         min_people=restriction.min_people,
     )
 
 
+def _of_today(catalogue: Catalogue, restriction: Restriction) -> Restriction:
+    """With the names of today in place of those that KPIs had before: a new name makes nothing visible."""
+    hidden, masked = (
+        frozenset(catalogue.formerly.get(name, name) for name in names)
+        for names in (restriction.hidden, restriction.masked)
+    )
+    return dataclasses.replace(restriction, hidden=hidden, masked=masked)
+
+
 def seen_datasets(catalogue: Catalogue, restriction: Restriction) -> Catalogue:
-    """The catalogue with all of its KPIs, over what somebody sees of the datasets."""
+    """The catalogue with all of its KPIs, over what somebody sees of the datasets. Its `access_of` is the decision."""
     return dataclasses.replace(catalogue, datasets=_datasets(catalogue, restriction))
 
 
 def access_of(catalogue: Catalogue, name: str, restriction: Restriction) -> Access:
     """The decision on one KPI, and the rule behind it. catalogue: with the datasets as they are seen."""
-    kpi = catalogue.kpis[name]
+    restriction, kpi = _of_today(catalogue, restriction), catalogue.kpis[name]
     if name in restriction.hidden:
         return Access(False, False, "it is among the `hidden_kpis` of the role")
     if restriction.areas and kpi.area not in restriction.areas:
@@ -132,20 +144,23 @@ def _lists_broken(name: str, restriction: Restriction) -> bool:
 
 
 def _datasets(catalogue: Catalogue, restriction: Restriction) -> dict[str, Dataset]:
-    """All of them as somebody sees them, those that others borrow of first."""
-    found: dict[str, Dataset] = {}
+    """All of them as somebody sees them. Where they borrow, it is of those rows of the lender that are seen."""
+    lent: dict[str, Dataset] = {}
+    hidden = _hidden_columns(catalogue, restriction)
 
-    def seen(dataset: Dataset) -> Dataset:
-        if dataset.name not in found:
-            lenders = {name: seen(other) for name, other in dataset.lenders().items()}
-            without = _of_classes(dataset, restriction)
-            only, closed = _rows(dataset, restriction)
-            found[dataset.name] = dataset.seen(only, closed, without, lenders)
-        return found[dataset.name]
+    def lender(dataset: Dataset) -> Dataset:
+        if dataset.name not in lent:
+            own = tuple((f.dimension, f.values) for f in restriction.rows if f.dimension in dataset.dimensions)
+            lent[dataset.name] = dataset.seen(own, "", _shows(dataset, hidden, restriction), lenders(dataset))
+        return lent[dataset.name]
 
-    for dataset in catalogue.datasets.values():
-        seen(dataset)
-    return {name: found[name] for name in catalogue.datasets}
+    def lenders(dataset: Dataset) -> dict[str, Dataset]:
+        return {name: lender(other) for name, other in dataset.lenders().items()}
+
+    return {
+        name: dataset.seen(*_rows(dataset, restriction), _shows(dataset, hidden, restriction), lenders(dataset))
+        for name, dataset in catalogue.datasets.items()
+    }
 
 
 def _rows(dataset: Dataset, restriction: Restriction) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], str]:
@@ -155,34 +170,81 @@ def _rows(dataset: Dataset, restriction: Restriction) -> tuple[tuple[tuple[str, 
             return (), item.why
         if item.dimension not in dataset.dimensions:
             return (), f"dataset {dataset.name} has no dimension '{item.dimension}', by which your rows are chosen"
+        if dataset.select and not _apart(dataset, item.dimension):
+            return (), f"the SQL of dataset {dataset.name} counts over rows of other values of {item.dimension}"
     return tuple((item.dimension, item.values) for item in restriction.rows), ""
 
 
-def _of_classes(dataset: Dataset, restriction: Restriction) -> set[str]:
-    """Dimensions that show a column of a class that is not seen, borrowed ones too."""
+def _apart(dataset: Dataset, dimension: str) -> bool:
+    """Whether rows of a dataset's SELECT are made of rows with one value of the dimension each, as far as is seen.
+
+    What is counted over rows must be counted apart for each value: GROUP BY or PARTITION BY its column.
+    """
+    tree = sql.select(dataset.select, None)
+    borrowed = dimension in dataset.borrowed()
+    own = set() if borrowed else {c.casefold() for c in sql.columns(sql.expression(dataset.dimensions[dimension]))}
+
+    def by(expressions: Iterable[exp.Expr]) -> bool:
+        return bool(own) and own <= {c.casefold() for item in expressions for c in sql.columns(item)}
+
+    for window in tree.find_all(exp.Window):
+        if not by(window.args.get("partition_by") or ()):
+            return False
+    for limit in (*tree.find_all(exp.Limit), *tree.find_all(exp.Distinct)):
+        if isinstance(limit, exp.Limit) or limit.args.get("on"):
+            return False
+    for select in tree.find_all(exp.Select):
+        counts = any(found.find_ancestor(exp.Select) is select for found in select.find_all(exp.AggFunc))
+        windowed = any(found.find_ancestor(exp.Window) for found in select.find_all(exp.AggFunc))
+        group = select.args.get("group")
+        every = group is not None and group.args.get("all")
+        keys = select.expressions if every else group.expressions if group is not None else ()
+        if (group is not None or (counts and not windowed)) and not by(keys):
+            return False
+    return True
+
+
+def _hidden_columns(catalogue: Catalogue, restriction: Restriction) -> frozenset[str]:
+    """Columns of a class that is not seen, in small letters: of one dataset's table another may read the same."""
+    return frozenset(
+        column.casefold()
+        for dataset in catalogue.datasets.values()
+        for column, kind in dataset.classes.items()
+        if kind not in restriction.classes
+    )
+
+
+def _shows(dataset: Dataset, hidden: Collection[str], restriction: Restriction) -> set[str]:
+    """Dimensions that show a hidden column, borrowed ones too; but not one's own value, by which rows are chosen."""
     borrowed, found = dataset.borrowed(), set[str]()
-    chosen = {item.dimension for item in restriction.rows}
     for name, text in dataset.dimensions.items():
-        if name in chosen:  # their own value of it is known to them
-            continue
         if name in borrowed:
-            if name in _of_classes(borrowed[name][1], restriction):
-                found.add(name)
-        elif {dataset.classes.get(column) for column in sql.columns(sql.expression(text))} & (
-            CLASSES - restriction.classes
-        ):
+            shown = name in _shows(borrowed[name][1], hidden, restriction)
+        else:
+            shown = not {c.casefold() for c in sql.columns(sql.expression(text))}.isdisjoint(hidden)
+        if shown:
             found.add(name)
+    return found - {item.dimension for item in restriction.rows}
+
+
+def _shown(kpi: KpiCommon, seen: Catalogue, restriction: Restriction) -> KpiCommon:
+    """A KPI that shows no column of a class that is not seen; of few people, one that has its first dimension only."""
+    hidden = _hidden_columns(seen, restriction)
+    found = kpi.without_columns(hidden) if hidden else kpi
+    if restriction.min_people:
+        return found.model_copy(update={"dimensions": seen.dimensions_of(found)[:1]})
     return found
 
 
-def _shown(kpi: KpiCommon, datasets: Mapping[str, Dataset], restriction: Restriction) -> KpiCommon:
-    """A KPI that shows no column of a class that is not seen."""
-    names = {*kpi.named_tables, *([kpi.dataset] if kpi.dataset else [])} & {*datasets}
-    hidden = {c for name in names for c, kind in datasets[name].classes.items() if kind not in restriction.classes}
-    return kpi.without_columns(hidden) if hidden else kpi
+def _launches(
+    launches: Iterable[Launch], kpis: Mapping[str, KpiCommon], withheld: Collection[str], restriction: Restriction
+) -> tuple[Launch, ...]:
+    return tuple(filter(None, (_launch(item, kpis, withheld, restriction) for item in launches)))
 
 
-def _launch(launch: Launch, kpis: Mapping[str, KpiCommon], restriction: Restriction) -> Launch | None:
+def _launch(
+    launch: Launch, kpis: Mapping[str, KpiCommon], withheld: Collection[str], restriction: Restriction
+) -> Launch | None:
     """A launch with the KPIs that are seen; None where it is of others only, or of an area that is not.
 
     What it is held against is a part of each verdict: who does not see that sees none.
@@ -190,7 +252,8 @@ def _launch(launch: Launch, kpis: Mapping[str, KpiCommon], restriction: Restrict
     named = (*launch.judged_by, *launch.kpis)
     controls = [text for text in launch.held_against if re.fullmatch(NAME, text)]
     other_area = bool(launch.area and restriction.areas and launch.area not in restriction.areas)
-    if other_area or (named and not any(name in kpis for name in named)) or any(c not in kpis for c in controls):
+    unseen = [name for name in controls if name not in kpis or name in withheld]
+    if other_area or unseen or (named and not any(name in kpis for name in named)):
         return None
     return launch.model_copy(
         update={

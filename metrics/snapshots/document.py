@@ -166,6 +166,7 @@ class Document(Strict):
     definition: str
     definitions: dict[str, str] = {}
     role: str = ""  # what of the project is in it: what this role sees
+    audience: str = ""  # the role with what it saw then
 
     @property
     def lines(self) -> Iterator[Line]:

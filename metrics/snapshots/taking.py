@@ -46,6 +46,7 @@ class Circumstances:
     alerts: tuple[AlertLine, ...] = ()
     launches: tuple[LaunchLine, ...] = ()
     happened: tuple[Matter, ...] = ()  # alerts that opened and ended in the week, verdicts that were reached
+    audience: str = ""  # Project.audience
 
 
 def missing(inputs: WeekInputs, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
@@ -125,6 +126,7 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(inputs, lines)},
         role=snapshot.role,
+        audience=made.audience,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from connectors.settings import Settings
 from jobs.access.person import Person, person_of_claims
 from jobs.access.rights import Rights, kept_out, rights_of, rights_of_role
 from jobs.access.seen import seen_by
-from metrics.catalog.restriction import Restriction, restricted
+from metrics.catalog.restriction import Restriction, RowFilter, restricted
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from tests.conftest import NOW, ROOT, Builder, run_cli
@@ -78,6 +79,7 @@ def test_the_first_role_that_names_somebody_is_theirs(claims: dict[str, Any], ro
         ({"DE": True}, ()),
         ([], ()),
         (None, ()),
+        ("(none)", ()),
         ("{claim.email}", ("{claim.email}",)),
         ("' OR 1=1 --", ("' OR 1=1 --",)),
     ],
@@ -134,6 +136,10 @@ def test_pages_of_roles_are_those_that_there_are() -> None:
         ({"name": "x", "row_filters": {"country": "a{claim.b}"}}, "is no value"),
         ({"name": "x", "row_filters": {"country": "{claims.b}"}}, "is no value"),
         ({"name": "x", "pages": ["data"], "areas": ["a"]}, "whole tables"),
+        ({"name": "x", "row_filters": {"country": ["DE", "(none)"]}}, "belong to nobody"),
+        ({"name": "x", "members": ["Everybody"]}, "names nobody"),
+        ({"name": "x", "members": ["everyone"]}, "names nobody"),
+        ({"name": "x", "members": ["group: x"]}, "names nobody"),
         ({"name": "X"}, "pattern"),
         ({"name": "x", "wehre": {}}, "Extra"),
     ],
@@ -176,7 +182,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     project.rows(
         "events",
         pd.DataFrame(rows),
-        dimensions="{plan: plan, mail: mail, sort: upper(mail)}",
+        dimensions="{plan: plan, mail: MAIL, sort: upper(mail)}",
         classes="{mail: personal}",
     )
     for name, text in KPIS.items():
@@ -233,6 +239,55 @@ def test_columns_of_a_class_are_seen_by_who_may(shop: Builder) -> None:
             assert (dimensions <= {*found.dimensions_of(found.kpis[kpi])}) is seen
             assert dimensions.isdisjoint(found.dimensions_of(found.kpis[kpi])) is not seen
         assert "plan" in found.dimensions_of(found.kpis["base"])
+
+
+def test_a_former_name_hides_what_it_is_now(tmp_path: Path) -> None:
+    project = Builder(tmp_path / "p")
+    project.rows("events", pd.DataFrame({"at": pd.date_range("2026-11-10", periods=3)}))
+    project.kpi("margin", "formerly: [profit]\ndataset: events\nagg: count")
+    project.sync()
+    catalogue = project.open().catalogue()
+    assert "margin" not in restricted(catalogue, Restriction(hidden=frozenset({"profit"}))).kpis
+    assert "margin" in restricted(catalogue, Restriction(masked=frozenset({"profit"}))).withheld
+
+
+def test_a_class_holds_for_a_column_wherever_it_is_read(tmp_path: Path) -> None:
+    project = Builder(tmp_path / "p")
+    rows = pd.DataFrame({"at": pd.date_range("2026-11-10", periods=3), "Email": list("abc"), "mail": list("abc")})
+    project.rows("crm", rows, classes="{email: personal}", dimensions="[mail]")
+    project.rows("visits", rows, dimensions="{who: email, mail: mail}")
+    text = "SELECT date_trunc('day', at) AS period, email, count(*) AS value, count(*) AS n FROM crm GROUP BY ALL"
+    project.kpi("bare", f"type: sql\ndataset: visits\nsql: {text}")
+    project.kpi("visits", "dataset: visits\nagg: count")
+    project.sync()
+    seen = restricted(project.open().catalogue(), Restriction(classes=frozenset()))
+    assert seen.dimensions_of(seen.kpis["visits"]) == ("mail",) and seen.dimensions_of(seen.kpis["bare"]) == ()
+
+
+def test_sql_over_rows_of_others_is_closed(tmp_path: Path) -> None:
+    """What a dataset's SELECT counts over rows is of all of them, unless it is counted apart by the filter's column."""
+    project = Builder(tmp_path / "p")
+    rows = pd.DataFrame({"at": pd.date_range("2026-11-10", periods=4), "c": list("xyxy"), "v": [1, 2, 4, 8]})
+    project.rows("raw", rows, dimensions="[c]")
+    selects = {
+        "apart": ('SELECT max("at") AS "at", c, sum(v) AS v FROM raw GROUP BY c', True),
+        "every": ('SELECT max("at") AS "at", c, sum(v) AS v FROM raw GROUP BY ALL', True),
+        "part": ("SELECT *, sum(v) OVER (PARTITION BY C) AS s FROM raw", True),
+        "once": ("SELECT DISTINCT * FROM raw", True),
+        "plain": ("SELECT *, v * 2 AS w FROM raw", True),
+        "over": ("SELECT *, sum(v) OVER () AS s FROM raw", False),
+        "other": ('SELECT max("at") AS "at", any_value(c) AS c, sum(v) AS v FROM raw GROUP BY v', False),
+        "inner": ("SELECT raw.*, t.s FROM raw CROSS JOIN (SELECT sum(v) AS s FROM raw) AS t", False),
+        "some": ("SELECT * FROM raw ORDER BY v DESC LIMIT 2", False),
+    }
+    for name, (select, _) in selects.items():
+        project.write("datasets", name, f"name: {name}\nsql: {select}\ntime_dimension: at\ndimensions: [c]\n")
+        project.kpi(name, f"dataset: {name}\nagg: sum\nexpr: v")
+    project.sync()
+    catalogue = project.open().catalogue()
+    assert not catalogue.broken
+    seen = restricted(catalogue, Restriction(rows=(RowFilter("c", ("x",)),)))
+    assert {name: name not in seen.withheld for name in selects} == {name: good for name, (_, good) in selects.items()}
 
 
 def test_verbs_say_what_a_role_sees_and_why(shop: Builder) -> None:

@@ -23,6 +23,8 @@ SHOWN_SECONDS = 60.0  # after the click: not on the next visit of the page
 
 def tokens() -> None:
     """The list, and forms for who may edit."""
+    if state.rights().role and not state.may("tokens"):  # whose programs ask is nobody else's business
+        return
     st.header("Service tokens")
     line("A program that asks this server sends one. Only a hash of each is kept.")
     now = utc_now()

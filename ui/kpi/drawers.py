@@ -90,4 +90,5 @@ def _definition(kpi: KpiCommon, catalogue: Catalogue) -> None:
     """Its file as it is published, to read and to copy."""
     document = catalogue.documents[f"kpi:{kpi.name}"]
     line(f"{document.file}, version {catalogue.definition(kpi.name)}")
-    st.code(document.text, language="yaml")
+    if state.project().sees_all:  # else it may name what the role does not see
+        st.code(document.text, language="yaml")

@@ -246,7 +246,7 @@ class KpiCommon(Strict):
         return ()
 
     def without_columns(self, hidden: Collection[str]) -> KpiCommon:
-        """It, or what is left of it where it would show one of these columns of its rows as they are."""
+        """It, or what is left where it would show one of these columns (in small letters) of its rows as they are."""
         return self
 
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class Sql(KpiCommon):
         """Without dimensions where its SELECT names one of these columns, or all of them by `*`: one may be such."""
         tree = sql.select(self.sql, None)
         every = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
-        named = every or not {*hidden}.isdisjoint(sql.columns(tree))
+        named = every or not {*hidden}.isdisjoint(column.casefold() for column in sql.columns(tree))
         return self.model_copy(update={"dimensions": ()}) if named else self
 
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ class Survey(KpiCommon):
 
     def without_columns(self, hidden: Collection[str]) -> Survey:
         """Without what customers wrote, where that is one of these columns."""
-        shows = self.comment and not {*hidden}.isdisjoint(sql.columns(sql.expression(self.comment)))
+        named = {column.casefold() for column in sql.columns(sql.expression(self.comment))} if self.comment else set()
+        shows = not named.isdisjoint(hidden)
         return self.model_copy(update={"comment": ""}) if shows else self
 
     @property

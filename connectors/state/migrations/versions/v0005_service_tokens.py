@@ -10,8 +10,8 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table of tokens, and the column of the role."""
-    op.add_column("snapshots", sa.Column("role", sa.String(100)))
+    """Make the table of tokens, and the column of the audience."""
+    op.add_column("snapshots", sa.Column("audience", sa.String(100)))
     op.create_table(
         "service_tokens",
         sa.Column("name", sa.String(100), nullable=False),
