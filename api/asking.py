@@ -62,18 +62,18 @@ def project() -> Project:
     return open_project()
 
 
-def seen(token: Token, whole: Project) -> Project:
+def seen(token: Token) -> Project:
     """The project that a token sees: all that is answered is of it. Raises Refused for a role that is no more."""
     try:
-        return _part(whole, token.role)
+        return _part(token.role)
     except SettingsError as error:
         words = f"the token {token.name} has the role {token.role}, and there is none of that name"
         raise Refused(403, KpiError(words, hint="Create another token: kpi token create.")) from error
 
 
 @lru_cache(maxsize=64)
-def _part(whole: Project, role: str) -> Project:
-    return part_of(whole, role)
+def _part(role: str) -> Project:
+    return part_of(project(), role)
 
 
 def bearer(request: Request) -> str:

@@ -38,7 +38,7 @@ async def metrics(request: Request) -> Response:
 
 def measured(secret: str, accept: str, now: datetime) -> tuple[bytes, str]:
     """The text and its content type. Raises Refused for who may not read it."""
-    given = project() if is_metrics_token(secret) else seen(entered(secret, "metrics", now), project())
+    given = project() if is_metrics_token(secret) else seen(entered(secret, "metrics", now))
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import choose_encoder
 

@@ -23,7 +23,6 @@ from api.asking import (
     entered,
     in_a_thread,
     marked,
-    project,
     seen,
     twice,
 )
@@ -87,7 +86,7 @@ def _answered(resource: Resource, request: Request) -> Response:
     now = utc_now()
     token = entered(bearer(request), resource.scope, now)
     of = _given(resource, request)
-    asked = Asked(seen(token, project()), token, request.path_params, of, now, request.url.path)
+    asked = Asked(seen(token), token, request.path_params, of, now, request.url.path)
     return twice(partial(_of_one_generation, resource, request, asked))
 
 

@@ -19,6 +19,12 @@ from jobs.project.project import open_project
 from tests.conftest import Builder, Server, copied_demo, run_cli
 
 SYNC_SECONDS = 90
+ROLES = """
+sign_in: true
+sign_in_proxy: {addresses: [127.0.0.2]}
+roles:
+  - {name: emea, row_filters: {country: DE}, hidden_kpis: [nps]}
+"""
 
 
 class Api:
@@ -32,6 +38,7 @@ class Api:
         self.tokens = {scope: create(state, scope, [scope], day, by="t", now=now).secret for scope in ("read", "sync")}
         self.tokens["metrics"] = create(state, "metrics", ["metrics"], day, by="t", now=now).secret
         self.tokens["emea"] = create(state, "emea", ["read"], day, by="t", now=now, role="emea").secret
+        self.tokens["gone"] = create(state, "gone", ["read"], day, by="t", now=now, role="gone").secret
         self.tokens["over"] = create(state, "over", ["read"], timedelta(seconds=1), by="t", now=now - day).secret
 
     def ask(
@@ -68,7 +75,10 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    made = Api(copied_demo(demo_folder, tmp_path_factory.mktemp("api") / "demo"))
+    folder = copied_demo(demo_folder, tmp_path_factory.mktemp("api") / "demo")
+    with (folder / "settings.yml").open("a") as settings:
+        settings.write(ROLES)
+    made = Api(folder)
     yield made
     made.server.stop()
 
@@ -93,6 +103,20 @@ def test_the_numbers_are_what_the_verb_prints(api: Api) -> None:
         assert status == 200, found
         assert found == api.cli("query", path.partition("?")[0], *options)
         assert found["rows"] and headers["content-type"] == "application/json"
+
+
+def test_a_token_with_a_role_is_answered_what_the_role_sees(api: Api) -> None:
+    status, found, _ = api.ask("/api/v1/kpis/sign_ups?grain=month", "emea")
+    assert status == 200 and found == api.cli("query", "sign_ups", "--grain", "month", "--role", "emea")
+    assert found["rows"] != api.cli("query", "sign_ups", "--grain", "month")["rows"]
+    assert api.ask("/api/v1/kpis/nps", "emea")[0] == 404 and api.ask("/api/v1/kpis/tickets", "emea")[0] == 403
+    assert "nps" not in {row["name"] for row in api.all_of("/api/v1/kpis", token="emea")}
+    assert all(row["kpi"] != "nps" for row in api.all_of("/api/v1/values", token="emea"))
+    assert api.all_of("/api/v1/snapshots", token="emea") == [] != api.all_of("/api/v1/snapshots")
+    assert {row["segment"] for row in api.all_of("/api/v1/alerts", token="emea")} <= {"DE"}
+    whole, _, headers = api.ask("/api/v1/kpis/sign_ups?grain=month")
+    etag = headers["etag"]
+    assert whole == 200 and api.ask("/api/v1/kpis/sign_ups?grain=month", "emea", If_None_Match=etag)[0] == 200
 
 
 def test_the_lists_are_what_the_verbs_print_in_parts(api: Api) -> None:
@@ -136,8 +160,8 @@ def test_who_may_ask(api: Api) -> None:
             assert headers["content-type"] == "application/problem+json" and told["hint"] and told["code"]
         for token in ("sync", "metrics"):
             assert api.ask(address, token)[0] == 403, (path, token)
-        status, told, _ = api.ask(address, "emea")
-        assert status == 403 and "role emea" in told["detail"]
+        status, told, _ = api.ask(address, "gone")
+        assert status == 403 and "role gone" in told["detail"]
     assert api.ask("/api/v1/sync", "read", "POST")[0] == 403
     assert api.ask("/api/v1/kpis", "", Cookie="_streamlit_user=anything")[0] == 401, "a page's session opens nothing"
 
