@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, overload
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -273,7 +274,8 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "demo.lock"):
         if not (folder / "data" / "live").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            finished(demo(demo_project(str(folder)), now=NOW))
+            with patch.dict(os.environ, {"USER": "net"}):  # who made it is in its audit, which is recorded
+                finished(demo(demo_project(str(folder)), now=NOW))
     return folder
 
 
