@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from connectors.warehouse.contract import Failure, Rollup, SeriesKey, StoredSeries
 from connectors.warehouse.delegating import DelegatingReader
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RowsOnly(DelegatingReader):

@@ -290,6 +290,23 @@ def test_sql_over_rows_of_others_is_closed(tmp_path: Path) -> None:
     assert {name: name not in seen.withheld for name in selects} == {name: good for name, (_, good) in selects.items()}
 
 
+def test_sql_that_reads_tables_itself_is_refused(tmp_path: Path) -> None:
+    project = Builder(tmp_path / "p")
+    rows = pd.DataFrame({"at": pd.date_range("2026-11-10", periods=3), "c": list("xyx")})
+    project.rows("events", rows, dimensions="[c]")
+    project.rows("ledger", rows, dataset="books", dimensions="[c]")
+    for name, table in (("bare", "ledger"), ("good", "events")):
+        text = f"SELECT date_trunc('day', at) AS period, count(*) AS value, count(*) AS n FROM {table} GROUP BY ALL"
+        project.kpi(name, f"type: sql\ndataset: events\nsql: {text}")
+    project.sync()
+    limits = Restriction(rows=(RowFilter("c", ("x",)),))
+    context = seen_by(project.open(), Rights("x", frozenset(), None, limits)).context(NOW)
+    with pytest.raises(Withheld, match="reads the table ledger itself"):
+        answer(Query("bare"), context.catalogue, context.reader)
+    found = answer(Query("good"), context.catalogue, context.reader).frame
+    assert found["value"].fillna(0).sum() == 2
+
+
 def test_verbs_say_what_a_role_sees_and_why(shop: Builder) -> None:
     roles = [
         {"name": "money", "members": ["everybody"], "hidden_kpis": ["other"], "masked_kpis": ["alone"]},

@@ -65,7 +65,7 @@ def test_who_may_sees_what_is_recorded_and_searches_it(monkeypatch: pytest.Monke
 @pytest.mark.filterwarnings("default")
 def test_who_may_not_sees_nothing_of_it(monkeypatch: pytest.MonkeyPatch, project: Builder) -> None:
     app = run(monkeypatch, written(project, "timezone: UTC\n").folder, "audit")
-    assert "It is for those whom settings.yml names under editors." in shown(app)
+    assert "It is for those whom settings.yml names under editors, or whose role may read it." in shown(app)
     assert subjects(app) == [] and not app.text_input and not app.get("download_button")
 
 
