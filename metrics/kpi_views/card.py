@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError, NotComputed, counted
+from connectors.errors import KpiError, NotComputed, Withheld, counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, behind, behind_text
 from metrics.engine.data_context import DataContext
@@ -161,6 +161,13 @@ def _period(period: pd.Timestamp | None, kpi: KpiCommon, context: DataContext) -
     return "no complete period" if period is None else fmt.period_text(period, kpi.grain, context.now.year)
 
 
+def _slug(error: KpiError) -> str:
+    """How a KPI without a value stands."""
+    if isinstance(error, Withheld):
+        return "withheld"
+    return "waiting_for_data" if isinstance(error, NotComputed) else "definition_error"
+
+
 def _broken(context: DataContext, name: str, error: KpiError) -> Card:
     kpi = context.catalogue.kpis.get(name)
     data = {}
@@ -182,6 +189,6 @@ def _broken(context: DataContext, name: str, error: KpiError) -> Card:
         change="",
         change_is="neutral",
         against="",
-        status=Status("waiting_for_data" if isinstance(error, NotComputed) else "definition_error", why),
+        status=Status(_slug(error), why),
         spark=sparkline([], None, f"{title}: no values"),
     )

@@ -25,6 +25,7 @@ LABELS = {
     "waiting_for_data": "Waiting for data",
     "no_target": "No target",
     "on_track": "On track",
+    "withheld": "Not shown",
 }
 ORDER = list(LABELS)
 

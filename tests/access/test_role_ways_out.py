@@ -28,6 +28,7 @@ from jobs.snapshots.send import send
 from jobs.snapshots.take import restated_since, take_by_hand
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
+from metrics.kpi_views.card import card
 from metrics.kpi_views.kpi_page import kpi_page
 from metrics.presentation import export
 from tests.conftest import NOW, ROOT, Builder
@@ -165,12 +166,22 @@ def test_views_of_one_session_are_not_those_of_another(
     assert not first.exception
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_kpi_without_values_says_why(monkeypatch: pytest.MonkeyPatch, as_role: Callable[[str, str], AppTest]) -> None:
+    app = as_role("de", "overview")
+    app.query_params["kpi"] = "visits"
+    found = app.switch_page("../pages/kpi.py").run()
+    assert found.title[0].value == "Visits" and not found.error
+    assert "has no dimension" in told(found) and "by which your rows are chosen" in told(found)
+
+
 def test_values_and_their_files_are_of_the_rows(world: World) -> None:
     context = world.part().context(NOW)
     page = kpi_page(context, "orders")
     for text in (page.csv, page.card.value, json.dumps(export.as_dict(page.series), default=str)):
         clean(text)
     assert page.card.value == "13"
+    assert card(context, "visits").status.label == "Not shown"
     for name, error in (("margin", UnknownName), ("visits", Withheld)):
         with pytest.raises(error):
             answer(Query(name), context.catalogue, context.reader)
