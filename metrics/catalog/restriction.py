@@ -116,9 +116,9 @@ def access_of(catalogue: Catalogue, name: str, restriction: Restriction) -> Acce
     if restriction.areas and kpi.area not in restriction.areas:
         own = f"area {kpi.area}" if kpi.area else "no area"
         return Access(False, False, f"it is of {own}, and the role sees {', '.join(sorted(restriction.areas))}")
-    for part in catalogue.references(kpi):
-        inner = access_of(catalogue, part, restriction)
-        if not (inner.listed and inner.valued):
+    parts = [(part, access_of(catalogue, part, restriction)) for part in catalogue.references(kpi)]
+    for part, inner in sorted(parts, key=lambda item: item[1].listed):  # what is hidden decides before what is masked
+        if not inner.valued:
             return Access(inner.listed, False, f"it is made of {part}: {inner.why}")
     if name in restriction.masked:
         return Access(True, False, MASKED)
