@@ -276,7 +276,8 @@ def _values(
         earlier = dataclasses.replace(scope, start=scope.start - span, end=scope.start)
         before = types.facts(kpi, earlier).set_index("segment")
         frame = frame.assign(
-            comparison=frame["segment"].map(before["value"]), _complete=frame["segment"].map(before["complete"])
+            comparison=frame["segment"].map(before["value"]).astype("float64"),
+            _complete=frame["segment"].map(before["complete"]),
         )
     return _ordered(frame), definition, "rollup" if scope.rollups and scope.rollups.read else "facts"
 
