@@ -18,7 +18,6 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, overload
-from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -30,6 +29,7 @@ from cli.app import app as cli_app
 from connectors import secrets
 from connectors.channels.contract import Channel
 from connectors.clock import set_clock, utc_now
+from connectors.state.acting import begin
 from jobs.alerts.evaluate import Evaluation
 from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
@@ -274,8 +274,9 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "demo.lock"):
         if not (folder / "data" / "live").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            with patch.dict(os.environ, {"USER": "net"}):  # who made it is in its audit, which is recorded
-                finished(demo(demo_project(str(folder)), now=NOW))
+            begin("command", "net")  # who made it is in its audit, which is recorded
+            finished(demo(demo_project(str(folder)), now=NOW))
+            begin("command")
     return folder
 
 

@@ -14,7 +14,6 @@ from connectors.settings import Settings
 from jobs.access.person import Person
 from metrics.catalog.restriction import WHOLE, Restriction, RowFilter
 
-EVERYTHING = "everything"  # the key of whoever sees all
 OF_EDITORS = ("edit", "tokens", "audit")
 
 
@@ -35,7 +34,7 @@ class Rights:
     def key(self) -> str:
         """The same for all who see the same: what is kept of one must not be shown to others."""
         if self.restriction == WHOLE:
-            return EVERYTHING
+            return "everything"
         seen = self.restriction
         parts = (seen.rows, sorted(seen.areas), sorted(seen.hidden), sorted(seen.masked), seen.min_people)
         return hashlib.sha256(repr((self.role, *parts, sorted(seen.classes))).encode()).hexdigest()

@@ -190,16 +190,14 @@ def _apart(dataset: Dataset, dimension: str) -> bool:
     for window in tree.find_all(exp.Window):
         if not by(window.args.get("partition_by") or ()):
             return False
-    for limit in (*tree.find_all(exp.Limit), *tree.find_all(exp.Distinct)):
-        if isinstance(limit, exp.Limit) or limit.args.get("on"):
-            return False
+    if tree.find(exp.Limit, exp.Fetch, exp.TableSample) or any(d.args.get("on") for d in tree.find_all(exp.Distinct)):
+        return False
+    adding = {id(found.find_ancestor(exp.Select, exp.Window)) for found in sql.aggregates(tree)}
     for select in tree.find_all(exp.Select):
-        counts = any(found.find_ancestor(exp.Select) is select for found in select.find_all(exp.AggFunc))
-        windowed = any(found.find_ancestor(exp.Window) for found in select.find_all(exp.AggFunc))
         group = select.args.get("group")
         every = group is not None and group.args.get("all")
         keys = select.expressions if every else group.expressions if group is not None else ()
-        if (group is not None or (counts and not windowed)) and not by(keys):
+        if (group is not None or id(select) in adding) and not by(keys):
             return False
     return True
 

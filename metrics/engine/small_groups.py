@@ -1,10 +1,10 @@
 """Values of few people are not shown to some roles, nor what they could be told from.
 
 Such a role asks for a KPI at its own grain, whole or by its first dimension, the only one that it has
-(catalog/restriction.py): then the only sums that tie its
-answers together are those of one period, whose whole is that of its segments. Where a segment is of few people, the
-smallest segment of enough people is masked with it, so that the whole less what is shown is of enough people, too. A
-filter is a sum of segments, shown where it cuts no masked segment from the others.
+(catalog/restriction.py): then the only sums that tie its answers together are those of one period, whose whole is that
+of its segments. Where a segment is of few people, the smallest segment of enough people is masked with it, so that the
+whole less what is shown is of enough people, too. A filter is a sum of segments, shown where it cuts no masked segment
+from the others.
 """
 
 from __future__ import annotations
@@ -102,13 +102,12 @@ def _with_another(people: pd.DataFrame, size: pd.Series, few: int) -> pd.Series:
     people are in what is hidden, and the whole tells them only if they are enough.
     """
     hidden = _small(people, few)
-    for period in set(hidden[hidden].index.get_level_values("period")):
-        here = people.index[people.index.get_level_values("period") == period]
-        order = sorted(here, key=lambda cell: (size[cell], cell[0]))
+    for _, here in people[hidden.groupby("period").transform("any")].groupby("period", sort=False):
+        order = sorted(here.index, key=lambda cell: (size[cell], cell[0]))
         for part in people.columns:
-            enough = people[part] >= few
-            if not any(hidden[cell] and enough[cell] for cell in here):
-                another = next((cell for cell in order if not hidden[cell] and enough[cell]), None)
+            enough = here[part] >= few
+            if not (enough & hidden[here.index]).any():
+                another = next((cell for cell in order if enough[cell] and not hidden[cell]), None)
                 if another is not None:
                     hidden[another] = True
     return hidden

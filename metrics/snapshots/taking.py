@@ -23,7 +23,7 @@ from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
 from metrics.kpi_views.consequence import Matter
-from metrics.kpi_views.status import ORDER, Held, Status, held, held_in_part
+from metrics.kpi_views.status import ORDER, Held, Status, held, held_in_part, unvalued
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
@@ -336,7 +336,7 @@ def _data(inputs: WeekInputs, kpi: KpiCommon) -> list[str]:
 
 def _broken(shown: Shown, error: KpiError) -> Told:
     problems = getattr(error, "problems", ())
-    status = Status("definition_error", fmt.plain(str(problems[0]) if problems else error.message))
+    status = Status(unvalued(error), fmt.plain(str(problems[0]) if problems else error.message))
     line = Line(
         kpi=shown.kpi,
         label=fmt.plain(shown.kpi.replace("_", " ").capitalize()),

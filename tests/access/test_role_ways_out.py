@@ -35,8 +35,8 @@ from tests.conftest import NOW, ROOT, Builder
 from tests.jobs.conftest import Web, serving
 from tests.test_pages import run
 
-# Days and weeks of all rows, and a KPI that the role has not.
-FOREIGN = re.compile(r"(?<![\d.])(77[.,]?[78]|544[.,]?[34])|Margin")
+# Days and weeks of all rows, and a KPI that the role has not; not a piece of an identifier.
+FOREIGN = re.compile(r"(?<![\w.])(77[.,]?[78]|544[.,]?[34])[\d.,]*[kM]?(?!\w)|Margin")
 SETTINGS = """
 timezone: UTC
 sign_in: true
@@ -223,6 +223,8 @@ def test_a_snapshot_for_a_role_has_its_rows_and_no_other_reaches_it(world: World
         clean(render(part, document, form, now=NOW).decode())
         clean(render(whole, document, form, now=NOW).decode())
     assert not restated_since(whole, document, now=NOW), "held against the same rows"
+    assert {line.status for line in document.lines if line.kpi == "visits"} == {"withheld"}
+    assert render(part, document, "pdf", now=NOW).startswith(b"%PDF") and render(part, document, "png", now=NOW)
     with pytest.raises(UnknownName):
         document_of(part, "all_of_it")
     with pytest.raises(Withheld, match="may not see this snapshot"):

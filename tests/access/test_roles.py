@@ -280,6 +280,13 @@ def test_sql_over_rows_of_others_is_closed(tmp_path: Path) -> None:
         "over": ("SELECT *, sum(v) OVER () AS s FROM raw", False),
         "other": ('SELECT max("at") AS "at", any_value(c) AS c, sum(v) AS v FROM raw GROUP BY v', False),
         "inner": ("SELECT raw.*, t.s FROM raw CROSS JOIN (SELECT sum(v) AS s FROM raw) AS t", False),
+        "deep": (
+            'SELECT max("at") AS "at", any_value(c) AS c, sum(s) AS v '
+            "FROM (SELECT *, sum(v) OVER (PARTITION BY c) AS s FROM raw) AS t",
+            False,
+        ),
+        "rare": ('SELECT arbitrary("at") AS "at", arbitrary(c) AS c, fsum(v) AS v FROM raw', False),
+        "few": ("SELECT * FROM raw USING SAMPLE 2", False),
         "some": ("SELECT * FROM raw ORDER BY v DESC LIMIT 2", False),
     }
     for name, (select, _) in selects.items():

@@ -17,7 +17,7 @@ import streamlit as st
 
 from connectors.errors import KpiError, Withheld
 from jobs.access.person import Person
-from jobs.access.rights import EVERYTHING, Rights, kept_out, rights_of
+from jobs.access.rights import Rights, kept_out, rights_of
 from jobs.access.seen import seen_by
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
@@ -90,7 +90,7 @@ def _ready(old: Shown, new: Shown, until: float) -> None:
         function = _functions.get(key[0])
         if time.monotonic() > until:
             return
-        if function is not None and key[1] == EVERYTHING:
+        if function is not None and not key[1]:  # of the whole
             with suppress(Exception):  # whoever asks for it is told
                 _view(new, key, partial(function, *key[2], **dict(key[3])), served())
 
@@ -121,7 +121,7 @@ def views() -> Views:
 
 
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
-    """A view model, cached for all sessions by its arguments, the reader's role and the mark of what is shown.
+    """A view model, cached for all sessions by its arguments, what the reader sees, and the mark of what is shown.
 
     View models are frozen values, so all sessions share one copy. Ages ("loaded 3 min ago") are no part of them: a view
     says since when, and the page how long that is.
@@ -134,8 +134,7 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         seen, settings = project(), served().settings
-        part = EVERYTHING if seen is served() else rights().key
-        key = (name, part, args, tuple(sorted(kwargs.items())))
+        key = (name, seen.audience, args, tuple(sorted(kwargs.items())))
         of, make = shown(), lambda: function(*args, **kwargs)
         if not settings.engine:
             return cast("R", _view(of, key, make, seen))
