@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from connectors.errors import UnknownName, Withheld
@@ -113,6 +114,7 @@ def as_role(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Callable[
         return run(monkeypatch, world.folder, page)
 
     yield opened
+    st.cache_resource.clear()  # whoever acts next in this process is nobody of these
 
 
 def told(app: AppTest) -> str:

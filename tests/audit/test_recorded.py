@@ -36,6 +36,8 @@ from tests.audit.logs import Attacker
 from tests.conftest import NOW, Builder, known, run_cli
 from tests.jobs.conftest import GOOD, LOW, day, make
 
+pytestmark = pytest.mark.breadth(4, whole=True)
+
 WEEKLY = "name: weekly\nsections: [{title: All, kpis: [k]}]\nrecipients: [team]\n"
 METRICS, DAYS = ("metrics",), timedelta(days=9)
 BIG = "name: big\nlabel: Big\non: 2026-11-03\nsuccess: [{kpi: k}]\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from connectors.errors import KpiError, StateError
+from connectors.settings import Settings
 from connectors.state import alerts, launches, snapshots
 from connectors.state.limits import LIMITS, Limit
 from jobs.alerts import incidents as job
@@ -19,7 +21,7 @@ from jobs.launches.registry import add
 from jobs.project.undo import Scope, undoable
 from tests.conftest import NOW, Builder
 from tests.jobs.conftest import GOOD, LOW, day, make
-from ui.shell import acts
+from ui.shell import acts, state
 
 Write = Callable[[Connection, int, str], None]
 
@@ -141,6 +143,7 @@ def test_what_somebody_else_changed_is_not_undone(project: Builder) -> None:
 def test_a_session_and_all_of_them_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", sessions)
+    monkeypatch.setattr(state, "served", lambda: SimpleNamespace(settings=Settings()))
     acts._all.clear()
     for _ in range(acts.A_MINUTE):
         acts.admit("decide", 1000.0)
