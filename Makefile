@@ -28,7 +28,7 @@ $(STAMP): requirements.lock Makefile
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	@printf '#!%s/$(BIN)/python\nimport sys\n\nsys.path.insert(0, "%s")\nfrom cli.app import command  # imported, not run: its bytecode is cached\n\ncommand()\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/kpi && chmod +x $(BIN)/kpi
 	@$(COMPILE)
-	@$(BIN)/python -m compileall -q cli connectors jobs metrics ui  # the first command is as fast as the second
+	@$(BIN)/python -m compileall -q api cli connectors jobs metrics ui  # the first command is as fast as the second
 	@touch $@
 
 $(ENGINES): $(STAMP) requirements-clickhouse.txt requirements-spark.txt requirements-spark-server.txt
@@ -81,6 +81,7 @@ bench: $(STAMP) ## Measure, and fail where a limit is missed (docs/performance.m
 
 schema: $(STAMP) ## Rewrite docs/schema from the models
 	$(BIN)/python -c "from pathlib import Path; from metrics.catalog.schema import write; write(Path('docs/schema'))"
+	$(BIN)/python -c "import json; from pathlib import Path; from api.routes import description; Path('docs/schema/openapi.json').write_text(json.dumps(description(), indent=1, sort_keys=True) + '\n')"
 
 golden: $(STAMP) ## Rewrite the golden files and the net; read the diff
 	$(BIN)/python -m pytest -q -m "slow or not slow" tests -k "golden or recorded" --update-golden

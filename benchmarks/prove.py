@@ -43,8 +43,8 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/hostile",
         "tests/test_attacks.py",
     ),
-    "jobs": ("tests/jobs", "tests/access", "tests/state", "tests/cli", "tests/operations"),
-    "pages": ("tests/e2e", "tests/web", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "jobs": ("tests/jobs", "tests/access", "tests/audit", "tests/state", "tests/cli", "tests/operations"),
+    "pages": ("tests/e2e", "tests/web", "tests/api", "tests/test_pages.py", "tests/ui", "tests/net"),
     "house": (
         "tests/house",
         *(

@@ -162,14 +162,20 @@ def decide(
 
 
 @partial(verb, of=app)
-def remove(name: NameArgument, project: ProjectOption = None, debug: DebugOption = False) -> None:
+def remove(
+    name: NameArgument,
+    by: ByOption = None,
+    project: ProjectOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
+) -> None:
     """Forget a launch that was made on a page or with add, and has no verdicts yet.
 
     example: kpi launch remove offline_mode
     """
     from jobs.launches.registry import remove as run
 
-    run(open_project_at(project), name)
+    run(open_project_at(project), name, by=who(by), now=clock(now))
     typer.echo(f"{name} is gone")
 
 

@@ -38,9 +38,11 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 
 def open_project_at(folder: str | None, *, lenient: bool = False) -> Project:
     """The project that a verb works on."""
+    from jobs.audit.acting import begin
     from jobs.project.log import set_up
     from jobs.project.project import open_project
 
+    begin("command", who(None))
     opened = open_project(folder, lenient=lenient)
     OPENED[:] = [opened]
     gc.freeze()  # what is loaded by now

@@ -28,6 +28,7 @@ def query(
         str | None, typer.Option(metavar="C", help="previous_range, previous_period, same_period_last_year.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", metavar="GENERATION", help="As published then.")] = None,
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="As a role of settings.yml sees it.")] = "",
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of the numbers.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say where the number comes from.")] = False,
     format_: Annotated[str, typer.Option("--format", metavar="table|json|csv")] = "table",
@@ -48,6 +49,10 @@ def query(
     if format_ not in ("table", "json", "csv"):
         raise typer.BadParameter(f"'{format_}' is no format; write table, json or csv")
     opened = open_project_at(project)
+    if role:
+        from jobs.access.audience import part_of
+
+        opened = part_of(opened, role)
     asked: Query = make_query(current_name(opened, kpi), grain, (start, end), by, where or [], compare, as_of)
     if sql or explain:
         typer.echo(run_explain(opened, asked, words=explain))

@@ -8,7 +8,18 @@ from functools import partial
 
 import typer
 
-from cli.options import GRACE, DebugOption, GraceOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.options import (
+    GRACE,
+    ByOption,
+    DebugOption,
+    GraceOption,
+    JsonOption,
+    NowOption,
+    ProjectOption,
+    clock,
+    open_project_at,
+    who,
+)
 from cli.output import print_json, verb
 
 app = typer.Typer()
@@ -36,16 +47,23 @@ def scheduler(
 
 @partial(verb, of=app)
 def due(
-    project: ProjectOption = None, json_: JsonOption = False, now: NowOption = None, debug: DebugOption = False
+    project: ProjectOption = None,
+    json_: JsonOption = False,
+    by: ByOption = None,
+    now: NowOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Do what is due between two syncs: judge alerts, read launches, take and send snapshots, send messages.
 
     example: kpi due --project shop
     """
     from jobs.afterwards import between
+    from jobs.audit.acting import begin
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it lets go of what it was doing
-    told = between(open_project_at(project), now=clock(now))
+    opened = open_project_at(project)
+    begin("command", who(by))
+    told = between(opened, now=clock(now))
     if json_:
         print_json({"told": told.lines, "failed": told.failed})
     elif not told.lines:

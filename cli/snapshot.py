@@ -116,15 +116,18 @@ def render(
 
     example: kpi snapshot render --format pdf --output week.pdf
     """
-    from jobs.snapshots.archived import document_of
+    from jobs.audit.record import exported
+    from jobs.snapshots.archived import document_of, subject_of
     from jobs.snapshots.render import render as run
 
     if format_ not in FORMS:
         raise typer.BadParameter(f"'{format_}' is no form; write one of {', '.join(FORMS)}")
     if output is None and format_ in ("pdf", "png") and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is not for a terminal; name a file with --output")
-    opened = open_project_at(project)
-    found = run(opened, document_of(opened, snapshot, week, revision), format_, now=clock(now))
+    opened, at = open_project_at(project), clock(now)
+    document = document_of(opened, snapshot, week, revision)
+    exported(opened, subject_of(document), by=who(None), now=at, form=format_)
+    found = run(opened, document, format_, now=at)
     if output is not None:
         output.write_bytes(found)
         typer.echo(f"{output}: {counted(len(found), 'byte')}")

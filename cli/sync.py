@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at
+from cli.options import ByOption, DebugOption, JsonOption, NowOption, ProjectOption, clock, open_project_at, who
 from cli.output import print_json, print_table, verb, warn
 from connectors.errors import counted
 
@@ -37,6 +37,7 @@ def sync(
     ] = False,
     json_: JsonOption = False,
     events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr.")] = False,
+    by: ByOption = None,
     now: NowOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -44,10 +45,12 @@ def sync(
 
     example: kpi sync app_sessions
     """
+    from jobs.audit.acting import begin
     from jobs.sync import sync as run_sync
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it lets go of what it was making
     opened, explained = open_project_at(project), _explained() if explain else None
+    begin("command", who(by))
     steps = run_sync(opened, sources or [], full=full, dry_run=dry_run, anew=anew, explained=explained, now=clock(now))
     result = _follow(steps, events)
     if json_:

@@ -17,7 +17,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What uses it,
 @partial(verb, of=app)
 def create(
     name: NameArgument,
-    scope: Annotated[list[str], typer.Option("--scope", metavar="SCOPE", help="What it opens: metrics. Repeatable.")],
+    scope: Annotated[
+        list[str], typer.Option("--scope", metavar="SCOPE", help="What it opens: metrics, read, sync. Repeatable.")
+    ],
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="Whose limits it has; default none.")] = "",
     valid: Annotated[str, typer.Option("--valid", metavar="SPAN", help="How long, such as 30d.")] = "90d",
     by: ByOption = None,
     project: ProjectOption = None,
@@ -29,6 +32,7 @@ def create(
 
     example: kpi token create prometheus --scope metrics --valid 90d
     """
+    from jobs.access.rights import rights_of_role
     from jobs.access.tokens import create as run
     from jobs.access.tokens import row_of, span_of
 
@@ -37,7 +41,8 @@ def create(
         lasts = span_of(valid)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    made = run(opened.state, name, scope, lasts, by=who(by), now=clock(now))
+    rights_of_role(role, opened.settings)  # one that is not there would open nothing
+    made = run(opened.state, name, scope, lasts, by=who(by), now=clock(now), role=role)
     if json_:
         print_json({**row_of(made.token), "token": made.secret}, data=True)  # or it would be masked
         return
@@ -56,7 +61,7 @@ def list_(
     from jobs.access.tokens import listed, row_of
 
     rows = [row_of(token) for token in listed(open_project_at(project).state, now=clock(now))]
-    print_rows(rows, ["name", "state", "scopes", "expires_at", "used_at", "created_at", "by"], as_json=json_)
+    print_rows(rows, ["name", "state", "scopes", "role", "expires_at", "used_at", "created_at", "by"], as_json=json_)
 
 
 @partial(verb, of=app)

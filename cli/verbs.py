@@ -18,8 +18,10 @@ MODULES = {
     "alerts": ("alerts",),
     "launch": ("launch",),
     "snapshot": ("snapshot",),
+    "access": ("whoami", "access"),
     "token": ("token",),
     "scheduler": ("scheduler", "due"),
+    "audit": ("audit",),
 }
 
 

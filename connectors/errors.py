@@ -103,6 +103,12 @@ class NotComputed(KpiError):
     code = "not_computed"
 
 
+class Withheld(KpiError):
+    """The role of whoever asks sees no value of this KPI, or may not do this."""
+
+    code = "withheld"
+
+
 class TransformError(KpiError):
     """A pandas transform failed or returned something unusable."""
 

@@ -21,7 +21,7 @@ from connectors.secrets import mask
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT_VARIABLE, LEVEL_VARIABLE = "KPI_LOG_FORMAT", "KPI_LOG_LEVEL"
-OURS = ("cli", "ui", "jobs", "metrics", "connectors")
+OURS = ("api", "cli", "ui", "jobs", "metrics", "connectors")
 OWN_KEYS = ("time", "level", "logger", "message", "traceback")  # of a JSON line; what else it has are its ids
 
 

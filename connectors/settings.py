@@ -16,14 +16,15 @@ from connectors.buckets import S3Access
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.machine import this_machine
+from connectors.roles import EVERYBODY, Role
 from connectors.secrets import NAMED, hide
 
 LEAST_MEMORY = 10**9  # bytes
 LONGEST_SESSION = timedelta(days=30)  # that Streamlit keeps who signed in
-EVERYBODY = "everybody"  # among the editors
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
+LEAST_AUDIT, LONGEST_AUDIT = timedelta(days=30), timedelta(days=365 * 100)
 SPANS = {
     "s": "seconds",
     "sec": "seconds",
@@ -60,6 +61,12 @@ def listed(said: Any, what: str) -> list[str]:
     return list(found)
 
 
+def years(text: Any) -> Any:
+    """As `span`, and `2y`: years of 365 days. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,4})\s*(?:y|years?)\s*", str(text))
+    return timedelta(days=365 * int(match[1])) if match else span(text)
+
+
 Span = Annotated[timedelta, BeforeValidator(span)]
 
 
@@ -77,16 +84,7 @@ class ContactPoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     url: str = Field(description="An address such as mailto:… or slack:…; secrets as ${ENV_NAME}.")
-
-
-class Role(BaseModel):
-    """What the members of a sign-in claim may see. Nothing looks at it yet, so none is taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    claim: str = ""
-    pages: tuple[str, ...] = ()
-    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    role: str = Field("", description="Role of those who read there: what it does not see is not sent.")
 
 
 class SignInProxy(BaseModel):
@@ -196,7 +194,9 @@ class Settings(BaseModel):
     editors: tuple[str, ...] = Field(
         (), description="Who may add sources on the page Data: names as they sign in, or `everybody`; default nobody."
     )
-    roles: tuple[Role, ...] = Field((), description="Not taken yet: nothing would be hidden from anybody.")
+    roles: tuple[Role, ...] = Field(
+        (), description="What whom is shown and allowed (docs/roles.md); default everything to everybody."
+    )
     log: Log = Log()
     sign_in: bool = Field(False, description="True = nobody sees a page before signing in (OIDC, Streamlit's [auth]).")
     sign_in_domains: tuple[str, ...] = Field(
@@ -212,6 +212,9 @@ class Settings(BaseModel):
     session_length: Span = Field(
         LONGEST_SESSION, description="Time after which one has to sign in again; at most 30 days."
     )
+    audit_keep: Annotated[timedelta, BeforeValidator(years)] = Field(
+        timedelta(0), description="Age at which entries of the audit go, such as 2y; at least 30d; default never."
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -223,17 +226,6 @@ class Settings(BaseModel):
             # PydanticCustomError would lose the hint; the text carries it.
             raise ValueError(f"unknown time zone '{zone}'. {_nearest_zone(zone)}") from None
         return zone
-
-    @field_validator("roles", mode="before")
-    @classmethod
-    def _no_roles_yet(cls, roles: Any) -> Any:
-        """What restricts access must not be there in vain."""
-        if roles:
-            raise ValueError(
-                "roles restrict nobody yet: everybody would see everything\n"
-                "Leave `roles` out, and let only those reach the dashboard who may see all of it (`sign_in: true`)."
-            )
-        return roles
 
     @field_validator("sign_in_domains", mode="before")
     @classmethod
@@ -261,12 +253,42 @@ class Settings(BaseModel):
             raise ValueError("a session lasts 5 minutes to 30 days\nWrite a span such as 12h or 7d.")
         return length
 
+    @field_validator("audit_keep")
+    @classmethod
+    def _some_audit(cls, length: timedelta) -> timedelta:
+        if length and not LEAST_AUDIT <= length <= LONGEST_AUDIT:
+            raise ValueError("the audit is kept for 30 days at least\nWrite a span such as 90d or 2y, or leave it out.")
+        return length
+
     @model_validator(mode="after")
     def _rules_need_sign_in(self) -> Settings:
-        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length")
-        if not self.sign_in and (vain := [name for name in rules if name in self.model_fields_set]):
-            raise ValueError(f"`{vain[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
+        rules = ("sign_in_domains", "sign_in_groups", "sign_in_proxy", "session_length", "roles")
+        given = [name for name in rules if name in self.model_fields_set and (name != "roles" or self.roles)]
+        if given and not self.sign_in:
+            raise ValueError(f"`{given[0]}` keeps nobody out without a sign-in\nAdd `sign_in: true`.")
         return self
+
+    @model_validator(mode="after")
+    def _one_word_on_each_role(self) -> Settings:
+        names = [role.name for role in self.roles]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"there are two roles '{twice[0]}'\nGive each a name of its own.")
+        if self.roles and self.editors:
+            raise ValueError(
+                "`editors` and `roles` both say who may edit\n"
+                "Name the editors in a role with `base: analyst` (or admin), and take `editors` out."
+            )
+        unknown = [point.role for point in self.contact_points if point.role and point.role not in names]
+        if unknown:
+            raise ValueError(
+                f"there is no role '{unknown[0]}' for a contact point\nRoles: {', '.join(names) or 'none'}."
+            )
+        return self
+
+    def role(self, name: str) -> Role | None:
+        """The role of a name; None if there is none."""
+        return next((role for role in self.roles if role.name == name), None)
 
     @field_validator("sync_every")
     @classmethod

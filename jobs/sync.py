@@ -15,13 +15,15 @@ from connectors.errors import DiskFull, EngineFailed, KpiError, Problem, counted
 from connectors.secrets import mask
 from connectors.sources.contract import Cursor, Source
 from connectors.warehouse.contract import DatasetState, Generation, Loading, Reader, SourceRun, Staging
-from connectors.warehouse.names import IDENTITIES, quoted
+from connectors.warehouse.names import IDENTITIES
 from jobs.afterwards import Told, afterwards
+from jobs.audit.syncs import SyncEntries
 from jobs.project.engine import ENGINE, failed_run, fed, read_run
 from jobs.project.fed_tables import fed_by_sources
 from jobs.project.health import remember_state
 from jobs.project.pace import Pace, Progress
 from jobs.project.project import Project
+from jobs.project.samples import Sample, samples_of
 from metrics.catalog.catalogue import Catalogue
 from metrics.engine.dataset_states import Fed, dataset_states
 from metrics.engine.launch_grain import lacks_launch_grain
@@ -30,17 +32,8 @@ if TYPE_CHECKING:
     from metrics.engine.explain import Explained
 
 log = logging.getLogger(__name__)
-SAMPLE_ROWS = 3  # that a dry run shows
 KEPT = "its rows stay: the source gives only what is recent, so nothing was pulled anew"
 WATERMARK_STEP = timedelta(hours=1)  # the finest grain: within it no period becomes complete
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Columns of a source's table with their types, and its first rows, each a text per column."""
-
-    columns: Mapping[str, str]
-    rows: tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -98,30 +91,39 @@ def sync(
     Raises SettingsError for a broken sources.yml, UnknownName, SyncRunning, FolderError, DamagedData.
     """
     pace, published, started = Pace(project.sync_log.steps()), False, time.monotonic()
-    steps = _sync(project, names, full=full, dry_run=dry_run, anew=anew, explained=explained, now=now)
+    entries = SyncEntries(project, now, dry_run=dry_run)
+    steps = _sync(entries, names, full=full, dry_run=dry_run, anew=anew, explained=explained)
     try:
         for step in pace.timed(steps):
             published |= isinstance(step, SyncResult) and step.published
-            yield step
+            yield _recorded(entries, step)
     except EngineFailed as error:
         if dry_run:
             raise
-        yield from _lost(project, error, now, started)
+        for step in _lost(project, error, now, started):
+            yield _recorded(entries, step)
     if published:
         project.sync_log.write_steps(pace.took)
 
 
+def _recorded(entries: SyncEntries, step: Progress | SyncResult) -> Progress | SyncResult:
+    """A step; its result is in the audit when it is told."""
+    if not isinstance(step, SyncResult):
+        return step
+    wrong = entries.ended(step.generation, step.published, step.sources)
+    return dataclasses.replace(step, warnings=(*step.warnings, *wrong))
+
+
 def _sync(
-    project: Project,
+    entries: SyncEntries,
     names: Sequence[str],
     *,
     full: bool,
     dry_run: bool,
     anew: bool,
     explained: Explained | None,
-    now: datetime,
 ) -> Iterator[Progress | SyncResult]:
-    started = time.monotonic()
+    project, now, started = entries.project, entries.now, time.monotonic()
     sources = project.sources.all()
     for name in names:
         require(name, sorted(sources), kind="source")
@@ -130,13 +132,15 @@ def _sync(
     if not anew:
         project.has_data()
     with project.warehouse.staging(now, anew=anew) as staging:
+        entries.began(list(chosen), full=full, anew=anew)
         steps, ends = len(chosen) + 2, _ends(project, staging)
         earlier = _earlier(project, staging, ends)
         for index, (name, source) in enumerate(chosen.items()):
             for reached in _pull(source, staging, tally, earlier.get(name), ends.get(name), full=full, now=now):
                 yield Progress(index, steps, f"Pulling {name}{reached}")
         tally.changed |= _identify(staging, sources, tally.runs)
-        samples = _samples(staging, chosen, tally) if dry_run else {}
+        answered = [source for name, source in chosen.items() if tally.runs[name].status != "failed"]
+        samples = samples_of(staging, answered) if dry_run else {}
         staging.settle()
         tally.changed |= staging.due
         runs = {**{n: r for n, r in earlier.items() if n in sources}, **tally.runs}
@@ -155,7 +159,7 @@ def _sync(
             done, total = len(chosen), len(chosen) + len(catalogue.kpis) + 1
             # A wrong definition never stops a sync; it is told, and its KPI has no new values.
             problems = [found[0] for found in [*catalogue.broken.values(), *catalogue.held.values()]]
-            staging.store_files(catalogue.texts())
+            staging.store_files({**catalogue.texts(), **entries.publishes(staging.published_files())})
             staging.store_dataset_states(list(states.values()))
             whole = full and not staging.loads  # where sources are, their rows tell
             for index, one in enumerate(refresh(staging, catalogue, states, failing, explained=explained, whole=whole)):
@@ -246,19 +250,6 @@ def _let_go(chosen: Mapping[str, Source], tally: _Run) -> None:
     for name, source in chosen.items():
         if tally.runs[name].status != "failed":
             source.loaded()
-
-
-def _samples(staging: Staging, chosen: Mapping[str, Source], tally: _Run) -> dict[str, Sample]:
-    """What the sources that answered have in their tables now."""
-    found, tables = {}, staging.tables()
-    for name, source in chosen.items():
-        table = source.options.table
-        if tally.runs[name].status != "failed" and table in tables:
-            columns = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in tables[table])
-            rows = staging.rows(f"SELECT {columns} FROM {quoted(table)} LIMIT {SAMPLE_ROWS}")
-            texts = [{c: "" if v is None else str(v) for c, v in zip(tables[table], row, strict=True)} for row in rows]
-            found[name] = Sample(tables[table], tuple(texts))
-    return found
 
 
 def _log(result: SyncResult) -> None:

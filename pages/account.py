@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from jobs.access.told import facts_of
 from ui.account.tokens import tokens
 from ui.shell import state
 from ui.shell.gate import lasting
@@ -23,7 +24,7 @@ def page() -> None:
         ("Signed in as", who.name),
         ("Signed in by", "your team's proxy" if proxied else str(who.claims.get("iss") or "the provider")),
         ("Groups", ", ".join(sorted(who.groups)) or "none"),
-        ("May edit", "yes: sources and tokens" if state.may_edit() else "no"),
+        *facts_of(state.rights(), names=False),
     ]
     if not proxied:
         rows.append(("Session", f"ends {lasting(settings.session_length)} after you signed in"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from jobs.project.clock import utc_now
+from metrics.catalog.restriction import CLASSES
 from metrics.presentation.export import csv_text
 from metrics.presentation.format import age_text
 from metrics.quality.data_page import DataPage, data_page
+from ui.audit.download import recorded
 from ui.data.source_form import source_form
 from ui.shell import state
 from ui.shell.empty import first_steps
@@ -36,12 +39,15 @@ def page() -> None:
     if found.overdue:
         render("data/overdue", words=found.overdue)
     last_result()
-    sync_now(state.project())
+    sync_now(state.served())
     st.header("Datasets")
     render("data/datasets", rows=found.datasets)
     st.header("Sources")
     render("data/sources", rows=[(row, age_text(row.pulled_at, utc_now())) for row in found.sources])
-    if len(found.quarantine):
+    if len(found.quarantine) and not state.rights().restriction.classes >= CLASSES:
+        st.header("Rows that could not be read")
+        line(f"{len(found.quarantine):,} are set aside. As they came, personal columns may be in them.")
+    elif len(found.quarantine):
         st.header("Rows that could not be read")
         line("Set aside with reason and origin; they are in no number.")
         shown = (
@@ -50,13 +56,8 @@ def page() -> None:
             .rename(columns={"column_name": "column"})
         )
         st.dataframe(shown, hide_index=True, height=240, key="quarantine")
-        st.download_button(
-            "Download rows",
-            csv_text(list(shown), shown.to_dict("records")),
-            "quarantine.csv",
-            "text/csv",
-            on_click="ignore",
-        )
+        if state.may("export"):
+            _download(shown)
     if found.problems:
         st.header("Definitions")
         for problem in found.problems:
@@ -69,6 +70,16 @@ def page() -> None:
     st.header("Use your own data")
     st.write("A new project folder from a file, in three lines:")
     st.code(OWN, language="shell")
+
+
+def _download(shown: pd.DataFrame) -> None:
+    st.download_button(
+        "Download rows",
+        recorded("quarantine", "csv", lambda: csv_text(list(shown), shown.to_dict("records"))),
+        "quarantine.csv",
+        "text/csv",
+        on_click="ignore",
+    )
 
 
 page()

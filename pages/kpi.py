@@ -86,6 +86,10 @@ def page() -> None:
     listing, former = ("All KPIs", "kpis"), catalogue.formerly
     name = url.subject("kpi", "KPI", titles, first, listing=listing, renamed=former, picker=False)
     kpi = catalogue.kpi(name)
+    if name in catalogue.withheld:
+        st.title(literal(kpi.title))
+        line(f"Its values are not shown to your role: {catalogue.withheld[name]}.")
+        return
     dimensions = catalogue.dimensions_of(kpi)
     grain = url.read("grain", comparable_grains(kpi, catalogue), kpi.grain)
     range_ = url.read("range", list(RANGES), DEFAULT_RANGE[grain])

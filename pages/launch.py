@@ -10,6 +10,7 @@ from jobs.project.clock import utc_now
 from metrics.launches.export import html as as_html
 from metrics.launches.export import markdown
 from metrics.launches.page import LaunchPage
+from ui.audit.download import recorded
 from ui.launches.charts import path_figure
 from ui.launches.scorecard import (
     decide,
@@ -83,18 +84,21 @@ def page() -> None:
     _verdicts(found)
     show_basis(found)
     kept = kept_text(name)
-    if kept is not None:
+    if kept is not None and state.may("launch"):
         edit_launch(name, kept)
 
 
 def _acts(found: LaunchPage) -> None:
     links = state.project().links
     with st.container(horizontal=True, key="exports", gap="small"):
-        decide(found)
-        page = once("html", lambda: as_html(found, links), found)
-        text = once("markdown", lambda: markdown(found, links), found)
-        st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
-        st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
+        if state.may("decide"):
+            decide(found)
+        if state.may("export"):
+            subject = f"launch:{found.name}"
+            page = recorded(subject, "html", lambda: once("html", lambda: as_html(found, links), found))
+            text = recorded(subject, "markdown", lambda: once("markdown", lambda: markdown(found, links), found))
+            st.download_button("Export HTML", page, f"{found.name}.html", "text/html", on_click="ignore")
+            st.download_button("Export Markdown", text, f"{found.name}.md", "text/markdown", on_click="ignore")
         share("launch")
 
 

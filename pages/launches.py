@@ -36,7 +36,8 @@ def page() -> None:
     found = view()
     st.title("Launches")
     line(found.headline)
-    launch_form()
+    if state.may("launch"):
+        launch_form()
     items = (*found.running, *found.planned, *found.read)
     if items:
         render("launches/list", items=items)

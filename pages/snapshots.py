@@ -60,9 +60,12 @@ def page() -> None:
         if len(revisions) > 1 or st.query_params.get("revision", str(revision)) != str(revision):
             revision = int(url.subject("revision", "Revision", labels, str(revisions[0])))
         shown = view(name, week, revision)
-        files(shown.document)
-        note_form(shown.document)
-        send_form(shown)
+        if state.may("export"):
+            files(shown.document)
+        if state.may("note"):
+            note_form(shown.document)
+        if state.may("send"):
+            send_form(shown)
     _offer(found, name)
     if revision != revisions[0]:
         banner(f"Revision {revision} of {revisions[0]}: this week was taken again later.")
@@ -80,8 +83,9 @@ def _offer(found: Archive, name: str) -> None:
         return
     week, gaps = found.untaken
     line(f"Week {week} is over and not taken yet. {gaps}")
-    if st.button(f"Take week {week}", type="primary", key="take"):
+    if state.may("take") and st.button(f"Take week {week}", type="primary", key="take"):
         try:
+            state.rights().require("take")
             take_by_hand(state.project(), name, week, by=state.who(), now=utc_now())
         except KpiError as error:
             st.error(literal_lines(f"{error.message}\n\n{error.hint}"))

@@ -29,6 +29,7 @@ from cli.app import app as cli_app
 from connectors import secrets
 from connectors.channels.contract import Channel
 from connectors.clock import set_clock, utc_now
+from connectors.state.acting import begin
 from jobs.alerts.evaluate import Evaluation
 from jobs.alerts.evaluate import evaluate as evaluate_alerts
 from jobs.demo import demo, demo_project
@@ -273,7 +274,9 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "demo.lock"):
         if not (folder / "data" / "live").exists():
             shutil.rmtree(folder, ignore_errors=True)
+            begin("command", "net")  # who made it is in its audit, which is recorded
             finished(demo(demo_project(str(folder)), now=NOW))
+            begin("command")
     return folder
 
 

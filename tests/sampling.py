@@ -2,9 +2,9 @@
 
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
 a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
-case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, a third of
+case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, a fifth of
 all in `make slow`, others than those and six at least, and all in `make prove`. So is a file of costly tests of one
-thing, as its `pytestmark`: `make slow` runs half of it. `breadth(3, whole=True)` is what no landing may go without:
+thing, as its `pytestmark`: `make slow` runs a third of it. `breadth(3, whole=True)` is what no landing may go without:
 `make slow` runs all the others.
 """
 
@@ -94,7 +94,7 @@ def _left_to_prove(items: Sequence[pytest.Item]) -> set[str]:
     """Of tests that `make test` did not run, the ids of those that `make slow` leaves out, too."""
 
     def count(mark: pytest.Mark, ways: int, level: Level) -> int:
-        share = -(-ways // (3 if level is pytest.Function else 2))
+        share = -(-ways // (5 if level is pytest.Function else 3))
         return ways if mark.kwargs.get("whole") else max(2 * mark.args[0], share)
 
     return _left(items, count)

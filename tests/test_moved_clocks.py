@@ -12,6 +12,7 @@ from benchmarks.clocks import CLOCKS, FAR, MISSING, SAMPLE, available
 from tests.conftest import NOW, REQUIRED, ROOT
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_a_sample_passes_where_the_machines_clock_and_zone_are_elsewhere() -> None:
     if not available():

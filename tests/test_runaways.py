@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from connectors.cage.asker import asker, computes_for
 from connectors.cage.cage import Cage, Worker, WorkerError, cage
 from connectors.cage.limits import LARGEST_ANSWER, Limits
 from connectors.errors import QueryLimit, TransformError
@@ -258,6 +260,50 @@ def test_more_than_compute_at_a_time_wait_and_are_told_when_it_takes_too_long() 
         thread.join()
     made.close()
     assert sorted(map(str, found)) == ["None", "None", "waited 1.5 s for others to end"]
+
+
+class Peaks(Cage):
+    """Notes how many compute for whom at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self.now, self.peak, self._counting = Counter[str](), Counter[str](), threading.Lock()
+
+    def take(self) -> Worker:
+        with self._counting:
+            self.now[asker()] += 1
+            self.peak |= self.now
+        return super().take()
+
+    def give_back(self, worker: Worker) -> None:
+        with self._counting:
+            self.now[asker()] -= 1
+        super().give_back(worker)
+
+
+@pytest.mark.parametrize("places", [1, 2, 4])
+def test_one_who_asks_without_end_leaves_a_place_for_others(places: int) -> None:
+    made, waited = Peaks(Limits(10**9, 20.0, places)), list[float]()
+    made.warm()
+
+    def asks(whose: str, seconds: float) -> None:
+        computes_for(whose)
+        begun = time.monotonic()
+        made.ask("time:sleep", seconds)
+        waited.append(time.monotonic() - begun)
+
+    greedy = [threading.Thread(target=asks, args=("greedy", 0.5)) for _ in range(3 * places)]
+    for thread in greedy:
+        thread.start()
+    while not made.now["greedy"]:
+        time.sleep(0.01)
+    other = threading.Thread(target=asks, args=("other", 0.0))
+    other.start()
+    for thread in (other, *greedy):
+        thread.join()
+    made.close()
+    assert made.peak["greedy"] == max(1, places - 1) and made.peak["other"] == 1
+    assert places == 1 or waited[0] < 0.4, "it waited for none of them"
 
 
 def test_a_worker_is_replaced_when_it_ended_and_its_errors_are_told_apart() -> None:

@@ -22,7 +22,7 @@ from tests.conftest import Builder, run_cli, run_process
 PLACES = (
     *("PG_USER", "PG_PASSWORD", "PG_QUERY", "PG_STATEMENT", "MY_PASSWORD", "FILE_USER", "FILE_PASSWORD", "FILE_QUERY"),
     *("FILE_FRAGMENT", "HOOK_PATH", "HOOK_USER", "HOOK_HEADER", "MAIL_USER", "MAIL_PASSWORD", "MMOST", "NTFY", "SLACK"),
-    *("STATE", "WAREHOUSE"),
+    *("STATE", "WAREHOUSE", "AUDIT"),
 )
 
 
@@ -35,6 +35,11 @@ def canary(place: str) -> str:
 
 
 CANARIES = {f"CANARY_{place}": canary(place) for place in PLACES}
+
+
+def filled(text: str) -> str:
+    """As somebody would type it who has the secret."""
+    return text.replace("${CANARY_SLACK}", CANARIES["CANARY_SLACK"])
 
 
 def forms(value: str) -> set[bytes]:
@@ -139,6 +144,7 @@ def planted(project: Builder, web: str, postgres: str, monkeypatch: pytest.Monke
     for name, value in CANARIES.items():
         raw = name == "CANARY_PG_STATEMENT"
         monkeypatch.setenv(name, value if raw else quote(value, safe=""))
+    monkeypatch.setenv("KPI_AUDIT_KEY", 3 * CANARIES["CANARY_AUDIT"])
     engine = sa.create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         role = CANARIES["CANARY_PG_USER"]
@@ -166,6 +172,10 @@ VERBS = (
     ("alerts", "evaluate", "--json"),
     ("alerts", "status", "--json"),
     ("sources", "--json"),
+    ("sync", "--by", "https://ana:${CANARY_SLACK}@example.com/${CANARY_SLACK}"),
+    ("audit", "list", "--json"),
+    ("audit", "list", "--csv"),
+    ("audit", "verify", "--json"),
 )
 
 
@@ -178,7 +188,7 @@ def test_no_canary_is_in_anything_that_is_written(
     place = ("--project", str(planted.folder))
     found, said = [], []
     for verb in VERBS:
-        done = run_cli(*verb, *place)
+        done = run_cli(*map(filled, verb), *place)
         said.append(done.stdout + done.stderr)
         found += leaks(" ".join(verb), (done.stdout + done.stderr).encode())
     for name in contacts(web):

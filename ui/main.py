@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,9 @@ import streamlit as st  # noqa: E402
 from streamlit.runtime.scriptrunner import get_script_run_ctx  # noqa: E402
 
 from connectors.errors import DamagedData, KpiError, nearest  # noqa: E402
+from jobs.access.rights import Rights  # noqa: E402
+from jobs.audit.acting import begin, in_role  # noqa: E402
+from jobs.project.asker import computes_for  # noqa: E402
 from ui.shell import state, theme, trail, url  # noqa: E402
 from ui.shell.acts import offer_undo  # noqa: E402
 from ui.shell.ended import ended  # noqa: E402
@@ -25,7 +28,7 @@ from ui.shell.templates import render  # noqa: E402
 from ui.shell.words import literal  # noqa: E402
 
 # The order of the navigation; any other page follows by name.
-FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account")
+FIRST = ("overview", "kpis", "launches", "alerts", "snapshots", "data", "account", "audit")
 TITLES = {"kpi": "KPI", "kpis": "KPIs"}
 ASKED = "address_asked"  # key of the session's state: the name of a page that does not exist
 
@@ -40,14 +43,17 @@ def title_of(stem: str) -> str:
     return TITLES.get(stem, stem.replace("_", " ").capitalize())
 
 
-def pages(*, sign_in: bool) -> list[st.Page]:
-    """Every file of pages/ as a page; the first is what the bare address shows.
+def stems(rights: Rights) -> list[str]:
+    """Files of pages/ that the reader sees, in the order of the navigation."""
+    return sorted((path.stem for path in (ROOT / "pages").glob("*.py") if rights.opens(path.stem)), key=order_of)
 
-    sign_in: False = nobody has an account, and the navigation does not offer it.
+
+def pages(ordered: Sequence[str], *, sign_in: bool, audit: bool) -> list[st.Page]:
+    """Files of pages/ as pages; the first is what the bare address shows.
+
+    sign_in: False = nobody has an account, and the navigation does not offer it. audit: whether it offers that.
     """
-    hidden = (*DETAILS, *(() if sign_in else ("account",)))
-    stems = [path.stem for path in (ROOT / "pages").glob("*.py")]
-    ordered = sorted(stems, key=order_of)
+    hidden = (*DETAILS, *(() if sign_in else ("account",)), *(() if audit else ("audit",)))
     return [
         st.Page(
             ROOT / "pages" / f"{stem}.py",
@@ -60,8 +66,8 @@ def pages(*, sign_in: bool) -> list[st.Page]:
     ]
 
 
-def unknown_page() -> list[st.Page]:
-    """A page of the name that the address asks for, if we have none: it says so. Streamlit would show the first one.
+def unknown_page(known: Sequence[str]) -> list[st.Page]:
+    """A page of the name that the address asks for, if none is known: it says so. Streamlit would show the first one.
 
     It stays for the session: a rerun knows its page by the hash of its address. The first page has the bare address;
     its name leads there.
@@ -69,7 +75,6 @@ def unknown_page() -> list[st.Page]:
     context = get_script_run_ctx()
     manager = context.pages_manager if context is not None else None
     asked = (manager.intended_page_name or "") if manager is not None else ""
-    known = {path.stem for path in (ROOT / "pages").glob("*.py")}
     if manager is not None and asked == FIRST[0]:
         manager.set_script_intent("", "")
     elif asked.strip() and "/" not in asked and asked not in known:
@@ -77,7 +82,7 @@ def unknown_page() -> list[st.Page]:
     name = st.session_state.get(ASKED, "")
     if not name:
         return []
-    say = partial(no_page, name, {stem: title_of(stem) for stem in sorted(known, key=order_of)})
+    say = partial(no_page, name, {stem: title_of(stem) for stem in known})
     return [st.Page(say, title="Not found", url_path=name, visibility="hidden")]
 
 
@@ -104,14 +109,20 @@ def main() -> None:
 def run() -> None:
     """The gate, the navigation, the page."""
     try:
-        project = state.project()
+        project = state.served()
     except KpiError as error:
         show_error(error)
         return
     dark = st.context.theme.type == "dark"
     st.logo(str(theme.STATIC / f"logo-{'dark' if dark else 'light'}.svg"), size="large")
     require_sign_in(project)
-    page = st.navigation([*pages(sign_in=project.settings.sign_in), *unknown_page()], position="top")
+    rights = state.rights()
+    known = stems(rights)
+    begin("page")
+    in_role(rights.role)
+    computes_for(state.asker())
+    offered = pages(known, sign_in=project.settings.sign_in, audit=rights.may("audit"))
+    page = st.navigation([*offered, *unknown_page(known)], position="top")
     url.begin(page.url_path)
     trail.title(page.title)
     offer_undo()

@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks.load.protocol import Session
 from benchmarks.load.servers import Server
 
-PAGES = ("overview", "kpi", "kpis", "launch", "launches", "alerts", "data", "snapshots", "account")
+PAGES = ("overview", "kpi", "kpis", "launch", "launches", "alerts", "data", "snapshots", "account", "audit")
 ADDRESSES = {"overview": "", "bare": ""}  # of the others: their names
 
 

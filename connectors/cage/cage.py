@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
 
+from connectors.cage.asker import asker
 from connectors.cage.limits import LARGEST_ANSWER, Limits
 from connectors.errors import KpiError, QueryLimit
 
@@ -42,6 +45,7 @@ TIME_HINT = "Narrow what is counted, or allow more with `query_timeout` in setti
 MEMORY_HINT = "Narrow what is counted, or allow more with `query_memory` in settings.yml."
 ROWS_HINT = "Count or group in SQL: a definition answers with a row for each period and segment."
 BUSY_HINT = "Try again; `query_processes` in settings.yml says how many compute at a time."
+OWN_HINT = "Who asks has one less of `query_processes` (settings.yml) at a time, so that others get answers."
 
 
 class Worker:
@@ -141,8 +145,9 @@ class Cage:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._free: list[Worker] = []
-        self._places = threading.BoundedSemaphore(limits.processes)
         self._lock = threading.Lock()
+        self._turn = threading.Condition()
+        self._computing: Counter[str] = Counter()  # by for whom
 
     def warm(self) -> None:
         """Start what is computing at a time, so that nobody waits for it."""
@@ -150,17 +155,38 @@ class Cage:
             self._free += [Worker(self.limits) for _ in range(self.limits.processes - len(self._free))]
 
     def ask(self, function: str, *arguments: Any, most: float = math.inf) -> Any:
-        """See `Worker.ask`. Waits for a free one."""
-        if not self._places.acquire(timeout=self.limits.seconds):
-            raise QueryLimit(f"waited {self.limits.seconds:g} s for others to end", hint=BUSY_HINT)
-        try:
+        """See `Worker.ask`. Waits for a free one, and for the asker's own to end where the rest is for others."""
+        with self._place(asker()):
             worker = self.take()
             try:
                 return worker.ask(function, *arguments, most=most)
             finally:
                 self.give_back(worker)
+
+    @contextmanager
+    def _place(self, whose: str) -> Iterator[None]:
+        """One of those that compute at a time. Raises QueryLimit after waiting as long as a computation may take."""
+        most = max(1, self.limits.processes - 1) if whose else self.limits.processes
+
+        def free() -> bool:
+            return self._computing.total() < self.limits.processes and self._computing[whose] < most
+
+        with self._turn:
+            if not self._turn.wait_for(free, self.limits.seconds):
+                own = self._computing[whose] >= most and bool(whose)
+                words = "other computations of yours" if own else "others"
+                raise QueryLimit(
+                    f"waited {self.limits.seconds:g} s for {words} to end", hint=OWN_HINT if own else BUSY_HINT
+                )
+            self._computing[whose] += 1
+        try:
+            yield
         finally:
-            self._places.release()
+            with self._turn:
+                self._computing[whose] -= 1
+                if not self._computing[whose]:
+                    del self._computing[whose]
+                self._turn.notify_all()
 
     def take(self) -> Worker:
         """A worker of one's own, besides those that compute for others; `give_back` it."""

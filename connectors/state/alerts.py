@@ -308,6 +308,12 @@ def settle(connection: Connection, number: int, **values: Any) -> None:
     connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == number).values(**values))
 
 
+def queue(connection: Connection) -> dict[str, int]:
+    """Status → how many messages have it."""
+    counted = select(DELIVERIES.c.status, func.count()).group_by(DELIVERIES.c.status).order_by(DELIVERIES.c.status)
+    return {str(row[0]): int(row[1]) for row in connection.execute(counted)}
+
+
 def deliveries(connection: Connection, *, limit: int = 200) -> list[Delivery]:
     """Messages, the latest first."""
     return read(connection, select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit), Delivery)

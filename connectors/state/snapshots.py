@@ -36,6 +36,7 @@ class ArchivedSnapshot:
     taken_at: Instant
     by: Label
     headline: str  # for the archive, which opens no documents
+    audience: Name | None = None  # for whom it was taken (Project.audience); None = of everything
 
 
 SNAPSHOTS = table(

@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from connectors.errors import StateError
 from connectors.reading import mark_of
+from connectors.state.audit_keys import HEAD_NOTE, AuditKeys
 from connectors.state.tables import Unreadable
 
 R = TypeVar("R")
@@ -47,7 +48,7 @@ HINTS = {
     "no such": DAMAGED,
     "disk I/O": "Its disk is full, or it fails: make room, then it goes on by itself. `kpi doctor --deep` tells.",
 }
-HEAD = "0005"  # newest migration; a test compares it with the files
+HEAD = "0006"  # newest migration; a test compares it with the files
 LOCK = 8_265_378  # of PostgreSQL: any number that nothing else in the database uses
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30  # that a writer waits for another one
@@ -60,8 +61,10 @@ MAGIC = b"SQLite format 3\0"
 class StateStore:
     """One database. Cheap to make; connects on first use."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keys: AuditKeys | None = None) -> None:
+        """keys: of the audit; None = they lie beside the file of an SQLite store, and in the environment."""
         self.url = url
+        self.keys = keys or AuditKeys([self.path.parent] if self.path is not None else [])
         self._engine: Engine | None = None
         self._trouble: StateError | None = None
         self._again, self._asked = 0.0, False  # when it is tried again, by the monotonic clock
@@ -103,11 +106,14 @@ class StateStore:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             try:
                 yield connection
+                head = connection.info.get(HEAD_NOTE)
                 connection.exec_driver_sql("COMMIT") if connection.dialect.name == "sqlite" else connection.commit()
             except BaseException:
                 if connection.dialect.name == "sqlite":
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+        if head is not None:
+            self.keys.keep_head(head)
 
     def problem(self) -> str:
         """What is wrong with an SQLite store's file, by its header; empty = nothing. Takes no lock, loads nothing."""

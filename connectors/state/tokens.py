@@ -26,6 +26,7 @@ class TokenRow:
     expires_at: Instant
     revoked_at: Instant | None = None
     revoked_by: Label | None = None
+    role: Name = ""  # what it sees; empty = everything
     used_at: Instant | None = None  # the first time on the last day that it opened something
     id: int = 0
 

@@ -29,6 +29,7 @@ COMPANIONS = ("impacts", "judged", "settled", "weeks")
 # Among the texts of a generation: that its values are of rows which an engine by URL has, and what these look like.
 OF_AN_ENGINE = "engine:shapes"
 OF_A_LAKE = "lake:files"  # the same of rows that lie here and in a lake, which an engine computes them from
+OF_THE_AUDIT = "audit:head"  # the same of how far the audit had come when it was made (jobs/audit/syncs.py)
 NO_DIMENSION = ""  # the dimension of stored values that are not broken down
 TOUCHED = ("grain", "dimension", "start", "end")  # columns of the ranges that stored values stand for
 NONE_SEGMENT = "(none)"  # how a NULL segment is shown and asked for
@@ -439,6 +440,12 @@ class Warehouse(Protocol):
 
         Later ones, whose numbers the next sync gives again, are put aside where damaged ones are.
         Raises WarehouseError if it cannot be opened or is not what was published; then the pointer is as it was.
+        """
+
+    def kept_texts(self, name: str) -> Mapping[str, str | None]:
+        """Each generation that is kept → its text of this name among those of `store_files`; None = it has none.
+
+        Raises WarehouseError where one of them cannot be read.
         """
 
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""Who somebody is by what a provider or a proxy says, and whether that one may see the dashboard."""
+"""Who somebody is by what a provider or a proxy says."""
 
 from __future__ import annotations
 
@@ -54,16 +54,6 @@ def person_of_headers(headers: Mapping[str, str], settings: Settings) -> Person 
     groups = _groups(headers.get(proxy.groups, "").split(","))
     claims = {"email": email, settings.sign_in_claim: sorted(groups)}
     return Person(email or said, email or said, email, groups, said, claims)
-
-
-def kept_out(person: Person, settings: Settings) -> str:
-    """Why somebody may not see the dashboard, in words; empty if they may."""
-    domains, groups = settings.sign_in_domains, settings.sign_in_groups
-    if domains and person.email.rpartition("@")[2] not in domains:
-        return f"it is for confirmed addresses of {', '.join(f'@{name}' for name in domains)}."
-    if groups and not person.groups & set(groups):
-        return f"it is for members of {', '.join(groups)}."
-    return ""
 
 
 def _is_address(text: str) -> bool:

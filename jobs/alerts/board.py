@@ -23,6 +23,7 @@ from metrics.engine.query import Filter
 from metrics.presentation import format as fmt
 
 SHOWN = 200  # rows of the history
+FIRING = ("firing", "recovering")
 
 
 def board(project: Project, *, now: datetime) -> Board:
@@ -30,7 +31,7 @@ def board(project: Project, *, now: datetime) -> Board:
     catalogue, state = project.catalogue(), read_state(project, now=now)
     items = items_of(catalogue, state, now)
     loud = [item for item in items if not item.silenced]
-    firing = [i for i in loud if i.kpi and i.incident and i.state in ("firing", "recovering")]
+    firing = [i for i in _told(project, loud) if i.kpi and i.state in FIRING]
     pending = [i for i in loud if i.state == "pending"]
     waiting = [i for i in loud if i.kpi and i.state in ("stale", "error", "no_data")]
     late = [i for i in loud if not i.kpi and i.rule != TRACKING_PLAN]
@@ -63,19 +64,29 @@ def board(project: Project, *, now: datetime) -> Board:
 def firing_of(project: Project, kpi: str, *, now: datetime) -> tuple[AlertItem, ...]:
     """Open incidents of one KPI, critical first."""
     state = read_state(project, now=now, kpi=kpi)
-    return tuple(item for item in items_of(project.catalogue(), state, now) if item.incident and item.kpi)
+    return tuple(item for item in _told(project, items_of(project.catalogue(), state, now)) if item.kpi)
 
 
 @without_store(())
 def unattended(project: Project, *, now: datetime) -> tuple[AlertItem, ...]:
     """What the overview names: incidents that nobody looks after yet, and are not silenced."""
     found = items_of(project.catalogue(), read_state(project, now=now), now)
-    return tuple(i for i in found if i.incident and i.kpi and not i.silenced and not i.acknowledged)
+    return tuple(i for i in _told(project, found) if i.kpi and not i.silenced and not i.acknowledged)
+
+
+def _told(project: Project, items: Sequence[AlertItem]) -> list[AlertItem]:
+    """Those with an incident. An incident stands for all of its KPI: who may not see it is told of what they may."""
+    hosts = {item.kpi for item in items if item.incident}
+    alone = [] if project.sees_all else [i for i in items if i.kpi and i.kpi not in hosts and i.state in FIRING]
+    return [item for item in items if item.incident or item in alone]
 
 
 @without_store(())
 def normal_periods(project: Project, rule_key: str, where: Sequence[Filter]) -> tuple[pd.Timestamp, ...]:
-    """Periods from which people called a new level normal, of the segment that is filtered on."""
+    """Periods from which people called a new level normal, of the segment that is filtered on. Of all rows: so none
+    for a role of some."""
+    if not project.sees_all:
+        return ()
     values = {"", *(value for item in where for value in item.values)}
     known = normals_of(project).get(rule_key, {})
     return tuple(period for segment, at in known.items() if segment in values for period in at)

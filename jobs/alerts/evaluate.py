@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 from connectors.clock import utc_now
 from connectors.errors import KpiError, counted
 from connectors.secrets import mask
+from connectors.settings import ContactPoint
 from connectors.state import alerts as store
 from connectors.state.alerts import Incident, StandingRow
+from jobs.access.audience import may_be_told, part_of
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
 from jobs.alerts.standings import Found, blank, changed, grouped, moment, opened_of, peaked, row_of, standing_of
 from jobs.alerts.telling import event_due, is_silenced
@@ -339,8 +341,8 @@ class _Ledger:
         if event not in ("opened", "resolved", "dissolved") or self._silenced(one.rule.key, one.incident.segment):
             return
         found = self._notice(one.incident, event)
-        reached = self._points(host.rule.contacts)
-        names = [] if found is None else [n for n in self._points(found[0]) if n not in reached]
+        reached = self._points(host.rule.contacts, host.incident)
+        names = [] if found is None else [n for n in self._points(found[0], one.incident) if n not in reached]
         if found is not None and names:
             self._notices.append((host.incident.id, event, tuple(names), found[1]))
 
@@ -355,22 +357,38 @@ class _Ledger:
         if found is None:
             return
         names, text = found
-        contacts = self._points(names)
+        contacts = self._points(names, incident)
         if not contacts:
             return
-        self._notices.append((incident.id, event, tuple(contacts), text))
+        bare = tuple(name for name in contacts if self._hides_place(name, incident))
+        self._notices.append((incident.id, event, tuple(name for name in contacts if name not in bare), text))
+        if bare and (found := self._notice(replace(incident, place=""), event)) is not None:
+            self._notices.append((incident.id, event, bare, found[1]))
         store.change_incident(self.connection, incident.id, notified_at=self.now, notified_severity=incident.severity)
 
-    def _points(self, names: Sequence[str]) -> list[str]:
-        """Contact points of these names, each once; who has none is kept for the operator."""
+    def _points(self, names: Sequence[str], incident: Incident) -> list[str]:
+        """Contact points of these names that may be told, each once; who has none is kept for the operator."""
         contacts: list[str] = []
         for name in names:
             point = self.project.settings.contact(name)
             if point is None and self.project.settings.contact_points:  # without any the page says so
                 self.untold.add(name)
-            elif point is not None and point.name not in contacts:
+            elif point is not None and point.name not in contacts and self._may_be_told(point, incident):
                 contacts.append(point.name)
         return contacts
+
+    def _may_be_told(self, point: ContactPoint, incident: Incident) -> bool:
+        """By the role of those who read there; of what is of no KPI, only those who see everything."""
+        if not point.role:
+            return True
+        rule, _ = self._live.get((incident.rule_key, incident.segment), (None, None))
+        filters = filters_of(rule, incident.segment) if rule is not None else ()
+        return may_be_told(self.project, point, incident.kpi, {f.dimension: f.values[0] for f in filters})
+
+    def _hides_place(self, contact: str, incident: Incident) -> bool:
+        """Whether where it sits may be told by a dimension that those who read there do not see."""
+        point = self.project.settings.contact(contact)
+        return point is not None and part_of(self.project, point.role).hides_dimensions(incident.kpi)
 
     def _notice(self, incident: Incident, event: str) -> tuple[tuple[str, ...], Notice] | None:
         links = self.project.links

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -13,7 +13,9 @@ from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
 from jobs.alerts.telling import is_silenced
+from jobs.audit.record import Act, record
 from jobs.project.project import Project
+from metrics.alerts.rules import filters_of, rules_of
 from metrics.presentation.format import iso
 
 DEAD_AFTER = 2  # attempts without success before a contact point counts as dead
@@ -46,10 +48,23 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
     if not project.state.exists():
         return AlertState()
     with project.state.reading() as connection:
-        standings = store.standings(connection).values()
-        open_, history = store.open_incidents(connection).values(), store.history(connection, kpis=[kpi] if kpi else ())
+        standings = list(store.standings(connection).values())
+        open_, history = (
+            list(store.open_incidents(connection).values()),
+            store.history(connection, kpis=[kpi] if kpi else ()),
+        )
         silences, messages = store.silences(connection, now), store.deliveries(connection)
         marks = store.marks(connection)
+    if not project.sees_all:
+        shown = _shown(project)
+        standings = [row for row in standings if shown(row)]
+        open_, history = [item for item in open_ if shown(item)], [item for item in history if shown(item)]
+        open_, history = (
+            [replace(item, place="") if project.hides_dimensions(item.kpi) else item for item in rows]
+            for rows in (open_, history)
+        )
+        told = {row.rule_key for row in standings}
+        marks, messages = {key: m for key, m in marks.items() if key in told}, []
     return AlertState(
         tuple(row for row in standings if not kpi or row.kpi == kpi),
         tuple(item for item in open_ if not kpi or item.kpi == kpi),
@@ -58,6 +73,19 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         contacts_of(messages),
         tuple((key, m.get("useful", 0), m.get("noise", 0)) for key, m in marks.items()),
     )
+
+
+def _shown(project: Project) -> Callable[[StandingRow | Incident], bool]:
+    """Whether a role that sees a part of the project is told of it: each has a value, of some segment."""
+    rules = {rule.key: rule for kpi in project.catalogue().kpis.values() for rule in rules_of(kpi)}
+
+    def shown(row: StandingRow | Incident) -> bool:
+        rule = rules.get(row.rule_key)
+        known = None if rule is None else filters_of(rule, row.segment)
+        segments = None if known is None else {f.dimension: f.values[0] for f in known if len(f.values) == 1}
+        return project.shows(row.kpi, segments)
+
+    return shown
 
 
 def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:
@@ -181,8 +209,10 @@ def silence(
         if known:
             require(segment, sorted(known), kind="segment", where=key)
     made = Silence(key, segment, until, by, now)
+    told = {"until": iso(until), **({"segment": segment} if segment else {})}
     with project.state.writing() as connection:
         store.add_silence(connection, made)
+        record(project.state, connection, Act("silenced", key, by, told), now)
     return made
 
 
@@ -192,14 +222,17 @@ def acknowledge(project: Project, number: int, *, by: str, now: datetime) -> Inc
         found = _incident(store.incident(connection, number), number)
         if found.ack_by is None:
             store.change_incident(connection, number, ack_by=by, ack_at=now)
+            record(project.state, connection, Act("acknowledged", f"incident:{number}", by, _which(found)), now)
         return _incident(store.incident(connection, number), number)
 
 
-def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str) -> None:
+def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str, now: datetime) -> None:
     """Whether it was good to be told; counted per rule. Raises UnknownName."""
     with project.state.writing() as connection:
-        if not store.change_incident(connection, number, mark=verdict, marked_by=by):
-            _incident(None, number)
+        found = _incident(store.incident(connection, number), number)
+        store.change_incident(connection, number, mark=verdict, marked_by=by)
+        told = {**_which(found), "mark": verdict}
+        record(project.state, connection, Act("marked", f"incident:{number}", by, told), now)
 
 
 def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None:
@@ -220,6 +253,7 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
         if row is not None:
             calm = replace(row, state="ok", severity="", opened_period=None, since=row.last_period)
             store.put_standings(connection, [calm])
+        record(project.state, connection, Act("new_normal", f"incident:{number}", by, _which(found)), now)
 
 
 def send_test(project: Project, name: str) -> Outcome:
@@ -258,6 +292,11 @@ def span_from(now: datetime, text: str) -> datetime | None:
 def iso_period(period: datetime | None) -> str | None:
     """A period's first moment as a timestamp."""
     return None if period is None else f"{period:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _which(incident: Incident) -> dict[str, str]:
+    """What the audit says of an incident beside its number."""
+    return {"rule": incident.rule_key, **({"segment": incident.segment} if incident.segment else {})}
 
 
 def _incident(found: Incident | None, number: int) -> Incident:

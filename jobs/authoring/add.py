@@ -11,8 +11,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from connectors.clock import utc_now
 from connectors.errors import DefinitionError, ProjectError, UnknownName, counted
 from connectors.sources.contract import Source
+from connectors.state import acting
 from jobs.authoring.init import Order, entry, file_lines, file_name, file_source, look_at
 from jobs.authoring.looking import Look
 from jobs.authoring.names import flow, slug, text
@@ -28,11 +30,18 @@ LED = ("label", "description", "area", "type", "dataset")  # keys that come firs
 
 
 def add_source(
-    project: Project, origin: str, name: str | None, table: str | None = None, order: Order | None = None
+    project: Project,
+    origin: str,
+    name: str | None,
+    table: str | None = None,
+    order: Order | None = None,
+    *,
+    by: str = "",
 ) -> Iterator[str]:
     """Look at a file or a table, propose source, dataset and KPIs, and write them; yield what was done, a line each.
 
-    origin: a file, an http address, or a database's address with `table`. Raises ProjectError if something of that
+    origin: a file, an http address, or a database's address with `table`. by: who adds it; empty = whoever this
+    command acts for. Raises ProjectError if something of that
     name is there; then, and if the source cannot be read, nothing is written.
     """
     database = "://" in origin and not origin.startswith(("http://", "https://"))
@@ -61,6 +70,7 @@ def add_source(
     taken = [file for file in files if (project.folder / file).exists()]
     if taken:
         raise ProjectError(f"{taken[0]} already exists", hint="Choose another name with --name.")
+    record_source(project, [name], "database" if database else "file", by)
     write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", entry(name, lines, look))})
     yield from understood(look, table or origin)
     yield f"Added source {name} to sources.yml, with {counted(len(look.proposal.kpis), 'KPI')}:"
@@ -68,6 +78,15 @@ def add_source(
     if secret:
         yield f"The password is not in the file: set it with  export {secret}=…"
     yield f"Next: look at them, then  kpi sync {name} --project {project.folder}"
+
+
+def record_source(project: Project, names: Sequence[str], kind: str, by: str) -> None:
+    """What is about to be added, before it is: no entry, no source. Raises StateError."""
+    from jobs.audit.record import Act, is_kept, record_alone  # SQLAlchemy
+
+    if is_kept(project):
+        act = Act("source_added", f"source:{names[0]}", by or acting.who(), {"sources": [*names], "type": kind})
+        record_alone(project.state, act, utc_now())
 
 
 def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str, str]:

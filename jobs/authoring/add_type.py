@@ -12,7 +12,7 @@ from pathlib import Path
 from connectors.errors import ProjectError, counted
 from connectors.secrets import hide
 from connectors.sources.contract import FileScan, Question, Source, Starter, StarterTable, source_type, source_types
-from jobs.authoring.add import extended, require_name, write_all
+from jobs.authoring.add import extended, record_source, require_name, write_all
 from jobs.authoring.names import flow
 from jobs.project.project import Project
 
@@ -27,12 +27,19 @@ def starters() -> dict[str, Starter]:
 
 
 def add_type(
-    project: Project, kind: str, given: Mapping[str, str], ask: Callable[[Question, str], str] | None, name: str = ""
+    project: Project,
+    kind: str,
+    given: Mapping[str, str],
+    ask: Callable[[Question, str], str] | None,
+    name: str = "",
+    *,
+    by: str = "",
 ) -> Iterator[str]:
     """Ask for what is missing, try the connection, write all files or none; yield what was done, a line each.
 
     given: option → value; of a secret, the name of the variable that holds it. ask: a question and its proposal;
-    None = nobody can be asked. Raises ProjectError, SourceError; then nothing is written.
+    None = nobody can be asked. by: who adds it; empty = whoever this command acts for. Raises ProjectError,
+    SourceError; then nothing is written.
     """
     starter = _starter(kind)
     name = name or kind
@@ -45,6 +52,7 @@ def add_type(
     yield from first
     files = _files(project, starter, name)
     text = "\n".join(entries.values())
+    record_source(project, list(entries), kind, by)
     write_all(project, {**files, "sources.yml": extended(project.folder / "sources.yml", text, len(entries))})
     kpis = [Path(file).stem for file in files if file.startswith("kpis/")]
     yield f"Added {', '.join(entries)} to sources.yml, with {counted(len(kpis), 'KPI')}: {', '.join(kpis)}"

@@ -75,6 +75,8 @@ def defined_by(project: Project, texts: Mapping[str, str], scratch: Path) -> Pro
     """The project with these definitions ("kpi:name" → text) in place of its own, written to an empty folder."""
     for key, text in texts.items():
         kind, _, name = key.partition(":")
+        if f"{kind}s" not in PARTS:  # what a generation keeps beside its definitions
+            continue
         path = scratch / f"{kind}s" / f"{name}.yml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from connectors.errors import Problem, did_you_mean, require
+from jobs.access.told import problems as role_problems
 from jobs.project.project import Project
 from metrics.alerts.rules import rules_of
 from metrics.catalog.catalogue import Catalogue
@@ -18,7 +19,7 @@ def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[P
     With data, warnings about what is valid but surely wrong are among them.
     """
     catalogue = project.catalogue()
-    problems = [*catalogue.problems, *untold(project, catalogue)]
+    problems = [*catalogue.problems, *untold(project, catalogue), *unlimited(project)]
     if project.has_data():
         problems += data_quality_warnings(catalogue, project.reader(), now)
     if names:
@@ -35,6 +36,18 @@ def validate(project: Project, names: Sequence[str], *, now: datetime) -> list[P
         files = {file.removesuffix(" as published") for file in files}
         return sorted(p for p in problems if p.file in files)
     return sorted([*project.settings_problems, *project.sources.read()[1], *problems])
+
+
+def unlimited(project: Project) -> list[Problem]:
+    """What roles and snapshots name that is not there: a limit that limits nothing would hide nothing."""
+    found = [Problem(f"{project.shown_as}settings.yml", 0, "error", "role", text) for text in role_problems(project)]
+    names = [role.name for role in project.settings.roles]
+    for snapshot in project.catalogue().snapshots:
+        if snapshot.role and snapshot.role not in names:
+            document = project.catalogue().documents[f"snapshot:{snapshot.name}"]
+            text = f"there is no role '{snapshot.role}' in settings.yml"
+            found.append(document.problem(("role",), "role", text, did_you_mean(snapshot.role, names)))
+    return found
 
 
 def untold(project: Project, catalogue: Catalogue) -> list[Problem]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from connectors.state import launches as store
-from jobs.launches.scorecards import breaches_of, card_of, cards, decisions_of, published_by_launch
+from jobs.launches.scorecards import all_decisions, breaches_of, card_of, cards, decisions_of, published_by_launch
 from jobs.project.project import Project
 from metrics.launches.adoption import Adoption
 from metrics.launches.board import LaunchBoard, launch_board
@@ -26,10 +25,8 @@ from metrics.presentation.format import iso
 def board(project: Project, *, now: datetime) -> LaunchBoard:
     """The page Launches. Raises NoData, StateError."""
     decided: dict[str, str] = {}
-    if project.state.exists():
-        with project.state.reading() as connection:
-            for item in store.decisions(connection):
-                decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
+    for item in all_decisions(project):
+        decided.setdefault(item.launch, f"{item.decision.capitalize()}: {item.why}".rstrip(": "))
     catalogue = project.catalogue()
     return launch_board(cards(project, now=now), catalogue, decided, catalogue.today(now))
 

@@ -33,7 +33,7 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
     """
     context = project.context(now)
     launches = [launch for launch in context.catalogue.launches if launch.kind == "launch"]
-    path, terms = project.warehouse.companion(context.reader.generation.id), _terms(context)
+    path, terms = project.companion(context.reader.generation.id), _terms(context)
     kept = _document(path)
     if not launches or kept.get("terms") == terms:
         return 0
@@ -55,12 +55,12 @@ def measure_launches(project: Project, readings: Mapping[str, Sequence[Published
 
 def known_impacts(project: Project, generation: str) -> Impacts:
     """What was measured after the sync of a generation; whatever is not known is measured."""
-    return Impacts(_document(project.warehouse.companion(generation)).get("impacts", {}))
+    return Impacts(_document(project.companion(generation)).get("impacts", {}))
 
 
 def known_inputs(project: Project, context: DataContext) -> LaunchInputs:
     """The live data with what was added up of people after its sync; whatever is not known is asked."""
-    kept = _document(project.warehouse.companion(context.reader.generation.id))
+    kept = _document(project.companion(context.reader.generation.id))
     varied, people = (found if isinstance(found := kept.get(key), dict) else {} for key in ("varied", "people"))
     return LaunchInputs(context, varied, KeptSums(people))
 

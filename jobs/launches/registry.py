@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from io import StringIO
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from connectors.errors import DefinitionError, require
 from connectors.state import launches as store
 from connectors.state.launches import LaunchRow
+from jobs.audit.record import Act, record
 from jobs.project.project import Project
 from metrics.catalog.models.launch import Launch
 from metrics.catalog.registered import parsed
@@ -44,6 +46,9 @@ def add(
             raise DefinitionError(f"there is a launch '{launch.name}' already", hint="Choose another name, or edit it.")
         _refuse_other_terms(project, connection, launch)
         store.put_launch(connection, LaunchRow(launch.name, text, by, now, now))
+        what = "launch_changed" if launch.name in known else "launch_added"
+        told = {"kind": launch.kind, "on": launch.starts_on.isoformat(), "text": sha256(text.encode()).hexdigest()[:12]}
+        record(project.state, connection, Act(what, f"launch:{launch.name}", by, told), now)
     return launch
 
 
@@ -67,7 +72,7 @@ def _refuse_other_terms(project: Project, connection: Connection, launch: Launch
             )
 
 
-def remove(project: Project, name: str) -> None:
+def remove(project: Project, name: str, *, by: str, now: datetime) -> None:
     """Forget a kept launch that has no verdicts yet. Raises UnknownName, DefinitionError, StateError."""
     if name in files_of(project):
         raise DefinitionError(f"{name} is a file: launches/{name}.yml", hint="Delete the file.")
@@ -79,6 +84,7 @@ def remove(project: Project, name: str) -> None:
                 hint="Decide to roll it back, and say why: `kpi launch decide`.",
             )
         store.drop_launch(connection, name)
+        record(project.state, connection, Act("launch_removed", f"launch:{name}", by), now)
 
 
 def text_of(project: Project, name: str) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
 from connectors.state.launches import Breach, Decision, ReadingRow
 from jobs.alerts.incidents import read_state
+from jobs.audit.record import Act, record
 from jobs.launches.impacts import known_impacts, known_inputs
 from jobs.project.project import Project
 from metrics.alerts.board import title_of
@@ -56,7 +58,11 @@ def published_by_launch(project: Project) -> dict[str, list[PublishedReading]]:
     if project.state.exists():
         with project.state.reading() as connection:
             for row in store.readings(connection):
-                found.setdefault(row.launch, []).append(kept_of(project, row))
+                if project.shows(row.kpi):
+                    item = kept_of(project, row)
+                    controls = [name for name in item.terms.measured if name not in item.terms.judged_by]
+                    if all(project.shows(name) for name in controls):
+                        found.setdefault(row.launch, []).append(item)
     return found
 
 
@@ -72,7 +78,22 @@ def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:
     if not project.state.exists():
         return ()
     with project.state.reading() as connection:
-        return tuple(store.decisions(connection, name))
+        return _told(project, store.decisions(connection, name))
+
+
+def _told(project: Project, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Why something was decided is told in words that may have numbers of all rows, so not to a role of some."""
+    if project.sees_all:
+        return tuple(decisions)
+    return tuple(replace(item, why="") for item in decisions)
+
+
+def all_decisions(project: Project) -> tuple[Decision, ...]:
+    """What was decided about every launch, the latest first."""
+    if not project.state.exists():
+        return ()
+    with project.state.reading() as connection:
+        return _told(project, store.decisions(connection))
 
 
 def breaches_of(project: Project, name: str) -> tuple[Breach, ...]:
@@ -80,7 +101,7 @@ def breaches_of(project: Project, name: str) -> tuple[Breach, ...]:
     if not project.state.exists():
         return ()
     with project.state.reading() as connection:
-        return tuple(store.breaches(connection, name))
+        return tuple(breach for breach in store.breaches(connection, name) if project.shows(breach.kpi))
 
 
 def decide(project: Project, name: str, decision: str, why: str, *, by: str, now: datetime) -> Decision:
@@ -90,6 +111,8 @@ def decide(project: Project, name: str, decision: str, why: str, *, by: str, now
     made = Decision(name, decision, why.strip(), by, now)
     with project.state.writing() as connection:
         store.add_decision(connection, made)
+        told = {"decision": decision, "why": made.why}
+        record(project.state, connection, Act("launch_decided", f"launch:{name}", by, told), now)
     return made
 
 

@@ -15,6 +15,7 @@ from connectors.clock import utc_now
 from connectors.state import alerts as outbox
 from connectors.state import launches as store
 from connectors.state.launches import Breach, ReadingRow
+from jobs.access.audience import may_be_told
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
 from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
@@ -156,6 +157,9 @@ class _Ledger:
         if point is None:
             if self.project.settings.contact_points:
                 self.untold.add(name)
+            return
+        if not all(may_be_told(self.project, point, name, {}) for name in launch.measured):
+            self.untold.add(f"{name} (its role does not see all of launch {launch.name})")
             return
         title, body = launch_message(launch, lines, self.project.name, self.project.links)
         outbox.add_delivery(self.connection, point.name, title, body, utc_now(), {})

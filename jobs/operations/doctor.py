@@ -16,11 +16,13 @@ from connectors.clock import disk_skew
 from connectors.errors import KpiError, counted
 from connectors.secrets import mask
 from connectors.sources.contract import Source
+from connectors.state.audit_keys import VARIABLE
 from connectors.state.store import DAMAGED
 from connectors.warehouse.contract import Check
 from connectors.warehouse.lake.bucket import LakeBucket
 from connectors.warehouse.lake.opening import is_bucket
 from jobs.alerts.incidents import read_state
+from jobs.audit.verifying import verify
 from jobs.authoring.validate import validate
 from jobs.project.health import lost_state, remember_state
 from jobs.project.project import REPOSITORY, Project
@@ -50,6 +52,7 @@ def doctor(project: Project, *, deep: bool = False, repair: bool = False, now: d
         ("definitions", _definitions),
         ("generation", _generation),
         ("state store", _state),
+        ("audit", _audit),
         ("last sync", _last_sync),
         *([("scheduler", _scheduler)] if (project.data / books.NAME).exists() else []),
         ("contact points", _contacts),
@@ -110,6 +113,7 @@ def _in_whole(project: Project) -> Iterator[dict[str, str]]:
         name = f"generation {check.name}" if check.name != "live" else "pointer"
         yield {"check": name, "state": state, "detail": check.detail, "todo": todo}
     yield _row("state store, in whole", lambda: _state_in_whole(project))
+    yield _row("audit, in whole", lambda: _audit_in_whole(project))
 
 
 def _state_in_whole(project: Project) -> Told:
@@ -255,6 +259,26 @@ def _state(project: Project, _now: datetime) -> Told:
         return OK, "none yet", ""
     with state.reading():
         return OK, f"{state.path or 'the database of `state`'} can be read", ""
+
+
+def _audit(project: Project, _now: datetime) -> Told:
+    """Where its key is; whether the log is whole says `--deep`."""
+    keys = project.state.keys
+    keys.known()  # raises where one cannot be used
+    file, detail = keys.file, f"key in {keys.where()}"
+    if file is None:
+        return OK, detail if keys.known() else f"no key yet; the first entry makes {keys.where()}", ""
+    if file.parent == project.data:
+        words = f"{detail}, inside the data folder: who copies that folder has log and key"
+        return WARNING, words, f"Set {VARIABLE}, or move the file to {project.data.parent}."
+    if keys.lies_open():
+        return WARNING, f"{detail}, which others may read", f"chmod 600 {file}"
+    return OK, detail, ""
+
+
+def _audit_in_whole(project: Project) -> Told:
+    found = verify(project)
+    return (FAILED if found.findings else OK), found.line(), "kpi audit verify" if found.findings else ""
 
 
 def _last_sync(project: Project, now: datetime) -> Told:

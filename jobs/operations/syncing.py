@@ -38,12 +38,14 @@ class Ended:
 class Syncing:
     """One sync that runs. Its lines are read as they come, so that it never waits for who looks on."""
 
-    def __init__(self, project: Project, now: datetime) -> None:
+    def __init__(self, project: Project, now: datetime, *, by: str) -> None:
+        """by: who asked for it."""
         self.reached: Progress | None = None
         self._project, self._before = project, project.warehouse.live()
         self._said: list[str] = []
         self._out, self._stopped = "", False
         arguments = ["--json", "--events", "--project", str(project.folder), "--now", now.isoformat()]
+        arguments.append(f"--by={by}")  # in one word: a name may begin with a dash
         self._child = subprocess.Popen(
             [sys.executable, "-m", "cli", "sync", *arguments],
             stdout=subprocess.PIPE,

@@ -98,9 +98,11 @@ class Project:
     @cached_property
     def state(self) -> StateStore:
         """Incidents, silences and messages; connects on first use."""
+        from connectors.state.audit_keys import AuditKeys
         from connectors.state.store import StateStore
 
-        return StateStore(self._state_url)
+        of = "" if self.data.name == "data" else self.data.name  # folders of several projects may lie side by side
+        return StateStore(self._state_url, AuditKeys([self.data.parent, self.data], of))
 
     @property
     def _state_url(self) -> str:
@@ -186,6 +188,45 @@ class Project:
             yield
         finally:
             self._bound.reader = before
+
+    def companion(self, generation: str, of: str = "impacts") -> Path:
+        """A file beside a published generation, for what is computed from it (Warehouse.companion)."""
+        return self.warehouse.companion(generation, of)
+
+    @property
+    def whole(self) -> Project:
+        """The project with all that is in it; of one that a role sees a part of, that of which it is a part."""
+        return self
+
+    @property
+    def role(self) -> str:
+        """The role that sees it; empty of the whole."""
+        return ""
+
+    @property
+    def audience(self) -> str:
+        """For whom what is made of it now is; empty of the whole."""
+        return ""
+
+    def hides_dimensions(self, kpi: str) -> bool:  # noqa: ARG002 (a part asks)
+        """Whether a KPI has dimensions that are not there."""
+        return False
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every KPI is there, of all rows: so what people wrote about them may be read."""
+        return True
+
+    def part_of(self, catalogue: Catalogue) -> Catalogue:
+        """What of other definitions than those of now is there: all."""
+        return catalogue
+
+    def shows(self, kpi: str, segments: Mapping[str, str] | None = None) -> bool:  # noqa: ARG002 (a part asks)
+        """Whether what was noted of a KPI may be told, such as an alert. segments: of which part; None = unknown.
+
+        kpi: empty = it is of data, not of a KPI.
+        """
+        return True
 
     def stood_in(self) -> tuple[str, ...]:
         """What is wrong with the live generation, if this process has read it: then another one stood in."""

@@ -29,7 +29,7 @@ from jobs.scheduler.due import Ran, Times, next_run
 from jobs.scheduler.running import Ended, Running
 
 SYNC, DUE = "sync", "due"
-VERBS = {SYNC: ("sync",), DUE: ("due",)}
+VERBS = {SYNC: ("sync", "--by", "scheduler"), DUE: ("due", "--by", "scheduler")}
 BETWEEN = timedelta(minutes=10)  # how often it is looked for what is due beside syncs
 TICK_SECONDS = 1.0
 AGAIN = timedelta(seconds=5)  # the least between two runs of a job: a message that stays due is no reason to spin

@@ -8,19 +8,23 @@ from typing import Any
 from connectors.errors import SnapshotError, UnknownName
 from connectors.state import snapshots as store
 from connectors.state.snapshots import ArchivedSnapshot, NoteRow
+from jobs.audit.record import Act, record
 from jobs.project.project import Project
 from metrics.presentation import format as fmt
 from metrics.presentation.format import iso
 from metrics.snapshots import week as weeks
 from metrics.snapshots.document import Document
 
+BY_SYNC = "sync"  # who took or sent what nobody asked for
+
 
 def rows_of(project: Project, name: str | None = None) -> list[ArchivedSnapshot]:
-    """What was taken: the latest week and revision first."""
+    """What was taken: the latest week and revision first. A role that sees a part has what was taken for it."""
     if not project.state.exists():
         return []
     with project.state.reading() as connection:
-        return store.kept(connection, name)
+        found = store.kept(connection, name)
+    return [row for row in found if project.sees_all or (row.audience is not None and row.audience == project.audience)]
 
 
 def document_of(project: Project, name: str = "", week: str = "", revision: int = 0) -> Document:
@@ -55,6 +59,12 @@ def write_note(project: Project, document: Document, text: str, *, by: str, now:
         raise SnapshotError("the note is empty", hint="Write what a reader should know beside the numbers.")
     with project.state.writing() as connection:
         store.add_note(connection, NoteRow(document.snapshot, document.week, said, fmt.plain(by), now))
+        record(project.state, connection, Act("snapshot_noted", subject_of(document), by), now)
+
+
+def subject_of(document: Document) -> str:
+    """What the audit calls a revision."""
+    return f"snapshot:{document.snapshot}:{document.week}:r{document.revision}"
 
 
 def list_rows(project: Project) -> list[dict[str, Any]]:

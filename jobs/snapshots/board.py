@@ -59,7 +59,8 @@ class Shown:
 def archive(project: Project, name: str, *, now: datetime) -> Archive:
     """Everything that was taken of a definition, the latest first. Raises NoData, StateError."""
     rows = rows_of(project)
-    titles = {item.name: item.heading for item in project.catalogue().snapshots}
+    defined = project.catalogue().snapshots
+    titles = {item.name: item.heading for item in defined if project.sees_all or item.role == project.role}
     titles |= {row.name: row.name.replace("_", " ").capitalize() for row in rows if row.name not in titles}
     titles = titles or {default_snapshot().name: default_snapshot().heading}
     chosen = name or next(iter(titles))
@@ -78,6 +79,8 @@ def archive(project: Project, name: str, *, now: datetime) -> Archive:
             )
         )
         seen.add(row.week)
+    if not project.sees_all:  # its weeks are taken by a sync, and by who sees everything
+        return Archive(titles, tuple(entries), None)
     try:
         untaken = open_week(project, {row.week for row in mine}, now=now)
     except KpiError as error:

@@ -16,7 +16,7 @@ def week_inputs(project: Project, context: DataContext) -> WeekInputs:
     """The live data, with what was found out of it before."""
     found: Any = None
     with suppress(OSError, ValueError):
-        found = json.loads(project.warehouse.companion(context.reader.generation.id, "weeks").read_text())
+        found = json.loads(project.companion(context.reader.generation.id, "weeks").read_text())
     return WeekInputs(context, found if isinstance(found, dict) else None)
 
 
@@ -24,7 +24,7 @@ def keep(project: Project, inputs: WeekInputs) -> None:
     """Keep what was asked. Where that cannot be written it is asked again."""
     if not inputs.found:
         return
-    path = project.warehouse.companion(inputs.generation, "weeks")
+    path = project.companion(inputs.generation, "weeks")
     fresh = path.with_name(f"{path.name}.fresh")
     with suppress(OSError):
         fresh.write_text(json.dumps({**inputs.known, **inputs.found}))

@@ -9,12 +9,15 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
-from connectors.errors import ContactError, SnapshotError
+from connectors.errors import ContactError, SnapshotError, Withheld
 from connectors.state import alerts as outbox
 from connectors.state import snapshots as store
 from connectors.state.snapshots import Send
+from jobs.access.audience import may_be_sent
+from jobs.audit.record import Act, record
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
+from jobs.snapshots.archived import BY_SYNC, subject_of
 from jobs.snapshots.message import dressed, message_of, notes_of
 from metrics.presentation.format import iso
 from metrics.snapshots.document import Document
@@ -40,7 +43,7 @@ def queue(
     by: str,
     not_before: datetime | None = None,
 ) -> list[str]:
-    """Put a revision into the outbox for everyone who has not got it; names that no contact point has.
+    """Put a revision into the outbox for everyone who has not got it; who gets none, and why, in words.
 
     not_before: when it is sent first.
     In the caller's transaction: what is kept and what is sent can never differ.
@@ -50,11 +53,14 @@ def queue(
         for send, _ in store.sends(connection, document.snapshot, document.week)
         if send.revision == document.revision
     }
-    untold = []
+    untold, sent = [], []
     for name in dict.fromkeys(recipients):
         point = project.settings.recipient(name)
         if point is None:
-            untold.append(name)
+            untold.append(f"{name}: it has no contact point in settings.yml")
+            continue
+        if not may_be_sent(project, point, document.audience):
+            untold.append(f"{name}: the role of the contact point sees less than is in it")
             continue
         if name in has:
             continue
@@ -63,6 +69,10 @@ def queue(
             connection, point.name, text.title, text.body, utc_now(), {}, not_before=not_before
         )
         store.add_send(connection, Send(document.snapshot, document.week, document.revision, name, number, by))
+        sent.append(name)
+    if sent:
+        act = Act("snapshot_sent", subject_of(document), by, {"to": sent}, "sync" if by == BY_SYNC else "")
+        record(project.state, connection, act, utc_now())
     return untold
 
 
@@ -76,7 +86,16 @@ def send(project: Project, document: Document, to: Sequence[str], *, by: str) ->
         raise SnapshotError(
             "there are no recipients", hint=f"Write `recipients` into snapshots/{document.snapshot}.yml, or --to."
         )
-    unknown = [name for name in names if project.settings.recipient(name) is None]
+    points = {name: project.settings.recipient(name) for name in names}
+    known_points = {name: point for name, point in points.items() if point is not None}
+    others = [name for name, point in known_points.items() if not may_be_sent(project, point, document.audience)]
+    if others:
+        raise Withheld(
+            f"{', '.join(others)} may not see this snapshot, by `role` of the contact point",
+            where="settings.yml",
+            hint="Take one for that role: `role` in snapshots/*.yml.",
+        )
+    unknown = [name for name, point in points.items() if point is None]
     if unknown:
         known = [point.name for point in project.settings.contact_points]
         raise ContactError(

@@ -17,12 +17,14 @@ from connectors.errors import KpiError, SnapshotError
 from connectors.state import launches as launch_store
 from connectors.state import snapshots as store
 from connectors.state.snapshots import ArchivedSnapshot
+from jobs.access.audience import part_of
 from jobs.alerts.incidents import read_state
+from jobs.audit.record import Act, record
 from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
-from jobs.snapshots.archived import rows_of
+from jobs.snapshots.archived import BY_SYNC, rows_of, subject_of
 from jobs.snapshots.happened import happened
 from jobs.snapshots.kept import keep, week_inputs
 from jobs.snapshots.message import dressed
@@ -45,7 +47,6 @@ from metrics.snapshots.week import Week
 MOST_WEEKS = 26  # that are caught up
 FIRST_WEEKS = 4  # that a new definition begins with, where there is data
 RUNNING = timedelta(days=56)  # since launch, that a launch is in the snapshot
-BY_SYNC = "sync"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Due:
 def told(done: Due) -> list[str]:
     """What an operator should know, in sentences."""
     lines = [f"{done.sent.failed} attempts to send failed; tried again later"] if done.sent.failed else []
-    lines += [f"no snapshot is sent to {name}: it has no contact point in settings.yml" for name in done.untold]
+    lines += [f"no snapshot is sent to {who}" for who in done.untold]
     return [*done.waiting, *lines]
 
 
@@ -71,9 +72,11 @@ def take_by_hand(project: Project, name: str, week: str, *, by: str, now: dateti
     week: empty = the last one that is over and that data reaches. Raises NoData, UnknownName, QueryRefused for a text
     that is no week, SnapshotError for a week that is not over or, unless `anyway`, whose data is all missing.
     """
+    definition = project.catalogue().snapshot(name)
+    project = part_of(project, definition.role)
     context = project.context(now)
     inputs, catalogue = week_inputs(project, context), context.catalogue
-    definition = catalogue.snapshot(name)
+    definition = catalogue.snapshot(definition.name)
     chosen = weeks.named(week, catalogue.week_start_days) if week else _newest(context, now)
     if chosen.ends_at(catalogue.timezone) > now:
         over = weeks.last_over(now, catalogue.timezone, catalogue.week_start_days)
@@ -121,6 +124,10 @@ def _take_due(
     project: Project, context: DataContext, definition: Snapshot, now: datetime, untold: set[str]
 ) -> Iterator[tuple[str, str, int] | str]:
     """What was taken, or one sentence on why a week waits; weeks after that one wait with it."""
+    if definition.role:
+        project = part_of(project, definition.role)
+        context = project.context(now)
+        definition = context.catalogue.snapshot(definition.name)
     inputs = week_inputs(project, context)
     changed = unpublished(inputs, definition)
     if changed:
@@ -190,6 +197,7 @@ def _taken(project: Project, inputs: WeekInputs, definition: Snapshot, week: Wee
             _alerts(project, inputs.catalogue, week, now),
             _launches(project, inputs.catalogue, week),
             happened(project, inputs.catalogue, _shown(inputs.catalogue, definition), week, now),
+            project.audience,
         ),
     )
     keep(project, inputs)
@@ -219,9 +227,12 @@ def _keep(
         if once and revision > 1:
             return made
         row = ArchivedSnapshot(
-            definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline
+            *(definition.name, made.week, revision, made.generation, made.taken_at, made.by, made.headline),
+            audience=made.audience or None,
         )
         store.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
+        told, via = {"generation": made.generation}, "sync" if made.by == BY_SYNC else ""
+        record(project.state, connection, Act("snapshot_taken", subject_of(made), made.by, told, via), made.taken_at)
         if send:
             over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
             at = definition.schedule.send_at(over).tz_localize(made.timezone, nonexistent="shift_forward")
@@ -296,6 +307,7 @@ def _verdicts(catalogue: Catalogue, launch: Launch, published: list[Any], week: 
 
 def restated_since(project: Project, document: Document, *, now: datetime) -> tuple[Restatement, ...]:
     """Published numbers that are different now, with the cause. Raises NoData."""
+    project = part_of(project, document.role)
     context = project.context(now)
     with _old_definitions(project, document) as old:
         return restated(document, WeekInputs(context), old)
@@ -310,7 +322,8 @@ def _old_definitions(project: Project, document: Document) -> Iterator[Any]:
         def old() -> Catalogue:
             if not loaded:
                 texts = {k: v for k, v in document.definitions.items() if not k.startswith("snapshot:")}
-                loaded.append(defined_by(project, texts, Path(scratch)).catalogue(project.reader()))
+                then = defined_by(project.whole, texts, Path(scratch)).catalogue(project.reader())
+                loaded.append(project.part_of(then))
             return loaded[0]
 
         yield old

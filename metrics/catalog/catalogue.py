@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,7 @@ WORDS = {
     "dimensions",
     "stale_after",
     "settled_after",  # which of the same rows are counted again
+    "classes",
 }
 
 
@@ -58,6 +59,8 @@ class Catalogue:
 
     held: "kpi:name" or "dataset:name" → why its file is wrong, where the version published last is used in its place.
     uncomputed: KPI → why nobody is shown a value of it (engine/uncomputed.py); set where pages and jobs ask.
+    withheld: KPI → why whoever asks is shown no value of it, and min_people: of how many people the values that they
+    are shown must be (catalog/restriction.py).
     """
 
     timezone: str = "UTC"
@@ -73,6 +76,8 @@ class Catalogue:
     snapshots: tuple[Snapshot, ...] = ()
     broken_snapshots: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     uncomputed: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    min_people: int = 0
     plans: tuple[Plan, ...] = ()
     drafts: tuple[Launch, ...] = ()  # launches that no person has looked at: nothing is drawn, read or told of them
 
@@ -102,6 +107,11 @@ class Catalogue:
         chosen = name or next(iter(known))
         require(chosen, list(known), kind="snapshot")
         return known[chosen]
+
+    @cached_property
+    def of_any_number(self) -> Catalogue:
+        """The same to whoever then masks values of few people."""
+        return replace(self, min_people=0)
 
     def known(self, generation: str) -> dict[Any, Any]:
         """What was worked out of these definitions and a generation, for whoever asks next: of the last few."""
@@ -224,6 +234,8 @@ def _numbers_of(dataset: Dataset) -> dict[str, Any]:
     """What of a dataset changes numbers. A dimension that is a column of its own name changes none by being listed."""
     computed = {name: text for name, text in dataset.dimensions.items() if text.strip('"') != name}
     found = {**dataset.model_dump(mode="json", exclude=WORDS), "dimensions": computed}
+    if dataset.only or dataset.closed:  # nothing that was kept of all rows stands for these
+        found |= {"only": dataset.only, "closed": dataset.closed}
     if dataset.identity:
         return {**found, "id": dataset.id}
     return {key: value for key, value in found.items() if key != "identity"}  # hashes are of before there was one

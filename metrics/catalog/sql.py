@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from metrics.catalog.sql_functions import AGGREGATES
 from metrics.catalog.sql_guard import (
     DIALECT,
     SqlProblem,
@@ -20,7 +21,7 @@ from metrics.catalog.sql_guard import (
     refuse_unwritable,
 )
 
-__all__ = ["DIALECT", "SqlProblem", "columns", "expression", "has_aggregate", "select"]
+__all__ = ["DIALECT", "SqlProblem", "aggregates", "columns", "expression", "has_aggregate", "select"]
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -62,7 +63,15 @@ def columns(tree: exp.Expr) -> Iterator[str]:
 
 def has_aggregate(tree: exp.Expr) -> bool:
     """Whether the expression aggregates rows."""
-    return tree.find(exp.AggFunc) is not None
+    return any(aggregates(tree))
+
+
+def aggregates(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """The aggregates in a tree, those of its subqueries too."""
+    yield from tree.find_all(exp.AggFunc)
+    for found in tree.find_all(exp.Anonymous):
+        if found.name.lower() in AGGREGATES:
+            yield found
 
 
 def _parse(text: str) -> exp.Expr:

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import NotComputed, QueryRefused, UnknownGeneration, did_you_mean, require
+from connectors.errors import NotComputed, QueryRefused, UnknownGeneration, Withheld, did_you_mean, require
 from connectors.warehouse.contract import NO_DIMENSION, DatasetState, Failure, Generation, Reader
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import GRAINS
-from metrics.engine import compare, frames, periods, types
+from metrics.engine import compare, frames, periods, small_groups, types
 from metrics.engine.dirty_ranges import FAR
 from metrics.engine.gaps import gaps
 from metrics.engine.launch_grain import launch_grain
@@ -43,12 +43,14 @@ def answer(
 
     transforms: False = the values before the KPI's transforms, without companions.
 
-    Raises UnknownName, DefinitionError, QueryRefused."""
+    Raises UnknownName, DefinitionError, QueryRefused, Withheld."""
     kpi = catalogue.kpi(query.kpi)
-    if kpi.name in catalogue.uncomputed:
-        hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
-        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
+    _refuse_unshown(kpi, catalogue)
     grain = query.grain or kpi.grain
+    few = catalogue.min_people
+    if few:
+        small_groups.refuse(query, kpi, grain)
+        catalogue = catalogue.of_any_number
     _check(query, kpi, grain, catalogue)
     generation = _generation(query, reader)
     failure = behind(query, catalogue, reader)
@@ -57,6 +59,8 @@ def answer(
     asked = _asked(query, full)
     scope = _widened(query, kpi, asked, full)
     frame, definition, level = _values(query, kpi, scope, generation, from_facts)
+    if few:
+        frame = small_groups.masked(frame, kpi, scope, few)
     frame = _observed_part(frame, full)
     _refuse_unknown_segments(query, frame, full)
     told = _transformed(kpi, frame, catalogue, grain) if transforms else (frame, (), False)
@@ -92,6 +96,15 @@ def answer(
         notes=(*_notes(kpi, catalogue, reader, failure), *meant),
         meant=meant,
     )
+
+
+def _refuse_unshown(kpi: KpiCommon, catalogue: Catalogue) -> None:
+    """Raise Withheld or NotComputed where nobody, or not whoever asks, is shown a value."""
+    if kpi.name in catalogue.withheld:
+        raise Withheld(catalogue.withheld[kpi.name], where=kpi.name, hint="Ask whoever keeps this dashboard's roles.")
+    if kpi.name in catalogue.uncomputed:
+        hint = f"A sync computes it for everybody, `kpi query {kpi.name}` for you at once."
+        raise NotComputed(catalogue.uncomputed[kpi.name], where=kpi.name, hint=hint)
 
 
 def _notes(kpi: KpiCommon, catalogue: Catalogue, reader: Reader, failure: Failure | None) -> list[str]:
@@ -263,7 +276,8 @@ def _values(
         earlier = dataclasses.replace(scope, start=scope.start - span, end=scope.start)
         before = types.facts(kpi, earlier).set_index("segment")
         frame = frame.assign(
-            comparison=frame["segment"].map(before["value"]), _complete=frame["segment"].map(before["complete"])
+            comparison=frame["segment"].map(before["value"]).astype("float64"),
+            _complete=frame["segment"].map(before["complete"]),
         )
     return _ordered(frame), definition, "rollup" if scope.rollups and scope.rollups.read else "facts"
 

@@ -30,6 +30,8 @@ class Counted:
 
 def counted_rows(kpi: KpiCommon, dataset: str, catalogue: Catalogue, reader: Reader) -> list[Counted]:
     """Each condition and measure of the KPI on this dataset."""
+    if catalogue.min_people:
+        return []
     scope = default_scope(kpi, kpi.grain, catalogue, reader, reader.dataset_states(reader.generation.sequence))
     item = catalogue.datasets[dataset]
     return [_counted(item, name, rules, scope) for name, rules in _rules(kpi, dataset, catalogue)]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.errors import KpiError, NotComputed, counted
+from connectors.errors import KpiError, counted
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.engine.answer import answer, behind, behind_text
 from metrics.engine.data_context import DataContext
 from metrics.engine.frames import known_value
 from metrics.engine.query import Filter, Query, Series
 from metrics.kpi_views.redefined import redefinition
-from metrics.kpi_views.status import Held, Status, held, held_in_part
+from metrics.kpi_views.status import Held, Status, held, held_in_part, unvalued
 from metrics.presentation import format as fmt
 from metrics.presentation.freshness import late_reasons
 from metrics.presentation.sparkline import Sparkline, sparkline
@@ -182,6 +182,6 @@ def _broken(context: DataContext, name: str, error: KpiError) -> Card:
         change="",
         change_is="neutral",
         against="",
-        status=Status("waiting_for_data" if isinstance(error, NotComputed) else "definition_error", why),
+        status=Status(unvalued(error), why),
         spark=sparkline([], None, f"{title}: no values"),
     )

@@ -46,15 +46,17 @@ def origin(
     for dataset in catalogue.datasets_of(kpi):
         state, item = states.get(dataset), catalogue.datasets[dataset]
         title = item.label or dataset
-        if state is not None:
+        whole = not (item.only or item.closed or catalogue.min_people)  # what a sync counted is of all rows
+        if state is not None and whole:
             in_future = counted(state.future_rows, "lies in the future and is", "lie in the future and are")
             left = f"; {in_future} not counted" if state.future_rows else ""
             facts.append((f"Rows of {title}", f"{state.rows:,}{left}{_matching(kpi, dataset, catalogue, reader)}"))
+        if state is not None:
             facts.append((f"{title} is observed from", _begin(state)))
             facts.append((f"{title} is complete to", fmt.moment_text(state.watermark)))
         run = runs.get(table_sources.get(item.source, ""))
         if run is not None:
-            left = f"; {counted(run.quarantined, 'row')} left out as unreadable" if run.quarantined else ""
+            left = f"; {counted(run.quarantined, 'row')} left out as unreadable" if run.quarantined and whole else ""
             facts.append(
                 (f"Source of {title}", f"{run.name}, last pulled {run.last_success[:16].replace('T', ' ')}{left}")
             )

@@ -87,6 +87,9 @@ def overview(context: DataContext, *, area: str = "", where: tuple[Filter, ...] 
     )
 
 
+UNJUDGED = ("no_target", "waiting_for_data", "definition_error", "withheld")
+
+
 class Ranked(Protocol):
     """What the sentence needs of a card."""
 
@@ -115,7 +118,7 @@ def headline(cards: Sequence[Ranked], alerts: Sequence[str] = ()) -> str:
     off = [c for c in cards if c.status.slug == "off_track"]
     risk = [c for c in cards if c.status.slug == "at_risk"]
     waiting = [c for c in cards if c.status.slug in ("waiting_for_data", "definition_error")]
-    judged = [c for c in cards if c.status.slug not in ("no_target", "waiting_for_data", "definition_error")]
+    judged = [c for c in cards if c.status.slug not in UNJUDGED]
     if off or (risk and (risk[0].worse or not alerts)):
         return _worst(off or risk, total)
     if alerts:

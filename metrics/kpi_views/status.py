@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from connectors.errors import KpiError, NotComputed, Withheld
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.kpi import KpiCommon
 from metrics.catalog.models.values import Thresholds
@@ -25,6 +26,7 @@ LABELS = {
     "waiting_for_data": "Waiting for data",
     "no_target": "No target",
     "on_track": "On track",
+    "withheld": "Not shown",
 }
 ORDER = list(LABELS)
 
@@ -41,6 +43,13 @@ class Status:
     def label(self) -> str:
         """The words on the badge."""
         return LABELS[self.slug]
+
+
+def unvalued(error: KpiError) -> str:
+    """The slug of a KPI that has no value for whoever asks, by why."""
+    if isinstance(error, Withheld):
+        return "withheld"
+    return "waiting_for_data" if isinstance(error, NotComputed) else "definition_error"
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,8 @@ class Document(Strict):
     launches: tuple[LaunchLine, ...] = ()
     definition: str
     definitions: dict[str, str] = {}
+    role: str = ""  # what of the project is in it: what this role sees
+    audience: str = ""  # the role with what it saw then
 
     @property
     def lines(self) -> Iterator[Line]:

@@ -23,7 +23,7 @@ from metrics.engine.query import Filter
 from metrics.engine.to_date import LONG
 from metrics.kpi_views.card import good_or_bad
 from metrics.kpi_views.consequence import Matter
-from metrics.kpi_views.status import ORDER, Held, Status, held, held_in_part
+from metrics.kpi_views.status import ORDER, Held, Status, held, held_in_part, unvalued
 from metrics.kpi_views.types import in_words
 from metrics.presentation import export
 from metrics.presentation import format as fmt
@@ -46,6 +46,7 @@ class Circumstances:
     alerts: tuple[AlertLine, ...] = ()
     launches: tuple[LaunchLine, ...] = ()
     happened: tuple[Matter, ...] = ()  # alerts that opened and ended in the week, verdicts that were reached
+    audience: str = ""  # Project.audience
 
 
 def missing(inputs: WeekInputs, snapshot: Snapshot, week: Week) -> tuple[str, ...]:
@@ -124,6 +125,8 @@ def take(inputs: WeekInputs, snapshot: Snapshot, week: Week, made: Circumstances
         launches=made.launches,
         definition=hashlib.sha256(text.encode()).hexdigest()[:12],
         definitions={f"snapshot:{snapshot.name}": text, **_texts(inputs, lines)},
+        role=snapshot.role,
+        audience=made.audience,
     )
 
 
@@ -333,7 +336,7 @@ def _data(inputs: WeekInputs, kpi: KpiCommon) -> list[str]:
 
 def _broken(shown: Shown, error: KpiError) -> Told:
     problems = getattr(error, "problems", ())
-    status = Status("definition_error", fmt.plain(str(problems[0]) if problems else error.message))
+    status = Status(unvalued(error), fmt.plain(str(problems[0]) if problems else error.message))
     line = Line(
         kpi=shown.kpi,
         label=fmt.plain(shown.kpi.replace("_", " ").capitalize()),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from connectors.settings import Settings, SignInProxy
-from jobs.access.person import kept_out, person_of_claims, person_of_headers
+from jobs.access.person import person_of_claims, person_of_headers
+from jobs.access.rights import kept_out
 
 UNCONFIRMED: tuple[Any, ...] = ("False", None, 0, "0", "no", "", [], {})
 NOTHING: tuple[Any, ...] = ([], None, 5, {}, [7], [None])  # for a list of names

@@ -11,8 +11,9 @@ import pytest
 
 from connectors.errors import StateError
 from connectors.secrets import mask
+from connectors.state.audit_keys import AuditKeys
 from connectors.state.store import StateStore
-from jobs.access.tokens import LONGEST, PREFIX, admitted, create, listed, revoke
+from jobs.access.tokens import LONGEST, PREFIX, admitted, create, known, listed, revoke, row_of
 from tests.conftest import Builder, run_cli
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -25,7 +26,7 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore
     if request.param == "sqlite":
         yield StateStore(f"sqlite:///{tmp_path / 'state.sqlite'}")
         return
-    store = StateStore(request.getfixturevalue("postgres"))
+    store = StateStore(request.getfixturevalue("postgres"), AuditKeys([tmp_path]))
     with store.writing() as connection:
         connection.exec_driver_sql("DELETE FROM service_tokens")
     yield store
@@ -138,9 +139,23 @@ def test_the_verbs(tmp_path: Path) -> None:
     assert row == {
         "name": "scraper", "scopes": "metrics", "state": "active", "by": "ana", "created_at": "2026-11-26T12:00:00Z",
         "expires_at": "2026-12-03T12:00:00Z", "revoked_at": None, "revoked_by": "", "used_at": None,
+        "role": "",
     }  # fmt: skip
     assert kpi("create", "scraper", "--scope", "metrics")[0] == 1
     assert kpi("create", "other", "--scope", "metrics", "--valid", "soon")[0] == 2
     assert kpi("create", "other", "--scope", "metrics", "--valid", "99999999999999d")[0] == 2
     assert kpi("revoke", "scraper")[:2] == (0, "scraper opens nothing any more\n")
     assert kpi("revoke", "scraper")[0] == 1
+
+
+def test_a_token_has_a_role_and_says_why_it_does_not_open(state: StateStore) -> None:
+    made = create(state, "sheets", ["read"], DAY, by="ana", now=NOW, role="emea")
+    found = admitted(state, made.secret, "read", now=NOW)
+    assert found is not None and found.role == "emea" and row_of(found)["role"] == "emea"
+    assert admitted(state, made.secret, "sync", now=NOW) is None
+    other = known(state, made.secret, now=NOW)
+    assert other is not None and other.scopes == ("read",)
+    assert known(state, made.secret, now=NOW + DAY) is None and known(state, f"{made.secret}A", now=NOW) is None
+    with pytest.raises(StateError, match="no name of a role"):
+        create(state, "b", ["read"], DAY, by="ana", now=NOW, role="E M")
+    assert [one.name for one in listed(state, now=NOW)] == ["sheets"]

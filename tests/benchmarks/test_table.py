@@ -105,6 +105,7 @@ def test_a_tool_that_is_not_installed_gives_no_figure(tmp_path: Path) -> None:
     assert list(others.measured(sys.executable, [], data, "5000")) == []
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_what_a_refresh_stores_is_exact_and_nothing_new_costs_little(tmp_path: Path) -> None:
     data, cases = workload.make("5000", tmp_path), ("first", "late", "nothing")

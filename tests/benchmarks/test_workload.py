@@ -10,6 +10,7 @@ from benchmarks import workload
 from tests.sampling import TIER
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", ["20000", "1M"] if TIER == "full" else ["20000"])
 def test_thirty_six_queries_equal_sql_by_hand(scale: str, tmp_path: Path) -> None:

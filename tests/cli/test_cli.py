@@ -163,14 +163,22 @@ def test_every_verb_helps_with_one_example() -> None:
         "token",
         "scheduler",
         "due",
+        "whoami",
+        "access",
+        "audit",
     }
     groups = [
         f"{group} {v}"
-        for group in ("alerts", "launch", "snapshot", "token")
+        for group in ("alerts", "launch", "snapshot", "token", "audit")
         for v in re.findall(r"^  (\w+)  ", run_cli(group, "--help").stdout, re.MULTILINE)
     ]
-    assert len(groups) == 7 + 7 + 7 + 3
-    for verb in [*set(verbs) - {"add", "alerts", "launch", "snapshot", "token"}, "add source", "add kpi", *groups]:
+    assert len(groups) == 7 + 7 + 7 + 3 + 2
+    for verb in [
+        *set(verbs) - {"add", "alerts", "launch", "snapshot", "token", "audit"},
+        "add source",
+        "add kpi",
+        *groups,
+    ]:
         assert "example: kpi " + verb in run_cli(*verb.split(), "--help").stdout
 
 

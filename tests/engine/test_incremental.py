@@ -293,6 +293,7 @@ def test_incremental_equals_full_of_types_that_follow(moves: list[tuple[list[tup
     replay(BASE, moves, kpis=FOLLOWING)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @sampled(fast=0, slow=2, full=50, shrink=False)
 @given(st.lists(operations, min_size=1, max_size=30), steps, st.sampled_from(["Europe/Berlin", "America/New_York"]))

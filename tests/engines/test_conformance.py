@@ -73,6 +73,7 @@ def test_every_kpi_is_as_in_duckdb(world: World, name: str, request: pytest.Fixt
     PASSED.setdefault(request.node.callspec.params["engine"], {})[name] = len(asked)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_the_demo_is_as_in_duckdb(demo: Known, engine: Engine, request: pytest.FixtureRequest) -> None:
     world = demo.within(engine, *DEMO_DAYS)

@@ -109,6 +109,7 @@ def same(known: Known, project: Project) -> None:
     assert other.dataset_states(other.generation.sequence) == live.dataset_states(live.generation.sequence)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_a_refresh_shares_its_scans_there(
     url: str, types: Known, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -160,6 +161,7 @@ def test_rollups_are_brought_home_and_answer_there(
     assert answered > 20
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", ["usual", "rolled"])
 def test_days_that_are_settled_are_not_counted_again(

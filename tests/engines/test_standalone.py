@@ -106,6 +106,7 @@ def test_every_kpi_is_as_in_duckdb_on_the_cluster(world: World, name: str) -> No
     PASSED[name] = len(asked)
 
 
+@pytest.mark.proof
 def test_the_demo_is_as_in_duckdb_on_the_cluster(demo: Known, engine: SparkEngine) -> None:
     world = demo.within(engine, *DEMO_DAYS)
     kpis = list(world.catalogue.kpis.values())
@@ -124,6 +125,7 @@ def test_the_docs_say_what_passes_on_the_cluster(request: pytest.FixtureRequest)
     check_documented(NAME, PASSED, update=request.config.getoption("--update-golden"))
 
 
+@pytest.mark.proof
 @sampled(fast=0, slow=0, full=500, shrink=False)
 @given(RANDOM)
 def test_random_questions_are_as_in_duckdb_on_the_cluster(world: World, drawn: dict[str, Any]) -> None:
@@ -169,6 +171,7 @@ def test_with_a_worker_killed_in_mid_question_the_answer_is_right(cluster: Stand
     cluster.start_worker(1)
 
 
+@pytest.mark.proof
 def test_with_the_driver_killed_there_is_an_error_and_the_next_one_answers(
     cluster: Standalone, engine: SparkEngine
 ) -> None:
@@ -196,6 +199,7 @@ def shop(cluster: Standalone, tmp_path: Path) -> Shop:
     return made
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("after", [0.4, 0.0, 1.5][: cases(fast=1, slow=1, full=3)])
 def test_with_a_worker_killed_in_mid_refresh_it_completes(cluster: Standalone, shop: Shop, after: float) -> None:
     """Spark gives its tasks to the other one; readers of the live generation see nothing of it."""
@@ -209,6 +213,7 @@ def test_with_a_worker_killed_in_mid_refresh_it_completes(cluster: Standalone, s
     same_values(shop.known, stored(shop.project))
 
 
+@pytest.mark.proof
 def test_with_the_driver_killed_in_mid_refresh_the_next_sync_completes(cluster: Standalone, shop: Shop) -> None:
     live = shop.project.warehouse.live()
     assert "the engine does not answer" in told(interrupted(shop.project, "late", partial(cluster.kill, "driver")))

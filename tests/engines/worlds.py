@@ -103,11 +103,11 @@ def tables() -> dict[str, pd.DataFrame]:
     return frames
 
 
-def made(folder: Path) -> Builder:
-    """The project, synced into DuckDB."""
+def made(folder: Path, frames: Mapping[str, pd.DataFrame] | None = None) -> Builder:
+    """The project, synced into DuckDB. frames: in place of `tables`."""
     project = Builder(folder)
     project.settings(f"timezone: {ZONE}\nweek_start: sunday\n")
-    for name, frame in tables().items():
+    for name, frame in (tables() if frames is None else frames).items():
         dims = {} if name == "payments" else {"dimensions": "[platform]"}
         project.rows(name, frame, **ENTITY, **dims)
     people = pd.DataFrame(  # of 39 of the 44 users; each has a country, so that only a join leaves it unknown

@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, text
 
 from connectors.state.leading import LEADER
 from jobs.scheduler import book
-from tests.conftest import ROOT, Builder, run_cli
+from tests.conftest import REQUIRED, ROOT, Builder, run_cli
 
 FOLDER = ROOT / "container" / "company"
 OURS = ("app-1", "app-2", "scheduler")
@@ -188,7 +188,8 @@ def test_services_run_by_their_commands_and_are_restarted_one_by_one(company: Co
 def test_requests_pass_through_the_proxy(company: Company, tmp_path: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
-        pytest.skip("no caddy on this machine (Debian: apt-get install caddy), so the proxy is not tried")
+        words = "no caddy on this machine (Debian: apt-get install caddy), so the proxy is not tried"
+        (pytest.fail if REQUIRED else pytest.skip)(words)
     for name in OURS[:2]:
         company.start(name)
     until(lambda: all(company.healthy(name) for name in OURS[:2]), "both servers are healthy")

@@ -83,7 +83,7 @@ def test_every_source_that_is_copied_exists_and_passes_dockerignore() -> None:
 
 def test_the_image_holds_what_serves_and_nothing_else() -> None:
     tops = {file.split("/")[0] for file in context()}
-    assert {"app.py", "connectors", "jobs", "metrics", "pages", "ui", "cli", ".streamlit", "container"} <= tops
+    assert {"app.py", "connectors", "jobs", "metrics", "pages", "ui", "cli", "api", ".streamlit", "container"} <= tops
     assert not tops & {"tests", "data", "docs", "benchmarks", ".git", ".venv", ".github", "requirements.txt"}
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not in_image("metrics/definitions/launches/new_editor.yml", ignored)

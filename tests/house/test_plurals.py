@@ -68,7 +68,7 @@ def offending(source: str) -> list[tuple[int, str]]:
 
 
 def python_files() -> list[Path]:
-    tops = ("metrics", "jobs", "cli", "connectors", "ui", "pages")
+    tops = ("metrics", "jobs", "cli", "api", "connectors", "ui", "pages")
     return [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +40,12 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
+    with serving() as state:
+        yield state
+
+
+@contextmanager
+def serving() -> Iterator[Web]:
     state = Web()
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -178,8 +178,8 @@ def test_marks_are_counted_per_rule(project: Builder) -> None:
     make(project, {**GOOD, 5: 10}, LOW)
     project.sync(day(6))
     number = read_state(project.open(), now=day(6)).open[0].id
-    mark(project.open(), number, "noise", by="ana")
-    mark(project.open(), number, "useful", by="ana")
+    mark(project.open(), number, "noise", by="ana", now=day(3))
+    mark(project.open(), number, "useful", by="ana", now=day(3))
     assert read_state(project.open(), now=day(6)).marks == (("k.low", 1, 0),)
 
 

@@ -8,15 +8,14 @@ from connectors.errors import SettingsError
 from connectors.warehouse.open import open_warehouse
 from tests.conftest import Builder, run_cli
 
-ROLES = "timezone: UTC\nroles:\n  - {name: sales, claim: sales, pages: [overview], where: {country: [DE]}}\n"
+ROLES = "roles:\n  - {name: sales, members: [everybody], row_filters: {country: [DE]}}\n"
 ENGINE = "timezone: UTC\nwarehouse: mysql://ana:secret@db.example.com/bi\n"
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (ROLES, "roles restrict nobody yet"),
-        ("roles: [1]\n", "roles restrict nobody yet"),
+        (ROLES, "`roles` keeps nobody out without a sign-in"),
         (ENGINE, "no engine for 'mysql'"),
         ("warehouse: clickhouse\n", "no engine"),
         ("warehouse: DuckDB\n", "warehouse: duckdb"),

@@ -64,6 +64,7 @@ def test_it_holds_until_the_day_or_what_is_told_by_is_another(project: Builder) 
     assert not holds(project, 6, 12)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_a_history_is_the_same_when_all_is_looked_at_each_time(tmp_path: Path) -> None:
     """Random days, guardrails and syncs that find nothing new; of a copy, what settled is forgotten before each."""

@@ -73,7 +73,7 @@ def test_a_sync_that_is_stopped_leaves_what_was(
     before, live = files(project), project.open().warehouse.live()
     shop(project, 90)
     waiting(project, silent) if how == "waiting" else computing(project)
-    running = Syncing(project.open(), NOW)
+    running = Syncing(project.open(), NOW, by="ana")
     reached(running, "Pulling slow")
     assert set(files(project)) - set(before), "the rows of the first source are being loaded"
     began = time.monotonic()
@@ -92,7 +92,7 @@ def test_a_sync_that_is_stopped_leaves_what_was(
 @pytest.mark.slow
 def test_a_sync_that_ends_by_itself_says_what_came(project: Builder) -> None:
     shop(project, 50)
-    running = Syncing(project.open(), NOW)
+    running = Syncing(project.open(), NOW, by="ana")
     while (ended := running.ended()) is None:
         time.sleep(0.1)
     assert ended == Ended(50, stopped=False, published=True, said=ended.said)

@@ -77,7 +77,8 @@ def test_an_earlier_version_is_taken_here_and_back(old: Project) -> None:
     assert (undone.before, undone.after) == (HEAD, "0004")
     after = held(old)
     assert {name: after.get(name) for name in before} == before
-    beside = (str(result.generation), "damaged/")  # the generation that is put aside; companions go with the next sync
+    # The generation that is put aside; companions go with the next sync. The audit's own: what was recorded is undone.
+    beside = (str(result.generation), "damaged/", "audit.key", "audit.head")
     assert all(any(part in name for part in beside) for name in after.keys() - before.keys())
     assert open_project(old.folder).warehouse.live() == done.generation
     kept = next((old.data / FOLDER).glob("undone-*"))

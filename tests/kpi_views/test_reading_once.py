@@ -180,7 +180,7 @@ def test_an_edit_of_any_file_reaches_views(monkeypatch: pytest.MonkeyPatch, proj
     project.rows("events", pd.DataFrame({"at": [pd.Timestamp("2026-11-20")]}))
     project.kpi("n", "dataset: events\nagg: count\ngrains: [day]")
     opened = open_project(project.folder)
-    monkeypatch.setattr(state, "project", lambda: opened)
+    monkeypatch.setattr(state, "served", lambda: opened)
     monkeypatch.setattr(state, "as_of", lambda: AsOf(opened))
     for path in (project.folder / "sources.yml", project.folder / "kpis" / "n.yml"):
         state.changed()
@@ -196,7 +196,7 @@ def test_a_look_that_a_sync_overtook_is_not_kept(monkeypatch: pytest.MonkeyPatch
     from ui.shell import state
 
     opened = open_project(project.folder)
-    monkeypatch.setattr(state, "project", lambda: opened)
+    monkeypatch.setattr(state, "served", lambda: opened)
 
     def overtaken() -> Callable[[Any], tuple[object, ...]]:
         state.changed()  # another session has synced while this one looks

@@ -13,9 +13,10 @@ import pytest
 from metrics.catalog.targets import target_at
 from metrics.catalog.types.simple import Simple
 from metrics.kpi_views.card import good_or_bad
-from metrics.kpi_views.status import status_of
+from metrics.kpi_views.status import LABELS, status_of
 from metrics.presentation import format as fmt
 from metrics.presentation.sparkline import sparkline
+from tests.conftest import ROOT
 
 
 def kpi(**keys: Any) -> Simple:
@@ -153,3 +154,15 @@ def test_a_week_over_new_year_names_both_years(first_weekday: int, this_year: in
 def test_several_days_over_new_year_have_their_years() -> None:
     assert fmt.days_text([date(2020, 12, 25), date(2020, 12, 26)]) == ["25 Dec", "26 Dec"]
     assert fmt.days_text([date(2020, 12, 25), date(2021, 1, 1)]) == ["25 Dec 2020", "1 Jan 2021"]
+
+
+FORMS = "metrics/snapshots/formats/forms"
+
+
+@pytest.mark.parametrize(
+    "form", ["ui/shell/theme.css", "ui/kpi/component/cards.css", f"{FORMS}/common.typ", f"{FORMS}/sheet.css"]
+)
+def test_every_status_has_its_colour_in_every_form(form: str) -> None:
+    """A PDF with a status that its form does not know is an error; a page would show it without a colour."""
+    words = set(re.findall(r"[a-z]+(?:_[a-z]+)*", (ROOT / form).read_text()))
+    assert {*LABELS} - words == set()

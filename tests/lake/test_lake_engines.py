@@ -101,6 +101,7 @@ def touched(told: Explained) -> dict[str, object]:
     return {one["kpi"]: one["touched"] for one in told.as_dict()["kpis"]}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("least", [40, days.LEAST_ROWS][: cases(fast=1, slow=1, full=2)])
 def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
     url: str, place: Place | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
@@ -135,6 +136,7 @@ def test_what_is_stored_is_what_duckdb_stores_whatever_comes(
     both.same(full=True)
 
 
+@pytest.mark.proof
 def test_kpis_of_every_type_are_what_they_are_on_duckdb(url: str, place: Place | None, tmp_path: Path) -> None:
     built = worlds.made(tmp_path / "project")
     Both(built, beside(built.folder, tmp_path / "lake", url, place)).same()

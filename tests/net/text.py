@@ -1,8 +1,8 @@
 """What truly varies is made equal, and what is long is made short.
 
 Made equal: the random end of a generation's name, project and repository folder, when a file was written, digits of a
-decimal beyond the twelfth, seconds that a job took; and, where a recorder says so, versions, disk sizes, parts of
-mails. Nothing else.
+decimal beyond the twelfth, seconds that a job took, what the audit's key signed; and, where a recorder says so,
+versions, disk sizes, parts of mails. Nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ WRITTEN = re.compile(r"(?<=\d:)(?:\d{19}-\d{19})?(?=:[0-9a-f]{32})")  # in a fil
 STORED_PATH = re.compile(r"(?<=# )/\S*(?=/(?:kpis|datasets)/)")  # in a stored definition: the folder it was made in
 DECIMAL = re.compile(r"(?<![\w.])-?\d+(?:\.\d{9,}(?:e[+-]?\d+)?|(?:\.\d+)?e[+-]\d+)(?!\w)")
 SECONDS = re.compile(r'("seconds": )[\d.e-]+|\b(in )\d+\.\d( s)\b')
+AUDIT = re.compile(r'(?<="audit:head", ")[^}]*\}')  # in a generation: signed by a random key
 HEAD, TAIL = 4, 2  # rows of a long list that are kept
 LONG = 400  # characters of one text that are kept
 NOISE = 1e-12  # below it a decimal is the rest of a subtraction
@@ -33,6 +34,7 @@ def settled(text: str, folder: Path | None = None) -> str:
         text = text.replace(str(path), name) if path else text
     text = GENERATION.sub(r"\1-<random>", text)
     text = STORED_PATH.sub("<project>", WRITTEN.sub("<written>", text))
+    text = AUDIT.sub("<head>", text)
     text = SECONDS.sub(lambda m: f"{m[1] or m[2]}<seconds>{m[3] or ''}".replace('": <seconds>', '": 0'), text)
     return DECIMAL.sub(_rounded, text)
 

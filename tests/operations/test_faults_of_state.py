@@ -21,6 +21,8 @@ from tests.test_pages import PAGES, run
 pytestmark = pytest.mark.breadth(4)
 
 NEEDS_THE_STORE = {"alerts", "launches", "snapshots"}
+SAYS_SO_ITSELF = {"account"}  # of its tokens only
+READS_NO_GENERATION = {"account", "audit"}
 
 
 def without(shop: Shop, content: bytes | None) -> None:
@@ -151,7 +153,7 @@ def test_pages_beside_a_damaged_state_store(monkeypatch: pytest.MonkeyPatch, sho
     if page in NEEDS_THE_STORE:
         assert app.title[0].value == "This cannot be shown" and "Nothing was overwritten" in app.caption[0].value
     else:
-        assert not app.error
+        assert bool(app.error) == (page in SAYS_SO_ITSELF)
 
 
 @pytest.mark.filterwarnings("default")
@@ -169,8 +171,9 @@ def test_pages_where_no_generation_can_be_read(monkeypatch: pytest.MonkeyPatch, 
     for path in shop.generations.glob("*.duckdb"):
         path.write_bytes(b"garbage")
     app = run(monkeypatch, shop.folder, page)
-    assert not app.exception and app.title[0].value == "This cannot be shown"
-    assert "no generation can be read" in app.error[0].value and "kpi restore" in banners(app)
+    assert not app.exception and "kpi restore" in banners(app)
+    if page not in READS_NO_GENERATION:
+        assert app.title[0].value == "This cannot be shown" and "no generation can be read" in app.error[0].value
 
 
 def banners(app: AppTest) -> str:

@@ -143,7 +143,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, project: Builder) -> Iterator[Build
     project.kpi("n", "dataset: events\nagg: count\ngrains: [day]")
     project.sync(now=NOW)
     opened = open_project(project.folder)
-    monkeypatch.setattr(state, "project", lambda: opened)
+    monkeypatch.setattr(state, "served", lambda: opened)
     monkeypatch.setattr(state, "as_of", lambda: AsOf(opened))
     state.changed()
     yield project

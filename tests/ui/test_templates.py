@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
+from connectors.state.audit import Entry
 from jobs.snapshots.board import Entry as Taken
 from metrics.alerts.board import AlertItem
 from metrics.alerts.change import Change
@@ -86,6 +87,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "lines": [BAD],
     },
     "alerts/unattended": {"count": BAD, "links": [(BAD, BAD, BAD), (BAD, BAD, BAD)], "more": BAD},
+    "audit/entries": {"rows": [(hostile(Entry), BAD, BAD)]},
     "data/datasets": {"rows": [hostile(DatasetRow, state="stale")]},
     "data/overdue": {"words": BAD},
     "data/sources": {"rows": [(hostile(SourceRow, state="failed", pulled_at=None), BAD)]},

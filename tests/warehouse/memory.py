@@ -406,6 +406,9 @@ class MemoryWarehouse:
         later = [p for p in self._data.glob("*.pickle") if len(self._content(p.stem).generations) > number]
         self._put_aside(later)
 
+    def kept_texts(self, name: str) -> Mapping[str, str | None]:
+        return {path.stem: self._content(path.stem).files.get(name) for path in sorted(self._data.glob("*.pickle"))}
+
     def describe(self) -> str:
         return "files are renamed"
 

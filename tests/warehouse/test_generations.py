@@ -92,6 +92,16 @@ def test_a_reader_keeps_its_generation_while_others_are_published(warehouse: War
 
 
 @pytest.mark.breadth(1)
+def test_each_kept_generation_says_its_own_text(warehouse: Warehouse) -> None:
+    made = []
+    for number in range(3):
+        with warehouse.staging(AT) as staging:
+            load(staging, KEYED, rows(number))
+            staging.store_files({"kpi:n": "name: n", **({"audit:head": str(number)} if number else {})})
+            made.append(staging.publish().id)
+    assert dict(warehouse.kept_texts("audit:head")) == dict(zip(made, [None, "1", "2"], strict=True))
+
+
 def test_publishing_is_one_step(warehouse: Warehouse) -> None:
     """Who reads meanwhile sees all of one generation: in each, all rows have its number."""
     wrong: list[str] = []

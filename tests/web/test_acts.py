@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from connectors.errors import KpiError, StateError
+from connectors.settings import Settings
 from connectors.state import alerts, launches, snapshots
 from connectors.state.limits import LIMITS, Limit
 from jobs.alerts import incidents as job
@@ -19,7 +21,7 @@ from jobs.launches.registry import add
 from jobs.project.undo import Scope, undoable
 from tests.conftest import NOW, Builder
 from tests.jobs.conftest import GOOD, LOW, day, make
-from ui.shell import acts
+from ui.shell import acts, state
 
 Write = Callable[[Connection, int, str], None]
 
@@ -109,7 +111,7 @@ def test_each_act_can_be_undone(project: Builder) -> None:
 
     done: list[tuple[list[Scope], Callable[[], object]]] = [
         ([incident], lambda: job.acknowledge(opened, 1, by="ana", now=at)),
-        ([incident], lambda: job.mark(opened, 1, "noise", by="ana")),
+        ([incident], lambda: job.mark(opened, 1, "noise", by="ana", now=at)),
         ([silenced], lambda: job.silence(opened, "k.low", at + timedelta(1), by="ana", now=at)),
         ([incident, Scope("alert_standings", place), Scope("alert_normals", place)],
          lambda: job.new_normal(opened, 1, by="ana", now=at)),
@@ -120,7 +122,7 @@ def test_each_act_can_be_undone(project: Builder) -> None:
         before = dump(project)
         undo = undoable(opened, "done", scopes, act)
         assert dump(project) != before
-        undo.apply(opened)
+        undo.apply(opened, by="ana", now=at)
         assert dump(project) == before
         act()  # the next one begins where an act was
 
@@ -134,22 +136,23 @@ def test_what_somebody_else_changed_is_not_undone(project: Builder) -> None:
     job.silence(opened, "k.low", at + timedelta(2), by="b", now=at)
     before = dump(project)
     with pytest.raises(StateError, match="changed again meanwhile"):
-        undo.apply(opened)
+        undo.apply(opened, by="ana", now=at)
     assert dump(project) == before
 
 
 def test_a_session_and_all_of_them_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", sessions)
+    monkeypatch.setattr(state, "served", lambda: SimpleNamespace(settings=Settings()))
     acts._all.clear()
     for _ in range(acts.A_MINUTE):
-        acts.admit(1000.0)
+        acts.admit("decide", 1000.0)
     with pytest.raises(KpiError, match=f"you did {acts.A_MINUTE} things within a minute"):
-        acts.admit(1030.0)
-    acts.admit(1061.0)
+        acts.admit("decide", 1030.0)
+    acts.admit("decide", 1061.0)
     with pytest.raises(KpiError, match=f"all readers did {acts.ALL_A_MINUTE} things"):
         for _ in range(20):
             sessions.clear()
             for _ in range(acts.A_MINUTE - 1):
-                acts.admit(1062.0)
+                acts.admit("decide", 1062.0)
     acts._all.clear()

@@ -32,7 +32,7 @@ PROXIED = Settings.model_validate(
 def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings and person of the session, as a test sets them."""
     now: dict[str, Any] = {"settings": PROXIED, "person": ANA}
-    monkeypatch.setattr(state, "project", lambda: SimpleNamespace(settings=now["settings"]))
+    monkeypatch.setattr(state, "served", lambda: SimpleNamespace(settings=now["settings"]))
     monkeypatch.setattr(state, "person", lambda: now["person"])
     monkeypatch.setattr(st, "session_state", {})
     monkeypatch.setenv("USER", "kpi-service")
@@ -40,21 +40,21 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_who_is_signed_in_acts_by_their_own_name(served: dict[str, Any]) -> None:
-    acts.admit(0.0)
+    acts.admit("decide", 0.0)
     assert state.who() == "ana@example.com"
 
 
 @pytest.mark.parametrize("person", [None, dataclasses.replace(ANA, email="ana@other.example"), Person("eve", "eve")])
 def test_nothing_is_done_by_who_is_not_nor_in_the_server_s_name(served: dict[str, Any], person: Person | None) -> None:
     served["person"] = person
-    for act in (lambda: acts.admit(0.0), state.who):
+    for act in (lambda: acts.admit("decide", 0.0), state.who):
         with pytest.raises(KpiError, match="your session has ended, and nothing was done"):
             act()
 
 
 def test_where_nobody_signs_in_the_machine_s_user_acts(served: dict[str, Any]) -> None:
     served["settings"], served["person"] = Settings(), None
-    acts.admit(0.0)
+    acts.admit("decide", 0.0)
     assert state.who() == "kpi-service"
 
 

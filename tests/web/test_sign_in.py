@@ -20,6 +20,7 @@ import pytest
 from itsdangerous import TimestampSigner
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
+from jobs.audit.listing import Search, listed
 from tests.conftest import ROOT, Builder, Server
 from tests.web.oidc import CLIENT, SECRET
 
@@ -113,6 +114,11 @@ def test_who_is_of_the_domain_signs_in_and_sees(tab: Any, place: Place, served: 
     tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
     cookies = {cookie["name"]: cookie for cookie in tab.context.cookies()}
     assert cookies["_streamlit_user"]["httpOnly"]
+    before = listed(place.project.open().state, Search(what="signed_in", who="ana@example.com")).entries
+    assert before[0].via == "page" and before[0].details == f'{{"by": "{place.issuer}"}}'
+    tab.goto(f"{served.url}/kpi?kpi=k")
+    tab.get_by_text(SEEN).first.wait_for(timeout=40_000)
+    assert listed(place.project.open().state, Search(what="signed_in", who="ana@example.com")).entries == before
     assert tab.request.get(f"{served.url}/media/none.csv").status == 404, "who is signed in may ask for files"
 
 
@@ -127,6 +133,8 @@ def test_who_is_not_sees_a_page_that_says_so_and_no_data(tab: Any, place: Place,
     tab.get_by_role("button", name="Sign out").wait_for(timeout=40_000)  # the last of the page
     said = tab.inner_text("body")
     assert SEEN not in said and "@example.com" in said and person.split()[0] in said
+    refused = listed(place.project.open().state, Search(what="sign_in_refused")).entries
+    assert refused[0].who.split()[0] == person.split()[0] or person == "example.com"
     assert tab.request.get(f"{served.url}/media/none.csv").status == 403
 
 

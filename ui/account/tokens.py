@@ -23,11 +23,13 @@ SHOWN_SECONDS = 60.0  # after the click: not on the next visit of the page
 
 def tokens() -> None:
     """The list, and forms for who may edit."""
+    if state.rights().role and not state.may("tokens"):  # whose programs ask is nobody else's business
+        return
     st.header("Service tokens")
     line("A program that asks this server sends one. Only a hash of each is kept.")
     now = utc_now()
     try:
-        found = listed(state.project().state, now=now)
+        found = listed(state.served().state, now=now)
     except KpiError as error:
         st.error(literal_lines(error.message))
         return
@@ -36,7 +38,7 @@ def tokens() -> None:
         render("account/tokens", rows=[(one, *_times(one)) for one in found])
     else:
         line("There is none yet.")
-    if not state.may_edit():
+    if not state.may("tokens"):
         line("Those whom settings.yml names under editors create and revoke them, and `kpi token` does.")
         return
     _create()
@@ -63,21 +65,23 @@ def _day(at: datetime | None) -> str:
 
 def _create() -> None:
     with st.form("token_form", border=False, clear_on_submit=True):
-        left, middle, right = st.columns(3)
+        roles = [role.name for role in state.served().settings.roles]
+        left, middle, right, last = st.columns([3, 3, 2, 2]) if roles else (*st.columns(3), None)
         name = left.text_input("Name of a new token", placeholder="prometheus", max_chars=60)
-        scopes = middle.multiselect("Opens", sorted(SCOPES), default=sorted(SCOPES), format_func=_scope)
+        scopes = middle.multiselect("Opens", sorted(SCOPES), default=["metrics"], format_func=_scope)
         lasts = right.selectbox("For", list(LASTS), index=1)
+        role = last.selectbox("Sees", ["", *roles], format_func=lambda r: r or "everything") if last else ""
         pressed = st.form_submit_button("Create token", type="primary")
     if pressed:
-        _act(lambda: _created(name.strip(), scopes, timedelta(days=LASTS[lasts])))
+        _act(lambda: _created(name.strip(), scopes, timedelta(days=LASTS[lasts]), role))
 
 
 def _scope(name: str) -> str:
     return literal(f"{name}: {SCOPES[name]}")
 
 
-def _created(name: str, scopes: list[str], lasts: timedelta) -> None:
-    made = create(state.project().state, name, scopes, lasts, by=state.who(), now=utc_now())
+def _created(name: str, scopes: list[str], lasts: timedelta, role: str) -> None:
+    made = create(state.served().state, name, scopes, lasts, by=state.who(), now=utc_now(), role=role)
     st.session_state[MADE] = (made.secret, time.monotonic() + SHOWN_SECONDS)
 
 
@@ -88,12 +92,12 @@ def _revoke(active: list[str]) -> None:
         name = st.selectbox("Token to revoke", active, width=300)
         pressed = st.button("Revoke", key="revoke_token")
     if pressed:
-        _act(lambda: revoke(state.project().state, name, by=state.who(), now=utc_now()))
+        _act(lambda: revoke(state.served().state, name, by=state.who(), now=utc_now()))
 
 
 def _act(act: Callable[[], object]) -> None:
     try:
-        admit(time.monotonic())
+        admit("tokens", time.monotonic())
         act()
     except KpiError as error:
         st.error(literal_lines(f"{error.message}\n{error.hint}" if error.hint else error.message))

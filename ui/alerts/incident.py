@@ -28,8 +28,9 @@ def alert_card(item: AlertItem, *, link: bool = True) -> None:
     name = _slug(f"{item.rule_key} {item.segment}")
     with st.container(key=f"alert_{name}", border=True, gap="small"):
         _words(item, link=link)
-        with st.container(horizontal=True, key=f"do_{name}", gap="small"):
-            _actions(item)
+        if state.may("acknowledge"):
+            with st.container(horizontal=True, key=f"do_{name}", gap="small"):
+                _actions(item)
 
 
 def _words(item: AlertItem, *, link: bool) -> None:
@@ -100,13 +101,15 @@ def _new_normal(item: AlertItem, number: int) -> None:
 
 def _mark(number: int, verdict: Literal["useful", "noise"]) -> None:
     scopes = [Scope("alert_incidents", (("id", number),))]
-    _done(lambda: job.mark(state.project(), number, verdict, by=state.who()), scopes, "Noted. Thank you.")
+    _done(
+        lambda: job.mark(state.project(), number, verdict, by=state.who(), now=utc_now()), scopes, "Noted. Thank you."
+    )
 
 
 def _done(act: Callable[[], object], scopes: Sequence[Scope], words: str) -> None:
     """Do it and say so; an error is told, not thrown."""
     try:
-        do(words, scopes, act)
+        do("acknowledge", words, scopes, act)
         st.toast(words)
     except KpiError as error:
         st.toast(literal_lines(f"{error.message} {error.hint}"))

@@ -21,7 +21,7 @@ def source_form() -> None:
     st.header("Add a source")
     if done := st.session_state.pop(DONE, ""):
         st.success(literal_lines(done))
-    if not state.may_edit():
+    if not state.may("edit"):
         st.write("`kpi add source TYPE` asks for what it needs, tries the connection and writes the first KPIs.")
         line("Here it can be done by those whom settings.yml names under editors.")
         return
@@ -48,9 +48,9 @@ def _answers(kind: str, name: str) -> dict[str, str]:
 
 def _add(kind: str, name: str, given: dict[str, str]) -> None:
     try:
-        admit(time.monotonic())
+        admit("edit", time.monotonic())
         with st.spinner("Connecting"):
-            said = list(add_type(state.project(), kind, given, None, name))
+            said = list(add_type(state.served(), kind, given, None, name, by=state.who()))
     except KpiError as error:
         st.error(literal_lines(f"{error.message}\n{error.hint}" if error.hint else error.message))
         return

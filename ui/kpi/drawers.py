@@ -15,6 +15,7 @@ from metrics.engine.query import Filter
 from metrics.kpi_views.kpi_page import KpiPage
 from metrics.kpi_views.origin import Origin
 from ui.alerts.incident import COLORS, alert_card
+from ui.audit.download import recorded
 from ui.kpi.origin import show_origin
 from ui.kpi.rule import rule_controls
 from ui.shell import state
@@ -74,13 +75,20 @@ def _table(found: KpiPage, name: str) -> None:
     right = st.column_config.TextColumn(alignment="right")
     numbers = {str(column): right for column in found.table.columns if column not in words}
     st.dataframe(found.table, hide_index=True, height=280, key="values", column_config=numbers)
-    st.download_button(
-        "Download CSV", found.csv, f"{name}_{found.series.grain}.csv", "text/csv", key="csv", on_click="ignore"
-    )
+    if state.may("export"):
+        st.download_button(
+            "Download CSV",
+            recorded(f"kpi:{name}", "csv", lambda: found.csv),
+            f"{name}_{found.series.grain}.csv",
+            "text/csv",
+            key="csv",
+            on_click="ignore",
+        )
 
 
 def _definition(kpi: KpiCommon, catalogue: Catalogue) -> None:
     """Its file as it is published, to read and to copy."""
     document = catalogue.documents[f"kpi:{kpi.name}"]
     line(f"{document.file}, version {catalogue.definition(kpi.name)}")
-    st.code(document.text, language="yaml")
+    if state.project().sees_all:  # else it may name what the role does not see
+        st.code(document.text, language="yaml")

@@ -147,7 +147,7 @@ def _save(values: dict[str, Any]) -> None:
         made: list[Launch] = []
         scope = Scope("launches", (("name", values["name"]),))
         write = partial(add, state.project(), as_text(values), by=state.who(), now=utc_now(), from_page=True)
-        do("The launch is saved.", [scope], lambda: made.append(write()))
+        do("launch", "The launch is saved.", [scope], lambda: made.append(write()))
     except KpiError as error:
         st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
         return

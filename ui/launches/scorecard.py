@@ -125,7 +125,7 @@ def decide(page: LaunchPage) -> None:
             try:
                 scope = Scope("launch_decisions", (("launch", page.name),))
                 act = partial(job.decide, state.project(), page.name, what, why, by=state.who(), now=utc_now())
-                do("The decision is saved.", [scope], act)
+                do("decide", "The decision is saved.", [scope], act)
                 st.rerun()
             except KpiError as error:
                 st.error(literal_lines(error.message))
@@ -183,12 +183,12 @@ def edit_launch(name: str, kept: str) -> None:
             if st.button("Save", type="primary", key="save_edit"):
                 try:
                     change = partial(add, by=state.who(), now=utc_now(), replace=True, from_page=True)
-                    do("The launch is changed.", [_row_of(name)], partial(change, state.project(), changed))
+                    do("launch", "The launch is changed.", [_row_of(name)], partial(change, state.project(), changed))
                     st.rerun()
                 except KpiError as error:
                     st.error(literal_lines(f"{error.message}\n\n{error.hint}"))
             if st.button("Delete", key="delete_launch"):
-                do("The launch is deleted.", [_row_of(name)], partial(remove, state.project(), name))
+                do("launch", "The launch is deleted.", [_row_of(name)], partial(remove, state.project(), name))
                 st.switch_page("../pages/launches.py")
 
 

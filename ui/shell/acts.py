@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.audit.acting import in_role
+from jobs.project.clock import utc_now
 from jobs.project.undo import Scope, Undo, undoable
 from ui.shell import state
 from ui.shell.words import literal_lines
@@ -21,17 +23,27 @@ _all: deque[float] = deque()
 _lock = threading.Lock()
 
 
-def do(words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
-    """An act that may be undone for a while. Raises KpiError: what the act says, or that it is too much."""
-    admit(time.monotonic())
+def do(action: str, words: str, scopes: Sequence[Scope], act: Callable[[], object]) -> None:
+    """An act that may be undone for a while. action: the right to it.
+
+    Raises KpiError: what the act says, that it is too much, or that they may not.
+    """
+    admit(action, time.monotonic())
     undo = undoable(state.project(), words, scopes, act)
     st.session_state[KEY] = (time.monotonic() + OFFERED_SECONDS, undo)
     state.changed()
 
 
-def admit(now: float) -> None:
-    """Count one act of this session. Raises KpiError when it is one too many, or the session has ended."""
+def admit(action: str, now: float) -> None:
+    """Count one act of this session. action: the right to it; empty = it takes back what they did.
+
+    Raises KpiError when it is one too many, the session has ended, or their role may not.
+    """
     state.require_session()
+    rights = state.rights()
+    if action:
+        rights.require(action)
+    in_role(rights.role)
     own: deque[float] = st.session_state.setdefault(TIMES, deque())
     with _lock:
         for times, most, whose in ((own, A_MINUTE, "you"), (_all, ALL_A_MINUTE, "all readers")):
@@ -58,8 +70,8 @@ def offer_undo() -> None:
 
 def _take_back(undo: Undo) -> None:
     try:
-        admit(time.monotonic())
-        undo.apply(state.project())
+        admit("", time.monotonic())
+        undo.apply(state.project(), by=state.who(), now=utc_now())
         state.changed()
         st.toast("Undone.")
     except KpiError as error:

@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.shell.nested import base, for_programs
 from ui.shell.templates import markup
 from ui.shell.theme import CSS, STATIC
 
@@ -119,4 +120,5 @@ def _names() -> frozenset[str]:
 
 
 def _asks_for_a_page(scope: Scope) -> bool:
-    return scope["method"] == "GET" and "." not in scope["path"].rpartition("/")[2]
+    path = scope["path"]
+    return scope["method"] == "GET" and "." not in path.rpartition("/")[2] and not for_programs(path, base())

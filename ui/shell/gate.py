@@ -7,11 +7,12 @@ from datetime import timedelta
 import streamlit as st
 
 from connectors.errors import counted
-from jobs.access.person import kept_out
+from jobs.access.rights import kept_out
 from jobs.project.project import Project
 from ui.shell import signed
 from ui.shell.ended import stop
 from ui.shell.providers import DEFAULT, problem, providers
+from ui.shell.sessions import note_session
 from ui.shell.templates import line
 from ui.shell.words import literal
 
@@ -36,6 +37,8 @@ def require_sign_in(project: Project) -> None:
     wrong = "" if proxied else problem()
     who = None if wrong else signed.person(st.context.cookies, st.context.headers, project)
     why = kept_out(who, settings) if who is not None else ""
+    if who is not None:
+        note_session(project, who, why)
     if who is not None and not why:
         return
     st.title("Sign in")

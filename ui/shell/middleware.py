@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import re
@@ -23,8 +22,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.errors import KpiError
-from jobs.access.person import kept_out
-from jobs.access.tokens import admitted
+from jobs.access.rights import kept_out
+from jobs.access.tokens import METRICS_TOKEN, admitted, is_metrics_token
 from jobs.operations.hosts import Hosts
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
@@ -34,7 +33,6 @@ from ui.shell.signed import VOUCHED, person, voucher
 
 log = logging.getLogger(__name__)
 FORWARDED = "FORWARDED_ALLOW_IPS"  # whom uvicorn believes where a request comes from
-METRICS_TOKEN = "KPI_METRICS_TOKEN"  # noqa: S105 (the name of a variable)
 METRICS_HOW = f"`kpi token create NAME --scope metrics`, or {METRICS_TOKEN} of the server, as Authorization: Bearer …"
 CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)", re.DOTALL)
 METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?", re.DOTALL)
@@ -184,10 +182,9 @@ def _project() -> Project | None:
 
 def _has_token(asked: HTTPConnection) -> bool:
     kind, _, given = asked.headers.get("authorization", "").partition(" ")
-    token = os.environ.get(METRICS_TOKEN, "")
     if kind.lower() != "bearer" or not given:
         return False
-    if token and hmac.compare_digest(given.encode(), token.encode()):
+    if is_metrics_token(given):
         return True
     try:
         return admitted(open_project(lenient=True).state, given, "metrics", now=utc_now()) is not None

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 DETAILS = ("kpi", "launch")  # pages of one thing, which a second part names; reached from every link to it
 # No pages: Streamlit's own. From /kpi it asks for /kpi/_stcore/health, too, to find out under which path it is served.
+PROGRAMS = frozenset(("api", "healthz", "readyz", "metrics"))  # what addresses of programs begin with (api/)
 OURS = frozenset(("_stcore", "app", "component", "media", "static", "oauth2callback", "auth"))
 
 
@@ -34,11 +35,20 @@ def base() -> str:
     return f"/{given}" if given else ""
 
 
+def for_programs(path: str, before: str) -> bool:
+    """Whether an address is none of the dashboard's, but of what programs ask."""
+    return _inside(path, before).lstrip("/").partition("/")[0] in PROGRAMS
+
+
+def _inside(path: str, before: str) -> str:
+    return path.removeprefix(before) if path.startswith(f"{before}/") else path
+
+
 def redirected(path: str, before: str) -> str:
     """Where `path` leads, relative to it, so that it holds behind a proxy that takes a part away; empty = nowhere."""
-    inside = path.removeprefix(before) if path.startswith(f"{before}/") else path
+    inside = _inside(path, before)
     parts = [part for part in inside.split("/") if part]
-    if len(parts) < 2 or OURS.intersection(parts) or "." in parts[-1]:
+    if len(parts) < 2 or for_programs(path, before) or OURS.intersection(parts) or "." in parts[-1]:
         return ""
     up = "../" * (inside.lstrip("/").count("/"))
     if parts[0] in DETAILS and len(parts) == 2:

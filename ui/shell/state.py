@@ -6,6 +6,7 @@ import inspect
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -13,9 +14,12 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from connectors.errors import KpiError
-from jobs.access.person import Person, kept_out
+from connectors.errors import KpiError, Withheld
+from jobs.access.person import Person
+from jobs.access.rights import Rights, kept_out, rights_of
+from jobs.access.seen import seen_by
 from jobs.project.as_of import AsOf
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
@@ -32,8 +36,11 @@ R = TypeVar("R")
 
 
 @st.cache_resource
-def project() -> Project:
-    """The served project; one per server. From here on the log is as its settings say."""
+def served() -> Project:
+    """The served project, whole; one per server. From here on the log is as its settings say.
+
+    For what asks for everybody, and for acts that somebody has the right to: pages show `project`.
+    """
     opened = open_project()
     logs.server_logs(opened.settings.log.format, opened.settings.log.level)
     logs.started(str(opened.folder))
@@ -41,15 +48,35 @@ def project() -> Project:
     return opened
 
 
+def project() -> Project:
+    """The project as the reader sees it: what their role does not see is not there. Raises Withheld."""
+    making: Project | None = getattr(_making, "project", None)
+    if making is not None:
+        return making
+    whole = served()
+    return _seen(rights()) if whole.settings.roles else whole
+
+
+def _seen(those: Rights) -> Project:
+    with _parts_lock:
+        found = _parts.get(those.key)
+        if found is None:
+            found = _parts[those.key] = seen_by(served(), those)
+        _parts.move_to_end(those.key)
+        while len(_parts) > PARTS:
+            _parts.popitem(last=False)
+        return found
+
+
 @st.cache_resource
 def as_of() -> AsOf:
     """What the clock changes in the project's views."""
-    return AsOf(project())
+    return AsOf(served())
 
 
 def _look() -> Shown:
     """Looked up anew: generation, files, last sync, state store, and what time alone changes."""
-    opened = project()
+    opened = served()
     files = hash((opened.definitions.marks(), opened.sources.mark()))
     rest = hash(((opened.state.mark(), opened.state.trouble()), opened.sync_log.read().get("finished_at")))
     reader = opened.reader() if opened.has_data() else None
@@ -64,14 +91,17 @@ def _ready(old: Shown, new: Shown, until: float) -> None:
         function = _functions.get(key[0])
         if time.monotonic() > until:
             return
-        if function is not None and key[1] == role():
+        if function is not None and not key[1]:  # of the whole
             with suppress(Exception):  # whoever asks for it is told
-                _view(new, key, partial(function, *key[2], **dict(key[3])))
+                _view(new, key, partial(function, *key[2], **dict(key[3])), served())
 
 
 live = Live(_look, _ready)
 _functions: dict[str, Callable[..., Any]] = {}  # of each view the newest: a page's run defines its own anew
 _making = threading.local()
+PARTS = 200  # of the project, that are kept: as many roles and claims are at work at a time
+_parts: OrderedDict[str, Project] = OrderedDict()
+_parts_lock = threading.Lock()
 
 
 def shown() -> Shown:
@@ -92,7 +122,7 @@ def views() -> Views:
 
 
 def cached_view(function: Callable[P, R]) -> Callable[P, R]:
-    """A view model, cached for all sessions by its arguments, the reader's role and the mark of what is shown.
+    """A view model, cached for all sessions by its arguments, what the reader sees, and the mark of what is shown.
 
     View models are frozen values, so all sessions share one copy. Ages ("loaded 3 min ago") are no part of them: a view
     says since when, and the page how long that is.
@@ -104,27 +134,27 @@ def cached_view(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        key = (name, role(), args, tuple(sorted(kwargs.items())))
+        seen, settings = project(), served().settings
+        key = (name, seen.audience, args, tuple(sorted(kwargs.items())))
         of, make = shown(), lambda: function(*args, **kwargs)
-        settings = project().settings
         if not settings.engine:
-            return cast("R", _view(of, key, make))
-        return waited(key, lambda: cast("R", _view(of, key, make)), settings.limits.seconds)
+            return cast("R", _view(of, key, make, seen))
+        return waited(key, lambda: cast("R", _view(of, key, make, seen)), settings.limits.seconds)
 
     return run
 
 
-def _view(of: Shown, key: Key, make: Callable[[], Any]) -> Any:
-    """A view of what is shown: all that it reads is of one generation."""
+def _view(of: Shown, key: Key, make: Callable[[], Any], seen: Project) -> Any:
+    """A view of what is shown: all that it reads is of one generation, and of what the reader sees."""
 
     def bound() -> Any:
-        before = getattr(_making, "shown", None)
-        _making.shown = of
+        before = getattr(_making, "shown", None), getattr(_making, "project", None)
+        _making.shown, _making.project = of, seen
         try:
             with of.bound():
                 return make()
         finally:
-            _making.shown = before
+            _making.shown, _making.project = before
 
     return views().get(of.mark, key, bound)
 
@@ -134,25 +164,20 @@ def warn() -> None:
     try:
         found = shown().warnings
     except KpiError:  # the page says what cannot be read
-        found = project().warnings()
+        found = served().warnings()
     for words in found:
         banner(words)
 
 
-def role() -> str:
-    """The reader's role. One for everybody until roles come; caches already keep them apart."""
-    return "everyone"
-
-
 def person() -> Person | None:
     """Whoever signed in; None where nobody has to."""
-    opened = project()
+    opened = served()
     return signed.person(st.context.cookies, st.context.headers, opened) if opened.settings.sign_in else None
 
 
 def signed_out() -> bool:
     """Whether nobody is signed in any more who may see the dashboard."""
-    found, settings = person(), project().settings
+    found, settings = person(), served().settings
     return settings.sign_in and (found is None or bool(kept_out(found, settings)))
 
 
@@ -169,10 +194,23 @@ def who() -> str:
     return found.name if found is not None else os.environ.get("USER") or "local user"
 
 
-def may_edit() -> bool:
-    """Whether the reader is an editor. The machine's user stands for whoever opens a page that needs no sign-in."""
-    found = person()
-    return project().settings.may_edit(found.id if found is not None else "")
+def asker() -> str:
+    """For whom this run computes: whoever signed in, whatever their tabs are; else this session."""
+    found, context = person(), get_script_run_ctx()
+    return found.id if found is not None else context.session_id if context is not None else ""
+
+
+def rights() -> Rights:
+    """What the reader may see and do. Raises Withheld if no role is theirs: the gate lets nobody through then."""
+    found = rights_of(person(), served().settings)
+    if found is None:
+        raise Withheld("no role of this dashboard names you", hint="Ask whoever keeps its settings.yml.")
+    return found
+
+
+def may(action: str) -> bool:
+    """Whether the reader may do it, of connectors.roles.ACTIONS."""
+    return rights().may(action)
 
 
 @cached_view

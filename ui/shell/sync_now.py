@@ -21,8 +21,8 @@ def sync_now(project: Project) -> None:
     """A button; while a sync of this session runs, how far it is and how it is stopped; then what happened."""
     if "syncing" in st.session_state:
         _followed()
-    elif st.button("Sync now", type="primary", key="sync_now"):
-        st.session_state["syncing"] = Syncing(project, utc_now())
+    elif state.may("sync") and st.button("Sync now", type="primary", key="sync_now"):
+        st.session_state["syncing"] = Syncing(project, utc_now(), by=state.who())
         st.rerun()
 
 

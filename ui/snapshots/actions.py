@@ -11,7 +11,7 @@ import streamlit as st
 from connectors.errors import KpiError
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
-from jobs.snapshots.archived import write_note
+from jobs.snapshots.archived import subject_of, write_note
 from jobs.snapshots.board import Shown
 from jobs.snapshots.render import MIMES, file_name, mail_preview, render
 from jobs.snapshots.send import send
@@ -20,6 +20,7 @@ from metrics.presentation.format import moment_text
 from metrics.snapshots.comparing import Pair
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats import as_html
+from ui.audit.download import recorded
 from ui.shell import state, templates
 from ui.shell.acts import do
 from ui.shell.words import literal_lines
@@ -56,7 +57,8 @@ def _download(document: Document, form: str, label: str) -> None:
 
 
 def _maker(document: Document, form: str) -> Callable[[], bytes]:
-    return lambda: render(state.project(), document, form, now=utc_now())
+    project = state.project()  # of this run: the file is made where no reader is known
+    return recorded(subject_of(document), form, lambda: render(project, document, form, now=utc_now()))
 
 
 def note_form(document: Document) -> None:
@@ -67,7 +69,7 @@ def note_form(document: Document) -> None:
             try:
                 scope = Scope("snapshot_notes", (("name", document.snapshot), ("week", document.week)))
                 write = partial(write_note, state.project(), document, said, by=state.who(), now=utc_now())
-                do("The note is saved.", [scope], write)
+                do("note", "The note is saved.", [scope], write)
             except KpiError as error:
                 st.error(literal_lines(f"{error.message}. {error.hint}"))
                 return
@@ -101,6 +103,7 @@ def _moment(at: datetime | None) -> str:
 
 def _send(document: Document, names: Sequence[str]) -> None:
     try:
+        state.rights().require("send")
         with st.spinner("Sending"):
             send(state.project(), document, names, by=state.who())
     except KpiError as error:

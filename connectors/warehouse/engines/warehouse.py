@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
@@ -85,6 +85,10 @@ class EngineWarehouse:
     def restore(self, generation: str) -> None:
         """Make a generation live whose files were put back. Raises WarehouseError."""
         self._local.restore(generation)
+
+    def kept_texts(self, name: str) -> Mapping[str, str | None]:
+        """Each generation that is kept → its text of this name. Raises WarehouseError."""
+        return self._local.kept_texts(name)
 
     def describe(self) -> str:
         """How it publishes on this machine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +21,7 @@ class LocalStaging(Staging, Protocol):
 
 
 class LocalWarehouse(Warehouse, Protocol):
-    """A Warehouse of such, whose generations can be asked for what is kept with them."""
+    """A Warehouse of such."""
 
     def staging(self, now: datetime, *, anew: bool = False) -> AbstractContextManager[LocalStaging]:
         """See Warehouse."""
-
-    def kept_texts(self, name: str) -> Mapping[str, str | None]:
-        """Each generation that is kept → its text of this name among those that were stored; None = it has none.
-
-        Raises WarehouseError where one of them cannot be read.
-        """

@@ -57,11 +57,16 @@ class Dataset(BaseModel):
     )
     empty: Literal["zero", "unknown"] = Field("zero", description="An observed period without rows.")
     join: tuple[Join, ...] = ()
+    classes: dict[str, Literal["personal", "secret"]] = Field(
+        default_factory=dict, description="Column → its class: shown and exported only to roles that see the class."
+    )
     meta: dict[str, Any] = Field(default_factory=dict)
     _lenders: dict[str, Dataset] = PrivateAttr(default_factory=dict)
     _borrowed: dict[str, tuple[Join, Dataset]] = PrivateAttr(default_factory=dict)
     _unused: frozenset[str] = PrivateAttr(default=frozenset())
     _id: str = PrivateAttr(default="")
+    _only: tuple[tuple[str, tuple[str, ...]], ...] = PrivateAttr(default=())
+    _closed: str = PrivateAttr(default="")
 
     @property
     def id(self) -> str:
@@ -90,6 +95,30 @@ class Dataset(BaseModel):
         found._borrowed = brought
         return found
 
+    @property
+    def only(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(dimension, values) of the rows that whoever asks may see; empty = all rows."""
+        return self._only
+
+    @property
+    def closed(self) -> str:
+        """Why whoever asks may see no row; empty = they may."""
+        return self._closed
+
+    def seen(
+        self,
+        only: tuple[tuple[str, tuple[str, ...]], ...],
+        closed: str,
+        without: Collection[str],
+        others: Mapping[str, Dataset],
+    ) -> Dataset:
+        """What somebody sees of it: rows with these values, no dimension of `without`, of `others` what they see."""
+        found = self.model_copy(update={"dimensions": {k: v for k, v in self.dimensions.items() if k not in without}})
+        found._only, found._closed = only, closed
+        found._lenders = {name: others[name] for name in self._lenders}
+        found._borrowed = {k: (by, others[other.name]) for k, (by, other) in self._borrowed.items() if k not in without}
+        return found
+
     def borrowed(self) -> dict[str, tuple[Join, Dataset]]:
         """Borrowed dimension → the join that brings it, and the other dataset."""
         return {name: brought for name, brought in self._borrowed.items() if name not in self._unused}
@@ -102,7 +131,9 @@ class Dataset(BaseModel):
         }
 
     def reading(self, needed: Callable[[str], bool]) -> Dataset:
-        """The same rows without what is borrowed and not needed."""
+        """The same rows without what is borrowed and not needed; who sees some of them needs what chooses those."""
+        if self._only:
+            return self
         unused = frozenset(name for name in self._borrowed if not needed(name))
         if unused == self._unused:
             return self

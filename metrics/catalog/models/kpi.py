@@ -236,6 +236,19 @@ class KpiCommon(Strict):
         """Those of `datasets` that SQL of its own names."""
         return []
 
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Measures whose rows' people are behind a value; none = numerator and denominator are people. Or why not."""
+        return f"of a KPI of type {self.type} nobody knows how many people are behind a value"
+
+    @property
+    def named_tables(self) -> tuple[str, ...]:
+        """Tables and datasets that SQL of its own names, each once."""
+        return ()
+
+    def without_columns(self, hidden: Collection[str]) -> KpiCommon:
+        """It, or what is left where it would show one of these columns (in small letters) of its rows as they are."""
+        return self
+
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Dimensions that its own rows carry."""
         return tuple(data.dimensions)

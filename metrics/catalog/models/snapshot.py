@@ -100,6 +100,7 @@ class Snapshot(Strict):
     schedule: Schedule = Schedule()
     recipients: tuple[str, ...] = Field((), description="Contact points of settings.yml, or e-mail addresses.")
     owner: str = ""
+    role: str = Field("", description="Role of settings.yml that it is for: what that sees is in it, and they see it.")
 
     @property
     def heading(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from metrics.catalog.cohort import TIES, Cohort, Rows, Ties
-from metrics.catalog.models.kpi import Condition, KpiCommon, Longer, Place, given, with_format
+from metrics.catalog.models.kpi import Condition, KpiCommon, Longer, Measure, Place, given, with_format
 from metrics.catalog.models.values import Duration
 
 
@@ -33,6 +33,12 @@ class Conversion(Cohort):
     def conditions(self) -> dict[Place, Condition]:
         """base, conversion."""
         return {("base",): self._rows(self.base), ("conversion",): self._rows(self.conversion)}
+
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Of a rate of entities both parts are people."""
+        if self.of == "entities" and self.calculation == "rate":
+            return ()
+        return "its conversions are no people, or its base is not told beside them"
 
     @property
     def settles_after(self) -> timedelta:

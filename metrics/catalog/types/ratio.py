@@ -39,6 +39,16 @@ class Ratio(KpiCommon):
         scales = {part.longer if isinstance(part, Measure) else kpis[part].longer(kpis) for part in self.parts.values()}
         return "level" if scales in ({"sum"}, {"level"}) else "other"
 
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Those of both parts: the numerator's people are a group, too, which value and denominator would tell."""
+        found = list[Measure]()
+        for part in self.parts.values():
+            own = (part,) if isinstance(part, Measure) else kpis[part].people_measures(kpis)
+            if isinstance(own, str) or not own:
+                return own or f"nobody knows how many people are behind its part {part}"
+            found += own
+        return tuple(found)
+
     @property
     def has_each_day(self) -> bool:
         """As its parts do."""

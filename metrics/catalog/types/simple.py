@@ -56,6 +56,10 @@ class Simple(KpiCommon):
         """Its own."""
         return {(): self.measure}
 
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Its own."""
+        return (self.measure,)
+
     @property
     def row_filters(self) -> dict[str, str]:
         """Its own."""

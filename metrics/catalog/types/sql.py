@@ -53,6 +53,18 @@ class Sql(KpiCommon):
         """Datasets that its SELECT names. Raises SqlProblem."""
         return [name for name in _tables(self.sql) if name in datasets]
 
+    @property
+    def named_tables(self) -> tuple[str, ...]:
+        """What its SELECT reads. Raises SqlProblem."""
+        return _tables(self.sql)
+
+    def without_columns(self, hidden: Collection[str]) -> Sql:
+        """Without dimensions where its SELECT names one of these columns, or all of them by `*`: one may be such."""
+        tree = sql.select(self.sql, None)
+        every = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
+        named = every or not {*hidden}.isdisjoint(column.casefold() for column in sql.columns(tree))
+        return self.model_copy(update={"dimensions": ()}) if named else self
+
     def own_dimensions(self, data: Dataset) -> tuple[str, ...]:
         """Columns of its SELECT that are no value."""
         try:

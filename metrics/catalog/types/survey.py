@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from connectors.errors import Problem
+from metrics.catalog import sql
 from metrics.catalog.checks import fields
 from metrics.catalog.checks.fields import Known
 from metrics.catalog.document import Document
-from metrics.catalog.models.kpi import KpiCommon, Longer, given, with_format
+from metrics.catalog.models.kpi import KpiCommon, Longer, Measure, given, with_format
 
 ANSWERS = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}  # least and most of a scale
 PARTS = ("promoters", "passives", "detractors")
@@ -41,6 +42,17 @@ class Survey(KpiCommon):
     def row_filters(self) -> dict[str, str]:
         """Its own."""
         return {"": self.filter}
+
+    def people_measures(self, kpis: Mapping[str, KpiCommon]) -> tuple[Measure, ...] | str:
+        """Those who answered."""
+        answered = f"({self.filter}) AND {self.row_needs}" if self.filter else self.row_needs
+        return (Measure(dataset=self.dataset, agg="count", filter=answered),)
+
+    def without_columns(self, hidden: Collection[str]) -> Survey:
+        """Without what customers wrote, where that is one of these columns."""
+        named = {column.casefold() for column in sql.columns(sql.expression(self.comment))} if self.comment else set()
+        shows = not named.isdisjoint(hidden)
+        return self.model_copy(update={"comment": ""}) if shows else self
 
     @property
     def row_needs(self) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pandas as pd
 from sqlglot import exp
 
-from connectors.errors import QueryLimit, QueryRefused
+from connectors.errors import QueryLimit, QueryRefused, Withheld
 from connectors.warehouse.contract import NONE_SEGMENT, Reader
 from metrics.catalog import sql
 from metrics.catalog.models.dataset import PERSON, Dataset
@@ -27,7 +27,15 @@ THEIR_DIMENSION = exp.column("bellwether_dimension", "each_dimension")  # of row
 
 
 def run(tree: exp.Query, scope: Scope) -> pd.DataFrame:
-    """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*."""
+    """Rows of the tree in the reader's dialect; the text is kept for `--sql` and *Where this comes from*.
+
+    Raises Withheld for whoever sees no values of few people: what asks for them masks those (engine/small_groups.py).
+    """
+    if scope.catalogue.min_people:
+        raise Withheld(
+            "this is not shown to your role: it could tell values of few people",
+            hint="Values of KPIs at their own grain are, whole or by one dimension.",
+        )
     reader = _reader(tree, scope.reader)
     text = render(tree, reader.dialect)
     scope.statements.append(text)
@@ -69,6 +77,25 @@ def from_dataset(query: exp.Select, dataset: Dataset) -> exp.Select:
 
 
 def body(dataset: Dataset) -> exp.Query | None:
+    """The SELECT of a dataset, of the rows that whoever asks may see; None if it is a table as it is.
+
+    Every question reads its rows here, so no way around a role's row filter is left. Raises QueryRefused where nobody
+    of that role sees any.
+    """
+    if dataset.closed:
+        raise QueryRefused(dataset.closed, where=f"dataset {dataset.name}")
+    every = _every_row(dataset)
+    if not dataset.only:
+        return every
+    rows = exp.Subquery(this=every) if every is not None else _table(dataset)
+    rows.set("alias", exp.TableAlias(this=exp.to_identifier("every_row")))
+    query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("every_row"))).from_(rows)
+    for dimension, values in dataset.only:
+        query = query.where(matches(sql.expression(dataset.dimensions[dimension]), Filter(dimension, values)))
+    return query
+
+
+def _every_row(dataset: Dataset) -> exp.Query | None:
     """The SELECT of a dataset, joined with those that it borrows dimensions of; None if it is a table as it is.
 
     Each row finds one row there at most: joins.py refuses keys that are not unique.

@@ -149,6 +149,7 @@ def test_every_history_of_loads_is_as_without(
         shutil.rmtree(folder)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.parametrize("kpis", [KPIS, FOLLOWING], ids=["kpis", "following"])
 def test_values_of_tables_in_shared_files_are_those_of_a_full_refresh(tmp_path: Path, kpis: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Tokens of programs that ask the server."""
+"""Tokens of programs that ask the server; for whom a snapshot was taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table of tokens."""
+    """Make the table of tokens, and the column of the audience."""
+    op.add_column("snapshots", sa.Column("audience", sa.String(100)))
     op.create_table(
         "service_tokens",
         sa.Column("name", sa.String(100), nullable=False),
@@ -21,6 +22,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime, nullable=False),
         sa.Column("revoked_at", sa.DateTime),
         sa.Column("revoked_by", sa.String(200)),
+        sa.Column("role", sa.String(100), nullable=False),
         sa.Column("used_at", sa.DateTime),
         sa.Column("id", sa.Integer, primary_key=True),
     )

@@ -1,0 +1,1 @@
+"""Who did what: recorded once, verified, searched, and removed only by age."""
