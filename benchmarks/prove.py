@@ -43,8 +43,18 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/hostile",
         "tests/test_attacks.py",
     ),
-    "jobs": ("tests/jobs", "tests/access", "tests/audit", "tests/state", "tests/cli", "tests/operations"),
-    "pages": ("tests/e2e", "tests/web", "tests/api", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "jobs": ("tests/jobs", "tests/state", "tests/cli", "tests/operations"),
+    "pages": ("tests/e2e", "tests/test_pages.py", "tests/ui", "tests/net"),
+    "company": (  # who may see what, who did what, programs that ask, attacks, and what runs by itself
+        "tests/access",
+        "tests/audit",
+        "tests/api",
+        "tests/web",
+        "tests/jobs/test_scheduler.py",
+        "tests/jobs/test_due_times.py",
+        "tests/jobs/test_upgrade.py",
+        "tests/house/test_company.py",
+    ),
     "house": (
         "tests/house",
         *(
