@@ -201,6 +201,12 @@ class ContactError(KpiError):
     code = "contact"
 
 
+class OutboundRefused(KpiError):
+    """A source, contact point or webhook names an address that this server may not connect to (`outbound_hosts`)."""
+
+    code = "outbound"
+
+
 class WarehouseError(KpiError):
     """The engine refused a statement; the text names the definition that caused it."""
 

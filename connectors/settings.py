@@ -16,6 +16,7 @@ from connectors.buckets import S3Access
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.machine import this_machine
+from connectors.outbound import listing
 from connectors.roles import EVERYBODY, Role
 from connectors.secrets import NAMED, hide
 
@@ -215,6 +216,11 @@ class Settings(BaseModel):
     audit_keep: Annotated[timedelta, BeforeValidator(years)] = Field(
         timedelta(0), description="Age at which entries of the audit go, such as 2y; at least 30d; default never."
     )
+    outbound_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that webhooks, sources and contact points may connect to: names, *.example.com, addresses "
+        "and networks; default all but metadata addresses, for webhooks public ones only.",
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -235,6 +241,11 @@ class Settings(BaseModel):
         if wrong:
             raise ValueError(f"'{wrong[0]}' is no mail domain\nWrite what stands after the @, such as example.com.")
         return found
+
+    @field_validator("outbound_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, said: Any) -> Any:
+        return [listing(item) for item in listed(said, "host")]
 
     @field_validator("sign_in_groups", mode="before")
     @classmethod
