@@ -196,7 +196,7 @@ class SnapshotError(KpiError):
 
 
 class ContactError(KpiError):
-    """A contact point does not exist or its address cannot be used."""
+    """A contact point or webhook does not exist, or its address cannot be used."""
 
     code = "contact"
 
