@@ -103,7 +103,7 @@ class _Exchange:
     _over: bool = False
 
     def __post_init__(self) -> None:
-        self.outcome = self._silence = Outcome("failed", f"no answer within {self.limit:g} seconds")
+        self.outcome = self._silence = Outcome("failed", f"no answer within {self.limit:g} s")
 
     def run(self) -> None:
         """Never raises."""
