@@ -333,5 +333,8 @@ def queue(connection: Connection) -> dict[str, int]:
 
 
 def deliveries(connection: Connection, *, limit: int = 200) -> list[Delivery]:
-    """Messages, the latest first."""
-    return read(connection, select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit), Delivery)
+    """Messages, the latest first: so many to people, and so many to webhooks, which get more of them."""
+    latest = select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit)
+    kinds = (DELIVERIES.c.event == "", DELIVERIES.c.event != "")
+    found = [message for kind in kinds for message in read(connection, latest.where(kind), Delivery)]
+    return sorted(found, key=lambda message: -message.id)

@@ -348,8 +348,12 @@ class _Ledger:
                 out.put("opened", incident)
             elif incident.id in self._risen:
                 out.put("escalated", incident)
-            if incident.closed_at is not None and not incident.replayed:
+            if incident.closed_at is not None:
                 out.put("resolved", incident)
+        for one, host in self._joined:
+            if one.fresh == one.is_open:  # else it began and ended at once, or goes on
+                joined = replace(one.incident, id=host.incident.id)
+                out.put("opened" if one.is_open else "resolved", joined, instead_of=host.incident)
 
     def _tell_others(self, one: Found, host: Found) -> None:
         """Tell of what another incident stands for those whom that one does not reach."""

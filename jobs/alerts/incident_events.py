@@ -30,11 +30,17 @@ class IncidentEvents:
         self._listening = bool(listening(project, "incident"))
         self._parts: dict[str, tuple[Project, Shown]] = {}
 
-    def put(self, what: str, incident: Incident) -> None:
-        """Tell what happened to an incident, as it is now."""
-        if self._listening:
-            event = Event(f"incident.{what}", f"incident:{incident.id}", self._now)
-            put(self._project, self._connection, event, lambda hook: self._told(hook, incident))
+    def put(self, what: str, incident: Incident, *, instead_of: Incident | None = None) -> None:
+        """Tell what happened to an incident, as it is now. instead_of: only those whose role does not see that one."""
+        if not self._listening:
+            return
+
+        def told(hook: Webhook) -> dict[str, Any] | None:
+            told_already = instead_of is not None and self._part(hook)[1](instead_of)
+            return None if told_already else self._told(hook, incident)
+
+        event = Event(f"incident.{what}", f"incident:{incident.id}", self._now)
+        put(self._project, self._connection, event, told)
 
     def put_silenced(self, made: Silence) -> None:
         """Tell of each open incident that a silence is of."""
@@ -67,12 +73,16 @@ class IncidentEvents:
     def _standings(self) -> Mapping[tuple[str, str], StandingRow]:
         return store.standings(self._connection)
 
-    def _told(self, hook: Webhook, incident: Incident) -> dict[str, Any] | None:
-        """The incident as `kpi alerts history` and `status` have it, and where it sits; None = not for its role."""
+    def _part(self, hook: Webhook) -> tuple[Project, Shown]:
+        """What a webhook's role sees, and whether that is so of an incident."""
         if hook.role not in self._parts:
             part = part_of(self._project, hook.role)
             self._parts[hook.role] = part, shown_to(part)
-        part, shown = self._parts[hook.role]
+        return self._parts[hook.role]
+
+    def _told(self, hook: Webhook, incident: Incident) -> dict[str, Any] | None:
+        """The incident as `kpi alerts history` and `status` have it, and where it sits; None = not for its role."""
+        part, shown = self._part(hook)
         if not shown(incident):
             return None
         if part.hides_dimensions(incident.kpi):

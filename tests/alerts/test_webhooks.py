@@ -381,17 +381,23 @@ def test_a_role_gets_what_it_sees_and_nothing_else(project: Builder, receiver: R
         project.kpi("total", f'{own}alerts:\n  - {{name: all, thresholds: {{critical: "< 15"}}}}')
         project.kpi("each", f"{own}alerts:\n  - {each}")
         project.kpi("margin", f"{own}alerts:\n  - {each}")
+        both = f'{{name: all, thresholds: {{critical: "< 15"}}}}\n  - {each}'
+        project.kpi("both", f"{own}alerts:\n  - {both}")
         (project.folder / "snapshots").mkdir()
         project.write("snapshots", "weekly", "name: weekly\n")
         project.write("snapshots", "german", "name: german\nrole: de\n")
         project.sync(pd.Timestamp("2026-11-09 03:00", tz="UTC").to_pydatetime())
         said = [(one["type"], one["data"].get("kpi"), one["data"].get("segment")) for one in german.got]
-        assert [one for one in said if one[0].startswith("incident")] == [("incident.opened", "each", "DE")]
+        assert sorted(one for one in said if one[0].startswith("incident")) == [
+            ("incident.opened", "both", "DE"),  # which the incident of the whole stands for
+            ("incident.opened", "each", "DE"),
+        ]
         weeks = [one["data"]["snapshot"] for one in german.got if one["type"] == "snapshot.taken"]
         assert set(weeks) == {"german"}
         assert "FR" not in json.dumps(german.got) and "margin" not in json.dumps(german.got)
     everything = {(one["data"].get("kpi"), one["data"].get("segment")) for one in receiver.got}
-    assert {("total", None), ("each", "FR"), ("margin", "DE")} <= everything
+    assert {("total", None), ("each", "FR"), ("margin", "DE"), ("both", None)} <= everything
+    assert ("both", "DE") not in everything
     assert {one["data"]["snapshot"] for one in receiver.got if one["type"] == "snapshot.taken"} >= {"weekly"}
 
 
