@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_origin
@@ -31,6 +30,7 @@ from api.tallies import TALLIES
 from connectors.errors import KpiError, QueryRefused, counted
 from jobs.project.asker import computes_for
 from jobs.project.clock import utc_now
+from jobs.project.plain import finite
 
 MOST_BYTES = 1_024  # of a body; no resource takes any but an empty object
 MOST_NOTES = 20
@@ -99,7 +99,7 @@ def _of_one_generation(resource: Resource, request: Request, asked: Asked) -> Re
         if mark and _held(request, mark):
             return Response(status_code=304, headers=_headers(mark))
         answer = resource.answer(asked)
-    body = json.dumps(known(answer.body), ensure_ascii=False, allow_nan=False)
+    body = json.dumps(finite(answer.body), ensure_ascii=False, allow_nan=False)
     if resource.method != "GET":
         return Response(body, answer.status, {**_headers(""), **(answer.headers or {})}, "application/json")
     mark = mark or digest(body)
@@ -132,14 +132,3 @@ def _given(resource: Resource, request: Request) -> Parameters:
         else:
             given[name] = values[0]
     return resource.takes.model_validate(given)
-
-
-def known(value: Any) -> Any:
-    """Plain values of JSON; a number that is none is unknown, so null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): known(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [known(item) for item in value]
-    return value

@@ -37,6 +37,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "data": (
         "tests/test_runaways.py",
         "tests/sources",
+        "tests/outbound",
         "tests/quality",
         "tests/catalog",
         "tests/warehouse",

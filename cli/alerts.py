@@ -177,11 +177,11 @@ def ack(
 
 @partial(verb, of=app)
 def test(
-    contact: Annotated[str, typer.Argument(metavar="CONTACT", help="Name of a contact point in settings.yml.")],
+    contact: Annotated[str, typer.Argument(metavar="CONTACT", help="A contact point or webhook of settings.yml.")],
     project: ProjectOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Send one message to a contact point, now.
+    """Send one message to a contact point or webhook, now.
 
     example: kpi alerts test growth_team
     """

@@ -152,7 +152,7 @@ def diff(
     example: kpi snapshot diff --week 2026-W46 --json
     """
     from jobs.snapshots.archived import document_of
-    from jobs.snapshots.take import diff_rows, restated_since
+    from jobs.snapshots.restatements import diff_rows, restated_since
 
     opened = open_project_at(project)
     found = restated_since(opened, document_of(opened, snapshot, week, revision), now=clock(now))

@@ -8,6 +8,8 @@ dashboard.query("nps", grain="month", by="platform")
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import time
 import urllib.error
@@ -19,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 AGAIN = (429, 503)  # what is worth asking again
+TOLERANCE = 300.0  # seconds that a webhook's message may be old, or ahead
 
 
 class _Here(urllib.request.HTTPRedirectHandler):
@@ -110,6 +113,28 @@ class Bellwether:
             except OSError as error:
                 raise BellwetherError(f"{self._base} is not reached: {error}") from None
         raise AssertionError
+
+
+def verified(body: bytes, headers: Mapping[str, str], secret: str, *, now: float | None = None) -> dict[str, Any]:
+    """The event in a webhook's message: `type`, `timestamp`, `data`, and its `id`, which is the same in a repeat.
+
+    body: as it came, before anything reads it. now: seconds since 1970, default the machine's.
+    Raises BellwetherError for what the secret did not sign, and for what is older than five minutes.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    number, at, signatures = (given.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not (number and len(at) <= 12 and at.isascii() and at.isdigit() and signatures):
+        raise BellwetherError("this is no signed message: webhook-id, -timestamp and -signature are not all there")
+    key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
+    digest = base64.b64encode(hmac.digest(key, f"{number}.{at}.".encode() + body, "sha256")).decode()
+    if not any(hmac.compare_digest(f"v1,{digest}".encode(), one.encode()) for one in signatures.split(" ")):
+        raise BellwetherError("this message was not signed with the secret")
+    if abs((time.time() if now is None else now) - int(at)) > TOLERANCE:
+        raise BellwetherError("this message is older than five minutes, or ahead of this machine's clock")
+    try:
+        return {**json.loads(body), "id": number}
+    except (ValueError, TypeError) as error:
+        raise BellwetherError(f"this message is no event: {error}") from None
 
 
 def _told(error: urllib.error.HTTPError) -> BellwetherError:

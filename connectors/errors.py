@@ -202,9 +202,15 @@ class SnapshotError(KpiError):
 
 
 class ContactError(KpiError):
-    """A contact point does not exist or its address cannot be used."""
+    """A contact point or webhook does not exist, or its address cannot be used."""
 
     code = "contact"
+
+
+class OutboundRefused(KpiError):
+    """A source, contact point or webhook names an address that this server may not connect to (`outbound_hosts`)."""
+
+    code = "outbound"
 
 
 class WarehouseError(KpiError):

@@ -16,8 +16,10 @@ from connectors.buckets import S3Access
 from connectors.cage.limits import Limits
 from connectors.errors import SettingsError, did_you_mean
 from connectors.machine import this_machine
+from connectors.outbound import listing
 from connectors.roles import EVERYBODY, Role
 from connectors.secrets import NAMED, hide
+from connectors.webhooks import Webhook
 
 LEAST_MEMORY = 10**9  # bytes
 LONGEST_SESSION = timedelta(days=30)  # that Streamlit keeps who signed in
@@ -190,6 +192,7 @@ class Settings(BaseModel):
     )
     url: str = Field("", description="Address of the dashboard, for links in messages and files; empty = none.")
     contact_points: tuple[ContactPoint, ...] = ()
+    webhooks: tuple[Webhook, ...] = Field((), description="Programs told of what happens (docs/api.md).")
     operators: tuple[str, ...] = Field((), description="Contact points told of late sources; default `default`.")
     editors: tuple[str, ...] = Field(
         (), description="Who may add sources on the page Data: names as they sign in, or `everybody`; default nobody."
@@ -215,6 +218,11 @@ class Settings(BaseModel):
     audit_keep: Annotated[timedelta, BeforeValidator(years)] = Field(
         timedelta(0), description="Age at which entries of the audit go, such as 2y; at least 30d; default never."
     )
+    outbound_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that webhooks, sources and contact points may connect to: names, *.example.com, addresses "
+        "and networks; default all but metadata addresses, for webhooks public ones only.",
+    )
     demo: bool = Field(False, description="True = `kpi demo` keeps this project's data files fresh.")
 
     @field_validator("timezone")
@@ -235,6 +243,11 @@ class Settings(BaseModel):
         if wrong:
             raise ValueError(f"'{wrong[0]}' is no mail domain\nWrite what stands after the @, such as example.com.")
         return found
+
+    @field_validator("outbound_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, said: Any) -> Any:
+        return [listing(item) for item in listed(said, "host")]
 
     @field_validator("sign_in_groups", mode="before")
     @classmethod
@@ -279,11 +292,18 @@ class Settings(BaseModel):
                 "`editors` and `roles` both say who may edit\n"
                 "Name the editors in a role with `base: analyst` (or admin), and take `editors` out."
             )
-        unknown = [point.role for point in self.contact_points if point.role and point.role not in names]
-        if unknown:
-            raise ValueError(
-                f"there is no role '{unknown[0]}' for a contact point\nRoles: {', '.join(names) or 'none'}."
-            )
+        for what, given in (("contact point", self.contact_points), ("webhook", self.webhooks)):
+            unknown = [one.role for one in given if one.role and one.role not in names]
+            if unknown:
+                raise ValueError(f"there is no role '{unknown[0]}' for a {what}\nRoles: {', '.join(names) or 'none'}.")
+        return self
+
+    @model_validator(mode="after")
+    def _one_place_of_each_name(self) -> Settings:
+        names, taken = [hook.name for hook in self.webhooks], {point.name for point in self.contact_points}
+        twice = sorted({name for name in names if names.count(name) > 1 or name in taken})
+        if twice:
+            raise ValueError(f"there are two webhooks or contact points '{twice[0]}'\nGive each a name of its own.")
         return self
 
     def role(self, name: str) -> Role | None:
@@ -321,6 +341,10 @@ class Settings(BaseModel):
                 if "{owner}" in point.url:
                     return point.model_copy(update={"name": name, "url": point.url.replace("{owner}", name)})
         return known.get("default")
+
+    def webhook(self, name: str) -> Webhook | None:
+        """The webhook of a name; None if there is none."""
+        return next((hook for hook in self.webhooks if hook.name == name), None)
 
     def recipient(self, name: str) -> ContactPoint | None:
         """The contact point that reaches exactly this name or e-mail address: `default` does not stand in for it."""

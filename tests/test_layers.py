@@ -30,12 +30,16 @@ ALLOWED = {  # first match wins
     "connectors.logs": ("connectors.secrets", "connectors.clock", "connectors.errors"),
     "connectors.machine": (),
     "connectors.roles": (),
+    "connectors.webhooks": ("connectors.secrets",),
+    "connectors.outbound": ("connectors.errors",),
     "connectors.settings": (
-        *("connectors.buckets", "connectors.roles"),
+        *("connectors.buckets", "connectors.roles", "connectors.outbound", "connectors.webhooks"),
         *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),
     ),
     "connectors.channels": (
         "connectors.channels",
+        "connectors.outbound",
+        "connectors.webhooks",
         "connectors.secrets",
         "connectors.settings",
         "connectors.clock",

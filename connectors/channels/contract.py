@@ -38,10 +38,15 @@ class Message:
 
 @dataclass(frozen=True)
 class Outcome:
-    """delivered; failed = surely not delivered; unknown = nobody can say (a timeout, a crash). detail: why."""
+    """delivered; failed = surely not delivered; unknown = nobody can say (a timeout, a crash). detail: why.
+
+    final: it need not be tried again. after: seconds for which the other side asks not to be.
+    """
 
     status: Literal["delivered", "failed", "unknown"]
     detail: str = ""
+    final: bool = False
+    after: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detail", mask(self.detail))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     ForeignKey,
@@ -125,7 +126,7 @@ NORMALS = Table(
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message to one contact point."""
+    """One message to one contact point; with an event, to a webhook: then the body is its JSON."""
 
     id: int
     contact: Label
@@ -140,9 +141,16 @@ class Delivery:
     finished_at: Instant | None
     host: Label
     error: str
+    event: Name = ""  # such as incident.opened
+    about: Segment = ""  # what the event is of, such as incident:12
 
 
-DELIVERIES = table("alert_deliveries", Delivery, Index("ix_alert_deliveries_status", "status"))
+DELIVERIES = table(
+    "alert_deliveries",
+    Delivery,
+    Index("ix_alert_deliveries_status", "status"),
+    Index("ix_alert_deliveries_about", "about"),
+)
 DELIVERY_ITEMS = Table(
     "alert_delivery_items",
     metadata,
@@ -257,23 +265,22 @@ def add_delivery(
     not_before: datetime | None = None,
 ) -> int:
     """Put a message into the outbox. items: incident → what it says of it. not_before: when it is sent first."""
-    values = {
-        "contact": contact,
-        "title": title,
-        "body": body,
-        "status": "pending",
-        "attempts": 0,
-        "unknowns": 0,
-        "created_at": now,
-        "next_at": max(now, not_before or now),
-        "host": "",
-        "error": "",
-    }
-    number = int(connection.execute(insert(DELIVERIES).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+    number = _queue(connection, now, contact=contact, title=title, body=body, next_at=max(now, not_before or now))
     if items:
         each = [{"delivery_id": number, "incident_id": i, "event": event} for i, event in items.items()]
         connection.execute(insert(DELIVERY_ITEMS), each)
     return number
+
+
+def add_event(connection: Connection, webhook: str, event: str, about: str, body: str, now: datetime) -> int:
+    """Put an event into the outbox, as JSON for a webhook. event: such as incident.opened; about: what it is of."""
+    return _queue(connection, now, contact=webhook, title=event, body=body, next_at=now, event=event, about=about)
+
+
+def _queue(connection: Connection, now: datetime, **values: Any) -> int:
+    plain = {"status": "pending", "attempts": 0, "unknowns": 0, "host": "", "error": "", "event": "", "about": ""}
+    row = {**plain, "created_at": now, **values}
+    return int(connection.execute(insert(DELIVERIES).values(**row)).inserted_primary_key[0])  # type: ignore[index]
 
 
 def orphans(connection: Connection, host: str, before: datetime) -> list[Delivery]:
@@ -285,16 +292,27 @@ def orphans(connection: Connection, host: str, before: datetime) -> list[Deliver
     return read(connection, query.where(or_(DELIVERIES.c.host == host, DELIVERIES.c.started_at < before)), Delivery)
 
 
-def due(connection: Connection, now: datetime) -> list[Delivery]:
-    """Pending messages whose time has come, oldest first."""
-    query = select(DELIVERIES).where(and_(DELIVERIES.c.status == "pending", DELIVERIES.c.next_at <= now))
-    return read(connection, query.order_by(DELIVERIES.c.id), Delivery)
+def due(connection: Connection, now: datetime, without: Collection[str] = ()) -> list[Delivery]:
+    """Pending messages whose time has come, those to people first, oldest first. without: no contact of these."""
+    query = select(DELIVERIES).where(and_(_pending(without), DELIVERIES.c.next_at <= now))
+    return read(connection, query.order_by(DELIVERIES.c.event != "", DELIVERIES.c.id), Delivery)
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next pending message is due."""
-    query = select(DELIVERIES.c.next_at).where(DELIVERIES.c.status == "pending").order_by(DELIVERIES.c.next_at).limit(1)
+def next_due(connection: Connection, without: Collection[str] = ()) -> datetime | None:
+    """When the next pending message is due. without: as of `due`."""
+    query = select(DELIVERIES.c.next_at).where(_pending(without)).order_by(DELIVERIES.c.next_at).limit(1)
     return next((row.next_at for row in rows(connection, query)), None)
+
+
+def _pending(without: Collection[str]) -> ColumnElement[bool]:
+    return and_(DELIVERIES.c.status == "pending", DELIVERIES.c.contact.not_in(without))
+
+
+def last_told(connection: Connection, contact: str, event: str, about: str) -> str | None:
+    """The body of the latest message of an event about something to a webhook; None = it was never told."""
+    mine = (DELIVERIES.c.contact == contact, DELIVERIES.c.event == event, DELIVERIES.c.about == about)
+    query = select(DELIVERIES.c.body).where(*mine).order_by(DELIVERIES.c.id.desc()).limit(1)
+    return next((row.body for row in rows(connection, query)), None)
 
 
 def claim(connection: Connection, number: int, host: str, now: datetime) -> bool:
@@ -315,5 +333,8 @@ def queue(connection: Connection) -> dict[str, int]:
 
 
 def deliveries(connection: Connection, *, limit: int = 200) -> list[Delivery]:
-    """Messages, the latest first."""
-    return read(connection, select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit), Delivery)
+    """Messages, the latest first: so many to people, and so many to webhooks, which get more of them."""
+    latest = select(DELIVERIES).order_by(DELIVERIES.c.id.desc()).limit(limit)
+    kinds = (DELIVERIES.c.event == "", DELIVERIES.c.event != "")
+    found = [message for kind in kinds for message in read(connection, latest.where(kind), Delivery)]
+    return sorted(found, key=lambda message: -message.id)

@@ -1,10 +1,12 @@
-"""Who reads what leaves the dashboard: a snapshot that is taken for a role, a contact point whose readers have one."""
+"""Who reads what leaves the dashboard: a snapshot that is taken for a role, a contact point or webhook whose
+readers have one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from connectors.settings import ContactPoint
+from connectors.webhooks import Webhook
 from jobs.access.rights import rights_of_role
 from jobs.access.seen import seen_by
 from jobs.project.project import Project
@@ -15,12 +17,12 @@ def part_of(project: Project, role: str) -> Project:
     return seen_by(project.whole, rights_of_role(role, project.settings)) if role else project.whole
 
 
-def may_be_told(project: Project, point: ContactPoint, kpi: str, segments: Mapping[str, str]) -> bool:
+def may_be_told(project: Project, point: ContactPoint | Webhook, kpi: str, segments: Mapping[str, str]) -> bool:
     """Whether those who read there may see this of a KPI. segments: dimension → value of what it is of."""
     return part_of(project, point.role).shows(kpi, segments)
 
 
-def may_be_sent(project: Project, point: ContactPoint, audience: str) -> bool:
+def may_be_sent(project: Project, point: ContactPoint | Webhook, audience: str) -> bool:
     """Whether those who read there may see what was made for an audience (Project.audience); empty = of everything."""
     if not point.role:
         return True

@@ -19,6 +19,7 @@ from connectors.state import alerts as store
 from connectors.state.alerts import Incident, StandingRow
 from jobs.access.audience import may_be_told, part_of
 from jobs.alerts.data_alerts import DataAlerts, data_alerts, data_notice, planned, told_to
+from jobs.alerts.incident_events import IncidentEvents
 from jobs.alerts.standings import Found, blank, changed, grouped, moment, opened_of, peaked, row_of, standing_of
 from jobs.alerts.telling import event_due, is_silenced
 from jobs.alerts.unchanged import Unchanged
@@ -88,6 +89,7 @@ def evaluate(project: Project, *, now: datetime, render: Renderer) -> Evaluation
             ledger.record_data(alerts)
             ledger.close_gone({item.rule.key for item in looked})
             ledger.notify()
+            ledger.tell_webhooks()
             unchanged.keep(now)
     judged = sum(not item.unchanged for item in looked)
     counts = (len(looked), judged, len(ledger.events))
@@ -164,6 +166,7 @@ class _Ledger:
     _joined: list[tuple[Found, Found]] = field(default_factory=list)  # with the one that stands for it
     _data: DataAlerts = field(default_factory=lambda: DataAlerts({}))
     _closed: list[Incident] = field(default_factory=list)
+    _risen: set[int] = field(default_factory=set)  # incidents whose severity did
     _placed: int = 0
 
     def __post_init__(self) -> None:
@@ -271,6 +274,9 @@ class _Ledger:
                 closed_why=incident.closed_why,
             )
         key = (incident.rule_key, incident.segment)
+        before = self._open.get(key)
+        if before is not None and SEVERITIES.index(before.severity) < SEVERITIES.index(incident.severity):
+            self._risen.add(incident.id)
         if incident.closed_at is None:
             self._open[key] = incident
         else:
@@ -334,6 +340,22 @@ class _Ledger:
             title, body = grouped_notices([text for _, _, text in items], self.project.name)
             about = {number: event for number, event, _ in items}
             store.add_delivery(self.connection, contact, title, body, utc_now(), about)
+
+    def tell_webhooks(self) -> None:
+        """Put what happened to incidents into the outbox for programs, whether or not somebody is told of it."""
+        fresh = {number for number, _, _, event in self.events if event == "opened"}
+        out = IncidentEvents(self.project, self.connection, self.now)
+        for incident in (*self._open.values(), *self._closed):
+            if incident.id in fresh:
+                out.put("opened", incident)
+            elif incident.id in self._risen:
+                out.put("escalated", incident)
+            if incident.closed_at is not None:
+                out.put("resolved", incident)
+        for one, host in self._joined:
+            if one.fresh == one.is_open:  # else it began and ended at once, or goes on
+                joined = replace(one.incident, id=host.incident.id)
+                out.put("opened" if one.is_open else "resolved", joined, instead_of=host.incident)
 
     def _tell_others(self, one: Found, host: Found) -> None:
         """Tell of what another incident stands for those whom that one does not reach."""

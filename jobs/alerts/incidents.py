@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,10 +12,12 @@ from connectors.errors import ContactError, SettingsError, UnknownName, require
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery, Incident, Silence, StandingRow
-from jobs.alerts.telling import is_silenced
+from jobs.alerts.incident_events import IncidentEvents
+from jobs.alerts.rows import data_row, incident_row, shown_to, standing_row
 from jobs.audit.record import Act, record
+from jobs.outbox import webhooks
 from jobs.project.project import Project
-from metrics.alerts.rules import filters_of, rules_of
+from metrics.alerts.rules import rules_of
 from metrics.presentation.format import iso
 
 DEAD_AFTER = 2  # attempts without success before a contact point counts as dead
@@ -56,7 +58,7 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         silences, messages = store.silences(connection, now), store.deliveries(connection)
         marks = store.marks(connection)
     if not project.sees_all:
-        shown = _shown(project)
+        shown = shown_to(project)
         standings = [row for row in standings if shown(row)]
         open_, history = [item for item in open_ if shown(item)], [item for item in history if shown(item)]
         open_, history = (
@@ -73,19 +75,6 @@ def read_state(project: Project, *, now: datetime, kpi: str = "") -> AlertState:
         contacts_of(messages),
         tuple((key, m.get("useful", 0), m.get("noise", 0)) for key, m in marks.items()),
     )
-
-
-def _shown(project: Project) -> Callable[[StandingRow | Incident], bool]:
-    """Whether a role that sees a part of the project is told of it: each has a value, of some segment."""
-    rules = {rule.key: rule for kpi in project.catalogue().kpis.values() for rule in rules_of(kpi)}
-
-    def shown(row: StandingRow | Incident) -> bool:
-        rule = rules.get(row.rule_key)
-        known = None if rule is None else filters_of(rule, row.segment)
-        segments = None if known is None else {f.dimension: f.values[0] for f in known if len(f.values) == 1}
-        return project.shows(row.kpi, segments)
-
-    return shown
 
 
 def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:
@@ -106,35 +95,8 @@ def contacts_of(messages: Sequence[Delivery]) -> tuple[Contact, ...]:
 def status_rows(project: Project, *, now: datetime) -> list[dict[str, Any]]:
     """`kpi alerts status --json`: one row per rule and segment, sources that are late among them."""
     state = read_state(project, now=now)
-    rows = [
-        {
-            "rule": row.rule,
-            "kpi": row.kpi,
-            "segment": row.segment or None,
-            "state": row.state,
-            "severity": row.severity or None,
-            "value": row.value,
-            "threshold": row.threshold,
-            "since": iso_period(row.since),
-            "silenced_until": iso(is_silenced(state.silences, row.rule_key, row.segment)),
-        }
-        for row in state.standings
-    ]
-    rows += [
-        {
-            "rule": item.rule,
-            "kpi": None,
-            "segment": item.segment,
-            "state": "firing",
-            "severity": item.severity,
-            "value": None,
-            "threshold": None,
-            "since": iso(item.opened_at),
-            "silenced_until": iso(is_silenced(state.silences, item.rule_key, item.segment)),
-        }
-        for item in state.open
-        if not item.kpi
-    ]
+    rows = [standing_row(row, state.silences) for row in state.standings]
+    rows += [data_row(item, state.silences) for item in state.open if not item.kpi]
     order = ["firing", "recovering", "pending", "error", "stale", "no_data", "ok"]
     severities = ["critical", "warning", None]
     return sorted(
@@ -155,19 +117,7 @@ def history_rows(project: Project, *, kpis: Collection[str] = ()) -> list[dict[s
         return []
     with project.state.reading() as connection:
         found = store.history(connection, kpis=kpis)
-    return [
-        {
-            "incident": item.id,
-            "rule": item.rule,
-            "kpi": item.kpi or None,
-            "segment": item.segment or None,
-            "opened": iso(item.opened_at),
-            "closed": iso(item.closed_at),
-            "peak": item.peak_value,
-            "ack_by": item.ack_by,
-        }
-        for item in found
-    ]
+    return [incident_row(item) for item in found]
 
 
 def firing(project: Project, *, now: datetime, at_least: Literal["warning", "critical"]) -> list[dict[str, Any]]:
@@ -213,6 +163,7 @@ def silence(
     with project.state.writing() as connection:
         store.add_silence(connection, made)
         record(project.state, connection, Act("silenced", key, by, told), now)
+        IncidentEvents(project, connection, now).put_silenced(made)
     return made
 
 
@@ -223,7 +174,9 @@ def acknowledge(project: Project, number: int, *, by: str, now: datetime) -> Inc
         if found.ack_by is None:
             store.change_incident(connection, number, ack_by=by, ack_at=now)
             record(project.state, connection, Act("acknowledged", f"incident:{number}", by, _which(found)), now)
-        return _incident(store.incident(connection, number), number)
+            found = _incident(store.incident(connection, number), number)
+            IncidentEvents(project, connection, now).put("acknowledged", found)
+        return found
 
 
 def mark(project: Project, number: int, verdict: Literal["useful", "noise"], *, by: str, now: datetime) -> None:
@@ -254,12 +207,17 @@ def new_normal(project: Project, number: int, *, by: str, now: datetime) -> None
             calm = replace(row, state="ok", severity="", opened_period=None, since=row.last_period)
             store.put_standings(connection, [calm])
         record(project.state, connection, Act("new_normal", f"incident:{number}", by, _which(found)), now)
+        if found.closed_at is None:
+            ended = _incident(store.incident(connection, number), number)
+            IncidentEvents(project, connection, now).put("resolved", ended)
 
 
 def send_test(project: Project, name: str) -> Outcome:
-    """One message to a contact point, now. Raises ContactError."""
+    """One message to a contact point or webhook, now. Raises ContactError."""
+    if hook := project.settings.webhook(name):
+        return webhooks.send_test(project, hook)
     point = project.settings.contact(name)
-    known = [p.name for p in project.settings.contact_points]
+    known = [p.name for p in project.settings.contact_points] + [h.name for h in project.settings.webhooks]
     if point is None or (point.name != name and name not in known):
         hint = (
             f"Known: {', '.join(known)}."
@@ -289,11 +247,6 @@ def span_from(now: datetime, text: str) -> datetime | None:
     return now + length if isinstance(length, timedelta) and length else None
 
 
-def iso_period(period: datetime | None) -> str | None:
-    """A period's first moment as a timestamp."""
-    return None if period is None else f"{period:%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _which(incident: Incident) -> dict[str, str]:
     """What the audit says of an incident beside its number."""
     return {"rule": incident.rule_key, **({"segment": incident.segment} if incident.segment else {})}
@@ -306,6 +259,5 @@ def _incident(found: Incident | None, number: int) -> Incident:
 
 
 def _rules(project: Project) -> list[tuple[str, Any]]:
-    from metrics.alerts.rules import rules_of
 
     return [(kpi.name, rule) for kpi in project.catalogue().kpis.values() for rule in rules_of(kpi)]

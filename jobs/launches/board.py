@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from jobs.launches.scorecards import all_decisions, breaches_of, card_of, cards, decisions_of, published_by_launch
+from jobs.launches.scorecards import (
+    all_decisions,
+    breaches_of,
+    card_of,
+    cards,
+    decisions_of,
+    published_by_launch,
+    published_row,
+)
 from jobs.project.project import Project
 from metrics.launches.adoption import Adoption
 from metrics.launches.board import LaunchBoard, launch_board
@@ -116,16 +124,7 @@ def _score(score: KpiScore) -> dict[str, Any]:
         "kpi": score.kpi.name,
         "role": score.role,
         "expect": score.wish or None,
-        "readings": [
-            {
-                **item.reading.as_dict(),
-                "badges": list(item.reading.badges),
-                "generation": item.generation,
-                "published_at": iso(item.taken_at),
-                "restated": _restated(score, item.reading.days),
-            }
-            for item in score.kept
-        ],
+        "readings": [{**published_row(item), "restated": _restated(score, item.reading.days)} for item in score.kept],
         "today": {**look.as_dict(), "badges": list(look.badges)},
         "guardrail": _guard(score.guard),
         "proposed_control": _proposed(score.proposed),

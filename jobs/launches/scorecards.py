@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from connectors.errors import UnknownGeneration, require
 from connectors.state import launches as store
@@ -21,6 +22,7 @@ from metrics.launches.inputs import LaunchInputs
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, read
 from metrics.launches.scorecard import PublishedReading, Scorecard, same, scorecard
+from metrics.presentation.format import iso
 
 DECISIONS = ("keep", "change", "roll back", "wait")
 
@@ -71,6 +73,16 @@ def kept_of(project: Project, row: ReadingRow) -> PublishedReading:
     terms = project.state.parsed(Launch.model_validate_json, row.terms)
     reading = project.state.parsed(lambda text: Reading.from_dict(json.loads(text)), row.document)
     return PublishedReading(reading, row.generation, row.taken_at, terms)
+
+
+def published_row(item: PublishedReading) -> dict[str, Any]:
+    """A verdict that was made, in the JSON of `kpi launch show`; whether it was restated since is another question."""
+    return {
+        **item.reading.as_dict(),
+        "badges": list(item.reading.badges),
+        "generation": item.generation,
+        "published_at": iso(item.taken_at),
+    }
 
 
 def decisions_of(project: Project, name: str) -> tuple[Decision, ...]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from connectors.clock import utc_now
+from connectors.settings import ContactPoint
 from connectors.state import alerts as outbox
 from connectors.state import launches as store
 from connectors.state.launches import Breach, ReadingRow
+from connectors.webhooks import Webhook
 from jobs.access.audience import may_be_told
+from jobs.launches.scorecards import published_row
 from jobs.outbox.deliver import DeliveryCounts, Renderer, deliver
+from jobs.outbox.webhooks import Event, put
 from jobs.project.project import Project
 from metrics.catalog.models.launch import READINGS, Launch
 from metrics.engine.data_context import DataContext
@@ -25,6 +30,7 @@ from metrics.launches.inputs import LaunchInputs
 from metrics.launches.message import breach_lines, launch_message, reading_lines
 from metrics.launches.observe import observe
 from metrics.launches.reading import Reading, due, read
+from metrics.launches.scorecard import PublishedReading
 
 WATCHED = timedelta(days=2 * READINGS[-1])  # since launch, that guardrails are watched for breaches
 NEWS = timedelta(days=14)  # a verdict that became due longer ago is kept, but nobody is told of it
@@ -131,6 +137,7 @@ class _Ledger:
                     json.dumps(reading.as_dict(), sort_keys=True),
                 ),
             )
+            self._tell_webhooks(launch, PublishedReading(reading, self.context.reader.generation.id, self.now, launch))
             self.readings.append((launch.name, reading.kpi, reading.days, reading.verdict))
             if self.context.catalogue.today(self.now) - launch.reading_on(reading.days) <= NEWS:
                 news.append(reading)
@@ -151,6 +158,23 @@ class _Ledger:
                 news.append(item)
         return breach_lines(news, self.context.catalogue)
 
+    def _tell_webhooks(self, launch: Launch, made: PublishedReading) -> None:
+        """Put a verdict into the outbox for programs, whenever its day was."""
+
+        def told(hook: Webhook) -> dict[str, Any] | None:
+            if not self._sees(hook, launch):
+                return None
+            page = self.project.links.to("launch", {"launch": launch.name})
+            about = {"launch": launch.name, "label": launch.title, "owner": launch.owner or None}
+            return {**about, **published_row(made), "url": page or None}
+
+        about = f"launch:{launch.name}:{made.reading.kpi}:{made.reading.days}"
+        put(self.project, self.connection, Event("verdict.published", about, self.now), told)
+
+    def _sees(self, reader: ContactPoint | Webhook, launch: Launch) -> bool:
+        """Whether those who read there may see all that a launch is judged by."""
+        return all(may_be_told(self.project, reader, name, {}) for name in launch.measured)
+
     def _tell(self, launch: Launch, lines: list[str]) -> None:
         name = launch.owner or "default"
         point = self.project.settings.contact(name)
@@ -158,7 +182,7 @@ class _Ledger:
             if self.project.settings.contact_points:
                 self.untold.add(name)
             return
-        if not all(may_be_told(self.project, point, name, {}) for name in launch.measured):
+        if not self._sees(point, launch):
             self.untold.add(f"{name} (its role does not see all of launch {launch.name})")
             return
         title, body = launch_message(launch, lines, self.project.name, self.project.links)

@@ -24,6 +24,7 @@ from connectors.warehouse.lake.opening import is_bucket
 from jobs.alerts.incidents import read_state
 from jobs.audit.verifying import verify
 from jobs.authoring.validate import validate
+from jobs.outbox.webhooks import unusable
 from jobs.project.health import lost_state, remember_state
 from jobs.project.project import REPOSITORY, Project
 from jobs.scheduler import book as books
@@ -149,14 +150,18 @@ def _packages(_project: Project, _now: datetime) -> Told:
 
 def _contacts(project: Project, now: datetime) -> Told:
     """Whether messages arrive where they should."""
-    points = project.settings.contact_points
-    if not points:
+    points, hooks = project.settings.contact_points, project.settings.webhooks
+    if not points and not hooks:
         return OK, "none: alerts are on the page only", ""
     dead = [c for c in read_state(project, now=now).contacts if c.dead]
     if dead:
         told = "; ".join(f"{c.name}: {c.error}" for c in dead)
         return WARNING, told, f"kpi alerts test {dead[0].name}"
-    return OK, f"{len(points)} in settings.yml", ""
+    wrong = [f"{hook.name}: {problem}" for hook in hooks if (problem := unusable(hook))]
+    if wrong:
+        return WARNING, "; ".join(wrong), "Set what is missing where the server and the syncs run."
+    told = ", ".join([f"{len(points)}", *([counted(len(hooks), "webhook")] if hooks else [])])
+    return OK, f"{told} in settings.yml", ""
 
 
 def _folder(project: Project, _now: datetime) -> Told:

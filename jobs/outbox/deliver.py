@@ -1,5 +1,5 @@
 """deliver: send what is in the outbox. Recorded before it is sent; a confirmed failure is tried again, an outcome that
-nobody knows is sent once more and no more often than that."""
+nobody knows is sent once more and no more often than that. What goes to a webhook is sent until it is taken."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from connectors.errors import SettingsError
 from connectors.settings import environment, expand_secrets
 from connectors.state import alerts as store
 from connectors.state.alerts import Delivery
+from jobs.outbox import webhooks
 from jobs.project.project import Project
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ PATIENCE_SECONDS = 6.0  # that one call waits for what is due soon
 LOCK_SECONDS = 120.0
 # After that no send begins in one call; each is killed after `apprise.LIMIT_SECONDS`. What is left is sent next time.
 BEGIN_SECONDS = 20.0
+SLOW_SECONDS = 2.0  # a webhook that fails after so long holds back no others in this call
 
 
 Renderer = Callable[[Project, int, Message], Message]  # project, number in the outbox, plain message → what is sent
@@ -74,13 +76,16 @@ def _send_all(
     with project.state.writing() as connection:
         for message in store.orphans(connection, host, clock() - LEASE):
             store.settle(connection, message.id, **_after(message, Outcome("unknown", "the sender died"), clock()))
-    tally = {"delivered": 0, "failed": 0, "unknown": 0}
+    tally, slow = {"delivered": 0, "failed": 0, "unknown": 0}, set[str]()
     while True:
         with project.state.reading() as connection:
-            batch, upcoming = store.due(connection, clock()), store.next_due(connection)
+            batch, upcoming = store.due(connection, clock(), slow), store.next_due(connection, slow)
         for message in batch:
-            if time.monotonic() - started > BEGIN_SECONDS:
+            begun = time.monotonic()
+            if begun - started > BEGIN_SECONDS:
                 return _told(tally)
+            if message.contact in slow:
+                continue
             with project.state.writing() as connection:
                 mine = store.claim(connection, message.id, host, clock())
             if not mine:
@@ -90,6 +95,8 @@ def _send_all(
             _log_one(message, found)
             with project.state.writing() as connection:
                 store.settle(connection, message.id, **_after(message, found, clock()))
+            if message.event and found.status != "delivered" and time.monotonic() - begun > SLOW_SECONDS:
+                slow.add(message.contact)
         if batch:
             continue
         wait = (upcoming - clock()).total_seconds() if upcoming is not None else None
@@ -111,6 +118,8 @@ def _told(tally: dict[str, int]) -> DeliveryCounts:
 
 
 def _send(project: Project, render: Renderer, channel: Channel | None, message: Delivery) -> Outcome:
+    if message.event:
+        return webhooks.send(project, message.contact, webhooks.message_of(message), channel)
     point = project.settings.contact(message.contact)
     if point is None:
         return Outcome("failed", f"contact point '{message.contact}' is no longer in settings.yml")
@@ -133,9 +142,10 @@ def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object
     done = {"attempts": attempts, "finished_at": now, "error": found.detail}
     if found.status == "delivered":
         return {**done, "status": "delivered", "error": ""}
-    if found.status == "unknown":
+    if found.status == "unknown" and not message.event:  # a webhook tells a repeat by its id
         again = message.unknowns == 0
         return {**done, "status": "pending" if again else "unknown", "unknowns": message.unknowns + 1, "next_at": now}
-    if now - message.created_at > GIVE_UP:
+    if found.final or now - message.created_at > GIVE_UP:
         return {**done, "status": "failed"}
-    return {**done, "status": "pending", "next_at": now + BACK_OFF[min(attempts, len(BACK_OFF)) - 1]}
+    wait = max(BACK_OFF[min(attempts, len(BACK_OFF)) - 1], timedelta(seconds=found.after))
+    return {**done, "status": "pending", "next_at": now + wait}

@@ -306,6 +306,6 @@ def open_project(folder: str | Path | None = None, *, lenient: bool = False) -> 
     data = REPOSITORY / "data" if path == DEFAULT_FOLDER else path / "data"
     data = Path(os.environ.get("KPI_DATA_DIR") or data)
     settings, problems = read_settings(path / "settings.yml", f"{chosen}/settings.yml")
-    if problems and not lenient:
+    if any(problem.level == "error" for problem in problems) and not lenient:
         raise SettingsError("settings.yml cannot be used", hint="\n".join(map(str, problems)))
     return Project(path, data, settings, tuple(problems))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from connectors.buckets import S3Access
 from connectors.errors import Problem, SettingsError
-from connectors.secrets import hide, hide_address, hide_named
+from connectors.secrets import NAMED, hide, hide_address, hide_named
 from connectors.settings import Settings, environment, expand_secrets
 from connectors.warehouse.engines.opening import refuse_unopened
 from connectors.warehouse.lake.opening import refuse_no_lake
-from metrics.catalog.document import read_document, validated
+from connectors.webhooks import address_problem, secret_problem
+from metrics.catalog.document import Document, read_document, validated
 
+SENT_TO = ("contact_points", "webhooks")
+AS_VARIABLE = "Write it as ${NAME} and set that in the environment: files are read, copied and committed."
 NO_LAKE = {"lake": "", "lake_access": S3Access()}
 
 
@@ -24,17 +29,18 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
     if problems or document.data is None:
         return Settings(), problems
     try:
-        # Addresses of contact points are filled in when something is sent: who writes a KPI need not know their keys.
+        # Addresses that something is sent to are filled in then: who writes a KPI need not know their keys.
         plain = dict(document.data) if isinstance(document.data, Mapping) else {}
-        kept = {key: plain.pop(key) for key in ("contact_points",) if key in plain}
+        kept = {key: plain.pop(key) for key in SENT_TO if key in plain}
         plain = {**expand_secrets(plain, environment(), where=shown_as), **kept} if plain or kept else document.data
     except SettingsError as error:
         return Settings(), [document.problem((), error.code, error.message, error.hint)]
     if isinstance(plain, Mapping) and isinstance(access := plain.get("lake_access"), Mapping):
         for key in ("access_key", "secret_key"):  # before anybody says what is wrong with them
             hide(str(access.get(key, "")))
+    of_webhooks = _of_webhooks(document, plain.get("webhooks") if isinstance(plain, Mapping) else None)
     settings, problems = validated(document, Settings, data=plain)
-    settings = settings or Settings()
+    settings, problems = settings or Settings(), [*problems, *of_webhooks]
     if settings.engine:
         try:
             refuse_unopened(settings.engine, lake=bool(settings.lake))
@@ -55,6 +61,29 @@ def read_settings(path: Path, shown_as: str) -> tuple[Settings, list[Problem]]:
         hide_address(point.url, keys_in_path=True)
         hide_named(point.url, environment())
     return settings, problems
+
+
+def _of_webhooks(document: Document, said: Any) -> list[Problem]:
+    """What is wrong with what ${NAME} of webhooks stand for, where they are set; a warning of a secret written out.
+
+    All of it is hidden first, before anybody says what is wrong.
+    """
+    found = []
+    for index, hook in enumerate(said if isinstance(said, list) else ()):
+        for key, problem_of in (("url", address_problem), ("secret", secret_problem)):
+            text, at = str(hook.get(key, "")) if isinstance(hook, Mapping) else "", ("webhooks", index, key)
+            hide_address(text, keys_in_path=True)
+            hide_named(text, environment())
+            if not NAMED.search(text):
+                if key == "secret" and text:
+                    hide(text)
+                    found.append(document.problem(at, "secret", "the secret is written out", AS_VARIABLE, "warning"))
+                continue
+            with suppress(SettingsError):  # not set here: whoever writes a KPI need not know it
+                if problem := problem_of(expand_secrets(text, environment(), where=document.file)):
+                    hint = "Until that is mended nothing is sent there; what happens meanwhile is kept for three days."
+                    found.append(document.problem(at, "wrong_value", f"{text}: {problem}", hint, "warning"))
+    return found
 
 
 def _refuse_no_lake(settings: Settings) -> None:

@@ -64,20 +64,27 @@ def write_note(project: Project, document: Document, text: str, *, by: str, now:
 
 def subject_of(document: Document) -> str:
     """What the audit calls a revision."""
-    return f"snapshot:{document.snapshot}:{document.week}:r{document.revision}"
+    return revision_called(document.snapshot, document.week, document.revision)
+
+
+def revision_called(snapshot: str, week: str, revision: int) -> str:
+    """What the audit and the outbox call a revision."""
+    return f"snapshot:{snapshot}:{week}:r{revision}"
 
 
 def list_rows(project: Project) -> list[dict[str, Any]]:
     """`kpi snapshot list --json`: every revision, the latest first."""
-    return [
-        {
-            "snapshot": row.name,
-            "week": row.week,
-            "revision": row.revision,
-            "generation": row.generation,
-            "taken_at": iso(row.taken_at),
-            "by": row.by,
-            "headline": row.headline,
-        }
-        for row in rows_of(project)
-    ]
+    return [row_of(row) for row in rows_of(project)]
+
+
+def row_of(row: ArchivedSnapshot) -> dict[str, Any]:
+    """A revision in `kpi snapshot list --json`."""
+    return {
+        "snapshot": row.name,
+        "week": row.week,
+        "revision": row.revision,
+        "generation": row.generation,
+        "taken_at": iso(row.taken_at),
+        "by": row.by,
+        "headline": row.headline,
+    }

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from jobs.project.project import Project
 from jobs.snapshots.message import message_of, notes_of
-from jobs.snapshots.take import restated_since
+from jobs.snapshots.restatements import restated_since
 from metrics.presentation.links import Links
 from metrics.snapshots.document import Document
 from metrics.snapshots.formats.sheet import Sheet, sheet

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,7 +17,6 @@ from connectors.state.snapshots import ArchivedSnapshot
 from jobs.access.audience import part_of
 from jobs.alerts.incidents import read_state
 from jobs.audit.record import Act, record
-from jobs.authoring.diff import defined_by
 from jobs.launches.scorecards import published_by_launch
 from jobs.outbox.deliver import DeliveryCounts, deliver
 from jobs.project.project import Project
@@ -29,6 +25,7 @@ from jobs.snapshots.happened import happened
 from jobs.snapshots.kept import keep, week_inputs
 from jobs.snapshots.message import dressed
 from jobs.snapshots.send import queue
+from jobs.snapshots.week_events import tell_restated, tell_taken
 from metrics.alerts.board import ENDS, title_of
 from metrics.alerts.rules import rules_of
 from metrics.catalog.catalogue import Catalogue
@@ -40,7 +37,6 @@ from metrics.presentation import format as fmt
 from metrics.snapshots import week as weeks
 from metrics.snapshots.document import AlertLine, Document, LaunchLine
 from metrics.snapshots.inputs import WeekInputs
-from metrics.snapshots.restated import Restatement, restated
 from metrics.snapshots.taking import Circumstances, missing, nothing_there, take, unpublished
 from metrics.snapshots.week import Week
 
@@ -117,6 +113,7 @@ def take_due(project: Project, *, now: datetime) -> Due:
                 (taken if isinstance(event, tuple) else waiting).append(event)  # type: ignore[arg-type]
         except KpiError as error:  # of one definition: the others are taken all the same
             waiting.append(f"snapshot {definition.name} was not taken: {error}")
+    waiting += tell_restated(project, now=now)
     return Due(tuple(taken), tuple(waiting), tuple(sorted(untold)), deliver(project, dressed))
 
 
@@ -233,6 +230,7 @@ def _keep(
         store.add(connection, row, json.dumps(made.as_dict(), sort_keys=True))
         told, via = {"generation": made.generation}, "sync" if made.by == BY_SYNC else ""
         record(project.state, connection, Act("snapshot_taken", subject_of(made), made.by, told, via), made.taken_at)
+        tell_taken(project, connection, row)
         if send:
             over = pd.Timestamp(made.end) + pd.Timedelta(days=1)
             at = definition.schedule.send_at(over).tz_localize(made.timezone, nonexistent="shift_forward")
@@ -303,43 +301,3 @@ def _verdicts(catalogue: Catalogue, launch: Launch, published: list[Any], week: 
             kpi = catalogue.kpi(reading.kpi)
             latest[reading.kpi] = f"{kpi.title} {launch_words.verdict(kpi, reading)}, D+{reading.days}"
     return tuple(fmt.plain(text) for text in latest.values())
-
-
-def restated_since(project: Project, document: Document, *, now: datetime) -> tuple[Restatement, ...]:
-    """Published numbers that are different now, with the cause. Raises NoData."""
-    project = part_of(project, document.role)
-    context = project.context(now)
-    with _old_definitions(project, document) as old:
-        return restated(document, WeekInputs(context), old)
-
-
-@contextmanager
-def _old_definitions(project: Project, document: Document) -> Iterator[Any]:
-    """The catalogue of then, read only if it is asked for."""
-    with tempfile.TemporaryDirectory() as scratch:
-        loaded: list[Catalogue] = []
-
-        def old() -> Catalogue:
-            if not loaded:
-                texts = {k: v for k, v in document.definitions.items() if not k.startswith("snapshot:")}
-                then = defined_by(project.whole, texts, Path(scratch)).catalogue(project.reader())
-                loaded.append(project.part_of(then))
-            return loaded[0]
-
-        yield old
-
-
-def diff_rows(found: tuple[Restatement, ...], *, points: bool) -> list[dict[str, Any]]:
-    """`kpi snapshot diff --json`: headline numbers; with `points`, weeks and months, too."""
-    return [
-        {
-            "kpi": item.kpi,
-            "published": item.published,
-            "now": item.now,
-            "cause": item.cause,
-            **({"segment": item.segment} if item.segment else {}),
-            **({"grain": item.grain, "period": item.period} if points else {}),
-        }
-        for item in found
-        if points or item.headline
-    ]

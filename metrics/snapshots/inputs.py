@@ -41,6 +41,7 @@ class WeekInputs:
         self.generation = context.reader.generation.id
         self._context, self._reader, self._sequence = context, context.reader, context.reader.generation.sequence
         self._series: dict[tuple[str, str, Where], Series] = {}
+        self._counted: dict[tuple[str, str, str, Where], Values | None] = {}  # by definitions of then
 
     @cached_property
     def states(self) -> Mapping[str, DatasetState]:
@@ -67,10 +68,14 @@ class WeekInputs:
 
     def values_by(self, then: Catalogue, kpi: str, grain: str, where: Where) -> Values | None:
         """The same by the definitions of another catalogue, counted from the rows of today."""
-        try:
-            return _by_period(answer(Query(kpi, grain, where=where), then, self._reader, from_facts=True))
-        except KpiError:
-            return None
+        key = (then.definition(kpi), kpi, grain, where)
+        if key not in self._counted:
+            try:
+                series = answer(Query(kpi, grain, where=where), then, self._reader, from_facts=True)
+                self._counted[key] = _by_period(series)
+            except KpiError:
+                self._counted[key] = None
+        return self._counted[key]
 
     def published_definition(self, kpi: KpiCommon) -> str | None:
         """The definition that its newest values were published with; None if none were."""

@@ -37,25 +37,26 @@ class Restatement:
     headline: bool
 
 
-def restated(document: Document, inputs: WeekInputs, old: Old) -> tuple[Restatement, ...]:
+def restated(document: Document, inputs: WeekInputs, old: Old, *, points: bool = True) -> tuple[Restatement, ...]:
     """Every published number that today's data and definitions answer differently, headlines first.
 
     old: the definitions that the document was made with, for telling late rows from a changed definition.
+    points: False = headlines only, without weeks and months.
     """
-    found = [item for line in document.lines for item in _of_line(line, inputs, old)]
+    found = [item for line in document.lines for item in _of_line(line, inputs, old, points)]
     return tuple(sorted(found, key=lambda item: not item.headline))
 
 
-def _of_line(line: Line, inputs: WeekInputs, old: Old) -> Iterator[Restatement]:
+def _of_line(line: Line, inputs: WeekInputs, old: Old, points: bool) -> Iterator[Restatement]:
     if line.period is None:
         return
     kpi = inputs.catalogue.kpis.get(line.kpi)
     where = tuple(Filter(dimension, (value,)) for dimension, value in line.segment.items())
-    for grain, points in _published(line).items():
+    for grain, numbers in (_published(line) if points else _headline(line)).items():
         values = inputs.values(line.kpi, grain, where) if kpi is not None else None
         if kpi is not None and grain != line.grain and (values is None or grain not in kpi.offered_grains):
             continue  # made of those of the home grain
-        for period, name, published, headline in points:
+        for period, name, published, headline in numbers:
             now = values.get(period) if values is not None else None
             if same(published, now):
                 continue
@@ -82,10 +83,15 @@ def _of_line(line: Line, inputs: WeekInputs, old: Old) -> Iterator[Restatement]:
             )
 
 
+def _headline(line: Line) -> dict[str, list[Published]]:
+    """Grain → the KPI's number."""
+    return {line.grain: [(pd.Timestamp(line.period).tz_localize(None), line.period_text, line.value, True)]}
+
+
 def _published(line: Line) -> dict[str, list[Published]]:
     """Grain → what was published of it, each period once. Points taken from shorter periods are not of their own."""
-    at = pd.Timestamp(line.period).tz_localize(None)
-    found: dict[str, list[Published]] = {line.grain: [(at, line.period_text, line.value, True)]}
+    found = _headline(line)
+    at = found[line.grain][0][0]
     for grain, points, note in (("week", line.weeks, line.weeks_note), ("month", line.months, line.months_note)):
         for point in points if not note else ():
             period = pd.Timestamp(point.period)

@@ -25,8 +25,9 @@ from jobs.launches.board import scorecard_dict, shown
 from jobs.project.project import Project, open_project
 from jobs.snapshots.archived import document_of, rows_of
 from jobs.snapshots.render import MIMES, render
+from jobs.snapshots.restatements import restated_since
 from jobs.snapshots.send import send
-from jobs.snapshots.take import restated_since, take_by_hand
+from jobs.snapshots.take import take_by_hand
 from metrics.engine.answer import answer
 from metrics.engine.query import Query
 from metrics.kpi_views.card import card

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from jobs.snapshots.take import restated_since
+from jobs.snapshots.restatements import restated_since
 from metrics.snapshots.comparing import compared
 from metrics.snapshots.document import Document
 from tests.conftest import Builder

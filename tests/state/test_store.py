@@ -13,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
@@ -132,6 +134,45 @@ def test_postgresql_keeps_what_sqlite_keeps(project: Builder, tmp_path: Path, po
     with project.open().state.reading() as connection:
         assert differences(connection) == []
     admin.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_was_in_the_outbox_before_webhooks_is_to_people(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+    if kind == "postgresql":
+        name, server = f"state_{uuid.uuid4().hex[:8]}", request.getfixturevalue("postgres")
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        url = server.replace("/postgres?", f"/{name}?", 1)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(
+            text(
+                "INSERT INTO alert_deliveries (contact, title, body, status, attempts, unknowns, created_at, next_at, "
+                "host, error) VALUES ('team', 't', 'b', 'pending', 0, 0, '2026-11-23', '2026-11-23', '', '')"
+            )
+        )
+    engine.dispose()
+    store = StateStore(url)
+    with store.writing() as connection:
+        alerts.add_event(connection, "program", "incident.opened", "incident:1", "{}", NOW)
+    with store.reading() as connection:
+        assert differences(connection) == []
+        found = alerts.due(connection, NOW + timedelta(days=1))
+        assert [(m.contact, m.event, m.about) for m in found] == [
+            ("team", "", ""),
+            ("program", "incident.opened", "incident:1"),
+        ]
+        assert alerts.last_told(connection, "program", "incident.opened", "incident:1") == "{}"
 
 
 def test_a_broken_store_never_fails_a_sync(project: Builder) -> None:

@@ -6,10 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
 from connectors.errors import KpiError
+from jobs.alerts.incident_events import tell_undone
 from jobs.audit.acting import in_role
 from jobs.project.clock import utc_now
 from jobs.project.undo import Scope, Undo, undoable
@@ -71,7 +73,8 @@ def offer_undo() -> None:
 def _take_back(undo: Undo) -> None:
     try:
         admit("", time.monotonic())
-        undo.apply(state.project(), by=state.who(), now=utc_now())
+        now = utc_now()
+        undo.apply(state.project(), by=state.who(), now=now, then=partial(tell_undone, state.project(), now))
         state.changed()
         st.toast("Undone.")
     except KpiError as error:
