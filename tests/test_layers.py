@@ -31,7 +31,7 @@ ALLOWED = {  # first match wins
     "connectors.machine": (),
     "connectors.roles": (),
     "connectors.settings": (
-        *("connectors.buckets", "connectors.roles"),
+        *("connectors.buckets", "connectors.outbound", "connectors.roles"),
         *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),
     ),
     "connectors.channels": (
@@ -40,11 +40,20 @@ ALLOWED = {  # first match wins
         "connectors.settings",
         "connectors.clock",
         "connectors.errors",
+        "connectors.outbound_process",
     ),
     "connectors.texts": (),
-    "connectors.buckets": ("connectors.errors", "connectors.secrets"),
+    "connectors.outbound": ("connectors.errors", "connectors.outbound"),
+    "connectors.buckets": (
+        "connectors.errors",
+        "connectors.outbound",
+        "connectors.outbound_proxy",
+        "connectors.secrets",
+    ),
     "connectors.sources": (
         "connectors.buckets",
+        "connectors.outbound_http",
+        "connectors.outbound_sql",
         "connectors.texts",
         "connectors.sources.contract",
         "connectors.sources.rest",
