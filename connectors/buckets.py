@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.errors import SourceError
+from connectors.errors import OutboundRefused, SourceError
+from connectors.outbound import checked
 from connectors.secrets import hide, mask
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ def is_bucket(path: str) -> bool:
 class Bucket:
     """What a pattern such as s3://shop/exports/**/*.csv names."""
 
-    def __init__(self, pattern: str, access: Access, *, where: str) -> None:
+    def __init__(self, pattern: str, access: Access, *, where: str, allow: tuple[str, ...]) -> None:
+        """allow: `outbound_hosts` of the settings."""
         self._scheme, _, self._pattern = pattern.partition("://")
-        self._access, self._where = access, where
+        self._access, self._where, self._allow = access, where, allow
+        self._proxy = ""
         for key in (access.secret_key, access.account_key, access.sas_token):
             hide(key)
 
@@ -108,31 +111,48 @@ class Bucket:
     def _told(self) -> Iterator[None]:
         from pyarrow import ArrowException
 
+        from connectors.outbound_proxy import proxy
+
+        with ExitStack() as stack:
+            # S3's client follows redirects by itself, and not only its makers' servers could send one.
+            door = stack.enter_context(proxy(self._allow)) if self._scheme == "s3" and self._access.endpoint else None
+            self._proxy = door.url if door else ""
+            try:
+                yield
+            except (OSError, ArrowException) as error:
+                if door is not None and door.refused:
+                    refused = door.refused[0]
+                    raise OutboundRefused(refused.message, where=self._where, hint=refused.hint) from None
+                raise SourceError(
+                    f"{self._scheme}://{self._pattern} cannot be read: {mask(str(error))[:300]}",
+                    where=self._where,
+                    hint="Look at the bucket's name and region, and whether the key may list and read it.",
+                    retryable=True,
+                ) from None
+
+    def _refuse_host(self) -> None:
+        """Raises OutboundRefused."""
         try:
-            yield
-        except (OSError, ArrowException) as error:
-            raise SourceError(
-                f"{self._scheme}://{self._pattern} cannot be read: {mask(str(error))[:300]}",
-                where=self._where,
-                hint="Look at the bucket's name and region, and whether the key may list and read it.",
-                retryable=True,
-            ) from None
+            checked(*_host(self._scheme, self._access), self._allow, private=True)
+        except OutboundRefused as error:
+            raise OutboundRefused(error.message, where=self._where, hint=error.hint) from None
 
     def _store(self) -> FileSystem:
-        """Raises SourceError for an account that is missing."""
+        """Raises SourceError for an account that is missing; OutboundRefused."""
         from pyarrow import fs
 
         access = self._access
+        if self._scheme == "az" and not access.account:
+            raise SourceError(
+                "az:// needs the storage account", where=self._where, hint="Write `access: {account: …}`."
+            )
+        self._refuse_host()
         if self._scheme == "s3":
-            return s3_store(access, anonymous=access.anonymous)
+            return s3_store(access, anonymous=access.anonymous, proxy=self._proxy)
         scheme, place = _endpoint(access)
         if self._scheme == "gs":
             return fs.GcsFileSystem(
                 anonymous=access.anonymous, scheme=scheme, endpoint_override=place, retry_time_limit=PATIENCE
-            )
-        if not access.account:
-            raise SourceError(
-                "az:// needs the storage account", where=self._where, hint="Write `access: {account: …}`."
             )
         own = {"account_key": access.account_key} if access.account_key else {}
         own |= {"sas_token": access.sas_token} if access.sas_token else {}
@@ -145,8 +165,19 @@ class Bucket:
         return fs.AzureFileSystem(access.account, **own, **placed)
 
 
-def s3_store(access: S3Access, *, anonymous: bool = False) -> S3FileSystem:
-    """Arrow's client of a store that speaks S3. Connects to nothing."""
+def _host(scheme: str, access: Access) -> tuple[str, int]:
+    """Name and port of the server that a store is asked at."""
+    address = urlsplit(access.endpoint)
+    if address.netloc:
+        plain = address.netloc if "@" in address.netloc else address.hostname or ""  # who reads it as what differs
+        return plain, address.port or (80 if address.scheme == "http" else 443)
+    if scheme == "s3":
+        return f"s3.{access.region}.amazonaws.com" if access.region else "s3.amazonaws.com", 443
+    return ("storage.googleapis.com" if scheme == "gs" else f"{access.account}.blob.core.windows.net"), 443
+
+
+def s3_store(access: S3Access, *, anonymous: bool = False, proxy: str = "") -> S3FileSystem:
+    """Arrow's client of a store that speaks S3. Connects to nothing. proxy: address of one that connects for it."""
     from pyarrow import fs
 
     scheme, place = _endpoint(access)
@@ -157,6 +188,7 @@ def s3_store(access: S3Access, *, anonymous: bool = False) -> S3FileSystem:
         region=access.region or None,
         scheme=scheme,
         endpoint_override=place,
+        proxy_options=proxy or None,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
         allow_delayed_open=True,  # what is small is one request, and no upload that could be left unfinished
     )

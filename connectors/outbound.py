@@ -151,6 +151,18 @@ def permitted_by_proxy(host: str, allow: tuple[str, ...], *, private: bool) -> N
         raise _unlisted(host, name)
 
 
+def checked(host: str, port: int, allow: tuple[str, ...], *, private: bool) -> tuple[str, ...]:
+    """As `permitted`, for a client that resolves and connects by itself: a name without an address here is its matter.
+
+    Raises OutboundRefused.
+    """
+    try:
+        return permitted(host, port, allow, private=private)
+    except OSError:
+        permitted_by_proxy(host, allow, private=private)
+        return ()
+
+
 def canonical(host: str) -> str:
     """A host in one spelling: lower case, ASCII, no brackets and no dot at its end. Raises OutboundRefused."""
     text = unicodedata.normalize("NFKC", host.translate(DOTS)).translate(DOTS).lower()

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 from connectors.channels import mail
 from connectors.channels.contract import Attachment, Channel, Message, Outcome
+from connectors.errors import OutboundRefused
+from connectors.outbound_process import guarded
 
 log = logging.getLogger(__name__)
 LIMIT_SECONDS = 20.0
@@ -72,7 +74,8 @@ class AppriseChannel(Channel):
 
     def send(self, url: str, message: Message) -> Outcome:
         """Send in a child process, so that nothing of it can last longer than `limit_seconds`."""
-        job = json.dumps({"url": url, "message": asdict(message)}, default=lambda data: b64encode(data).decode())
+        plain = {"url": url, "message": asdict(message), "allow": self.allow}
+        job = json.dumps(plain, default=lambda data: b64encode(data).decode())
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "connectors.channels.apprise"]
         try:
@@ -137,6 +140,18 @@ class _Lines(logging.Handler):
             self.lines.append(text)
 
 
+def _guarded(url: str, message: Message, allow: tuple[str, ...]) -> Outcome:
+    """Send, and connect to nothing but what is permitted, redirects included."""
+    guard = guarded(allow)
+    try:
+        found = _send(url, message)
+    except OutboundRefused:
+        found = Outcome("failed")
+    if guard.refused and found.status != "delivered":
+        return Outcome("failed", " ".join(str(guard.refused[0]).split("\n")))
+    return found
+
+
 def _send(url: str, message: Message) -> Outcome:
     import apprise
     from apprise.plugins.email import NotifyEmail
@@ -194,5 +209,5 @@ def _attachment(plain: dict[str, str]) -> Attachment:
 
 if __name__ == "__main__":
     job = json.load(sys.stdin)
-    found = _send(job["url"], _message(job["message"]))
+    found = _guarded(job["url"], _message(job["message"]), tuple(job["allow"]))
     sys.stdout.write(json.dumps({"status": found.status, "detail": found.detail}) + "\n")

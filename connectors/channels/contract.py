@@ -56,6 +56,7 @@ class Channel:
     """Sends messages to addresses of its kind. Subclasses are made without arguments."""
 
     general: ClassVar[bool] = False  # takes what no channel of its own takes
+    allow: tuple[str, ...] = ()  # `outbound_hosts` of the settings; what connects asks connectors/outbound.py first
 
     def takes(self, url: str) -> bool:
         """Whether addresses of this kind are its own."""
@@ -82,6 +83,8 @@ def channels() -> list[Channel]:
     return sorted(found, key=lambda channel: channel.general)
 
 
-def channel_for(url: str) -> Channel:
-    """The channel that sends to an address."""
-    return next(channel for channel in channels() if channel.takes(url))
+def channel_for(url: str, allow: tuple[str, ...]) -> Channel:
+    """The channel that sends to an address. allow: `outbound_hosts` of the settings."""
+    found = next(channel for channel in channels() if channel.takes(url))
+    found.allow = allow
+    return found

@@ -1,6 +1,7 @@
 """Mails with pictures: one MIME message with plain text, HTML that shows its pictures by cid, and files; by SMTP.
 
-apprise reads the address but sends no pictures inside of HTML, so this does it, with Python's own e-mail library.
+apprise reads the address but sends no pictures inside of HTML, so this does it, with Python's own e-mail library. It is
+called in the process of apprise.py, which connects to what is permitted alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from connectors.errors import SourceError
 from connectors.settings import Span
 from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, Starter
-from connectors.sources.rest.auth import Basic, Place
+from connectors.sources.rest.auth import Basic
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client, StatusError
 from connectors.sources.rest.events import EventOptions, Properties, with_properties
@@ -202,9 +202,9 @@ class Amplitude(RestSource):
 
     def _client(self) -> Client:
         options: AmplitudeOptions = self.options
-        auth = Basic(user=options.api_key, password=options.secret_key).auth(Place(self.where, self.folder))
+        auth = Basic(user=options.api_key, password=options.secret_key).auth(self.place)
         budget = shared(options.url, options.api_key, *LIMITS)
-        return Client(options.url, where=self.where, auth=auth, budget=budget, rights=RIGHTS)
+        return Client(options.url, place=self.place, auth=auth, budget=budget, rights=RIGHTS)
 
 
 def _nothing_there(error: StatusError) -> bool:

@@ -23,7 +23,7 @@ from connectors.sources.contract import (
     SourceOptions,
     Starter,
 )
-from connectors.sources.rest.auth import Place, SignedToken
+from connectors.sources.rest.auth import SignedToken
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.moments import moment
@@ -153,8 +153,8 @@ class AppStore(RestSource):
         )
         return Client(
             options.url,
-            where=self.where,
-            auth=signed.auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=signed.auth(self.place),
             budget=shared(options.url, options.key_id, LIMIT),
             rights=RIGHTS,
         )

@@ -277,8 +277,9 @@ class Source:
     behind: ClassVar[timedelta] = timedelta(0)  # how far before a pull its rows may end, where it gives them later
     forgets: ClassVar[bool] = False  # it gives what is recent only: rows stay, and no pull begins the table anew
 
-    def __init__(self, options: Any, *, folder: Path) -> None:
-        self.options, self.folder = options, folder
+    def __init__(self, options: Any, *, folder: Path, allow: tuple[str, ...] = ()) -> None:
+        """allow: `outbound_hosts` of the settings; whoever opens a connection asks connectors/outbound.py first."""
+        self.options, self.folder, self.allow = options, folder, allow
         self.now = utc_now()  # of the sync
         self.kept: Path | None = None  # where copies of what was pulled may wait for the next attempt
         self.notes: list[str] = []  # what was odd about what was pulled, in sentences; told with the sync

@@ -6,26 +6,23 @@ import csv
 import glob
 import gzip
 import hashlib
-import http.client
 import io
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 import zlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
+import httpx
 from pydantic import Field
 
 from connectors.buckets import Access, Bucket, Found, is_bucket
 from connectors.clock import disk_skew
-from connectors.errors import SourceError, counted
+from connectors.errors import OutboundRefused, SourceError, counted
+from connectors.outbound_http import guarded_client
 from connectors.reading import mark_of, refusal
 from connectors.secrets import mask
 from connectors.sources.contract import MOST_COMMENTS, Batch, Cursor, FileScan, Source, SourceOptions
@@ -125,7 +122,7 @@ class Files(Source):
         return 0 if packed else sum(path.stat().st_size for path in paths)
 
     def _bucket(self) -> Bucket:
-        return Bucket(self.options.path, self.options.access, where=f"source {self.options.name}")
+        return Bucket(self.options.path, self.options.access, where=f"source {self.options.name}", allow=self.allow)
 
     def _mark(self, place: Path | Found, previous: str) -> str:
         """Of an object its size and time are the digest, too: it is never changed, but written anew."""
@@ -218,7 +215,7 @@ class Files(Source):
         name = self.options.path.split("?")[0].rsplit("/", 1)[-1]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            download(self.options.path, path, where=f"source {self.options.name}")
+            download(self.options.path, path, where=f"source {self.options.name}", allow=self.allow)
             mark = content_mark(path, "")
             address = mask(self.options.path)  # cursors are kept, and read in many places
             if not _same(cursor.get(address, ""), mark):
@@ -271,30 +268,30 @@ def _mixes_line_ends(path: Path) -> bool:
     return False
 
 
-def download(address: str, path: Path, *, where: str) -> None:
-    """Save what http(s) `address` answers as `path`. Raises SourceError, retryable."""
+def download(address: str, path: Path, *, where: str, allow: tuple[str, ...]) -> None:
+    """Save what http(s) `address` answers as `path`, byte by byte. Raises SourceError, retryable; OutboundRefused.
+
+    User and password of the address are not sent to another host that the answer redirects to.
+    """
     if not address.startswith(("http://", "https://")):
         raise SourceError(f"{address} is not an http address", where=where, hint="It starts with http:// or https://.")
+    asked = {"headers": {"Accept-Encoding": "identity"}, "timeout": TIMEOUT_SECONDS, "follow_redirects": True}
     try:
-        asked = _request(address)
-        with urllib.request.urlopen(asked, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
-            shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
+        with (
+            guarded_client(allow, private=True, **asked) as client,
+            client.stream("GET", address) as answer,
+            path.open("wb") as file,
+        ):
+            answer.raise_for_status()
+            for piece in answer.iter_raw():
+                file.write(piece)
+    except OutboundRefused as error:
+        raise OutboundRefused(error.message, where=where, hint=error.hint) from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        words = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else error
         raise SourceError(
-            f"{address} did not answer: {error}", where=where, hint="Try again, or download it by hand.", retryable=True
+            f"{address} did not answer: {words}", where=where, hint="Try again, or download it by hand.", retryable=True
         ) from error
-
-
-def _request(address: str) -> urllib.request.Request:
-    """With user and password of the address in a header, which is not sent to where the answer may redirect."""
-    user_part, at, rest = address.partition("://")[2].rpartition("@")
-    if not at or any(mark in user_part for mark in "/?#"):
-        return urllib.request.Request(address)  # noqa: S310
-    asked = urllib.request.Request(f"{address.partition('://')[0]}://{rest}")  # noqa: S310
-    asked.add_unredirected_header("Authorization", f"Basic {b64encode(unquote(user_part).encode()).decode()}")
-    return asked
 
 
 def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parquet"]:

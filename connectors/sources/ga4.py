@@ -22,7 +22,7 @@ from pydantic import Field, field_validator, model_validator
 from connectors.errors import SourceError
 from connectors.settings import Span
 from connectors.sources.contract import Batch, Cursor, Question, RecordField, SourceOptions, Starter, StarterTable
-from connectors.sources.rest.auth import OAuth2, Place, ServiceAccount
+from connectors.sources.rest.auth import OAuth2, ServiceAccount
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import MOST_PAGES
@@ -241,8 +241,8 @@ class Ga4(RestSource):
             auth = auth.model_copy(update={"scope": SCOPE})
         return Client(
             options.url,
-            where=self.where,
-            auth=auth.auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=auth.auth(self.place),
             budget=Budget(*LIMITS, where=self.where),
             rights=RIGHTS,
         )

@@ -29,7 +29,7 @@ from connectors.sources.contract import (
     Starter,
     StarterTable,
 )
-from connectors.sources.rest.auth import Bearer, Place
+from connectors.sources.rest.auth import Bearer
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Answer, Client
 from connectors.sources.rest.moments import moment
@@ -205,8 +205,8 @@ class Github(RestSource):
         token = options.token.strip()
         return Client(
             options.url,
-            where=self.where,
-            auth=Bearer(token=token).auth(Place(self.where, self.folder)) if token else None,
+            place=self.place,
+            auth=Bearer(token=token).auth(self.place) if token else None,
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
             budget=Budget(*(LIMITS if token else OPEN_LIMITS), where=self.where),
             rights=RIGHTS,

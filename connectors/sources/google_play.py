@@ -21,7 +21,7 @@ from connectors.sources.contract import (
     SourceOptions,
     Starter,
 )
-from connectors.sources.rest.auth import Place, ServiceAccount
+from connectors.sources.rest.auth import ServiceAccount
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Records, at
@@ -125,8 +125,8 @@ class GooglePlay(RestSource):
         account = ServiceAccount(key_file=options.key_file, key_json=options.key_json, scope=SCOPE)
         return Client(
             options.url,
-            where=self.where,
-            auth=account.auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=account.auth(self.place),
             budget=shared(options.url, options.package, LIMIT),
             rights=RIGHTS,
         )

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, counted
 from connectors.sources.contract import Batch, Cursor, FileScan, SourceOptions
-from connectors.sources.rest.auth import Place, ServiceAccount
+from connectors.sources.rest.auth import ServiceAccount
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import at
@@ -140,8 +140,8 @@ class GoogleSheets(RestSource):
         account = ServiceAccount(key_file=options.key_file, key_json=options.key_json, scope=SCOPE)
         client = Client(
             options.url,
-            where=self.where,
-            auth=account.auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=account.auth(self.place),
             budget=shared(options.url, options.key_file or options.key_json, LIMIT),
             rights=RIGHTS,
         )

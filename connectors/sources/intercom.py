@@ -25,7 +25,7 @@ from connectors.sources.contract import (
     Starter,
     StarterTable,
 )
-from connectors.sources.rest.auth import Bearer, Place
+from connectors.sources.rest.auth import Bearer
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import Records, at, records_of
@@ -130,8 +130,8 @@ class Intercom(RestSource):
         options: IntercomOptions = self.options
         return Client(
             options.url,
-            where=self.where,
-            auth=Bearer(token=options.token).auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=Bearer(token=options.token).auth(self.place),
             headers={"Accept": "application/json", "Intercom-Version": VERSION},
             budget=shared(options.url, options.token, LIMIT),
             rights=RIGHTS,

@@ -97,7 +97,7 @@ class Launchdarkly(RestSource):
         options: LaunchdarklyOptions = self.options
         return Client(
             options.url,
-            where=self.where,
+            place=self.place,
             auth=Header("Authorization", options.token.strip()),
             headers={"LD-API-Version": VERSION},
             rights=RIGHTS,

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.settings import Span
 from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, Starter
-from connectors.sources.rest.auth import Basic, Place
+from connectors.sources.rest.auth import Basic
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.events import EventOptions, with_properties
@@ -178,8 +178,8 @@ class Mixpanel(RestSource):
         options: MixpanelOptions = self.options
         way = Basic(user=options.user or options.secret, password=options.password)
         budget = shared(options.url, options.project_id or options.secret, *LIMITS)
-        auth = way.auth(Place(self.where, self.folder))
-        return Client(options.url, where=self.where, auth=auth, budget=budget, rights=RIGHTS)
+        auth = way.auth(self.place)
+        return Client(options.url, place=self.place, auth=auth, budget=budget, rights=RIGHTS)
 
     def _covered(self, window: Window) -> datetime:
         """The end of a window's days, or now."""

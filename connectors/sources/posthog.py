@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from connectors.errors import SourceError, counted
 from connectors.settings import Span
 from connectors.sources.contract import Batch, FileScan, IdLink, Question, RecordField, SourceOptions, Starter
-from connectors.sources.rest.auth import Bearer, Place
+from connectors.sources.rest.auth import Bearer
 from connectors.sources.rest.budget import shared
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.events import SAID, Properties, with_properties
@@ -286,9 +286,9 @@ class Posthog(RestSource):
 
     def _client(self) -> Client:
         options: PosthogOptions = self.options
-        auth = Bearer(token=options.api_key).auth(Place(self.where, self.folder))
+        auth = Bearer(token=options.api_key).auth(self.place)
         budget = shared(options.url, options.api_key, (A_MINUTE, 60.0), (options.hourly, 3600.0))
-        return Client(options.url, where=self.where, auth=auth, budget=budget, rights=RIGHTS)
+        return Client(options.url, place=self.place, auth=auth, budget=budget, rights=RIGHTS)
 
 
 def _after(order: tuple[str, ...], position: tuple[Any, ...]) -> str:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 
 from connectors.errors import SourceError, did_you_mean
+from connectors.outbound_sql import guard
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, Cursor, IdLink, Source, SourceOptions
 
@@ -161,7 +162,7 @@ class Sql(Source):
                 )
             url = url.set(database=str(path))
         try:
-            return sa.create_engine(url)
+            return guard(sa.create_engine(url), self.allow, where=f"source {self.options.name}")
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise SourceError(
                 f"no driver for {url.drivername}: {error}",
@@ -292,7 +293,7 @@ class Sql(Source):
         words = str(origin).strip().split("\n")[0]
         for hidden in (self.options.url, str(engine.url), engine.url.password or ""):
             words = words.replace(str(hidden), "***") if hidden else words
-        gone = getattr(error, "connection_invalidated", False) or isinstance(error, sa.exc.OperationalError)
+        gone = getattr(error, "connection_invalidated", False) or isinstance(error, (sa.exc.OperationalError, OSError))
         return SourceError(
             words,
             where=f"source {self.options.name}",
@@ -354,7 +355,7 @@ def _postgres(connection: sa.Connection, statement: sa.Select[Any], order: str) 
     except ImportError:
         yield from _streamed(connection, wrapped)
         return
-    plain = connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = _same_server(connection).render_as_string(hide_password=False)
     text = str(wrapped.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
     with dbapi.connect(plain) as direct, direct.cursor() as cursor:
         cursor.execute(text)
@@ -364,6 +365,15 @@ def _postgres(connection: sa.Connection, statement: sa.Select[Any], order: str) 
             yield pa.Table.from_batches([batch])
         if not any_rows:
             yield reader.schema.empty_table()
+
+
+def _same_server(connection: sa.Connection) -> sa.URL:
+    """The address for libpq, of the very server that was connected to: its name is not asked for again."""
+    info = connection.connection.driver_connection.info  # type: ignore[union-attr]  # psycopg's
+    there = {"host": info.host, "hostaddr": getattr(info, "hostaddr", ""), "port": str(info.port)}
+    url = connection.engine.url.set(drivername="postgresql", host=None, port=None)
+    url = url.difference_update_query((*there, "conninfo"))
+    return url.update_query_dict({key: value for key, value in there.items() if value})
 
 
 def _selected(name: str, kind: Any, precision: int | None, scale: int | None) -> sa.ColumnElement[Any]:

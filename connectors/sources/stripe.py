@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, Cursor, Question, RecordField, SourceOptions, Starter
-from connectors.sources.rest.auth import Basic, Place
+from connectors.sources.rest.auth import Basic
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.money import decimal, real
@@ -244,8 +244,8 @@ class Stripe(RestSource):
         options: StripeOptions = self.options
         return Client(
             options.url,
-            where=self.where,
-            auth=Basic(user=options.key).auth(Place(self.where, self.folder)),
+            place=self.place,
+            auth=Basic(user=options.key).auth(self.place),
             budget=Budget(*RATE, where=self.where),
             rights=f"A restricted key needs Read for Events and for {options.resource.capitalize()}.",
         )

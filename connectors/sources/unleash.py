@@ -94,7 +94,7 @@ class Unleash(RestSource):
     def _client(self) -> Client:
         options: UnleashOptions = self.options
         auth = Header("Authorization", options.token.strip())
-        return Client(options.url, where=self.where, auth=auth, rights=RIGHTS)
+        return Client(options.url, place=self.place, auth=auth, rights=RIGHTS)
 
     def _asked(self) -> dict[str, str]:
         project = self.options.project

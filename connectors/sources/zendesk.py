@@ -24,7 +24,7 @@ from connectors.sources.contract import (
     Starter,
     StarterTable,
 )
-from connectors.sources.rest.auth import Basic, Bearer, Place
+from connectors.sources.rest.auth import Basic, Bearer
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.moments import moment
@@ -248,7 +248,7 @@ class Zendesk(RestSource):
 
     def _client(self) -> Client:
         options: ZendeskOptions = self.options
-        place = Place(self.where, self.folder)
+        place = self.place
         if options.oauth_token:
             auth = Bearer(token=options.oauth_token).auth(place)
         else:
@@ -256,7 +256,7 @@ class Zendesk(RestSource):
         count = options.per_minute if options.resource == "tickets" else RATE
         return Client(
             options.url,
-            where=self.where,
+            place=self.place,
             auth=auth,
             budget=Budget((count, MINUTE), where=self.where),
             rights="Exports and ratings are for admins: the token's user must be one, an OAuth token needs `read`.",

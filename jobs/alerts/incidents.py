@@ -229,7 +229,7 @@ def send_test(project: Project, name: str) -> Outcome:
         url = str(expand_secrets(point.url, environment(), where=f"settings.yml, contact point {name}"))
     except SettingsError as error:
         raise ContactError(error.message, where=error.where, hint=error.hint) from None
-    channel = channel_for(url)
+    channel = channel_for(url, project.settings.outbound_hosts)
     if problem := channel.problem(url):
         raise ContactError(f"the address of '{name}' cannot be used: {problem}", where="settings.yml")
     body = f"Alerts of {project.name} will come this way.\n{project.links.line()}"

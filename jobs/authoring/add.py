@@ -62,7 +62,7 @@ def add_source(
             absolute = Path(origin).expanduser().absolute()
             path = str(absolute.relative_to(project.folder) if absolute.is_relative_to(project.folder) else absolute)
             origin = str(absolute)
-        look = look_at(name, file_source(name, origin), order)
+        look = look_at(name, file_source(name, origin, project.settings.outbound_hosts), order)
         lines = file_lines(path)
     kpis = {path.stem for path in (project.folder / "kpis").glob("*.yml")}
     look = dataclasses.replace(look, proposal=look.proposal.apart_from(kpis))
@@ -101,7 +101,7 @@ def _table(project: Project, name: str, url: str, table: str) -> tuple[Make, str
             )
         except ValidationError:
             raise ProjectError("this is no database address", hint="Write one such as sqlite:///shop.db.") from None
-        return Sql(options, folder=project.folder)
+        return Sql(options, folder=project.folder, allow=project.settings.outbound_hosts)
 
     secret = f"{name.upper()}_PASSWORD"
     shown = re.sub(r"(://[^:/@\s]+):[^@\s]+@", rf"\1:${{{secret}}}@", url)

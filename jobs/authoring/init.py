@@ -55,7 +55,7 @@ def init(directory: Path, origin: str | None, order: Order | None = None) -> Ite
         return
     name = file_name(origin)
     path = origin if origin.startswith(("http://", "https://")) else str(Path(origin).expanduser().absolute())
-    look = look_at(name, file_source(name, path), order)
+    look = look_at(name, file_source(name, path, ()), order)
     _write(directory, {**files, "sources.yml": entry(name, file_lines(path), look), **look.proposal.files()})
     yield from understood(look, origin)
     yield f"Made {directory} with {counted(len(look.proposal.kpis), 'KPI')}:"
@@ -71,12 +71,12 @@ def file_name(origin: str) -> str:
     return slug(stem or "data")
 
 
-def file_source(name: str, path: str) -> Make:
-    """How the file is read, for `look_at`."""
+def file_source(name: str, path: str, allow: tuple[str, ...]) -> Make:
+    """How the file is read, for `look_at`. allow: `outbound_hosts` of the settings."""
 
     def make(folder: Path, texts: Texts) -> Source:
         options = {"name": name, "type": "files", "table": name, "path": path, "load": "append", **texts}
-        return Files(FileOptions.model_validate(options), folder=folder)
+        return Files(FileOptions.model_validate(options), folder=folder, allow=allow)
 
     return make
 

@@ -133,7 +133,7 @@ def _send(project: Project, render: Renderer, channel: Channel | None, message: 
     except Exception as error:  # of making pictures: whatever it is, the message stays and is tried again
         log.exception("the pictures of message %s cannot be made", message.id)
         return Outcome("failed", f"its pictures cannot be made: {type(error).__name__}: {error}")
-    return (channel or channel_for(url)).send(url, whole)
+    return (channel or channel_for(url, project.settings.outbound_hosts)).send(url, whole)
 
 
 def _after(message: Delivery, found: Outcome, now: datetime) -> dict[str, object]:

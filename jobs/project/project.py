@@ -71,7 +71,10 @@ class Project:
         """The configured sources."""
         from jobs.project.sources_file import SourcesFile
 
-        return SourcesFile(self.folder, self.data, self.shown_as, elsewhere=self.settings.reads_tables)
+        settings = self.settings
+        return SourcesFile(
+            self.folder, self.data, self.shown_as, elsewhere=settings.reads_tables, allow=settings.outbound_hosts
+        )
 
     def table_sources(self, catalogue: Catalogue) -> Mapping[str, str]:
         """Table → the source that feeds it; of an engine's tables, and of SELECTs over them (an empty text), ENGINE.

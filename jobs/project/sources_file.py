@@ -21,9 +21,13 @@ class SourcesFile:
     """The file of one project folder. data: the folder that ${KPI_DATA} stands for.
 
     elsewhere: whether `warehouse` of the settings names an engine that has the rows: then no source may be in it.
+    allow: `outbound_hosts` of the settings.
     """
 
-    def __init__(self, folder: Path, data: Path, shown_as: str, *, elsewhere: bool = False) -> None:
+    def __init__(
+        self, folder: Path, data: Path, shown_as: str, *, elsewhere: bool = False, allow: tuple[str, ...]
+    ) -> None:
+        self._allow = allow
         self._folder, self._data, self._shown_as, self._elsewhere = folder, data, shown_as, elsewhere
         self._by_table: tuple[tuple[int, ...], dict[str, str]] | None = None
 
@@ -109,7 +113,7 @@ class SourcesFile:
             bad.append(document.problem((index, "url"), "secret", "the address holds a password", hint, "warning"))
         if options is None:
             return None, bad
-        source = kind(options, folder=self._folder)
+        source = kind(options, folder=self._folder, allow=self._allow)
         if options.identity is not None and not (options.identity.links or source.id_links()):
             text = f"a source of type {options.type} does not say by itself whose an id is"
             hint = "State it: identity: {table: people, known: user_id, anonymous: anonymous_id, at: received_at}."

@@ -258,4 +258,4 @@ def test_a_channel_is_one_new_file(
     project.sync(day(6))
     assert page.read_text().startswith("Shop: CRITICAL Orders 10")
     assert [m.status for m in messages(project)] == ["delivered"]
-    assert isinstance(channel_for("json://127.0.0.1/hook"), AppriseChannel)
+    assert isinstance(channel_for("json://127.0.0.1/hook", ()), AppriseChannel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import threading
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from connectors import outbound
 from connectors.errors import OutboundRefused
 from connectors.outbound import permitted, permitted_by_proxy
+from connectors.outbound_http import guarded_client
 from connectors.settings import Settings
 from tests.outbound.spellings import CARRIERS, hidden, numbers
+from tests.sampling import sampled
 
 METADATA = "169.254.169.254"
 NEVER = (
@@ -117,7 +120,8 @@ def test_what_leads_to_a_public_address_is_permitted() -> None:
     assert asked("64:ff9b::808:808", "8.8.8.8", private=False)
 
 
-@given(st.ip_addresses(v=4))
+@sampled(fast=40, slow=400, full=20_000)
+@given(st.ip_addresses(v=4).filter(lambda address: int(address) > 1))  # ::0 and ::1 are others
 def test_a_spelling_changes_no_answer(address: Any) -> None:
     def answer(host: str, private: bool) -> bool:
         try:
@@ -169,6 +173,34 @@ def test_every_address_of_a_name_has_to_be_permitted(monkeypatch: pytest.MonkeyP
     assert METADATA in told and "list this address" in told and f"`outbound_hosts` of settings.yml: {METADATA}" in told
     assert asked("shop.example", "shop.example", METADATA) == ("8.8.8.8", METADATA)
     assert asked("shop.example", "shop.example", "169.254.0.0/16")
+
+
+def test_a_name_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that tells a forbidden address the second time: connected to is the one of the first."""
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    told = iter(["127.0.0.1", METADATA])
+
+    def changing(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, 1, 6, "", (next(told), port))]
+
+    monkeypatch.setattr(outbound, "getaddrinfo", changing)
+
+    def serve() -> None:
+        taken, _ = server.accept()
+        with taken:
+            got.append(taken.recv(1 << 12))
+            taken.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    got: list[bytes] = []
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with server, guarded_client(("rebound.example",), private=True) as client:
+        assert client.get(f"http://rebound.example:{port}/").status_code == 204
+        thread.join()
+        assert b"Host: rebound.example" in got[0]
+        with pytest.raises(OutboundRefused):
+            client.get(f"http://rebound.example:{port}/")
 
 
 def test_a_listed_name_may_be_private_and_others_may_not(monkeypatch: pytest.MonkeyPatch) -> None:

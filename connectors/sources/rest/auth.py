@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.clock import utc_now
 from connectors.errors import SourceError
+from connectors.outbound_http import guarded_client
 from connectors.reading import read_regular
 from connectors.secrets import hide
 
@@ -30,10 +31,11 @@ MOST_KEY = 1 << 20  # bytes of a key's file
 
 @dataclass(frozen=True)
 class Place:
-    """where: who is told wrong. folder: of the project."""
+    """where: who is told wrong. folder: of the project. allow: `outbound_hosts` of the settings."""
 
     where: str
     folder: Path
+    allow: tuple[str, ...]
 
     def read(self, name: str) -> str:
         """A key's file. Raises OSError for what is no plain file, UnicodeDecodeError."""
@@ -104,7 +106,7 @@ class OAuth2(Options):
             asked |= {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         else:
             asked |= {"grant_type": "client_credentials"}
-        return Token(self.token_url, lambda: {k: v for k, v in asked.items() if v}, place.where)
+        return Token(self.token_url, lambda: {k: v for k, v in asked.items() if v}, place)
 
 
 class ServiceAccount(Options):
@@ -137,7 +139,7 @@ class ServiceAccount(Options):
             claims = {"iss": email, "scope": self.scope, "aud": url, "iat": now, "exp": now + 3600}
             return {"grant_type": JWT_GRANT, "assertion": jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key)}
 
-        return Token(url, asked, place.where)
+        return Token(url, asked, place)
 
 
 class SignedToken(Options):
@@ -231,13 +233,14 @@ class Renewed(httpx.Auth):
 class Token(Renewed):
     """A token that an address gives for what is asked there."""
 
-    def __init__(self, url: str, asked: Any, where: str) -> None:
-        self._url, self._asked, self._where = url, asked, where
+    def __init__(self, url: str, asked: Any, place: Place) -> None:
+        self._url, self._asked, self._place = url, asked, place
         super().__init__(self._fetched)
 
     def _fetched(self) -> tuple[str, float]:
-        """Raises SourceError; httpx.TransportError, after which the request is tried again."""
-        answer = httpx.post(self._url, data=self._asked(), timeout=SECONDS, headers={"Accept": "application/json"})
+        """Raises SourceError, OutboundRefused; httpx.TransportError, after which the request is tried again."""
+        with guarded_client(self._place.allow, private=True, timeout=SECONDS) as client:
+            answer = client.post(self._url, data=self._asked(), headers={"Accept": "application/json"})
         if answer.status_code >= 500 or answer.status_code == 429:
             raise httpx.RemoteProtocolError(f"HTTP {answer.status_code} where tokens are given")
         try:
@@ -251,6 +254,6 @@ class Token(Renewed):
         except (ValueError, KeyError, TypeError):
             raise SourceError(
                 f"no token is given for the key (HTTP {answer.status_code})",
-                where=self._where,
+                where=self._place.where,
                 hint="Its id, secret or refresh token may be wrong or revoked, or `scope` more than it may have.",
             ) from None

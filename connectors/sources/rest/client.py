@@ -18,8 +18,10 @@ import httpx
 import tenacity
 
 from connectors.clock import utc_now
-from connectors.errors import SourceError
+from connectors.errors import OutboundRefused, SourceError
+from connectors.outbound_http import guarded_client
 from connectors.secrets import hide_address, mask
+from connectors.sources.rest.auth import Place
 from connectors.sources.rest.budget import Budget
 
 T = TypeVar("T")
@@ -85,14 +87,15 @@ class StatusError(SourceError):
 class Client:
     """One API, asked with one key.
 
-    base: its address. where: who is told wrong. rights: a sentence on what a refused key needs. Raises SourceError.
+    base: its address. place: who is told wrong, and where it may connect to. rights: a sentence on what a refused key
+    needs. Raises SourceError, OutboundRefused.
     """
 
     def __init__(
         self,
         base: str,
         *,
-        where: str,
+        place: Place,
         auth: httpx.Auth | None = None,
         headers: Mapping[str, str] | None = None,
         budget: Budget | None = None,
@@ -100,12 +103,16 @@ class Client:
         patience: Patience | None = None,
     ) -> None:
         if not base.startswith(("http://", "https://")):
-            raise SourceError(f"{base} is not an http address", where=where, hint="It starts with http:// or https://.")
+            raise SourceError(
+                f"{base} is not an http address", where=place.where, hint="It starts with http:// or https://."
+            )
         hide_address(base)
-        self._base, self._where, self._rights = base.rstrip("/"), where, rights
+        self._base, self._where, self._rights = base.rstrip("/"), place.where, rights
         self._budget, self._patience = budget or Budget(), patience or USUAL
         patience = self._patience
-        self._http = httpx.Client(
+        self._http = guarded_client(
+            place.allow,
+            private=True,
             auth=auth,
             headers={"User-Agent": "Bellwether", **(headers or {})},
             timeout=httpx.Timeout(patience.silence, connect=patience.connect),
@@ -240,7 +247,7 @@ class Client:
             yield chunk
 
     def _tried(self, once: Callable[[], T], path: str) -> T:
-        """`once()`, again after a pause where that may help. Raises SourceError."""
+        """`once()`, again after a pause where that may help. Raises SourceError, OutboundRefused."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_help),
             wait=self._pause,
@@ -252,6 +259,8 @@ class Client:
             found: T = retrying(once)
         except Refused as error:
             raise self._told(error, urlsplit(self._address(path)).path or "/") from None
+        except OutboundRefused as error:
+            raise OutboundRefused(error.message, where=self._where, hint=error.hint) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise SourceError(
                 f"{self._host()} does not answer: {type(error).__name__}: {error}",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from connectors.errors import SourceError, counted, did_you_mean
 from connectors.settings import Span
 from connectors.sources.contract import FUTURE, Batch, RecordField, SourceOptions
-from connectors.sources.rest.auth import Auth, Place
+from connectors.sources.rest.auth import Auth
 from connectors.sources.rest.budget import Budget
 from connectors.sources.rest.client import Client
 from connectors.sources.rest.paging import AnyPaging, Asked, Paging, at, pages
@@ -136,9 +136,9 @@ class Rest(RestSource):
     def client(self) -> Client:
         """The API."""
         options: RestOptions = self.options
-        auth = options.auth.auth(Place(self.where, self.folder)) if options.auth else None
+        auth = options.auth.auth(self.place) if options.auth else None
         budget = Budget(*map(_rate, options.rate), where=self.where)
-        return Client(options.url, where=self.where, auth=auth, headers=options.headers, budget=budget)
+        return Client(options.url, place=self.place, auth=auth, headers=options.headers, budget=budget)
 
     def _asked(self, known: str) -> Asked:
         """The first request: for what is new, where the API takes it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from connectors.sources.contract import Source
+from connectors.sources.rest.auth import Place
 
 
 class RestSource(Source):
@@ -16,6 +17,11 @@ class RestSource(Source):
     def where(self) -> str:
         """Who is told wrong."""
         return f"source {self.options.name}"
+
+    @property
+    def place(self) -> Place:
+        """What its client and its keys need to know of the project."""
+        return Place(self.where, self.folder, self.allow)
 
     def loaded(self) -> None:
         """Files of windows that waited (windows.py) are in the warehouse: they go."""
