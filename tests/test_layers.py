@@ -31,7 +31,6 @@ ALLOWED = {  # first match wins
     "connectors.machine": (),
     "connectors.roles": (),
     "connectors.webhooks": ("connectors.secrets",),
-    "connectors.outbound": ("connectors.errors",),
     "connectors.settings": (
         *("connectors.buckets", "connectors.roles", "connectors.outbound", "connectors.webhooks"),
         *("connectors.secrets", "connectors.errors", "connectors.cage.limits", "connectors.machine"),

@@ -49,7 +49,7 @@ class WebhookChannel(Channel):
         limit_seconds: float | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._secret, self._allow, self._limit, self._clock = secret, allow, limit_seconds or LIMIT_SECONDS, clock
+        self._secret, self.allow, self._limit, self._clock = secret, allow, limit_seconds or LIMIT_SECONDS, clock
 
     def takes(self, url: str) -> bool:  # noqa: ARG002
         """None: it is asked by name, with the secret."""
@@ -63,7 +63,7 @@ class WebhookChannel(Channel):
         """Send the body as it is, within the limit. What is not surely delivered is `failed`: a repeat does no harm."""
         if problem := self.problem(url):
             return Outcome("failed", problem)
-        exchange = _Exchange(url, message.body.encode(), self._headers(message), self._allow, self._limit)
+        exchange = _Exchange(url, message.body.encode(), self._headers(message), self.allow, self._limit)
         worker = threading.Thread(target=exchange.run, daemon=True)  # a name server may not answer for a minute
         worker.start()
         worker.join(self._limit)

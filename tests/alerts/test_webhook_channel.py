@@ -178,7 +178,7 @@ def test_a_certificate_is_of_the_host_and_vouched_for(
 
 def test_no_contact_point_is_taken_for_a_webhook() -> None:
     for url in ("https://hooks.example.com/x", "json://127.0.0.1/", "http://127.0.0.1/"):
-        assert not isinstance(channel_for(url), WebhookChannel)
+        assert not isinstance(channel_for(url, ()), WebhookChannel)
 
 
 SPELLED = (
