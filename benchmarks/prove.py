@@ -37,7 +37,6 @@ AREAS: dict[str, tuple[str, ...]] = {
     "data": (
         "tests/test_runaways.py",
         "tests/sources",
-        "tests/outbound",
         "tests/quality",
         "tests/catalog",
         "tests/warehouse",
@@ -51,6 +50,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "tests/audit",
         "tests/api",
         "tests/web",
+        "tests/outbound",
         "tests/jobs/test_scheduler.py",
         "tests/jobs/test_due_times.py",
         "tests/jobs/test_upgrade.py",
