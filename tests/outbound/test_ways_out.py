@@ -21,6 +21,9 @@ from connectors.channels.contract import Message
 from connectors.errors import KpiError, OutboundRefused
 from connectors.sources.contract import Source
 from connectors.sources.rest import client
+from jobs.alerts.incidents import send_test
+from jobs.authoring.add import add_source
+from jobs.authoring.add_type import add_type
 from tests.conftest import ROOT, Builder
 from tests.outbound.spellings import hidden, numbers
 
@@ -117,6 +120,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "postgres": lambda at: f"type: sql, url: 'postgresql://u:p@{at}/db'",
     "mysql": lambda at: f"type: sql, url: 'mysql://u:p@{at}/db'",
 }
+KEYS = {"api_key": "HOME", "secret_key": "HOME", "start": "2026-11-01"}
 HOST_ALONE: dict[str, str] = {
     "host in the query": "postgresql://u:p@127.0.0.1:{port}/db?host={host}",
     "the second host": "postgresql://u:p@/db?host=127.0.0.1:{port}&host={host}:{port}",
@@ -250,3 +254,17 @@ def test_a_refused_message_says_why_and_is_surely_not_delivered(target: Counted,
     channel.allow = ()
     assert "link-local" in channel.send("json://169.254.169.254/hook", Message("t", "b")).detail
     assert target.count == 0
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # that apprise imports
+def test_what_is_added_or_tried_by_hand_goes_the_same_way(project: Builder, target: Counted) -> None:
+    at = f"{TARGET}:{target.port}"
+    project.settings(f"name: Shop\noutbound_hosts: [{NEAR}]\ncontact_points: [{{name: team, url: 'json://{at}/'}}]\n")
+    opened = project.open()
+    for origin, table in ((f"http://{at}/a.csv", None), (f"postgresql://u:p@{at}/db", "t"), (f"mysql://{at}/db", "t")):
+        with pytest.raises(OutboundRefused, match="outbound_hosts"):
+            list(add_source(opened, origin, "t", table))
+    with pytest.raises(OutboundRefused, match="outbound_hosts"):
+        list(add_type(opened, "amplitude", {"url": f"http://{at}", **KEYS}, None, "events"))
+    assert "not listed" in send_test(opened, "team").detail
+    assert target.count == 0 and not (project.folder / "sources.yml").exists()
