@@ -20,6 +20,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.path_security import is_unsafe_path_pattern
 
 from connectors.errors import KpiError
 from jobs.access.rights import kept_out
@@ -28,7 +29,7 @@ from jobs.operations.hosts import Hosts
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from ui.shell.front import Front
-from ui.shell.nested import Nested, base
+from ui.shell.nested import Nested, base, for_programs
 from ui.shell.signed import VOUCHED, person, voucher
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ class Door:
         guard = None if status else GUARDS.get(guarded(path_of(asked)))
         if guard is not None and not await run_in_threadpool(guard[0], asked):  # it may wait for a file or a database
             status, words = 403, guard[1]
+        if scope["type"] == "http" and for_programs(scope["path"], base()) and no_address(status, scope["path"]):
+            scope, status = {**scope, "path": f"{base()}/api"}, 0  # which says in the form of all errors of programs
         if not status:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -126,6 +129,11 @@ def refused(asked: HTTPConnection) -> tuple[int, str]:
     if asked.scope["type"] == "websocket" and not hosts().takes(asked.headers.getlist("origin"), named[0]):
         return 403, "Only the dashboard's own pages may connect.\n"
     return (404, "Not found\n") if CLOSED.fullmatch(path_of(asked)) else (0, "")
+
+
+def no_address(status: int, path: str) -> bool:
+    """Whether nothing can be there: the door says so, or Streamlit would, of a path that leads out of its folder."""
+    return status == 404 or (status == 0 and is_unsafe_path_pattern(path.lstrip("/")))
 
 
 def path_of(asked: HTTPConnection) -> str:
