@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from hashlib import sha256
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 from sqlalchemy import Connection
 
 from connectors.errors import DefinitionError, require
@@ -100,9 +103,25 @@ def files_of(project: Project) -> set[str]:
     return {path.stem for path in (project.folder / "launches").glob("*.yml")}
 
 
+BREAKS = re.compile(r"[\x85\u2028\u2029]")  # which end a line in YAML, as they do where somebody pastes them
+
+
+class _Written(RoundTripRepresenter):
+    """Texts with BREAKS get quotes in which they are escaped; in others they would be read as spaces."""
+
+
+def _text(representer: _Written, text: str) -> ScalarNode:
+    style = '"' if BREAKS.search(text) else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Written.add_representer(str, _text)
+
+
 def as_text(values: dict[str, Any]) -> str:
     """YAML of a launch's keys, empty ones left out."""
     yaml = YAML(pure=True)
+    yaml.Representer = _Written
     yaml.default_flow_style = False
     yaml.width = 4096
     stream = StringIO()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
+import re
 import shutil
 import tempfile
+import unicodedata
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -26,6 +30,14 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 DEFINITIONS = ("settings.yml", "sources.yml", "datasets", "kpis", "launches", "plans", "transforms", "snapshots")
 CHUNK = 1 << 20
+# All that a backup of ours can hold: no key, no secret, nothing that another program would run.
+PLACES = re.compile(
+    r"(settings|sources)\.yml|(datasets|kpis|launches|plans|transforms|snapshots)/.+"
+    r"|data/(last_sync\.json|state\.sqlite|generations/.+)",
+    re.DOTALL,
+)
+STRANGE = re.compile(r"[\x00-\x1f\x7f\\]")  # in a name: another system would read it otherwise
+MOST_MANIFEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,11 @@ def backup(project: Project, target: Path, *, now: datetime) -> Backup:
     return Backup(target, live.generation if live else None, sums, size)
 
 
+# What a file that is no backup of ours may raise; RuntimeError: a password is asked for, or an unknown way to pack.
+UNREADABLE = (
+    *(OSError, KeyError, ValueError, TypeError, RuntimeError, EOFError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 Trust = Callable[[Sequence[str]], bool]  # names of transforms → whether their code may run here
 
 
@@ -88,6 +105,7 @@ def restore(source: Path, folder: Path, trust: Trust = lambda _: False) -> Backu
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupError(f"{folder} exists and is not empty", hint="Restore into a new folder, look, then move it.")
+    _require_room(source, folder)
     manifest = verify(source, shown_as=source)
     programs = programs_in(manifest.files)
     if programs and not trust(programs):
@@ -124,20 +142,55 @@ def verify(source: Path, *, shown_as: Path) -> Backup:
     """Read a backup in whole: every file is there, as it was put in. Raises BackupError."""
     try:
         with _opened(source, MANIFEST) as file:
-            manifest = json.loads(file.read())
-        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+            manifest = json.loads(_no_longer_than(MOST_MANIFEST, file))
+        files = {str(name): str(digest) for name, digest in dict(manifest["files"]).items()}
         if manifest["format"] != FORMAT:
             raise BackupError(f"{shown_as} has format {manifest['format']}; this version reads {FORMAT}")
+        _require_names(files, manifest["generation"], shown_as)
         for name, digest in files.items():
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts:
-                raise BackupError(f"{shown_as} names a file outside of the project: {name}")
             with _opened(source, name) as file:
                 if _digest(file) != digest:
                     raise BackupError(f"{name} in {shown_as} is damaged", hint="Take another backup; restore nothing.")
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise BackupError(f"{shown_as} is no whole backup: {error}", hint="`kpi backup FILE.zip` makes one.") from error
     return Backup(shown_as, manifest["generation"], files, source.stat().st_size)
+
+
+def _require_names(files: Mapping[str, str], generation: object, shown_as: Path) -> None:
+    """Raises BackupError where a name leads elsewhere than to a part of a project, or where two are one file."""
+    known: dict[str, str] = {}
+    for name in files:
+        if not PLACES.fullmatch(name) or STRANGE.search(name) or {"", ".", ".."} & {*name.split("/")}:
+            raise BackupError(f"{shown_as} names a file outside of the project: {name[:200]!r}")
+        same = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if same != name:
+            raise BackupError(f"{shown_as} has {same} and {name}, which are one file on some systems")
+    if generation is not None and f"data/generations/{generation}.duckdb" not in files:
+        raise BackupError(f"{shown_as} has no generation {str(generation)[:80]!r}, which it names as the live one")
+
+
+def _require_room(source: Path, folder: Path) -> None:
+    """Raises BackupError before anything is read that would not fit: a small file may say that it holds a huge one."""
+    try:
+        if source.is_dir():
+            size = sum(path.lstat().st_size for path in source.rglob("*"))
+        else:
+            with zipfile.ZipFile(source) as archive:
+                size = sum(part.file_size for part in archive.infolist())
+    except UNREADABLE:
+        return  # whoever reads it says why
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        words = f"{source} holds {size / 1e9:,.1f} GB, and there is room for {free / 1e9:,.1f} GB in {there}"
+        raise BackupError(words, hint="Make room, or restore elsewhere. Nothing was written.")
+
+
+def _no_longer_than(most: int, file: IO[bytes]) -> bytes:
+    found = file.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"{MANIFEST} has more than {most:,} bytes")
+    return found
 
 
 def _parts(project: Project, live: LiveFiles | None, scratch: Path) -> Iterator[tuple[str, Path]]:
@@ -204,7 +257,12 @@ def _digest(read: IO[bytes]) -> str:
 
 def _opened(source: Path, name: str) -> IO[bytes]:
     if source.is_dir():
-        return (source / name).open("rb")
+        path = source / name
+        if not path.resolve().is_relative_to(source.resolve()):
+            raise BackupError(f"{name} in {source} is a link out of the backup", hint="Take another backup.")
+        if words := refusal(path):
+            raise BackupError(f"{name} in {source} {words}", hint="Take another backup.")
+        return path.open("rb")
     with zipfile.ZipFile(source) as archive:
         return archive.open(name)
 

@@ -153,7 +153,7 @@ def _note_lines(node: Node, place: Place, lines: dict[Place, int]) -> None:
         raise OverflowError
     if isinstance(node, MappingNode):
         for key, value in node.value:
-            inner = (*place, key.value)
+            inner = (*place, key.value if isinstance(key, ScalarNode) else "")  # `[a]: b`, which no model knows
             lines[inner] = key.start_mark.line + 1
             _note_lines(value, inner, lines)
     elif isinstance(node, SequenceNode):

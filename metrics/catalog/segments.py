@@ -47,3 +47,9 @@ def segments(text: str) -> Segments | None:
     if not given or not all(isinstance(value, exp.Literal) for value in given):
         return None
     return Segments(tree.this.name, tuple(value.name for value in given), others)
+
+
+def among(dimension: str, values: Iterable[str], *, others: bool = False) -> str:
+    """The filter that names these segments, whatever their names hold; `segments` reads it back."""
+    given = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{dimension} {'NOT IN' if others else 'IN'} ({given})"

@@ -190,6 +190,10 @@ WRONG = (
     ("/kpis/", 404),
     ("/kpis/a/b", 404),
     ("/nothing", 404),
+    ("/kpis/nps%0A", 404),
+    ("/kpis/%00nps", 404),
+    ("/kpis/..%2fnps", 404),
+    ("/kpis/a%5C..%5Cnps", 404),
 )
 
 

@@ -2,14 +2,15 @@
 
     python tests/web/oidc.py PORT EMAIL-FILE
 
-Whoever authorizes is who the file names: an address, then `unconfirmed` if the provider has not confirmed it, or
-`groups=a,b`.
+Whoever authorizes is who the file names: an address, then `unconfirmed` if the provider has not confirmed it,
+`groups=a,b`, or JSON of claims that are said instead (null: not said), with `key` and `alg` for how it is signed.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import http.server
 import json
 import secrets
@@ -24,6 +25,7 @@ from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "dashboard", "canary-of-the-client-7f3a"
 KEY = RSAKey.generate_key(2048, {"kid": "one", "alg": "RS256", "use": "sig"})
+OTHER = RSAKey.generate_key(2048, {"kid": "one", "alg": "RS256", "use": "sig"})
 
 
 class Provider(http.server.BaseHTTPRequestHandler):
@@ -81,7 +83,8 @@ class Provider(http.server.BaseHTTPRequestHandler):
             "email": address, "email_verified": word != "unconfirmed", "name": "Ana",
             **({"groups": word.removeprefix("groups=").split(",")} if word.startswith("groups=") else {}),
         }  # fmt: skip
-        token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
+        forged = json.loads(word) if word.startswith("{") else {}
+        token = signed(forged.pop("alg", "RS256"), forged.pop("key", ""), {**claims, **forged})
         self.answer({"access_token": "access", "token_type": "Bearer", "expires_in": 600, "id_token": token})
 
     def answer(self, value: dict[str, Any], status: int = 200) -> None:
@@ -95,6 +98,18 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
+
+
+def signed(alg: str, key: str, said: dict[str, Any]) -> str:
+    """A token; with another algorithm as whoever has only what is public, or the client's secret, would sign it."""
+    claims = {name: value for name, value in said.items() if value is not None}
+    if alg == "RS256":
+        return jwt.encode({"alg": alg, "kid": "one"}, claims, OTHER if key == "other" else KEY)
+    head = {"alg": alg, "kid": "one", "typ": "JWT"}
+    body = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (head, claims))
+    known = SECRET.encode() if key == "secret" else KEY.as_pem(private=False)
+    proof = hmac.digest(known, body, "sha256") if alg == "HS256" else b""
+    return (body + b"." + base64.urlsafe_b64encode(proof).rstrip(b"=")).decode()
 
 
 if __name__ == "__main__":

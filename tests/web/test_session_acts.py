@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 import streamlit as st
 
-from connectors.errors import KpiError
+from connectors.errors import KpiError, Withheld
+from connectors.roles import ACTIONS
 from connectors.settings import Settings
 from jobs.access.person import Person
 from jobs.project.project import Project
@@ -69,3 +70,12 @@ def test_what_the_door_vouched_for_lasts_as_long_as_a_session(monkeypatch: pytes
     for said in ("", "guessed", "guessed 1", f" {signed.VOUCHER}"):
         assert signed.vouched_for({**headers, signed.VOUCHED: said}) is None
     assert timedelta(0) <= cast("timedelta", signed.vouched_for(headers)) < timedelta(hours=2)
+
+
+@pytest.mark.parametrize("action", sorted({*ACTIONS} - {"export"}))
+def test_what_a_role_may_not_is_not_done_whatever_is_clicked(served: dict[str, Any], action: str) -> None:
+    """Pages do not show the button; whoever says that it was clicked all the same is told."""
+    looking = {"name": "looking", "base": "viewer", "members": ["@example.com"]}
+    served["settings"] = Settings.model_validate({"sign_in": True, "roles": [looking]})
+    with pytest.raises(Withheld, match="your role 'looking' may not"):
+        acts.admit(action, 0.0)

@@ -15,6 +15,7 @@ from jobs.project.clock import utc_now
 from jobs.project.undo import Scope
 from metrics.catalog.catalogue import Catalogue
 from metrics.catalog.models.launch import Launch
+from metrics.catalog.segments import among
 from ui.shell import state
 from ui.shell.acts import do
 from ui.shell.filters import segments_of
@@ -107,10 +108,9 @@ def _audience(catalogue: Catalogue, success: list[str]) -> dict[str, Any]:
     chosen = middle.multiselect("Which", known, key="launch_segments")
     control = right.checkbox("Use the others as control", True, key="launch_control")
     if chosen:
-        given = ", ".join("'" + value.replace("'", "''") + "'" for value in chosen)
-        found["audience"] = f"{by} IN ({given})"
+        found["audience"] = among(by, chosen)
         if control:
-            found["control"] = f"{by} NOT IN ({given})"
+            found["control"] = among(by, chosen, others=True)
     return found
 
 

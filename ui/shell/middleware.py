@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import streamlit as st
+from google.protobuf.message import DecodeError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -20,6 +21,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.path_security import is_unsafe_path_pattern
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from connectors.errors import KpiError
 from jobs.access.rights import kept_out
@@ -28,7 +31,7 @@ from jobs.operations.hosts import Hosts
 from jobs.project.clock import utc_now
 from jobs.project.project import Project, open_project
 from ui.shell.front import Front
-from ui.shell.nested import Nested, base
+from ui.shell.nested import Nested, base, for_programs
 from ui.shell.signed import VOUCHED, person, voucher
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,11 @@ FORWARDED = "FORWARDED_ALLOW_IPS"  # whom uvicorn believes where a request comes
 METRICS_HOW = f"`kpi token create NAME --scope metrics`, or {METRICS_TOKEN} of the server, as Authorization: Bearer …"
 CLOSED = re.compile(r"/(_stcore/agent(/.*)?|openapi\.json|docs|redoc|_stcore/script-health-check)", re.DOTALL)
 METRICS, MEDIA = "/_stcore/metrics", re.compile(r"/(media|_stcore/upload_file)(/.*)?", re.DOTALL)
+SIGNS, OURS = re.compile(r"/auth/(login|logout)"), ("same-origin", "none")  # by a GET; none: an address that was typed
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a route of Starlette ends before a line break, so it is no address of ours
+# Words of Streamlit's protocol for who develops an app: the first empties what is kept for all readers.
+FOREIGN = frozenset(("clear_cache", "load_git_info", "set_run_on_save", "install_skills", "dismiss_skills_nudge"))
+OPERATION = "backend_operation_request"
 STRANGE_HOST = (
     "This dashboard does not answer to that name.\n"
     "If it is right, write it as `url` into settings.yml, such as url: https://kpi.example.com, and start again.\n"
@@ -108,12 +115,35 @@ class Door:
         guard = None if status else GUARDS.get(guarded(path_of(asked)))
         if guard is not None and not await run_in_threadpool(guard[0], asked):  # it may wait for a file or a database
             status, words = 403, guard[1]
+        if scope["type"] == "http" and for_programs(scope["path"], base()) and no_address(status, scope["path"]):
+            scope, status = {**scope, "path": f"{base()}/api"}, 0  # which says in the form of all errors of programs
         if not status:
-            await self.app(scope, receive, send)
+            await self.app(scope, of_a_page(receive) if scope["type"] == "websocket" else receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": words.split("\n")[0]})
         else:
             await PlainTextResponse(words, status)(scope, receive, send)
+
+
+def of_a_page(receive: Receive) -> Receive:
+    """Without what no page of ours says over its websocket: the gate stands in the script, and these pass it by."""
+
+    async def received() -> Message:
+        while True:
+            message = await receive()
+            if _said(message.get("bytes") or b"") not in FOREIGN:
+                return message
+
+    return received
+
+
+def _said(message: bytes) -> str:
+    try:
+        said = BackMsg.FromString(message)
+        kind = said.WhichOneof("type") or ""
+        return said.backend_operation_request.WhichOneof("payload") or "" if kind == OPERATION else kind
+    except DecodeError:  # which Streamlit says, too
+        return ""
 
 
 def refused(asked: HTTPConnection) -> tuple[int, str]:
@@ -125,7 +155,14 @@ def refused(asked: HTTPConnection) -> tuple[int, str]:
         return 404, "Not found\n"
     if asked.scope["type"] == "websocket" and not hosts().takes(asked.headers.getlist("origin"), named[0]):
         return 403, "Only the dashboard's own pages may connect.\n"
+    if SIGNS.fullmatch(path_of(asked)) and asked.headers.get("sec-fetch-site", OURS[0]) not in OURS:
+        return 403, "Only the dashboard's own pages sign in and out.\n"
     return (404, "Not found\n") if CLOSED.fullmatch(path_of(asked)) else (0, "")
+
+
+def no_address(status: int, path: str) -> bool:
+    """Whether nothing can be there: the door says so, or Streamlit would, of a path that leads out of its folder."""
+    return status == 404 or (status == 0 and is_unsafe_path_pattern(path.lstrip("/")))
 
 
 def path_of(asked: HTTPConnection) -> str:
