@@ -276,22 +276,25 @@ def download(address: str, path: Path, *, where: str, allow: tuple[str, ...]) ->
     if not address.startswith(("http://", "https://")):
         raise SourceError(f"{address} is not an http address", where=where, hint="It starts with http:// or https://.")
     asked = {"headers": {"Accept-Encoding": "identity"}, "timeout": TIMEOUT_SECONDS, "follow_redirects": True}
+    words = ""
     try:
         with (
             guarded_client(allow, private=True, **asked) as client,
             client.stream("GET", address) as answer,
             path.open("wb") as file,
         ):
-            answer.raise_for_status()
-            for piece in answer.iter_raw():
-                file.write(piece)
+            if answer.is_success:
+                for piece in answer.iter_raw():
+                    file.write(piece)
+            else:
+                words = f"HTTP {answer.status_code} {answer.reason_phrase}"
     except OutboundRefused as error:
         raise OutboundRefused(error.message, where=where, hint=error.hint) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        words = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else error
-        raise SourceError(
-            f"{address} did not answer: {words}", where=where, hint="Try again, or download it by hand.", retryable=True
-        ) from error
+        words = str(error) or type(error).__name__
+    if words:
+        hint = "Try again, or download it by hand."
+        raise SourceError(f"{address} did not answer: {words}", where=where, hint=hint, retryable=True)
 
 
 def file_format(path: Path, *, where: str = "") -> Literal["csv", "json", "parquet"]:
