@@ -53,7 +53,7 @@ def page() -> None:
     if not found:
         st.info("No KPI has all these words. Try fewer, or a synonym.")
     for area in dict.fromkeys(e.card.area for e in found):
-        st.header(area or "No area")
+        st.header(literal(area) or "No area")
         render("kpi/list", entries=[e for e in found if e.card.area == area])
 
 

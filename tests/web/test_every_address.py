@@ -134,6 +134,7 @@ def test_the_list_is_the_server_s_own() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == sorted(ADDRESSES)
 
 
+@pytest.mark.breadth(9, whole=True)
 @pytest.mark.parametrize("address", sorted(ADDRESSES))
 def test_a_stranger_gets_nothing_at_any_address(served: Server, address: str) -> None:
     paths, statuses = ADDRESSES[address]
@@ -147,6 +148,7 @@ def test_a_stranger_gets_nothing_at_any_address(served: Server, address: str) ->
                 assert not tells(told), (path, method, tells(told))
 
 
+@pytest.mark.breadth(3, whole=True)
 @pytest.mark.parametrize("stem", ["", "nothing", *PAGES])
 def test_a_stranger_sees_the_sign_in_on_every_page(served: Server, stem: str) -> None:
     for query in ("", f"kpi={CANARY}&launch={CANARY}&week=2026-W46&snapshot=weekly&role=admin&by=place"):

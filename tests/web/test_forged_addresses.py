@@ -26,6 +26,8 @@ from tests.sampling import SEED, cases
 from tests.web.named_proxy import OWN
 from tests.web.tabs import Tab, clicked
 
+pytestmark = pytest.mark.breadth(3, whole=True)
+
 OTHERS_WORDS = "Zimtstern"  # what somebody in France said
 ENCODED = re.compile(r'dtype[\\"]+:[\\"]+([a-z]\d)[\\"]+,[\\"]+bdata[\\"]+:[\\"]+([\w+/=]+)')
 ASKED = {
@@ -103,10 +105,10 @@ def test_no_address_leads_to_what_a_role_does_not_see(served: Server) -> None:
             assert foreign(boss.opens(page, query)), "the test would see it"
     with tab_of(served, "de") as tab:
         assert "Lebkuchen" in tab.opens("kpi", "kpi=voice"), "their own customers' words are there"
-        for page, query in questions(cases(fast=20, slow=150, full=2000)):
-            text = tab.opens(page, urlencode(query))
-            assert not foreign(without(text, query)), (page, query)
-            assert "Traceback" not in text and "exception {" not in text, (page, query)
+        for page, asked in questions(cases(fast=20, slow=150, full=2000)):
+            text = tab.opens(page, urlencode(asked))
+            assert not foreign(without(text, asked)), (page, asked)
+            assert "Traceback" not in text and "exception {" not in text, (page, asked)
 
 
 @pytest.mark.parametrize("stem", ["overview", "launches", "alerts", "snapshots", "data", "audit"])

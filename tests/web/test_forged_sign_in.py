@@ -102,6 +102,7 @@ def test_what_is_true_signs_in(place: Place, served: Server) -> None:
             assert sees(served, browser), said
 
 
+@pytest.mark.breadth(5, whole=True)
 @pytest.mark.parametrize("what", sorted(FORGED))
 def test_what_is_forged_signs_nobody_in(place: Place, served: Server, what: str) -> None:
     place.person.write_text("ana@example.com " + json.dumps(FORGED[what]).replace("{issuer}", place.issuer))

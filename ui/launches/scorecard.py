@@ -19,7 +19,7 @@ from ui.shell import state, url
 from ui.shell.acts import do
 from ui.shell.plot import plot
 from ui.shell.templates import line, render
-from ui.shell.words import literal_lines
+from ui.shell.words import literal, literal_lines
 
 FIRST = 9  # comments shown at once
 
@@ -53,7 +53,7 @@ def show_segments(page: LaunchPage) -> None:
     """The effect in each segment, drawn towards the whole."""
     if page.segments:
         st.header("By segment")
-        with st.expander(segments_line(page.segments)):
+        with st.expander(literal(segments_line(page.segments))):
             render("launches/segments", looked=looked(page.segments), blocks=page.segments)
 
 
