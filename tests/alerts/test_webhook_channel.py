@@ -70,8 +70,8 @@ def test_what_is_not_is_said_without_its_words(receiver: Receiver, answer: Any, 
 def test_one_that_never_answers_or_never_ends_is_left_in_time(receiver: Receiver) -> None:
     for answer, status in (("hang", "failed"), ("drip", "delivered"), ("flood", "delivered")):
         receiver.answers, started = [answer], time.monotonic()
-        found = sent(receiver.url, limit=0.5)
-        assert found.status == status and time.monotonic() - started < 1.5
+        found = sent(receiver.url, limit=1.5)
+        assert found.status == status and time.monotonic() - started < 3.5
     assert max(receiver.sizes, default=0) < 16_000_000, "what is not read fills the way and no more"
 
 
@@ -94,7 +94,7 @@ def test_one_that_takes_a_connection_and_is_silent_or_drips_its_answer_is_left_i
             started = time.monotonic()
             found = sent(f"http://127.0.0.1:{server.getsockname()[1]}/", limit=0.6)
             assert found.status == "failed" and found.detail == "no answer within 0.6 s"
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < 2.8
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

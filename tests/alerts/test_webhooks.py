@@ -252,9 +252,7 @@ def test_one_that_hangs_holds_up_no_other(
 ) -> None:
     """Its further events wait for the next call; what goes to others is sent."""
     monkeypatch.setattr("jobs.outbox.deliver.SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(
-        "connectors.channels.webhook.WebhookChannel.__init__.__kwdefaults__", {"limit_seconds": 0.4, "clock": utc_now}
-    )
+    monkeypatch.setattr("connectors.channels.webhook.LIMIT_SECONDS", 1.5)
     with receiving() as other:
         more = receiver.settings().replace(
             "outbound_hosts", f"  - {{name: other, url: '{other.url}', secret: '${{HOOK_SECRET}}'}}\noutbound_hosts"
