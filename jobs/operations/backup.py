@@ -189,7 +189,7 @@ def _require_room(source: Path, folder: Path) -> None:
 def _no_longer_than(most: int, file: IO[bytes]) -> bytes:
     found = file.read(most + 1)
     if len(found) > most:
-        raise ValueError(f"{MANIFEST} has more than {most:,} bytes")
+        raise ValueError(f"{MANIFEST} is longer than {most >> 20} MB")
     return found
 
 

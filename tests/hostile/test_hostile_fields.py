@@ -217,7 +217,7 @@ WAYS: dict[str, Callable[[Project, list[str]], None]] = {
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))
-@sampled(fast=25, slow=100, full=1500, shrink=False)
+@sampled(fast=12, slow=60, full=1500, shrink=False)
 @given(texts=st.lists(TEXTS, min_size=6, max_size=6))
 @example(texts=["[a]", "_", "---\x85{{ 7*7 }}", "", "", ""])  # a key that is a list; a line's end that is a space
 def test_what_is_typed_is_that_text_or_refused(
@@ -228,7 +228,7 @@ def test_what_is_typed_is_that_text_or_refused(
     WAYS[way](made, texts)
 
 
-@sampled(fast=100, slow=500, full=5000)
+@sampled(fast=50, slow=300, full=5000)
 @given(values=st.lists(TEXTS, min_size=1, max_size=4), others=st.booleans())
 def test_a_segment_is_named_whatever_it_is_called(values: list[str], others: bool) -> None:
     assert segments(among("name", values, others=others)) == Segments("name", tuple(values), others)
