@@ -20,13 +20,16 @@ MAY: dict[str, tuple[str, ...]] = {
         "connectors/sources/rest/auth.py",
         "connectors/sources/rest/client.py",
     ),
+    "http.client": ("connectors/channels/webhook.py",),
     "socket": (
+        "connectors/channels/webhook.py",  # to what was permitted alone
         "connectors/outbound.py",
         "connectors/outbound_process.py",
         "connectors/outbound_proxy.py",
         "jobs/operations/hosts.py",  # which names this machine has
         "jobs/operations/serve.py",  # whether a port is free
         "jobs/outbox/deliver.py",  # this machine's name
+        "jobs/scheduler/scheduler.py",  # the same
         "metrics/presentation/links.py",  # whether a host is a number
     ),
     "socketserver": ("connectors/outbound_proxy.py",),
@@ -42,11 +45,15 @@ MAY: dict[str, tuple[str, ...]] = {
 }
 NETWORK = {
     *MAY,
-    *("aiohttp", "asyncio", "asyncpg", "boto3", "botocore", "ftplib", "fsspec", "google", "http.client"),
+    *("aiohttp", "asyncio", "asyncpg", "boto3", "botocore", "ftplib", "fsspec", "google"),
     *("imaplib", "nntplib", "paramiko", "poplib", "psycopg", "psycopg2", "pycurl", "pymysql", "s3fs", "telnetlib"),
     *("urllib3", "websocket", "websockets", "xmlrpc", "adbc_driver_manager.dbapi", "pyarrow.flight"),
 }
-ENGINES = ("connectors/sources/sql.py", "connectors/state/store.py")  # create_engine; the store is the operator's
+ENGINES = (
+    "connectors/sources/sql.py",
+    "connectors/state/leading.py",
+    "connectors/state/store.py",
+)  # create_engine; the store is the operator's
 # What reads at an address by itself, by the names of its functions.
 READING = {"read_csv", "read_json", "read_parquet", "read_table", "read_html", "urlopen", "urlretrieve"}
 MAKING = {"Client", "AsyncClient", "HTTPTransport", "request", "stream"}
