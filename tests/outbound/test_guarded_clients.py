@@ -34,6 +34,7 @@ MAY: dict[str, tuple[str, ...]] = {
     ),
     "socketserver": ("connectors/outbound_proxy.py",),
     "urllib.request": ("connectors/outbound_process.py",),  # which proxies the environment names
+    "google": ("ui/shell/middleware.py",),  # protobuf, which connects to nothing
     "smtplib": ("connectors/channels/mail.py",),  # in the guarded process of a message
     "apprise": ("connectors/channels/apprise.py",),  # the same
     "requests": ("connectors/outbound_process.py",),  # apprise's
@@ -45,15 +46,12 @@ MAY: dict[str, tuple[str, ...]] = {
 }
 NETWORK = {
     *MAY,
-    *("aiohttp", "asyncio", "asyncpg", "boto3", "botocore", "ftplib", "fsspec", "google"),
+    *("aiohttp", "asyncio", "asyncpg", "boto3", "botocore", "ftplib", "fsspec"),
     *("imaplib", "nntplib", "paramiko", "poplib", "psycopg", "psycopg2", "pycurl", "pymysql", "s3fs", "telnetlib"),
     *("urllib3", "websocket", "websockets", "xmlrpc", "adbc_driver_manager.dbapi", "pyarrow.flight"),
 }
-ENGINES = (
-    "connectors/sources/sql.py",
-    "connectors/state/leading.py",
-    "connectors/state/store.py",
-)  # create_engine; the store is the operator's
+# create_engine; the store is the operator's
+ENGINES = ("connectors/sources/sql.py", "connectors/state/leading.py", "connectors/state/store.py")
 # What reads at an address by itself, by the names of its functions.
 READING = {"read_csv", "read_json", "read_parquet", "read_table", "read_html", "urlopen", "urlretrieve"}
 MAKING = {"Client", "AsyncClient", "HTTPTransport", "request", "stream"}
