@@ -43,6 +43,7 @@ NAMED_ONLY = {
     "tests/operations/test_fuzz_definitions.py",
     "tests/test_moved_clocks.py",
     "tests/web/oidc.py",  # whose tokens a library judges, by the machine's clock
+    "tests/web/test_forged_sign_in.py",  # the same
     "tests/web/test_sign_in.py",  # whose cookies Streamlit judges, likewise
     "tests/test_runaways.py",
 }
