@@ -6,11 +6,11 @@ import gzip
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from connectors.errors import ProjectError, counted
-from connectors.secrets import hide
+from connectors.secrets import NAMED, hide
 from connectors.sources.contract import FileScan, Question, Source, Starter, StarterTable, source_type, source_types
 from jobs.authoring.add import extended, record_source, require_name, write_all
 from jobs.authoring.names import flow
@@ -19,6 +19,8 @@ from jobs.project.project import Project
 ROWS, LONGEST = 3, 160  # first records that are shown, and letters of each
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 VARIABLE = re.compile(r"[A-Za-z_]\w*")
+OURS = ("settings.yml", "sources.yml")
+RESERVED = ("KPI_", "AWS_", "AZURE_", "GOOGLE_", "PG", "STREAMLIT_")  # of the server and of what it is made of
 
 
 def starters() -> dict[str, Starter]:
@@ -38,12 +40,15 @@ def add_type(
     """Ask for what is missing, try the connection, write all files or none; yield what was done, a line each.
 
     given: option → value; of a secret, the name of the variable that holds it. ask: a question and its proposal;
-    None = nobody can be asked. by: who adds it; empty = whoever this command acts for. Raises ProjectError,
-    SourceError; then nothing is written.
+    None = nobody can be asked. by: who adds it on a page, where no variable may be named that is another's; empty =
+    whoever this command acts for. Raises ProjectError, SourceError; then nothing is written.
     """
     starter = _starter(kind)
     name = name or kind
     require_name(name)
+    if by:
+        secrets = [question for question in starter.questions if question.secret]
+        _refuse_others(project, [given.get(q.option) or proposed(q, name) for q in secrets])
     answers = _answers(starter, given, ask, name, kind)
     entries = {f"{name}{_tail(t)}": _entry(f"{name}{_tail(t)}", kind, answers, t) for t in starter.tables}
     _refuse_taken(project, [*entries, *(f"{name}_{suffix}" for t in starter.tables for suffix in t.datasets)])
@@ -92,6 +97,22 @@ def _answers(
     if "start" in options and "since" not in found and DAY.fullmatch(found["start"].strip("'\"")):
         found["since"] = found["start"]  # all there was is pulled from then on, so its first periods are whole
     return found
+
+
+def _refuse_others(project: Project, variables: Sequence[str]) -> None:
+    """Raises ProjectError for a variable of somebody else: who adds a source on a page says where its key is sent."""
+    texts = "".join(found for path in OURS if (found := _text(project.folder / path)))
+    named = set(NAMED.findall(texts))
+    for variable in (text.removeprefix("${").removesuffix("}") for text in variables):
+        if variable in named or variable.startswith(RESERVED):
+            raise ProjectError(
+                f"the variable {variable} is not this source's: settings, another source or the server uses it",
+                hint="Export the key once more under a name of its own, or add the source by the command.",
+            )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def proposed(question: Question, name: str) -> str:

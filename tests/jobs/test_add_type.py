@@ -119,3 +119,21 @@ def test_a_second_one_needs_a_name(project: Builder) -> None:
         list(add_type(project.open(), "posthog", variables, None, "staging"))
     assert {"daily_active_users", "staging_daily_active_users"} <= {p.stem for p in (project.folder / "kpis").glob("*")}
     assert len(starters()) >= 7
+
+
+@pytest.mark.parametrize(
+    "variable", ["STATE_URL", "OTHERS_KEY", "KPI_AUDIT_KEY", "AWS_SECRET_ACCESS_KEY", "${STATE_URL}"]
+)
+def test_a_page_sends_no_key_of_others_to_an_address_of_its_choice(
+    project: Builder, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable.strip("${}"), "a key of somebody else")
+    project.settings("timezone: UTC\nwarehouse: duckdb\n# state: ${STATE_URL}\n")
+    project.source("- {name: other, type: sql, table: t, url: '${OTHERS_KEY}', query: SELECT 1}")
+    kept = (project.folder / "sources.yml").read_text()
+    with vendor("posthog") as fake:
+        given = {**SET, "url": fake.url, "api_key": variable}
+        with pytest.raises(ProjectError, match="is not this source's"):
+            list(add_type(project.open(), "posthog", given, None, by="eve"))
+        assert not fake.counted()
+    assert (project.folder / "sources.yml").read_text() == kept
