@@ -59,7 +59,8 @@ NAMED = {
     "lake_access.access_key lake_access.endpoint lake_access.region lake_access.secret_key memory_limit operators "
     "query_bytes query_memory roles.areas roles.hidden_kpis roles.masked_kpis roles.members roles.name roles.pages "
     "roles.row_filters share_from sign_in_claim sign_in_domains sign_in_groups sign_in_proxy.addresses "
-    "sign_in_proxy.groups sign_in_proxy.user state sync_every timezone url warehouse",
+    "sign_in_proxy.groups sign_in_proxy.user state sync_every timezone url warehouse outbound_hosts "
+    "webhooks.name webhooks.role webhooks.secret webhooks.url",
 }
 ATTACK = (
     "<img src=x onerror=window.hit=1><script>window.hit=1</script></style><svg onload=window.hit=1> "
