@@ -121,7 +121,7 @@ class _Reading:
 
     keys: Mapping[str, Key]
     start: Head = field(default_factory=lambda: Head(0, ""))
-    key: str = ""  # name of the one that signed the entry before; empty = not known
+    key: str | None = None  # name of the one that signed the entry before; None = not known
     wanted: frozenset[int] = frozenset()
     seen: dict[int, Head] = field(default_factory=dict)
     count: int = 0
@@ -155,7 +155,7 @@ class _Reading:
         whole = _same(sha256(signed).hexdigest(), entry.hash)
         if whole and key is not None and before is not None:
             whole = _same(audit.chained(key, before, signed), entry.chain)
-        if self.key not in ("", entry.key) and entry.what != "key_changed":
+        if self.key not in (None, entry.key) and entry.what != "key_changed":
             whole = False  # another key says so first
         if not whole:
             yield _finding("altered", number)
