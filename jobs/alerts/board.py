@@ -14,6 +14,7 @@ from jobs.alerts.data_alerts import TRACKING_PLAN, owners_of, title_of_data
 from jobs.alerts.evaluate import normals_of
 from jobs.alerts.incidents import AlertState, read_state
 from jobs.alerts.telling import is_silenced
+from jobs.outbox.webhooks import listening
 from jobs.project.health import without_store
 from jobs.project.project import Project
 from metrics.alerts.board import ENDS, AlertItem, Board, headline, lasted, title_of, value_and_expected, view_of
@@ -204,6 +205,8 @@ def _history(catalogue: Catalogue, incidents: Sequence[Incident], now: datetime)
 
 def _untold(project: Project, catalogue: Catalogue) -> str:
     """Why nobody hears of an alert; empty if everybody does."""
+    if not project.settings.contact_points and listening(project, "incident"):
+        return "Only webhooks are notified: settings.yml has no contact points."
     if not project.settings.contact_points:
         return "No one is notified yet: settings.yml has no contact points."
     names = {name for kpi in catalogue.kpis.values() for rule in rules_of(kpi) for name in rule.contacts}

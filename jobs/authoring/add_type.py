@@ -101,8 +101,7 @@ def _answers(
 
 def _refuse_others(project: Project, variables: Sequence[str]) -> None:
     """Raises ProjectError for a variable of somebody else: who adds a source on a page says where its key is sent."""
-    texts = "".join(found for path in OURS if (found := _text(project.folder / path)))
-    named = set(NAMED.findall(texts))
+    named = {name for file in OURS for name in NAMED.findall(_text(project.folder / file))}
     for variable in (text.removeprefix("${").removesuffix("}") for text in variables):
         if variable in named or variable.startswith(RESERVED):
             raise ProjectError(

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from connectors.clock import utc_now
+from jobs.alerts.board import board
 from jobs.alerts.incident_events import tell_undone
 from jobs.alerts.incidents import acknowledge, history_rows, mark, new_normal, read_state, silence, status_rows
 from jobs.outbox.deliver import GIVE_UP
@@ -57,6 +58,7 @@ def test_an_incident_is_told_from_its_opening_to_its_end(project: Builder, recei
     make(project, {**GOOD, 5: 70}, LOW, more=more)
     project.sync(day(6))
     assert receiver.types == ["incident.opened"]
+    assert board(project.open(), now=day(6)).untold.startswith("Only webhooks are notified")
     opened = receiver.got[0]
     assert opened["timestamp"] == day(6).strftime("%Y-%m-%dT%H:%M:%SZ")
     (row,), (stands,) = history_rows(project.open()), status_rows(project.open(), now=day(6))
