@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import io
 import os
@@ -135,6 +136,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and item.get_closest_marker("sampled"):
         report.sections.append(("Random cases", f"Repeat with {told()} pytest '{item.nodeid}'"))
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _packages_of_components() -> None:
+    """Streamlit reads the metadata of all that is installed for each run of an AppTest: .25 s, the same each time."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(autouse=True)

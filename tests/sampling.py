@@ -94,8 +94,8 @@ def _left_to_prove(items: Sequence[pytest.Item]) -> set[str]:
     """Of tests that `make test` did not run, the ids of those that `make slow` leaves out, too."""
 
     def count(mark: pytest.Mark, ways: int, level: Level) -> int:
-        share = -(-ways // (5 if level is pytest.Function else 3))
-        return ways if mark.kwargs.get("whole") else max(2 * mark.args[0], share)
+        share = -(-ways // (8 if level is pytest.Function else 4))
+        return ways if mark.kwargs.get("whole") else max(mark.args[0], share)
 
     return _left(items, count)
 

@@ -214,6 +214,7 @@ def test_no_canary_is_in_anything_that_is_written(
     assert "invalid input syntax" in synced and "404" in synced and "refused" in synced, "the cause is told"
 
 
+@pytest.mark.breadth(3, whole=True)
 @pytest.mark.parametrize(
     "setting",
     [

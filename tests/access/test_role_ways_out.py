@@ -135,6 +135,7 @@ def told(app: AppTest) -> str:
     return " ".join(each(app._tree))
 
 
+@pytest.mark.breadth(3, whole=True)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", ["overview", "kpis", "kpi", "launches", "launch", "alerts", "snapshots", "account"])
 def test_a_page_has_nothing_of_other_rows(as_role: Callable[[str, str], AppTest], page: str) -> None:

@@ -196,7 +196,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 MADE_OF = {"rate": {"other", "base"}, "twice": {"rate"}}
 
 
-@sampled(fast=30, slow=100, full=1000)
+@sampled(fast=12, slow=40, full=1000)
 @given(
     hidden=st.sets(st.sampled_from(sorted(KPIS))),
     masked=st.sets(st.sampled_from(sorted(KPIS))),

@@ -79,7 +79,7 @@ def of(seen_project: Project) -> tuple[Catalogue, Reader]:
     return context.catalogue, context.reader
 
 
-@sampled(fast=0, slow=60, full=500)
+@sampled(fast=0, slow=20, full=500)
 @given(question=RANDOM, chosen=st.sampled_from(FILTERS))
 def test_an_answer_is_that_over_a_copy_of_the_rows(
     question: dict[str, Any],

@@ -68,7 +68,7 @@ ROWS = st.lists(
 )
 
 
-@sampled(fast=1, slow=8, full=200)
+@sampled(fast=1, slow=3, full=200)
 @given(rows=ROWS)
 def test_no_sum_of_what_is_shown_tells_a_small_group(
     rows: list[tuple[int, str, int, int]], tmp_path_factory: pytest.TempPathFactory
@@ -171,6 +171,7 @@ def test_rows_of_nobody_known_are_a_small_group(tmp_path: Path) -> None:
     assert frame["value"].notna().to_dict() == {"a": True, "b": False, "c": False}
 
 
+@pytest.mark.breadth(2, whole=True)
 @pytest.mark.parametrize(
     "query",
     [
@@ -198,6 +199,7 @@ def test_rows_are_read_by_nothing_that_masks_nothing(tmp_path: Path) -> None:
         trees.run(tree, replace(scope, catalogue=context.catalogue))
 
 
+@pytest.mark.breadth(2, whole=True)
 @pytest.mark.parametrize(
     ("text", "why"),
     [

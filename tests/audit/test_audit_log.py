@@ -48,7 +48,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("way", WAYS)
 @given(seed=st.integers(0, 2**32))
-@sampled(fast=8, slow=60, full=600, shrink=False)
+@sampled(fast=3, slow=20, full=600, shrink=False)
 def test_whatever_is_done_without_the_key_is_found(
     way: str, seed: int, empty: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -196,7 +196,7 @@ def trimmed(store: StateStore, before: timedelta) -> int:
 
 
 @given(seed=st.integers(0, 2**32))
-@sampled(fast=8, slow=60, full=600, shrink=False)
+@sampled(fast=3, slow=20, full=600, shrink=False)
 def test_what_retention_leaves_is_verified_and_as_well_guarded(
     seed: int, empty: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT, Builder, Server, run_cli
 from tests.e2e.conftest import Open, settled
 
+pytestmark = pytest.mark.breadth(8, whole=True)
+
 PAGES = (
     "",
     "kpi?kpi=error_free_sessions",
@@ -118,7 +120,7 @@ SCHEMES = [
 ]
 
 
-@pytest.mark.breadth(4)
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize(("path", "scheme"), SCHEMES)
 def test_a_page_fits_a_phone_and_has_no_serious_accessibility_finding(visit: Open, path: str, scheme: str) -> None:
     """Opened on a phone, then made wide: a page is drawn once for both."""
@@ -147,6 +149,7 @@ OTHERS = ("", "kpis", "data", "alerts", "launches", "launch", "snapshots")
 SLOW_GATES = [pytest.param(path, marks=pytest.mark.slow) for path in OTHERS]
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize("path", ["kpi?kpi=orders", *SLOW_GATES])
 def test_a_deep_link_opened_first_meets_the_gate(visit: Open, tmp_path: Path, path: str) -> None:
     """A fresh server whose gate says no: the very first request is a page's own address."""

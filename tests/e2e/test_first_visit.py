@@ -16,6 +16,8 @@ from tests.conftest import Server
 from tests.e2e.conftest import Open, settled
 from ui.shell.front import FOREVER
 
+pytestmark = pytest.mark.breadth(6, whole=True)
+
 PAGES = (
     "",
     "kpis",
@@ -80,6 +82,7 @@ def test_nothing_jumps_and_the_weight_is_small(visitor: Any, path: str, width: i
     assert [icon for icon in icons if icon[1] > 1.6 * icon[2]] == [], "an icon that ui/static/symbols.woff2 lacks"
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.parametrize(
     ("path", "seen"),
     [

@@ -61,7 +61,7 @@ def project(projects: dict[str, Builder]) -> Builder:
 LEFT_OUT = ("sticky", "convert_count", "attempts", "ces")
 
 
-@pytest.mark.breadth(8)
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("name", [k for k in KPIS if k not in LEFT_OUT])
 def test_segments_add_up_where_they_may(project: Builder, name: str) -> None:
     kind = project.open().catalogue().kpi(name).additivity

@@ -27,7 +27,7 @@ def by_hand(rows: pd.DataFrame, week: date, last: date) -> int:
     return int(rows[(days > end - timedelta(days=7)) & (days <= end)]["who"].nunique())
 
 
-@sampled(fast=10, slow=30, full=600, shrink=False)
+@sampled(fast=4, slow=12, full=600, shrink=False)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 45), st.integers(0, 6), st.sampled_from(PLANS)), min_size=1, max_size=60, unique=True

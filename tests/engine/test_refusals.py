@@ -109,7 +109,7 @@ def events(project: Builder) -> Builder:
     return project
 
 
-@pytest.mark.breadth(4)
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("what", sorted(WRITTEN))
 def test_definitions_that_cannot_be_exact(events: Builder, what: str) -> None:
     body, code, line, reason, instead = WRITTEN[what]
@@ -170,7 +170,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.breadth(3)
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("what", sorted(QUESTIONS))
 def test_questions_that_have_no_exact_answer(events: Builder, what: str) -> None:
     body, options, reason, instead = QUESTIONS[what]
@@ -187,6 +187,7 @@ FAR = [
 ]
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("grain", ["hour", "day", "week", "month", "quarter", "year", "total"])
 def test_ranges_that_reach_to_where_there_are_no_dates_are_refused(events: Builder, grain: str) -> None:
     """And the farthest that are taken have an answer, whatever the grain: none is an error of ours."""

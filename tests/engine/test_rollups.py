@@ -114,7 +114,7 @@ def same(question: dict[str, Any], project: Builder) -> str:
     return told.level
 
 
-@sampled(fast=30, slow=120, full=2500)
+@sampled(fast=12, slow=50, full=2500)
 @given(questions)
 def test_a_roll_up_says_what_rows_say(world: Builder, question: dict[str, Any]) -> None:
     same(question, world)

@@ -161,7 +161,7 @@ def compare(worlds: dict[str, tuple[Builder, pd.DataFrame]], question: dict[str,
         assert row["value"] == pytest.approx(want, nan_ok=True), (question, row, want)
 
 
-@sampled(fast=30, slow=100, full=2000)
+@sampled(fast=15, slow=50, full=2000)
 @given(question=questions)
 def test_answers_equal_hand_computation(
     worlds: dict[str, tuple[Builder, pd.DataFrame]], question: dict[str, Any]

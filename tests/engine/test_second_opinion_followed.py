@@ -413,7 +413,7 @@ def compare(kpi: str, case: Case, row: Row, parts: Any, q: dict[str, Any]) -> No
         assert list(parts) == pytest.approx(curve, nan_ok=True), (q, parts, curve)
 
 
-@sampled(fast=25, slow=100, full=2500)
+@sampled(fast=10, slow=40, full=2500)
 @given(question=questions)
 def test_followed_types_equal_a_count_by_hand(worlds: dict[str, World], question: dict[str, Any]) -> None:
     check(worlds, question)

@@ -69,7 +69,7 @@ def alone(scope: Scope, kpi: str) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.breadth(5)
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("name", KPIS)
 def test_at_once_is_as_one_by_one(project: Builder, name: str) -> None:
     opened = project.open()

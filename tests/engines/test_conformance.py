@@ -63,7 +63,7 @@ def world(types: Known, engine: Engine) -> World:
 
 
 @pytest.mark.slow
-@pytest.mark.breadth(20)
+@pytest.mark.breadth(8)
 @pytest.mark.parametrize("name", sorted(worlds.KPIS))
 def test_every_kpi_is_as_in_duckdb(world: World, name: str, request: pytest.FixtureRequest) -> None:
     assert not world.catalogue.problems
@@ -118,7 +118,7 @@ def test_the_docs_say_what_passes(engine: Engine, types: Known, request: pytest.
 
 
 @pytest.mark.slow
-@sampled(fast=0, slow=60, full=500, shrink=False)
+@sampled(fast=0, slow=20, full=500, shrink=False)
 @given(RANDOM)
 def test_random_questions_are_as_in_duckdb(world: World, drawn: dict[str, Any]) -> None:
     world.asked(question_of(drawn, world))

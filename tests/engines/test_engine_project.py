@@ -147,6 +147,7 @@ def test_what_is_stored_is_shown_without_a_word_to_the_engine(
     assert knocked() == 0
 
 
+@pytest.mark.breadth(4)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", PAGES)

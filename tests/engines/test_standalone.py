@@ -97,7 +97,7 @@ def world(types: Known, engine: SparkEngine) -> World:
     return types.within(engine, worlds.FIRST, worlds.FIRST + timedelta(days=worlds.DAYS))
 
 
-@pytest.mark.breadth(10)
+@pytest.mark.breadth(4)
 @pytest.mark.parametrize("name", sorted(worlds.KPIS))
 def test_every_kpi_is_as_in_duckdb_on_the_cluster(world: World, name: str) -> None:
     asked = list(itertools.islice(world.questions(world.catalogue.kpis[name]), SHARE))

@@ -217,7 +217,7 @@ WAYS: dict[str, Callable[[Project, list[str]], None]] = {
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))
-@sampled(fast=12, slow=60, full=1500, shrink=False)
+@sampled(fast=5, slow=20, full=1500, shrink=False)
 @given(texts=st.lists(TEXTS, min_size=6, max_size=6))
 @example(texts=["[a]", "_", "---\x85{{ 7*7 }}", "", "", ""])  # a key that is a list; a line's end that is a space
 def test_what_is_typed_is_that_text_or_refused(

@@ -49,7 +49,7 @@ USUAL = {  # what its users look at besides
 }
 
 
-@pytest.mark.breadth(4)
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("file", FIRST)
 def test_an_export_is_recognised_and_its_first_number_is_right(file: str, tmp_path: Path) -> None:
     """In `make slow` among all proposed KPIs, which are valid and have values."""

@@ -56,6 +56,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
     server.close()
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("port", [silent, half, drip], indirect=True)
 @pytest.mark.parametrize(

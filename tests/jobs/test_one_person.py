@@ -69,7 +69,7 @@ moves = st.lists(
 )
 
 
-@sampled(fast=0, slow=2, full=100, shrink=False)
+@sampled(fast=0, slow=1, full=100, shrink=False)
 @given(moves)
 @example([([("link", 1, 4, 50, False)], 1), ([("link", 1, 2, 60, True), ("insert", 91, 8, 4, "web", 1.0)], 1)])
 def test_merges_that_come_late_restate_the_past_as_a_sync_from_scratch_counts_it(moves: list[Any]) -> None:

@@ -150,6 +150,7 @@ def killed_at(step: str) -> Iterator[list[str]]:
     ]
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("step", range(6))
 def test_a_way_back_that_was_cut_is_gone_to_the_end_by_the_next(old: Project, step: int) -> None:

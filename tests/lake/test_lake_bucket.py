@@ -111,7 +111,7 @@ def test_a_question_is_answered_from_the_bucket_or_not_at_all(shop: LakeShop) ->
     reader.close()
 
 
-@pytest.mark.parametrize("allowed", range(0, 13, cases(fast=12, slow=4, full=1)))
+@pytest.mark.parametrize("allowed", range(0, 13, cases(fast=12, slow=6, full=1)))
 def test_a_key_that_is_refused_in_the_middle_publishes_nothing(
     shop: LakeShop, allowed: int, caplog: pytest.LogCaptureFixture
 ) -> None:

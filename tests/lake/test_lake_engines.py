@@ -152,6 +152,7 @@ def test_the_demo_is_what_it_is_on_duckdb(url: str, demo_folder: Path, tmp_path:
     same_values(stored(open_project(demo_folder)), stored(lake))
 
 
+@pytest.mark.proof
 def test_a_question_is_answered_from_the_lake_of_its_generation(url: str, tmp_path: Path) -> None:
     built = made(tmp_path)
     both = Both(built, beside(built.folder, tmp_path / "lake", url))

@@ -147,7 +147,7 @@ def test_killed_at_each_step_a_sync_publishes_whole_files_or_none(shop: LakeShop
     table.clean()
 
 
-KILLS = cases(fast=0, slow=6, full=100)
+KILLS = cases(fast=0, slow=3, full=100)
 
 
 @pytest.mark.sampled(KILLS)

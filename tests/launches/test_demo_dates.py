@@ -42,7 +42,7 @@ def onboarded(project: Builder, last: date) -> None:
         (project.folder / "launches" / f"{name}.yml").write_text(f"name: {name}\n{text}")
 
 
-@pytest.mark.parametrize("last", random.Random(SEED).sample(DATES, cases(fast=1, slow=3, full=12)), ids=str)
+@pytest.mark.parametrize("last", random.Random(SEED).sample(DATES, cases(fast=1, slow=2, full=12)), ids=str)
 def test_guided_onboarding_is_seen_on_any_date(project: Builder, last: date) -> None:
     onboarded(project, last)
     now = datetime.combine(last + timedelta(days=1), time(5), UTC)

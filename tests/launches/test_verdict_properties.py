@@ -88,7 +88,7 @@ def test_a_loud_segment_does_not_drown_the_others() -> None:
 def test_growth_is_no_effect(year: float) -> None:
     """A year's growth in noises of a day, from a new product's to one that multiplies; with 100 days of history too."""
     tried = []
-    for seed in range(cases(fast=3, slow=30, full=100)):
+    for seed in range(cases(fast=3, slow=10, full=100)):
         rng = np.random.default_rng([SEED, seed, int(year)])
         for first in (FIRST, 100):
             values = noise(rng, first + AFTER) + year / 365 * np.arange(first + AFTER)
@@ -99,7 +99,7 @@ def test_growth_is_no_effect(year: float) -> None:
 def test_a_year_in_which_growth_ended_is_no_effect() -> None:
     """It grew for two thirds of the history, then no longer: the slope before is not what would have gone on."""
     tried = []
-    for seed in range(cases(fast=3, slow=20, full=60)):
+    for seed in range(cases(fast=3, slow=10, full=60)):
         rng, day = np.random.default_rng([SEED, seed]), np.arange(FIRST + AFTER)
         values = noise(rng, FIRST + AFTER) + 0.03 * np.minimum(day, 220)
         tried.append(measured(panel(values[:, None], (FIRST,))).words != Words.UNCLEAR)
@@ -108,7 +108,7 @@ def test_a_year_in_which_growth_ended_is_no_effect() -> None:
 
 def test_the_season_of_a_year_is_no_effect() -> None:
     """It moves by two noises of a day in four weeks where it is steepest; what is left is seen as well as before."""
-    wolf, seen, count = 0, 0, cases(fast=3, slow=20, full=60)
+    wolf, seen, count = 0, 0, cases(fast=3, slow=10, full=60)
     for seed in range(count):
         rng, day = np.random.default_rng([SEED, seed]), np.arange(420 + AFTER)
         values = noise(rng, 420 + AFTER) + 4 * np.sin(2 * np.pi * (day / 365.25 + rng.random()))
@@ -146,7 +146,7 @@ def test_too_few_untouched_dates_are_uncalibrated() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_worlds_of_people_are_read_as_promised(kind: str) -> None:
     """False alarms and misses of the interval, beyond what chance gives in so few launches, are a defect."""
-    count = cases(fast=2, slow=12, full=40)
+    count = cases(fast=2, slow=5, full=40)
     wolf, missed, seen, widths = 0, 0, 0, []
     for noises in NOISES:
         for seed in range(count):

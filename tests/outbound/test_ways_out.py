@@ -143,6 +143,7 @@ def pulled(project: Builder, allow: str, entry: str) -> KpiError:
     return told.value
 
 
+@pytest.mark.breadth(4, whole=True)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_source_reaches_no_host_that_is_not_listed(project: Builder, target: Counted, way: str) -> None:
     refused = [pulled(project, NEAR, WAYS[way](at)) for at in authorities(target.port)]

@@ -29,7 +29,7 @@ def dies(step: str, project: Builder, kind: str, vendor: Vendor) -> None:
     assert code == -signal.SIGKILL, (step, code)
 
 
-TRIED = random.Random(SEED).sample(SOURCES, cases(fast=1, slow=3, full=len(SOURCES)))
+TRIED = random.Random(SEED).sample(SOURCES, cases(fast=1, slow=2, full=len(SOURCES)))
 
 
 @pytest.mark.parametrize(("kind", "held"), TRIED)

@@ -254,6 +254,7 @@ def without(key: str) -> str:
     return toml({k: v for k, v in WHOLE.items() if k != key})
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("secrets", "words"),

@@ -96,7 +96,7 @@ def test_readers_are_never_in_the_way(project: Builder) -> None:
         assert wrong == [] and reads > 20 and generations > 3
 
 
-MANY = cases(fast=0, slow=8, full=100)
+MANY = cases(fast=0, slow=4, full=100)
 
 
 @pytest.mark.slow

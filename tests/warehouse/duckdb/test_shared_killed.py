@@ -93,6 +93,7 @@ list(sync(open_project(folder), now=utc_now()))
 PLACES = ["link 1", "link 4", "file 1", "brought 1", "shown 1", "compact 1", "swap 1", "only 1", "collect 1"]
 
 
+@pytest.mark.breadth(3)
 @pytest.mark.parametrize("place", PLACES)
 def test_killed_at_each_step_with_shared_files_nothing_is_lost(project: Builder, place: str) -> None:
     days = Days(project)
