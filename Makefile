@@ -66,6 +66,8 @@ types: $(STAMP)
 unit slow: export OPENBLAS_NUM_THREADS = 1
 # What pytest makes of 200 files is kept: each process would make it again.
 unit slow: export PYTHONDONTWRITEBYTECODE =
+# A test that hangs says where, and fails; the longest takes a quarter of this.
+unit slow: export PYTEST_ADDOPTS += -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 unit: $(STAMP)
 	$(BIN)/python -m slipcover -m pytest -n 3 --durations=20  # the third fills the pauses in which the others wait
 

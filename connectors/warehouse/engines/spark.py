@@ -15,6 +15,7 @@ from connectors.warehouse.engines import arrow
 from connectors.warehouse.engines.contract import ConnectionLost
 from connectors.warehouse.engines.cost import Cost
 from connectors.warehouse.engines.files import IN_BUCKET, LACKING, S3, Files, FilesLacking, lacking, named
+from connectors.warehouse.engines.leaving import finalize_elsewhere
 from connectors.warehouse.engines.session import settings
 from connectors.warehouse.engines.stop import Stop
 
@@ -51,9 +52,13 @@ class SparkEngine:
         from grpc import RpcError
         from pyspark.errors import PySparkException
         from pyspark.sql.connect.client.core import DefaultChannelBuilder
+        from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
         from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
 
+        # Each takes locks that a call holds in whose middle the collector may find it.
+        finalize_elsewhere(ExecutePlanResponseReattachableIterator)
+        finalize_elsewhere(SparkSession)
         self._is_another_s = "session_id=" in url
         self._refused: tuple[type[Exception], ...] = (PySparkException, RpcError, RuntimeError)
         self._lock = Lock()
