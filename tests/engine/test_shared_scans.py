@@ -133,6 +133,7 @@ def test_together_is_as_alone(project: Builder, seed: int) -> None:
     assert asked["events sums"] and asked["events hourly sums"] == 1
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", ["MOST_GROUPS", "MOST_CELLS"])
 def test_each_dimension_or_aggregate_by_itself_too(

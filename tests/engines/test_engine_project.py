@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.conftest import NOW, Builder, finished, run_cli
 from tests.engines.projects import elsewhere, interrupted, made_shop, same_values, stored, told
 from tests.engines.servers import into_postgres
 from tests.engines.worlds import arrow_tables
+from tests.sampling import SEED, cases
 from tests.test_pages import PAGES
 from tests.test_pages import run as run_page
 
@@ -147,10 +149,9 @@ def test_what_is_stored_is_shown_without_a_word_to_the_engine(
     assert knocked() == 0
 
 
-@pytest.mark.breadth(4)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", random.Random(SEED).sample(PAGES, cases(fast=1, slow=4, full=len(PAGES))))
 def test_no_page_needs_the_engine(
     shop: Shop,
     synced: Project,

@@ -108,8 +108,8 @@ def test_both_tiers_run_each_way_of_what_is_whole_and_the_second_none_again(
     monkeypatch.setattr(sampling, "SEED", seed)
     file = [Item(f"tests/test_b.py::test_ways[{i}]", 2, 4, whole=True) for i in range(20)]
     file += [Item(f"tests/test_b.py::test_{i}", None, 4, whole=True) for i in range(9)]
-    more = [Item(f"tests/test_c.py::test_c[{i}]", 2, marked="sampled") for i in range(4)]
-    more += [Item(f"tests/test_{asks}.py::test_d[{i}]", 2, asks=asks) for asks in ("cases", "TIER") for i in range(3)]
+    more = [Item(f"tests/test_c.py::test_c[{i}]", 4, marked="sampled") for i in range(4)]
+    more += [Item(f"tests/test_{asks}.py::test_d[{i}]", 3, asks=asks) for asks in ("cases", "TIER") for i in range(3)]
     slow = [Item("tests/test_b.py::test_slow", None, 4, marked="slow", whole=True)]
     monkeypatch.setattr(sampling, "TIER", "fast")
     ran, _ = narrowed([*file, *more, *OTHERS])
@@ -119,7 +119,7 @@ def test_both_tiers_run_each_way_of_what_is_whole_and_the_second_none_again(
     assert {*new} == {item.nodeid for item in (*slow, *file, *more)} - {*again}
 
 
-def test_slow_runs_a_fifth_of_the_ways_and_a_third_of_a_file_others_than_before(
+def test_slow_runs_an_eighth_of_the_ways_and_a_quarter_of_a_file_others_than_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ways = [Item(f"tests/test_b.py::test_ways[{i}]", 3) for i in range(60)]
@@ -135,7 +135,7 @@ def test_slow_runs_a_fifth_of_the_ways_and_a_third_of_a_file_others_than_before(
         monkeypatch.setattr(sampling, "TIER", "slow")
         run, left = in_slow([*ways, *few, *file, *plain, *proof])
         assert not {*run} & {*before} and len({*run, *left}) == 101
-        assert [sum(f"test_{x}.py" in name for name in run) for x in "bcde"] == [12, 6, 9, 1]
+        assert [sum(f"test_{x}.py" in name for name in run) for x in "bcde"] == [8, 3, 7, 1]
         tried |= {*run}
     assert tried == {item.nodeid for item in (*ways, *few, *file, *plain)}, "no way is left out by each seed"
 

@@ -214,6 +214,7 @@ def test_the_next_one_takes_over_from_one_that_was_killed(project: Builder, web:
     assert "none runs" in run_cli("status", "--project", str(project.folder)).stdout
 
 
+@pytest.mark.breadth(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_sync_in_the_middle_is_abandoned_whole(

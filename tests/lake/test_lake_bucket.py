@@ -63,6 +63,7 @@ def as_it_was(shop: LakeShop, live: str | None) -> None:
     assert values is not None and len(values.frame) >= 3
 
 
+@pytest.mark.breadth(1)
 def test_what_is_stored_is_what_duckdb_stores(url: str, bucket: BucketPlace, tmp_path: Path) -> None:
     """First sync, nothing new, a new day, late rows, all anew."""
     import pandas as pd
@@ -111,6 +112,7 @@ def test_a_question_is_answered_from_the_bucket_or_not_at_all(shop: LakeShop) ->
     reader.close()
 
 
+@pytest.mark.breadth(2)
 @pytest.mark.parametrize("allowed", range(0, 13, cases(fast=12, slow=6, full=1)))
 def test_a_key_that_is_refused_in_the_middle_publishes_nothing(
     shop: LakeShop, allowed: int, caplog: pytest.LogCaptureFixture
