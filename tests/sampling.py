@@ -2,10 +2,10 @@
 
 KPI_CASES (fast, slow or full) says which, and KPI_SEED where the cases begin; the targets of the Makefile set them, and
 a failed test prints both. A property that is marked `sampled`, with its count, runs in all three. A test that has one
-case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, a fifth of
-all in `make slow`, others than those and six at least, and all in `make prove`. So is a file of costly tests of one
-thing, as its `pytestmark`: `make slow` runs a third of it. `breadth(3, whole=True)` is what no landing may go without:
-`make slow` runs all the others.
+case for each way of one thing is marked `breadth(3)`: three of them run in `make test`, chosen by the seed, an eighth
+of all in `make slow`, others than those and three at least, and all in `make prove`. So is a file of costly tests of
+one thing, as its `pytestmark`: `make slow` runs a quarter of it. `breadth(3, whole=True)` is what no landing may go
+without: `make slow` runs all the others.
 """
 
 from __future__ import annotations

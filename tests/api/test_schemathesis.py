@@ -36,7 +36,7 @@ TOKENS = 20  # of each role: one may ask ten times a second
 # Whether an answer is as described. What is refused for its meaning (no such KPI, not our cursor), and a query that is
 # wrong until it is written into an address, are no faults.
 LEFT = ("positive_data_acceptance", "negative_data_rejection", "unsupported_method")
-CALLS = cases(fast=20, slow=80, full=2100)
+CALLS = cases(fast=20, slow=200, full=2100)
 
 
 @dataclass

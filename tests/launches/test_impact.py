@@ -83,10 +83,13 @@ def test_the_regression_is_generalised_least_squares_averaged_over_the_noise() -
     assert (low, high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.002)
 
 
-@pytest.mark.sampled(cases(fast=8, slow=20, full=40))
+LAUNCHES = cases(fast=12, slow=40, full=40)
+
+
+@pytest.mark.sampled(LAUNCHES)
 def test_an_effect_is_found_and_nothing_is_not() -> None:
     """Launches of each kind, 40 in `make slow`, with a control that shares the noise: what people would bet on."""
-    wolf, covered, seen, launches = 0, 0, 0, cases(fast=12, slow=40, full=40)
+    wolf, covered, seen, launches = 0, 0, 0, LAUNCHES
     effect = float(np.log(1.05))
     for seed in range(launches):
         shared = noisy(1000 + seed, 290)
